@@ -1,0 +1,81 @@
+#include "base/bytes.h"
+#include "base/assert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+dmg_err_t dmg_buf_grow( dmg_buf_t * buf, size_t sz, uint8_t ** out_p ) {
+  DMG_ASSERT( buf->sz<=buf->cap && buf->sz<=buf->max );
+  if( sz>buf->max-buf->sz ) return DMG_ERR_LIMIT;
+  size_t need = buf->sz+sz;
+  if( need>buf->cap ) {
+    size_t cap = buf->cap ? buf->cap : 256;
+    while( cap<need ) cap = cap>SIZE_MAX/2 ? need : 2*cap;
+    if( cap>buf->max ) cap = buf->max;
+    uint8_t * p = realloc( buf->p, cap );
+    if( !p ) return DMG_ERR_NOMEM;
+    buf->p   = p;
+    buf->cap = cap;
+  }
+  /* sz 0 on an empty buffer hands out NULL: nothing may be written there. */
+  *out_p   = buf->p ? buf->p+buf->sz : NULL;
+  buf->sz  = need;
+  return DMG_OK;
+}
+
+dmg_err_t dmg_buf_append( dmg_buf_t * buf, void const * p, size_t sz ) {
+  uint8_t * to;
+  DMG_TRY( dmg_buf_grow( buf, sz, &to ) );
+  if( sz ) memcpy( to, p, sz );
+  return DMG_OK;
+}
+
+dmg_err_t dmg_buf_printf( dmg_buf_t * buf, char const * fmt, ... ) {
+  va_list ap;
+  va_start( ap, fmt );
+  int n = vsnprintf( NULL, 0, fmt, ap );
+  va_end( ap );
+  DMG_ASSERT( n>=0 );
+  uint8_t * to;
+  /* vsnprintf writes a final zero: make room for it, then take it back. */
+  DMG_TRY( dmg_buf_grow( buf, (size_t)n+1, &to ) );
+  va_start( ap, fmt );
+  vsnprintf( (char *)to, (size_t)n+1, fmt, ap );
+  va_end( ap );
+  buf->sz -= 1;
+  return DMG_OK;
+}
+
+void dmg_buf_fini( dmg_buf_t * buf ) {
+  free( buf->p );
+  *buf = (dmg_buf_t){ .max = buf->max };
+}
+
+void dmg_hex_encode( void const * p, size_t sz, char * out ) {
+  static char const digit[] = "0123456789abcdef";
+  uint8_t const * b = p;
+  for( size_t i = 0; i<sz; i++ ) { out[ 2*i ] = digit[ b[ i ]>>4 ]; out[ 2*i+1 ] = digit[ b[ i ]&15 ]; }
+  out[ 2*sz ] = 0;
+}
+
+static int hex_digit( char c ) {
+  if( c>='0' && c<='9' ) return c-'0';
+  if( c>='a' && c<='f' ) return c-'a'+10;
+  if( c>='A' && c<='F' ) return c-'A'+10;
+  return -1;
+}
+
+dmg_err_t dmg_hex_decode( char const * hex, size_t hex_sz, uint8_t * out, size_t out_sz ) {
+  if( out_sz>SIZE_MAX/2 || hex_sz!=2*out_sz ) return DMG_ERR_INVALID;
+  for( size_t i = 0; i<hex_sz; i++ ) if( hex_digit( hex[ i ] )<0 ) return DMG_ERR_INVALID;
+  for( size_t i = 0; i<out_sz; i++ ) out[ i ] = (uint8_t)( hex_digit( hex[ 2*i ] )<<4 | hex_digit( hex[ 2*i+1 ] ) );
+  return DMG_OK;
+}
+
+bool dmg_is_zero( void const * p, size_t sz ) {
+  uint8_t const * b = p;
+  uint8_t any = 0;
+  for( size_t i = 0; i<sz; i++ ) any |= b[ i ];
+  return !any;
+}
