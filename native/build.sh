@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Build libdmg_native, or find it built, and print the folder that holds it:
+#   <out>/lib/libdmg_native.so  <out>/lib/libdmg_native.a
+#   <out>/include/dmgn_*.h  wasm.h  wasmtime.h  wasmtime/...
+#
+#   native/build.sh              build if needed, print <out>
+#   native/build.sh --print-dir  print <out> without building (it may not exist yet)
+#   native/build.sh --test       the crates' own tests
+#   native/build.sh --lint       rustfmt, clippy, headers against exports, cargo deny where it is installed
+#
+# The cache is ${XDG_CACHE_HOME:-~/.cache}/demiurge/native-<hash of the foreign
+# crates in Cargo.lock and of rustc>/: target/ for cargo, out-<hash of our
+# sources>/ for the products.  A checkout with unchanged sources finds its <out>
+# without a call of cargo; checkouts with the same foreign crates share them.
+# Progress goes to stderr; DMG_NATIVE_JOBS limits cargo's jobs.
+set -euo pipefail
+export LC_ALL=C
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# rustc >= 1.95: the one on the PATH, else Debian's rustc-web.  Never let rustup fetch a toolchain.
+export RUSTUP_AUTO_INSTALL=0
+rustc=
+for c in rustc /usr/bin/rustc; do
+  v=$("$c" --version 2>/dev/null) || continue
+  minor=$(sed -nE 's/^rustc 1\.([0-9]+)\..*/\1/p' <<<"$v")
+  if [ -n "$minor" ] && [ "$minor" -ge 95 ]; then rustc=$c; rustc_version=$v; break; fi
+done
+if [ -z "$rustc" ]; then
+  echo "native/build.sh: no rustc 1.95 or newer, neither on the PATH nor in /usr/bin; on Debian 12: apt-get install rustc-web cargo-web" >&2
+  exit 1
+fi
+if [ "$rustc" = rustc ]; then cargo=cargo; else cargo=/usr/bin/cargo; fi
+
+# Settings that change the product are part of the key.
+lock_key=$( { awk 'BEGIN { RS = ""; ORS = "\n\n" } /\nsource = /' "$here/Cargo.lock"; echo "$rustc_version ${RUSTFLAGS-} $(uname -m)"; } | sha256sum | cut -c1-16)
+src_key=$(cd "$here" && find . -path ./target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.h' -o -name build.sh \) -print0 |
+  sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/demiurge/native-$lock_key
+out=$cache/out-$src_key
+
+target=$cache/target
+jobs=${DMG_NATIVE_JOBS:+-j$DMG_NATIVE_JOBS}
+# lib/build.rs copies wasmtime's headers into DMGN_INCLUDE_OUT.  Set in every mode, as a change runs it again.
+export RUSTC=$rustc DMGN_INCLUDE_OUT=$target/include-wasmtime
+case "${1-}" in
+  --print-dir) echo "$out"; exit 0 ;;
+  --test)
+    cd "$here"
+    # shellcheck disable=SC2086
+    exec "$cargo" test --release --locked --workspace --target-dir "$target" $jobs ;;
+  --lint)
+    cd "$here"
+    "$cargo" fmt --all --check
+    # shellcheck disable=SC2086
+    "$cargo" clippy --release --locked --workspace --all-targets --target-dir "$target" $jobs -- -D warnings
+    # Every function of a header is exported, every dmgn_ export is in a header.
+    "$here/build.sh" >/dev/null
+    diff <(cat include/dmgn_*.h | sed -E 's,/\*([^*]|\*[^/])*\*/,,g' | grep -oE '\bdmgn_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u) \
+         <(nm -D --defined-only "$out/lib/libdmg_native.so" | awk '$3 ~ /^dmgn_/ { print $3 }' | sort) \
+      || { echo "native: headers (<) and exports (>) differ" >&2; exit 1; }
+    if "$cargo" deny --version >/dev/null 2>&1; then
+      "$cargo" deny --offline --locked check bans licenses sources
+    else
+      echo "native: cargo-deny is not installed, licences not checked" >&2
+    fi
+    exit 0 ;;
+  '') ;;
+  *) echo "usage: native/build.sh [--print-dir | --test | --lint]" >&2; exit 2 ;;
+esac
+
+if [ -e "$out/complete" ]; then touch -c "$out"; echo "$out"; exit 0; fi
+
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9                                    # another checkout may be at it
+if [ -e "$out/complete" ]; then echo "$out"; exit 0; fi
+
+tmp=$cache/tmp-$src_key-$$
+trap 'rm -rf "$tmp"' EXIT
+mkdir -p "$tmp/lib" "$tmp/include"
+
+# shellcheck disable=SC2086
+(cd "$here" && "$cargo" build --release --locked -p dmg_native --target-dir "$target" $jobs) >&2
+
+cp "$target/release/libdmg_native.so" "$target/release/libdmg_native.a" "$tmp/lib/"
+cp -r "$DMGN_INCLUDE_OUT/." "$tmp/include/"
+cp "$here"/include/dmgn_*.h "$tmp/include/"
+touch "$tmp/complete"
+rm -rf "$out"
+mv "$tmp" "$out"
+
+# Keep the four newest products.
+find "$cache" -maxdepth 1 -name 'out-*' -printf '%T@ %p\n' | sort -rn | tail -n +5 | cut -d' ' -f2- | xargs -r rm -rf
+echo "$out"
