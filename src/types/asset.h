@@ -1,0 +1,36 @@
+/* asset: what an amount is an amount of (R2.2b, D5).
+
+     BCS  enum { 0 Cgt {}, 1 Currency [32], 2 Item [32], 3 Share [32], 4 Lp [32] }
+     key  33 bytes: tag u8 | id[32], zero for Cgt
+
+   Share names a vault item, Lp a pool; 1 CGT = 100,000,000 sparks. */
+#ifndef DMG_TYPES_ASSET_H
+#define DMG_TYPES_ASSET_H
+
+#include "codec/abi.h"
+#include "crypto/hash.h"
+
+typedef enum { DMG_ASSET_CGT, DMG_ASSET_CURRENCY, DMG_ASSET_ITEM, DMG_ASSET_SHARE, DMG_ASSET_LP, DMG_ASSET_KIND_CNT } dmg_asset_kind_t;
+
+typedef struct { uint8_t kind; dmg_hash_t id; } dmg_asset_t;   /* kind: dmg_asset_kind_t; id zero for CGT */
+
+#define DMG_ASSET_BCS_MAX  33
+#define DMG_ASSET_KEY_SZ   33
+#define DMG_SPARKS_PER_CGT 100000000ull
+/* DMG_AMOUNT_MAX, the largest `amount` (M0.5): codec/abi.h. */
+/* Supply at genesis, never more: 13,000,000,000 CGT. */
+#define DMG_SUPPLY_SPARKS  1300000000000000000ull
+
+static inline bool dmg_asset_eq( dmg_asset_t const * a, dmg_asset_t const * b ) {
+  return a->kind==b->kind && ( a->kind==DMG_ASSET_CGT || dmg_hash_eq( &a->id, &b->id ) );
+}
+/* Order of the key form. */
+static inline int dmg_asset_cmp( dmg_asset_t const * a, dmg_asset_t const * b ) {
+  if( a->kind!=b->kind ) return a->kind<b->kind ? -1 : 1;
+  return a->kind==DMG_ASSET_CGT ? 0 : dmg_hash_cmp( &a->id, &b->id );
+}
+void dmg_asset_read ( dmg_bcs_rd_t * rd, dmg_asset_t * out );   /* sticky, as all of codec/bcs.h */
+void dmg_asset_write( dmg_bcs_wr_t * wr, dmg_asset_t const * asset );
+void dmg_asset_key  ( dmg_asset_t const * asset, uint8_t out[ DMG_ASSET_KEY_SZ ] );
+
+#endif
