@@ -1,0 +1,101 @@
+#include "storage/kv.h"
+#include "base/assert.h"
+
+/* The trait's own half: bounds and handle counts, so that every backend refuses the same. */
+
+char const * dmg_kv_cf_name( dmg_kv_cf_t cf ) {
+  static char const * const name[] = {
+#define DMG_KV_CF_TEXT( id, text ) text,
+    DMG_KV_CF_TABLE( DMG_KV_CF_TEXT )
+#undef DMG_KV_CF_TEXT
+  };
+  DMG_ASSERT( (unsigned)cf<DMG_KV_CF_CNT );
+  return name[ cf ];
+}
+
+static dmg_err_t take( uint32_t * cnt, uint32_t max ) {
+  if( __atomic_add_fetch( cnt, 1, __ATOMIC_RELAXED )<=max ) return DMG_OK;
+  __atomic_sub_fetch( cnt, 1, __ATOMIC_RELAXED );
+  return DMG_ERR_LIMIT;
+}
+static void give( uint32_t * cnt ) { DMG_ASSERT( __atomic_fetch_sub( cnt, 1, __ATOMIC_RELAXED )>0 ); }
+
+dmg_err_t dmg_kv_get( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t key, dmg_kv_val_t * out_val ) {
+  DMG_ASSERT( (unsigned)cf<DMG_KV_CF_CNT );
+  if( key.sz>DMG_KV_KEY_MAX ) return DMG_ERR_LIMIT;
+  return kv->vt->get( kv, cf, snap, key, out_val );
+}
+
+dmg_err_t dmg_kv_get_many( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t const * keys, size_t key_cnt, dmg_kv_val_t * out_vals, bool * out_found ) {
+  DMG_ASSERT( (unsigned)cf<DMG_KV_CF_CNT );
+  for( size_t i=0; i<key_cnt; i++ ) if( keys[ i ].sz>DMG_KV_KEY_MAX ) return DMG_ERR_LIMIT;
+  return kv->vt->get_many( kv, cf, snap, keys, key_cnt, out_vals, out_found );
+}
+
+dmg_err_t dmg_kv_write( dmg_kv_t * kv, dmg_kv_op_t const * ops, size_t op_cnt, bool is_durable ) {
+  if( op_cnt>DMG_KV_OPS_MAX ) return DMG_ERR_LIMIT;
+  size_t sz = 0;
+  for( size_t i=0; i<op_cnt; i++ ) {
+    DMG_ASSERT( (unsigned)ops[ i ].cf<DMG_KV_CF_CNT );
+    size_t value_sz = ops[ i ].is_delete ? 0 : ops[ i ].value.sz;
+    if( ops[ i ].key.sz>DMG_KV_KEY_MAX || value_sz>DMG_KV_VALUE_MAX ) return DMG_ERR_LIMIT;
+    sz += ops[ i ].key.sz+value_sz;
+    if( sz>DMG_KV_WRITE_SZ_MAX ) return DMG_ERR_LIMIT;
+  }
+  return kv->vt->write( kv, ops, op_cnt, is_durable );
+}
+
+dmg_err_t dmg_kv_bulk_apply( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_next_fn_t next, void * ctx ) {
+  DMG_ASSERT( (unsigned)cf<DMG_KV_CF_CNT );
+  return kv->vt->bulk_apply( kv, cf, next, ctx );
+}
+
+dmg_err_t dmg_kv_iter_open( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t lo, dmg_span_t hi, bool is_reverse, dmg_kv_iter_t ** out_it ) {
+  DMG_ASSERT( (unsigned)cf<DMG_KV_CF_CNT );
+  if( lo.sz>DMG_KV_KEY_MAX || hi.sz>DMG_KV_KEY_MAX ) return DMG_ERR_LIMIT;
+  DMG_TRY( take( &kv->iter_cnt, DMG_KV_ITERS_MAX ) );
+  dmg_err_t err = kv->vt->iter_open( kv, cf, snap, lo, hi, is_reverse, out_it );
+  if( err ) give( &kv->iter_cnt );
+  else      ( *out_it )->kv = kv;
+  return err;
+}
+
+dmg_err_t dmg_kv_iter_next( dmg_kv_iter_t * it, dmg_span_t * out_key, dmg_span_t * out_value ) {
+  return it->kv->vt->iter_next( it, out_key, out_value );
+}
+
+void dmg_kv_iter_close( dmg_kv_iter_t * it ) {
+  if( !it ) return;
+  dmg_kv_t * kv = it->kv;
+  kv->vt->iter_close( it );
+  give( &kv->iter_cnt );
+}
+
+dmg_err_t dmg_kv_snap_open( dmg_kv_t * kv, dmg_kv_snap_t ** out_snap ) {
+  DMG_TRY( take( &kv->snap_cnt, DMG_KV_SNAPS_MAX ) );
+  dmg_err_t err = kv->vt->snap_open( kv, out_snap );
+  if( err ) give( &kv->snap_cnt );
+  return err;
+}
+
+void dmg_kv_snap_close( dmg_kv_t * kv, dmg_kv_snap_t * snap ) {
+  if( !snap ) return;
+  kv->vt->snap_close( kv, snap );
+  give( &kv->snap_cnt );
+}
+
+dmg_err_t dmg_kv_restore( dmg_kv_t * kv, dmg_kv_snap_t * snap )    { return kv->vt->restore( kv, snap ); }
+dmg_err_t dmg_kv_checkpoint( dmg_kv_t * kv, char const * dir )     { return kv->vt->checkpoint( kv, dir ); }
+dmg_err_t dmg_kv_floor_set( dmg_kv_t * kv, dmg_kv_cf_t cf, uint64_t height ) {
+  DMG_ASSERT( cf==DMG_KV_UNDO_V || cf==DMG_KV_UNDO_N || cf==DMG_KV_BIDX || cf==DMG_KV_BHASH || cf==DMG_KV_TIDX );
+  return kv->vt->floor_set( kv, cf, height );
+}
+dmg_err_t dmg_kv_sync( dmg_kv_t * kv )                             { return kv->vt->sync( kv ); }
+void dmg_kv_stats( dmg_kv_t * kv, dmg_kv_stats_t * out )           { *out = (dmg_kv_stats_t){ 0 }; kv->vt->stats( kv, out ); }
+
+void dmg_kv_close( dmg_kv_t * kv ) {
+  if( !kv ) return;
+  DMG_ASSERT( !kv->iter_cnt );
+  DMG_ASSERT( !kv->snap_cnt );
+  kv->vt->close( kv );
+}
