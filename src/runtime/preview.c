@@ -1,0 +1,61 @@
+#include "runtime/exec_int.h"
+
+/* A sentence for whoever asked. */
+static void
+explain( dmg_exec_t const * x, dmg_exec_why_t * why ) {
+  dmg_exec_run_t const * tx = &x->tx;
+  switch( (dmg_status_t)tx->status ) {
+  case DMG_STATUS_OK:            return;
+  case DMG_STATUS_VOID:          dmg_why( why, "%s", dmg_void_text( tx->code ) ); return;
+  case DMG_STATUS_FAULT: {
+    dmg_mod_t const *       mod   = dmg_set_find( x->set, tx->module );
+    dmg_abi_fault_t const * fault = mod ? dmg_abi_fault( mod->code->abi, (uint16_t)tx->code ) : NULL;
+    if( fault ) dmg_why( why, "call %u: %.*s answers %.*s", tx->call, (int)mod->code->abi->name.sz, (char const *)mod->code->abi->name.p, (int)fault->name.sz, (char const *)fault->name.p );
+    else dmg_why( why, "call %u: fault %u of module %u", tx->call, tx->code, tx->module );
+    return;
+  }
+  case DMG_STATUS_POSTCONDITION: dmg_why( why, "post-condition %u does not hold", tx->code ); return;
+  case DMG_STATUS_TRAP: case DMG_STATUS_NO_GAS: case DMG_STATUS_NO_STACK: case DMG_STATUS_HOST:
+    dmg_why( why, "%s in module %u (code %u)", dmg_status_text( tx->status ), tx->module, tx->code );
+    return;
+  default:                       dmg_why( why, "%s", dmg_status_text( tx->status ) ); return;
+  }
+}
+
+static dmg_err_t
+preview_run( dmg_exec_t * x, dmg_tx_t const * tx, dmg_preview_t * out ) {
+  dmg_tx_t asked = *tx;
+  if( asked.gas>x->params.v[ DMG_PARAM_BLOCK_GAS ] ) asked.gas = x->params.v[ DMG_PARAM_BLOCK_GAS ];
+  dmg_exec_begin( x, &asked, 0 );
+  DMG_TRY( dmg_exec_tx( x ) );
+  out->tx = (dmg_exec_tx_t){ .id = tx->id, .status = x->tx.status, .code = x->tx.code, .gas_used = x->tx.used, .gas_billed = x->tx.billed, .fee = x->tx.fee, .tip = x->tx.tip };
+  if( x->tx.status==DMG_STATUS_VOID ) out->reason = (dmg_void_t)x->tx.code;
+  explain( x, &out->why );
+  out->intrinsic  = dmg_tx_intrinsic_gas( tx, tx->raw.sz );
+  out->price      = x->price;
+  out->gas_to_set = x->tx.used+( x->tx.used+4 )/5;   /* R6.1 */
+  out->fee_at_set = dmg_fee_of( out->intrinsic+out->gas_to_set, x->price )+tx->tip;
+  DMG_TRY( dmg_outcome_hash( x, &out->outcome ) );
+  out->flows    = DMG_ARENA_NEW( x->arena, dmg_flow_t, x->tx.flow_cnt );
+  out->flow_cnt = x->tx.flow_cnt;
+  if( !out->flows ) return DMG_ERR_NOMEM;
+  if( out->flow_cnt ) memcpy( out->flows, x->tx.flows, out->flow_cnt*sizeof( *out->flows ) );   /* assets are static bytes */
+  return dmg_exec_receipt( x, &out->tx.receipt );
+}
+
+dmg_err_t
+dmg_runtime_preview( dmg_runtime_t * rt, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_tx_t const * tx, dmg_preview_opts_t const * opts, dmg_arena_t * arena, dmg_preview_t * out ) {
+  static dmg_preview_opts_t const none = { 0 };
+  dmg_worker_t * w;
+  dmg_exec_t     x;
+  dmg_preview_t  res = { 0 };
+  DMG_TRY( dmg_worker_take( rt, &w ) );
+  dmg_err_t err = dmg_exec_open( &x, rt, w, view, ctx, arena );
+  if( !err ) {
+    x.opts = opts ? opts : &none;
+    err = preview_run( &x, tx, &res );
+  }
+  dmg_worker_give( rt, w );
+  if( !err ) *out = res;
+  return err;
+}
