@@ -1,0 +1,546 @@
+#include "rpc/jsonrpc.h"
+#include "base/assert.h"
+#include "codec/bcs.h"
+#include "crypto/bech32.h"
+#include "rpc/rpc_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct { int code; char const * name; } const code_name[] = {
+  { DMG_RPC_PARSE, "Parse" }, { DMG_RPC_INVALID_REQUEST, "InvalidRequest" }, { DMG_RPC_METHOD_NOT_FOUND, "MethodNotFound" },
+  { DMG_RPC_INVALID_PARAMS, "InvalidParams" }, { DMG_RPC_INTERNAL, "Internal" }, { DMG_RPC_INVALID_INPUT, "InvalidInput" },
+  { DMG_RPC_NOT_FOUND, "NotFound" }, { DMG_RPC_UNAVAILABLE, "Unavailable" }, { DMG_RPC_TX_REJECTED, "TxRejected" },
+  { DMG_RPC_METHOD_DISABLED, "MethodDisabled" }, { DMG_RPC_LIMIT_EXCEEDED, "LimitExceeded" }, { DMG_RPC_CHAIN_REFUSED, "ChainRefused" },
+  { DMG_RPC_SCHEMA_MISMATCH, "SchemaMismatch" }, { DMG_RPC_PROOF_UNAVAILABLE, "ProofUnavailable" }, { DMG_RPC_TIMEOUT, "Timeout" } };
+
+char const * dmg_rpc_code_name( int code ) {
+  for( size_t i = 0; i<sizeof code_name/sizeof *code_name; i++ ) if( code_name[ i ].code==code ) return code_name[ i ].name;
+  return "Internal";
+}
+
+static char const * const form_text[] = {
+#define FORM_TEXT( name, text, schema ) text,
+  DMG_RPC_FORM_TABLE( FORM_TEXT )
+};
+
+bool dmg_rpc_fail( dmg_rpc_call_t * call, int code, char const * name, char const * fmt, ... ) {
+  va_list ap;
+  va_start( ap, fmt );
+  vsnprintf( call->fail.text, sizeof call->fail.text, fmt, ap );
+  va_end( ap );
+  /* A cut inside a character would make the whole text no UTF-8. */
+  for( size_t n = strlen( call->fail.text ); n+1==sizeof call->fail.text && !dmg_utf8_is_valid( dmg_span( call->fail.text, n ) ); ) {
+    do n--; while( n && ( (uint8_t)call->fail.text[ n ]&0xc0 )==0x80 );
+    call->fail.text[ n ] = 0;
+  }
+  call->fail.code = code;
+  call->fail.name = name && *name ? name : dmg_rpc_code_name( code );
+  call->fail.data[ 0 ] = 0;
+  return false;
+}
+
+void dmg_rpc_fail_data( dmg_rpc_call_t * call, char const * fmt, ... ) {
+  char more[ sizeof call->fail.data ];
+  va_list ap;
+  va_start( ap, fmt );
+  int n = vsnprintf( more, sizeof more, fmt, ap );
+  va_end( ap );
+  size_t used = strlen( call->fail.data );
+  if( n<=0 || (size_t)n>=sizeof more || used+1+(size_t)n>=sizeof call->fail.data ) return;
+  if( used ) call->fail.data[ used++ ] = ',';
+  memcpy( call->fail.data+used, more, (size_t)n+1 );
+}
+
+bool dmg_rpc_fail_err( dmg_rpc_call_t * call, dmg_err_t err, char const * what ) {
+  switch( err ) {
+  case DMG_ERR_NOT_FOUND:   return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "%s: there is none", what );
+  case DMG_ERR_PRUNED: {
+    dmg_query_chain_t chain;
+    call->query->chain( call->query->ctx, &chain );
+    dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "%s: pruned; the oldest height kept is %lu", what, (unsigned long)chain.oldest_height );
+    dmg_rpc_fail_data( call, "\"reason\":\"pruned\",\"from\":\"%lu\"", (unsigned long)chain.oldest_height );
+    return false;
+  }
+  case DMG_ERR_AGAIN:       return dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "%s: not ready yet, ask again", what );
+  case DMG_ERR_FULL:        dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "%s: overloaded, try again later", what );
+                            dmg_rpc_fail_data( call, "\"reason\":\"overloaded\"" ); return false;
+  case DMG_ERR_LIMIT:       return dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "%s: past a limit, ask for less", what );
+  case DMG_ERR_INVALID:     return dmg_rpc_fail( call, DMG_RPC_INVALID_INPUT, NULL, "%s: not valid", what );
+  case DMG_ERR_UNSUPPORTED: return dmg_rpc_fail( call, DMG_RPC_METHOD_DISABLED, NULL, "%s: not supported by this node", what );
+  default:                  return dmg_rpc_fail( call, DMG_RPC_INTERNAL, NULL, "%s: %s", what, dmg_err_text( err ) );
+  }
+}
+
+/* Short, and the same inside and outside a JSON string. */
+static bool is_plain( dmg_span_t s ) {
+  for( size_t i = 0; i<s.sz; i++ ) if( s.p[ i ]<0x20 || s.p[ i ]>=0x7f || s.p[ i ]=='"' || s.p[ i ]=='\\' ) return false;
+  return s.sz && s.sz<=40;
+}
+
+/* A short picture of a value for messages: its type, and its text when that is short and plain. */
+static void picture( dmg_jv_t v, char out[ 64 ] ) {
+  static char const * const type[] = { "null", "false", "true", "number", "string", "array", "object" };
+  if( dmg_jv_is_absent( v ) ) { snprintf( out, 64, "nothing" ); return; }
+  dmg_span_t s = dmg_jv_text( v );
+  if( is_plain( s ) ) snprintf( out, 64, "%s %.*s", type[ dmg_jv_type( v ) ], (int)s.sz, (char const *)s.p );
+  else                snprintf( out, 64, "%s", type[ dmg_jv_type( v ) ] );
+}
+
+/* A name that a client sent, for messages. */
+static void quote( dmg_span_t name, char out[ 64 ] ) {
+  if( is_plain( name ) ) snprintf( out, 64, "%.*s", (int)name.sz, (char const *)name.p );
+  else                   snprintf( out, 64, "of that name" );
+}
+
+static bool fail_form( dmg_rpc_call_t * call, char const * path, char const * expected, dmg_jv_t got ) {
+  char pic[ 64 ], quoted[ 160 ];
+  picture( got, pic );
+  dmg_rpc_fail( call, DMG_RPC_INVALID_PARAMS, NULL, "%s: parameter %s wants %s, got %s", call->method->name, path, expected, pic );
+  size_t n = 0;
+  for( char const * c = expected; *c && n+2<sizeof quoted; c++ ) { if( *c=='"' ) quoted[ n++ ] = '\\'; quoted[ n++ ] = *c; }
+  quoted[ n ] = 0;
+  dmg_rpc_fail_data( call, "\"path\":\"%s\",\"expected\":\"%s\",\"got\":\"%s\"", path, quoted, pic );
+  return false;
+}
+
+bool dmg_rpc_fail_param( dmg_rpc_call_t * call, char const * path, char const * expected ) {
+  dmg_jv_t got = { 0 };
+  size_t n = strcspn( path, "." );
+  for( uint32_t i = 0; i<DMG_RPC_PARAM_MAX && call->method->param[ i ].name; i++ )
+    if( strlen( call->method->param[ i ].name )==n && !memcmp( call->method->param[ i ].name, path, n ) && call->arg[ i ].is_set ) got = call->arg[ i ].json;
+  return fail_form( call, path, expected, got );
+}
+
+void dmg_rpc_put_block( dmg_jw_t * out, char const * key, dmg_at_block_t const * block ) {
+  dmg_jw_key( out, key );
+  dmg_jw_open( out, '{' );
+  dmg_jw_ku64( out, "height", block->height );
+  dmg_jw_khash( out, "hash", &block->hash );
+  dmg_jw_kbool( out, "isFinal", block->is_final );
+  dmg_jw_close( out, '}' );
+}
+void dmg_rpc_put_at( dmg_jw_t * out, dmg_at_block_t const * at ) { dmg_rpc_put_block( out, "at", at ); }
+
+bool dmg_rpc_account_parse( dmg_rpc_call_t * call, dmg_span_t text, dmg_hash_t * out ) {
+  /* CAIP-10: demiurge:<first 32 hex of the chain id>:<address> (F10.8) */
+  if( text.sz>9+32+1 && !memcmp( text.p, "demiurge:", 9 ) ) {
+    dmg_query_chain_t chain;
+    char hex[ 65 ];
+    call->query->chain( call->query->ctx, &chain );
+    dmg_hex_encode( chain.chain_id.b, 32, hex );
+    if( memcmp( text.p+9, hex, 32 ) || text.p[ 41 ]!=':' ) return false;
+    text.p  += 42;
+    text.sz -= 42;
+  }
+  char const * why;
+  return dmg_address_parse( text, out, &why )==DMG_OK;
+}
+
+static bool bind_at( dmg_jv_t v, dmg_at_t * out ) {
+  if( dmg_jv_eq_str( v, "head" ) )  { out->kind = DMG_AT_HEAD;  return true; }
+  if( dmg_jv_eq_str( v, "final" ) ) { out->kind = DMG_AT_FINAL; return true; }
+  if( dmg_jv_type( v )!=DMG_JSON_OBJECT || dmg_jv_cnt( v )!=1 ) return false;
+  dmg_jv_t height = dmg_jv_get( v, "height" ), hash = dmg_jv_get( v, "hash" );
+  if( !dmg_jv_is_absent( height ) ) { out->kind = DMG_AT_HEIGHT; return dmg_jv_u64( height, &out->height ); }
+  if( !dmg_jv_is_absent( hash ) )   { out->kind = DMG_AT_HASH;   return dmg_jv_hash( hash, &out->hash ); }
+  return false;
+}
+
+static bool bind_one( dmg_rpc_call_t * call, dmg_rpc_param_t const * p, dmg_jv_t v, dmg_rpc_arg_t * arg ) {
+  bool is_good = false;
+  uint32_t u32;
+  arg->json = v;
+  switch( p->form ) {
+  case DMG_RPC_FORM_U64:     is_good = dmg_jv_u64( v, &arg->u64 ); break;
+  case DMG_RPC_FORM_U32:     is_good = dmg_jv_u32( v, &u32 ); if( is_good ) arg->u64 = u32; break;
+  case DMG_RPC_FORM_HASH:    is_good = dmg_jv_hash( v, &arg->hash ); break;
+  case DMG_RPC_FORM_AT:      is_good = bind_at( v, &arg->at ); break;
+  case DMG_RPC_FORM_LIST:    is_good = dmg_jv_type( v )==DMG_JSON_ARRAY; break;
+  case DMG_RPC_FORM_OBJECT:  is_good = dmg_jv_type( v )==DMG_JSON_OBJECT; break;
+  case DMG_RPC_FORM_NAME_ID: is_good = dmg_jv_type( v )==DMG_JSON_STRING || dmg_jv_u32( v, &u32 ); break;
+  case DMG_RPC_FORM_STRING:  is_good = dmg_jv_type( v )==DMG_JSON_STRING; arg->bytes = dmg_jv_text( v ); break;
+  case DMG_RPC_FORM_ACCOUNT: is_good = dmg_jv_type( v )==DMG_JSON_STRING && dmg_rpc_account_parse( call, dmg_jv_text( v ), &arg->hash ); break;
+  case DMG_RPC_FORM_HEX: {
+    size_t max = dmg_jv_text( v ).sz/2, sz = 0;
+    uint8_t * p_out = dmg_arena_alloc( call->arena, max );
+    if( !p_out ) return dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "%s: the request needs more memory than %u MiB", call->method->name, DMG_RPC_ARENA_MAX>>20 );
+    is_good    = dmg_jv_hex( v, p_out, max, &sz );
+    arg->bytes = dmg_span( p_out, sz );
+    break;
+  }
+  case DMG_RPC_FORM_CNT: break;
+  }
+  arg->is_set = is_good;
+  return is_good ? true : fail_form( call, p->name, form_text[ p->form ], v );
+}
+
+static bool bind_params( dmg_rpc_call_t * call, dmg_jv_t params ) {
+  dmg_rpc_param_t const * p = call->method->param;
+  uint32_t cnt = 0;
+  while( cnt<DMG_RPC_PARAM_MAX && p[ cnt ].name ) cnt++;
+
+  if( !dmg_jv_is_absent( params ) && dmg_jv_type( params )==DMG_JSON_ARRAY ) {
+    uint32_t i = 0;
+    for( dmg_jv_t v = dmg_jv_first( params ); !dmg_jv_is_absent( v ); v = dmg_jv_next( params, v ), i++ ) {
+      if( i>=cnt ) {
+        dmg_rpc_fail( call, DMG_RPC_INVALID_PARAMS, NULL, "%s takes at most %u parameters, got %u", call->method->name, cnt, dmg_jv_cnt( params ) );
+        dmg_rpc_fail_data( call, "\"path\":\"%u\",\"expected\":\"at most %u\",\"got\":\"%u\"", i, cnt, dmg_jv_cnt( params ) );
+        return false;
+      }
+      /* null stands for an optional parameter that is not given. */
+      if( dmg_jv_type( v )==DMG_JSON_NULL && !p[ i ].is_needed ) continue;
+      if( !bind_one( call, &p[ i ], v, &call->arg[ i ] ) ) return false;
+    }
+  } else if( !dmg_jv_is_absent( params ) ) {
+    for( dmg_jv_t k = dmg_jv_first( params ); !dmg_jv_is_absent( k ); k = dmg_jv_next( params, k ) ) {
+      uint32_t i = 0;
+      while( i<cnt && !dmg_jv_eq_str( k, p[ i ].name ) ) i++;
+      if( i==cnt ) {
+        char name[ 64 ], known[ 160 ] = "";
+        quote( dmg_jv_text( k ), name );
+        for( uint32_t j = 0; j<cnt; j++ ) snprintf( known+strlen( known ), sizeof known-strlen( known ), "%s%s", j ? ", " : "", p[ j ].name );
+        dmg_rpc_fail( call, DMG_RPC_INVALID_PARAMS, NULL, "%s has no parameter %s; it takes: %s", call->method->name, name, cnt ? known : "none" );
+        dmg_rpc_fail_data( call, "\"path\":\"%s\",\"expected\":\"one of: %s\"", name, cnt ? known : "none" );
+        return false;
+      }
+      if( !bind_one( call, &p[ i ], dmg_jv_member( k ), &call->arg[ i ] ) ) return false;
+    }
+  }
+  for( uint32_t i = 0; i<cnt; i++ )
+    if( p[ i ].is_needed && !call->arg[ i ].is_set ) return fail_form( call, p[ i ].name, form_text[ p[ i ].form ], (dmg_jv_t){ 0 } );
+  return true;
+}
+
+static int method_cmp( void const * a, void const * b ) { return strcmp( ( *(dmg_method_t const * const *)a )->name, ( *(dmg_method_t const * const *)b )->name ); }
+
+dmg_rpc_t * dmg_rpc_new( dmg_query_t const * query ) {
+  dmg_rpc_t * rpc = calloc( 1, sizeof *rpc );
+  if( !rpc ) return NULL;
+  rpc->query = query;
+  rpc->subs  = dmg_rpc_sub_new();
+  pthread_mutex_init( &rpc->lock, NULL );
+  dmg_method_t const * const table[] = { dmg_methods_chain, dmg_methods_state, dmg_methods_tx, dmg_methods_sub, dmg_methods_meta, dmg_methods_dev };
+  for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
+    for( dmg_method_t const * m = table[ t ]; m->name; m++ ) {
+      DMG_ASSERT( rpc->method_cnt<DMG_RPC_METHOD_MAX );
+      rpc->method[ rpc->method_cnt++ ] = m;
+    }
+  qsort( rpc->method, rpc->method_cnt, sizeof *rpc->method, method_cmp );
+  if( !rpc->subs ) { dmg_rpc_free( rpc ); return NULL; }
+  return rpc;
+}
+
+void dmg_rpc_free( dmg_rpc_t * rpc ) {
+  if( !rpc ) return;
+  while( rpc->scratch ) {
+    dmg_rpc_scratch_t * s = rpc->scratch;
+    rpc->scratch = s->next;
+    dmg_json_free( s->json );
+    dmg_arena_free( s->arena );
+    free( s );
+  }
+  dmg_rpc_sub_free( rpc->subs );
+  pthread_mutex_destroy( &rpc->lock );
+  free( rpc );
+}
+
+static dmg_rpc_scratch_t * scratch_take( dmg_rpc_t * rpc ) {
+  pthread_mutex_lock( &rpc->lock );
+  dmg_rpc_scratch_t * s = rpc->scratch;
+  if( s ) { rpc->scratch = s->next; rpc->scratch_cnt--; }
+  pthread_mutex_unlock( &rpc->lock );
+  if( s ) return s;
+  s = calloc( 1, sizeof *s );
+  if( !s ) return NULL;
+  s->json  = dmg_json_new();
+  s->arena = dmg_arena_new( DMG_RPC_ARENA_MAX );
+  if( s->json && s->arena ) return s;
+  dmg_json_free( s->json );
+  dmg_arena_free( s->arena );
+  free( s );
+  return NULL;
+}
+
+static void scratch_give( dmg_rpc_t * rpc, dmg_rpc_scratch_t * s ) {
+  dmg_arena_reset( s->arena );
+  pthread_mutex_lock( &rpc->lock );
+  bool is_kept = rpc->scratch_cnt<DMG_RPC_SCRATCH_MAX;
+  if( is_kept ) { s->next = rpc->scratch; rpc->scratch = s; rpc->scratch_cnt++; }
+  pthread_mutex_unlock( &rpc->lock );
+  if( is_kept ) return;
+  dmg_json_free( s->json );
+  dmg_arena_free( s->arena );
+  free( s );
+}
+
+static bool id_is_good( dmg_jv_t id ) {
+  return dmg_jv_type( id )==DMG_JSON_NULL || ( ( dmg_jv_type( id )==DMG_JSON_STRING || dmg_jv_type( id )==DMG_JSON_NUMBER ) && dmg_jv_text( id ).sz<=DMG_RPC_ID_SZ_MAX );
+}
+
+static void put_id( dmg_jw_t * w, dmg_jv_t id ) {
+  dmg_jw_key( w, "id" );
+  if( dmg_jv_is_absent( id ) || !id_is_good( id ) ) dmg_jw_null( w );
+  else                                              dmg_jw_value( w, id );
+}
+
+static void put_error( dmg_jw_t * w, dmg_jv_t id, dmg_rpc_call_t const * call ) {
+  dmg_jw_open( w, '{' );
+  dmg_jw_kcstr( w, "jsonrpc", "2.0" );
+  put_id( w, id );
+  dmg_jw_key( w, "error" );
+  dmg_jw_open( w, '{' );
+  char code[ 16 ];
+  dmg_jw_key( w, "code" );
+  dmg_jw_raw( w, dmg_span( code, (size_t)snprintf( code, sizeof code, "%d", call->fail.code ) ) );
+  dmg_jw_kcstr( w, "message", call->fail.text );
+  dmg_jw_key( w, "data" );
+  dmg_jw_open( w, '{' );
+  dmg_jw_kcstr( w, "name", call->fail.name );
+  if( call->fail.data[ 0 ] ) dmg_jw_raw( w, dmg_span_cstr( call->fail.data ) );
+  dmg_jw_close( w, '}' );
+  dmg_jw_close( w, '}' );
+  dmg_jw_close( w, '}' );
+}
+
+/* An error takes at most: text and id all escaped as \u00xx, data, and the frame around them. */
+enum { ERROR_SZ_MAX = 6*( 320+DMG_RPC_ID_SZ_MAX )+512+256 };
+_Static_assert( DMG_RPC_BATCH_MAX*ERROR_SZ_MAX<DMG_RPC_ANSWER_MAX/8, "a full batch of errors is small" );
+
+/* One request object.  Writes its answer unless it is a notification.  A result may not take the room that errors of the
+   left_cnt requests after it, and its own, may need. */
+static void handle_one( dmg_rpc_t * rpc, dmg_jv_t req, uint32_t left_cnt, uint64_t ws, dmg_arena_t * arena, dmg_jw_t * out ) {
+  dmg_rpc_call_t call = { .rpc = rpc, .query = rpc->query, .arena = arena, .out = out, .ws = ws };
+  dmg_jv_t id = { 0 };
+  if( dmg_jv_type( req )!=DMG_JSON_OBJECT ) {
+    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "a request is an object with jsonrpc, method and id" );
+    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    put_error( out, id, &call );
+    return;
+  }
+  id = dmg_jv_get( req, "id" );
+  dmg_jv_t version = dmg_jv_get( req, "jsonrpc" ), name = dmg_jv_get( req, "method" ), params = dmg_jv_get( req, "params" );
+  bool has_id = !dmg_jv_is_absent( id ), is_good = false;
+  uint32_t known = has_id+!dmg_jv_is_absent( version )+!dmg_jv_is_absent( name )+!dmg_jv_is_absent( params );
+
+  if( dmg_jv_is_absent( version ) || !dmg_jv_eq_str( version, "2.0" ) )
+    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "jsonrpc must be \"2.0\"" );
+  else if( has_id && !id_is_good( id ) )
+    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "id must be a string or number of at most %u bytes, or null", DMG_RPC_ID_SZ_MAX );
+  else if( dmg_jv_is_absent( name ) || dmg_jv_type( name )!=DMG_JSON_STRING )
+    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "method must be a string" );
+  else if( !dmg_jv_is_absent( params ) && dmg_jv_type( params )!=DMG_JSON_OBJECT && dmg_jv_type( params )!=DMG_JSON_ARRAY )
+    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "params must be an object or an array" );
+  else if( known!=dmg_jv_cnt( req ) )
+    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "a request has only the members jsonrpc, id, method, params" );
+  else is_good = true;
+  if( !is_good ) {
+    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    put_error( out, id, &call );
+    return;
+  }
+
+  dmg_span_t text = dmg_jv_text( name );
+  uint32_t lo = 0, hi = rpc->method_cnt;
+  while( lo<hi ) {
+    uint32_t mid = ( lo+hi )/2;
+    int c = dmg_span_cmp( dmg_span_cstr( rpc->method[ mid ]->name ), text );
+    if( !c ) { call.method = rpc->method[ mid ]; lo = mid; break; }
+    if( c<0 ) lo = mid+1;
+    else      hi = mid;
+  }
+  dmg_buf_t * buf = out->buf;
+  size_t      from = buf->sz;
+  bool        comma = out->needs_comma;
+  bool        is_done = false;
+  if( !call.method ) {
+    char quoted[ 64 ];
+    quote( text, quoted );
+    dmg_rpc_fail( &call, DMG_RPC_METHOD_NOT_FOUND, NULL, "there is no method %s; rpc.discover lists them", quoted );
+    atomic_fetch_add( &rpc->refused_cnt, 1 );
+  } else if( call.method->is_dev && !rpc->query->dev ) {
+    dmg_rpc_fail( &call, DMG_RPC_METHOD_DISABLED, NULL, "%s works only on a chain started by `demiurge dev`", call.method->name );
+  } else if( bind_params( &call, params ) ) {
+    size_t max = buf->max, kept = ( left_cnt+1u )*(size_t)ERROR_SZ_MAX;
+    buf->max = max>kept && max-kept>buf->sz ? max-kept : buf->sz;
+    dmg_jw_open( out, '{' );
+    dmg_jw_kcstr( out, "jsonrpc", "2.0" );
+    put_id( out, id );
+    dmg_jw_key( out, "result" );
+    is_done = call.method->handler( &call );
+    dmg_jw_close( out, '}' );
+    buf->max = max;
+    if( is_done && out->is_full ) {
+      is_done = dmg_rpc_fail( &call, DMG_RPC_LIMIT_EXCEEDED, NULL, "the answer passes %u MiB, ask for less", DMG_RPC_ANSWER_MAX>>20 );
+      dmg_rpc_fail_data( &call, "\"limit\":%u", DMG_RPC_ANSWER_MAX );
+    }
+  }
+  if( call.method ) atomic_fetch_add( is_done ? &rpc->ok_cnt[ lo ] : &rpc->failed_cnt[ lo ], 1 );
+  if( is_done && has_id ) return;
+  /* Take back what was written: a failed call's part, or a notification's answer. */
+  buf->sz          = from;
+  out->needs_comma = comma;
+  out->is_full     = false;
+  if( has_id ) put_error( out, id, &call );
+}
+
+static void answer_error( dmg_jw_t * out, int code, char const * text ) {
+  dmg_rpc_call_t call = { 0 };
+  dmg_rpc_fail( &call, code, NULL, "%s", text );
+  put_error( out, (dmg_jv_t){ 0 }, &call );
+}
+
+bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, uint64_t ws, dmg_buf_t * out ) {
+  DMG_ASSERT( !out->sz );
+  if( out->max>DMG_RPC_ANSWER_MAX ) out->max = DMG_RPC_ANSWER_MAX;
+  dmg_jw_t w = dmg_jw( out );
+  dmg_rpc_scratch_t * s = scratch_take( rpc );
+  if( !s ) { answer_error( &w, DMG_RPC_UNAVAILABLE, "out of memory, try again later" ); return !w.is_full; }
+
+  dmg_jv_t root;
+  char why[ 160 ], text[ 192 ];
+  if( !dmg_json_parse( s->json, body, &root, why ) ) {
+    bool is_limit = dmg_json_is_past_limit( s->json );
+    snprintf( text, sizeof text, is_limit ? "past a limit of JSON: %s" : "not JSON: %s", why );
+    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    answer_error( &w, is_limit ? DMG_RPC_LIMIT_EXCEEDED : DMG_RPC_PARSE, text );
+  } else if( dmg_jv_type( root )!=DMG_JSON_ARRAY ) {
+    handle_one( rpc, root, 0, ws, s->arena, &w );
+  } else if( !dmg_jv_cnt( root ) ) {
+    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    answer_error( &w, DMG_RPC_INVALID_REQUEST, "an empty batch" );
+  } else if( dmg_jv_cnt( root )>DMG_RPC_BATCH_MAX ) {
+    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    snprintf( text, sizeof text, "a batch has at most %u calls, got %u", DMG_RPC_BATCH_MAX, dmg_jv_cnt( root ) );
+    answer_error( &w, DMG_RPC_LIMIT_EXCEEDED, text );
+  } else {
+    uint32_t left = dmg_jv_cnt( root );
+    dmg_jw_open( &w, '[' );
+    size_t from = out->sz;
+    for( dmg_jv_t e = dmg_jv_first( root ); !dmg_jv_is_absent( e ); e = dmg_jv_next( root, e ) ) {
+      handle_one( rpc, e, --left, ws, s->arena, &w );
+      dmg_arena_reset( s->arena );
+    }
+    if( out->sz==from ) out->sz = 0;   /* only notifications */
+    else dmg_jw_close( &w, ']' );
+  }
+  scratch_give( rpc, s );
+  /* Full is a buffer too small for an error, or no memory: with nothing better to say, the shortest error. */
+  if( w.is_full ) {
+    out->sz = 0;
+    if( dmg_buf_printf( out, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"out of memory\"}}", DMG_RPC_UNAVAILABLE ) ) out->sz = 0;
+  }
+  return out->sz>0;
+}
+
+dmg_err_t dmg_rpc_metrics( dmg_rpc_t * rpc, dmg_buf_t * out ) {
+  DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_rpc_requests_total counter\n" ) );
+  for( uint32_t i = 0; i<rpc->method_cnt; i++ ) {
+    unsigned long ok = atomic_load( &rpc->ok_cnt[ i ] ), failed = atomic_load( &rpc->failed_cnt[ i ] );
+    if( ok )     DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_requests_total{method=\"%s\",code=\"ok\"} %lu\n", rpc->method[ i ]->name, ok ) );
+    if( failed ) DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_requests_total{method=\"%s\",code=\"failed\"} %lu\n", rpc->method[ i ]->name, failed ) );
+  }
+  DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_rpc_refused_total counter\ndemiurge_rpc_refused_total %lu\n", atomic_load( &rpc->refused_cnt ) ) );
+  return dmg_buf_printf( out, "# TYPE demiurge_rpc_subscriptions gauge\ndemiurge_rpc_subscriptions %u\n", dmg_rpc_sub_cnt( rpc->subs ) );
+}
+
+/* An Example Pairing: params as name and value each.  Its result is left out: it depends on the chain. */
+static bool put_example( dmg_jw_t * w, dmg_json_t * json, dmg_method_t const * m ) {
+  dmg_jv_t params;
+  char why[ 160 ];
+  if( !dmg_json_parse( json, dmg_span_cstr( m->example ), &params, why ) ) return false;
+  dmg_jw_key( w, "examples" );
+  dmg_jw_open( w, '[' );
+  dmg_jw_open( w, '{' );
+  dmg_jw_kcstr( w, "name", m->name );
+  dmg_jw_key( w, "params" );
+  dmg_jw_open( w, '[' );
+  for( dmg_jv_t k = dmg_jv_first( params ); !dmg_jv_is_absent( k ); k = dmg_jv_next( params, k ) ) {
+    dmg_jw_open( w, '{' );
+    dmg_jw_key( w, "name" );
+    dmg_jw_str( w, dmg_jv_text( k ) );
+    dmg_jw_key( w, "value" );
+    dmg_jw_value( w, dmg_jv_member( k ) );
+    dmg_jw_close( w, '}' );
+  }
+  dmg_jw_close( w, ']' );
+  dmg_jw_close( w, '}' );
+  dmg_jw_close( w, ']' );
+  return true;
+}
+
+static bool rpc_discover( dmg_rpc_call_t * call ) {
+  static char const * const schema[] = {
+#define FORM_SCHEMA( name, text, schema ) schema,
+    DMG_RPC_FORM_TABLE( FORM_SCHEMA )
+  };
+  dmg_jw_t * w = call->out;
+  dmg_json_t * json = dmg_json_new();       /* the call's own reader holds its id */
+  dmg_jw_open( w, '{' );
+  dmg_jw_kcstr( w, "openrpc", "1.3.2" );
+  dmg_jw_key( w, "info" );
+  dmg_jw_open( w, '{' );
+  dmg_jw_kcstr( w, "title", "Demiurge" );
+  dmg_jw_kcstr( w, "version", DMG_VERSION );
+  dmg_jw_close( w, '}' );
+  dmg_jw_key( w, "methods" );
+  dmg_jw_open( w, '[' );
+  bool is_good = json;
+  for( uint32_t i = 0; i<call->rpc->method_cnt && is_good; i++ ) {
+    dmg_method_t const * m = call->rpc->method[ i ];
+    if( m->is_dev && !call->query->dev ) continue;
+    dmg_jw_open( w, '{' );
+    dmg_jw_kcstr( w, "name", m->name );
+    dmg_jw_kcstr( w, "summary", m->summary );
+    dmg_jw_kcstr( w, "paramStructure", "either" );
+    dmg_jw_key( w, "params" );
+    dmg_jw_open( w, '[' );
+    for( uint32_t p = 0; p<DMG_RPC_PARAM_MAX && m->param[ p ].name; p++ ) {
+      dmg_jw_open( w, '{' );
+      dmg_jw_kcstr( w, "name", m->param[ p ].name );
+      dmg_jw_kcstr( w, "description", m->param[ p ].text );
+      dmg_jw_kbool( w, "required", m->param[ p ].is_needed );
+      dmg_jw_key( w, "schema" );
+      dmg_jw_raw( w, dmg_span_cstr( schema[ m->param[ p ].form ] ) );
+      dmg_jw_close( w, '}' );
+    }
+    dmg_jw_close( w, ']' );
+    dmg_jw_key( w, "result" );
+    dmg_jw_open( w, '{' );
+    dmg_jw_kcstr( w, "name", "result" );
+    dmg_jw_kcstr( w, "description", m->result );
+    dmg_jw_key( w, "schema" );
+    dmg_jw_raw( w, DMG_SPAN_STR( "true" ) );
+    dmg_jw_close( w, '}' );
+    is_good = put_example( w, json, m );
+    dmg_jw_close( w, '}' );
+  }
+  dmg_jw_close( w, ']' );
+  dmg_jw_close( w, '}' );
+  dmg_json_free( json );
+  return is_good ? true : dmg_rpc_fail_err( call, DMG_ERR_NOMEM, "document" );
+}
+
+static bool rpc_limits( dmg_rpc_call_t * call ) {
+  dmg_jw_t * w = call->out;
+  dmg_jw_open( w, '{' );
+  dmg_jw_knum( w, "batch", DMG_RPC_BATCH_MAX );
+  dmg_jw_knum( w, "answerBytes", DMG_RPC_ANSWER_MAX );
+  dmg_jw_knum( w, "bodyBytes", 1<<20 );
+  dmg_jw_knum( w, "jsonDepth", DMG_JSON_DEPTH_MAX );
+  dmg_jw_knum( w, "jsonTokens", DMG_JSON_NODES_MAX );
+  dmg_jw_knum( w, "page", DMG_RPC_ITEMS_MAX );
+  dmg_jw_knum( w, "idBytes", DMG_RPC_ID_SZ_MAX );
+  dmg_jw_knum( w, "subscriptions", DMG_RPC_SUB_PER_WS_MAX );
+  dmg_jw_knum( w, "subscriptionIds", DMG_RPC_SUB_ID_MAX );
+  dmg_jw_knum( w, "webSocketMessageBytes", 256<<10 );
+  dmg_jw_close( w, '}' );
+  return true;
+}
+
+dmg_method_t const dmg_methods_meta[] = {
+  { "rpc.discover", "The OpenRPC 1.3 document of this node: every method it serves.", "OpenRPC document", "{}", rpc_discover, false, {{ 0 }} },
+  { "rpc_limits", "Limits of this server.", "object of numbers", "{}", rpc_limits, false, {{ 0 }} },
+  { 0 }
+};

@@ -1,0 +1,114 @@
+/* method: one table that dispatches, documents and discovers the JSON-RPC methods (F0.1).
+
+     METHOD entry: name, summary, parameters (name, form, needed), result in words, example, handler
+          |                      |
+      dispatch <- bind params <--+--> rpc.discover (OpenRPC 1.3), reference page
+
+   Parameters come by name or by position in the table's order (F4.1); an unknown one, a missing one
+   or one of another form is -32602 with its path, what was expected and what came.
+
+   A handler reads call->arg[i] (the order of its table entry), writes one JSON value to call->out and
+   returns true; or fails by dmg_rpc_fail and returns false (what it wrote is dropped).
+
+   Memory   a call's arena lives until the answer is sent
+   Threads  handlers run on HTTP workers, several at once */
+#ifndef DMG_RPC_METHOD_H
+#define DMG_RPC_METHOD_H
+
+#include "codec/abi.h"
+#include "rpc/json.h"
+#include "rpc/query.h"
+
+enum { DMG_RPC_PARAM_MAX = 6, DMG_RPC_ITEMS_MAX = 1000 };
+
+/* Nobody's. */
+#define DMG_RPC_EXAMPLE_ACCOUNT "dmg1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0ssqdc3c"
+
+/* JSON-RPC and our own codes (F4.1). */
+enum {
+  DMG_RPC_PARSE = -32700, DMG_RPC_INVALID_REQUEST = -32600, DMG_RPC_METHOD_NOT_FOUND = -32601, DMG_RPC_INVALID_PARAMS = -32602, DMG_RPC_INTERNAL = -32603,
+  DMG_RPC_INVALID_INPUT = -32000, DMG_RPC_NOT_FOUND = -32001, DMG_RPC_UNAVAILABLE = -32002, DMG_RPC_TX_REJECTED = -32003, DMG_RPC_METHOD_DISABLED = -32004,
+  DMG_RPC_LIMIT_EXCEEDED = -32005, DMG_RPC_CHAIN_REFUSED = -32010, DMG_RPC_SCHEMA_MISMATCH = -32011, DMG_RPC_PROOF_UNAVAILABLE = -32013, DMG_RPC_TIMEOUT = -32015
+};
+/* "InvalidParams", ..; "Internal" for a code outside the table. */
+char const * dmg_rpc_code_name( int code );
+
+/* Forms of a parameter: how it is written in JSON, and which member of dmg_rpc_arg_t holds it. */
+#define DMG_RPC_FORM_TABLE( X )                                                                                              \
+  X( U64,     "decimal string",                                  "{\"type\":\"string\",\"pattern\":\"^(0|[1-9][0-9]*)$\"}" ) \
+  X( U32,     "number",                                          "{\"type\":\"integer\",\"minimum\":0,\"maximum\":4294967295}" ) \
+  X( HEX,     "0x hex bytes",                                    "{\"type\":\"string\",\"pattern\":\"^0x([0-9a-fA-F]{2})*$\"}" ) \
+  X( HASH,    "0x hex of 32 bytes",                              "{\"type\":\"string\",\"pattern\":\"^0x[0-9a-fA-F]{64}$\"}" ) \
+  X( ACCOUNT, "account: dmg1.. or demiurge:<chain>:dmg1..",      "{\"type\":\"string\"}" )                                   \
+  X( AT,      "\"head\", \"final\", {\"height\":\"7\"} or {\"hash\":\"0x..\"}", "{\"oneOf\":[{\"enum\":[\"head\",\"final\"]},{\"type\":\"object\"}]}" ) \
+  X( STRING,  "string",                                          "{\"type\":\"string\"}" )                                   \
+  X( NAME_ID, "name or number",                                  "{\"type\":[\"string\",\"integer\"]}" )                     \
+  X( LIST,    "array",                                           "{\"type\":\"array\"}" )                                    \
+  X( OBJECT,  "object",                                          "{\"type\":\"object\"}" )
+
+typedef enum {
+#define DMG_RPC_FORM_ENUM( name, text, schema ) DMG_RPC_FORM_##name,
+  DMG_RPC_FORM_TABLE( DMG_RPC_FORM_ENUM )
+#undef DMG_RPC_FORM_ENUM
+  DMG_RPC_FORM_CNT
+} dmg_rpc_form_t;
+
+typedef struct { char const * name; dmg_rpc_form_t form; bool is_needed; char const * text; } dmg_rpc_param_t;
+
+typedef struct {
+  bool       is_set;
+  dmg_jv_t   json;     /* the value itself; LIST, OBJECT, NAME_ID */
+  uint64_t   u64;      /* U64, U32 */
+  dmg_hash_t hash;     /* HASH, ACCOUNT */
+  dmg_span_t bytes;    /* HEX decoded, STRING text */
+  dmg_at_t   at;       /* AT */
+} dmg_rpc_arg_t;
+
+typedef struct dmg_rpc_call dmg_rpc_call_t;
+typedef struct dmg_rpc      dmg_rpc_t;
+
+typedef struct {
+  char const *    name;
+  char const *    summary;
+  char const *    result;             /* in words */
+  char const *    example;            /* params by name as JSON, well formed: nothing but the chain may object to them */
+  bool (*handler)( dmg_rpc_call_t * call );
+  bool            is_dev;
+  dmg_rpc_param_t param[ DMG_RPC_PARAM_MAX ];   /* ends at name NULL */
+} dmg_method_t;
+
+struct dmg_rpc_call {
+  dmg_rpc_t *          rpc;
+  dmg_query_t const *  query;
+  dmg_method_t const * method;
+  dmg_arena_t *        arena;
+  dmg_rpc_arg_t        arg[ DMG_RPC_PARAM_MAX ];
+  dmg_jw_t *           out;
+  uint64_t             ws;             /* 0: not on a WebSocket */
+  struct { int code; char const * name; char text[ 320 ]; char data[ 512 ]; } fail;   /* data: members of the error's data, "" or "\"a\":1,.." */
+};
+
+/* Always false, for `return dmg_rpc_fail( .. )`.  name NULL: the code's.  The text is cut to 319 bytes of whole characters. */
+__attribute__(( format( printf, 4, 5 ) ))
+bool dmg_rpc_fail( dmg_rpc_call_t * call, int code, char const * name, char const * fmt, ... );
+/* Appends members to the error's data, as JSON: "\"a\":1".  What does not fit is left out whole. */
+__attribute__(( format( printf, 2, 3 ) ))
+void dmg_rpc_fail_data( dmg_rpc_call_t * call, char const * fmt, ... );
+/* The failure a query function's error stands for; what says which thing ("block", "transaction"). */
+bool dmg_rpc_fail_err( dmg_rpc_call_t * call, dmg_err_t err, char const * what );
+/* -32602 for what the table cannot describe of a parameter; path begins with its name: "filter.ids". */
+bool dmg_rpc_fail_param( dmg_rpc_call_t * call, char const * path, char const * expected );
+
+/* A member {height, hash, isFinal}; put_at calls it "at". */
+void dmg_rpc_put_block( dmg_jw_t * out, char const * key, dmg_at_block_t const * block );
+void dmg_rpc_put_at   ( dmg_jw_t * out, dmg_at_block_t const * at );
+/* AccountRef: dmg1.., or CAIP-10 of this chain. */
+bool dmg_rpc_account_parse( dmg_rpc_call_t * call, dmg_span_t text, dmg_hash_t * out );
+
+/* A module by name or number at a view, with its decoded interface in the call's arena. */
+bool dmg_rpc_module_id( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_jv_t ref, uint16_t * out_id, dmg_abi_t const ** out_abi );
+
+/* The tables; each ends with name NULL. */
+extern dmg_method_t const dmg_methods_chain[], dmg_methods_state[], dmg_methods_tx[], dmg_methods_sub[], dmg_methods_dev[], dmg_methods_meta[];
+
+#endif

@@ -1,0 +1,450 @@
+/* state_*, account_*, balances_*: reads of the state, with proofs (F0.4, F0.5). */
+#include "crypto/bech32.h"
+#include "rpc/method.h"
+#include "rpc/put.h"
+#include "types/items.h"
+#include "types/schema.h"
+
+#include <stdio.h>
+
+static bool open_view( dmg_rpc_call_t * call, dmg_rpc_arg_t const * at, dmg_query_view_t * out ) {
+  dmg_at_t want = at->is_set ? at->at : (dmg_at_t){ .kind = DMG_AT_HEAD };
+  dmg_err_t err = call->query->view_open( call->query->ctx, &want, out );
+  return err ? dmg_rpc_fail_err( call, err, "block" ) : true;
+}
+
+/* With a proof the default is final (F0.4).  F0.5: at `final` the node answers for the highest height whose child is final; solo that is one below the tip. */
+static bool open_proven( dmg_rpc_call_t * call, dmg_rpc_arg_t const * at, dmg_query_view_t * out ) {
+  if( at->is_set && at->at.kind!=DMG_AT_FINAL ) return open_view( call, at, out );
+  dmg_query_chain_t c;
+  call->query->chain( call->query->ctx, &c );
+  if( !c.final.height ) {
+    dmg_rpc_fail( call, DMG_RPC_PROOF_UNAVAILABLE, NULL, "a state is proven by the next final header; there is none yet, ask again after the next block" );
+    return false;
+  }
+  dmg_at_t want = { .kind = DMG_AT_HEIGHT, .height = c.final.height-1 };
+  dmg_err_t err = call->query->view_open( call->query->ctx, &want, out );
+  return err ? dmg_rpc_fail_err( call, err, "block" ) : true;
+}
+
+static bool wants_proof( dmg_rpc_call_t * call, dmg_rpc_arg_t const * arg, bool * out, bool * out_is_full ) {
+  *out = arg->is_set;
+  *out_is_full = false;
+  if( !arg->is_set || dmg_span_eq( arg->bytes, DMG_SPAN_STR( "tree" ) ) ) return true;
+  if( dmg_span_eq( arg->bytes, DMG_SPAN_STR( "full" ) ) ) { *out_is_full = true; return true; }
+  return dmg_rpc_fail_param( call, "proof", "tree or full" );
+}
+
+static bool put_proof( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_span_t key, bool is_full ) {
+  dmg_query_proof_t proof;
+  dmg_jw_t * w = call->out;
+  dmg_err_t err = call->query->view_prove( call->query->ctx, view, key, call->arena, &proof );
+  if( err==DMG_ERR_AGAIN ) return dmg_rpc_fail( call, DMG_RPC_PROOF_UNAVAILABLE, NULL, "the state after block %lu is proven by block %lu, which is not final yet", (unsigned long)view->at.height, (unsigned long)view->at.height+1 );
+  if( err==DMG_ERR_NOT_FOUND || err==DMG_ERR_PRUNED ) return dmg_rpc_fail( call, DMG_RPC_PROOF_UNAVAILABLE, NULL, "proofs of height %lu are not held any more", (unsigned long)view->at.height );
+  if( err ) return dmg_rpc_fail_err( call, err, "proof" );
+  dmg_jw_key( w, "proof" );
+  dmg_jw_open( w, '{' );
+  dmg_jw_ku64( w, "height", proof.height );
+  dmg_jw_khex( w, "header", proof.header );
+  dmg_jw_khex( w, "tree", proof.tree );
+  if( is_full ) {
+    dmg_jw_key( w, "finality" );
+    if( proof.finality.sz ) dmg_jw_hex( w, proof.finality );
+    else                    dmg_jw_null( w );
+  }
+  dmg_jw_close( w, '}' );
+  return true;
+}
+
+static void close_view( dmg_rpc_call_t * call, dmg_query_view_t * view ) { call->query->view_close( call->query->ctx, view ); }
+
+static dmg_err_t get( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_span_t key, dmg_span_t * out ) {
+  *out = dmg_span( NULL, 0 );
+  dmg_err_t err = call->query->view_get( call->query->ctx, view, key, call->arena, out );
+  return err==DMG_ERR_NOT_FOUND ? DMG_OK : err;
+}
+
+static bool put_value( dmg_rpc_call_t * call, dmg_query_view_t const * view, char const * name, dmg_span_t key ) {
+  dmg_span_t value;
+  dmg_err_t err = get( call, view, key, &value );
+  if( err ) return dmg_rpc_fail_err( call, err, "key" );
+  dmg_jw_key( call->out, name );
+  if( value.sz ) dmg_jw_hex( call->out, value );
+  else           dmg_jw_null( call->out );
+  return true;
+}
+
+static bool key_is_good( dmg_rpc_call_t * call, dmg_span_t key, char const * path ) {
+  return key.sz>=4 && key.sz<=DMG_KEY_MAX ? true : dmg_rpc_fail_param( call, path, "0x hex of 4 to 128 bytes" );
+}
+
+static bool state_get( dmg_rpc_call_t * call ) {
+  dmg_span_t key = call->arg[ 0 ].bytes;
+  bool is_proven, is_full;
+  dmg_query_view_t view;
+  if( !key_is_good( call, key, "key" ) || !wants_proof( call, &call->arg[ 2 ], &is_proven, &is_full ) ) return false;
+  if( !( is_proven ? open_proven( call, &call->arg[ 1 ], &view ) : open_view( call, &call->arg[ 1 ], &view ) ) ) return false;
+  dmg_jw_t * w = call->out;
+  dmg_jw_open( w, '{' );
+  dmg_rpc_put_at( w, &view.at );
+  bool is_good = put_value( call, &view, "value", key ) && ( !is_proven || put_proof( call, &view, key, is_full ) );
+  dmg_jw_close( w, '}' );
+  close_view( call, &view );
+  return is_good;
+}
+
+static bool state_get_many( dmg_rpc_call_t * call ) {
+  dmg_jv_t keys = call->arg[ 0 ].json;
+  dmg_query_view_t view;
+  if( dmg_jv_cnt( keys )>DMG_RPC_ITEMS_MAX ) return dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "at most %u keys, got %u", DMG_RPC_ITEMS_MAX, dmg_jv_cnt( keys ) );
+  if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
+  dmg_jw_t * w = call->out;
+  bool is_good = true;
+  dmg_jw_open( w, '{' );
+  dmg_rpc_put_at( w, &view.at );
+  dmg_jw_key( w, "items" );
+  dmg_jw_open( w, '[' );
+  for( dmg_jv_t e = dmg_jv_first( keys ); is_good && !dmg_jv_is_absent( e ); e = dmg_jv_next( keys, e ) ) {
+    uint8_t key[ DMG_KEY_MAX ];
+    size_t sz = 0;
+    if( !dmg_jv_hex( e, key, sizeof key, &sz ) || sz<4 ) { is_good = dmg_rpc_fail_param( call, "keys", "0x hex of 4 to 128 bytes each" ); break; }
+    dmg_jw_open( w, '{' );
+    dmg_jw_khex( w, "key", dmg_span( key, sz ) );
+    is_good = put_value( call, &view, "value", dmg_span( key, sz ) );
+    dmg_jw_close( w, '}' );
+  }
+  dmg_jw_close( w, ']' );
+  dmg_jw_close( w, '}' );
+  close_view( call, &view );
+  return is_good;
+}
+
+static bool state_list( dmg_rpc_call_t * call ) {
+  dmg_span_t prefix = call->arg[ 0 ].bytes, after = call->arg[ 2 ].bytes, * keys, * values;
+  uint64_t limit = call->arg[ 1 ].is_set ? call->arg[ 1 ].u64 : 100;
+  dmg_query_view_t view;
+  if( !prefix.sz || prefix.sz>DMG_KEY_MAX ) return dmg_rpc_fail_param( call, "prefix", "0x hex of 1 to 128 bytes" );
+  if( !limit || limit>DMG_RPC_ITEMS_MAX )   return dmg_rpc_fail_param( call, "limit", "1 to 1000" );
+  if( after.sz>DMG_KEY_MAX )                return dmg_rpc_fail_param( call, "after", "a key of at most 128 bytes" );
+  if( !open_view( call, &call->arg[ 3 ], &view ) ) return false;
+  dmg_jw_t * w = call->out;
+  uint32_t cnt = 0;
+  keys   = DMG_ARENA_NEW( call->arena, dmg_span_t, limit );
+  values = DMG_ARENA_NEW( call->arena, dmg_span_t, limit );
+  dmg_err_t err = keys && values ? call->query->view_list( call->query->ctx, &view, prefix, after, (uint32_t)limit, call->arena, keys, values, &cnt ) : DMG_ERR_LIMIT;
+  dmg_jw_open( w, '{' );
+  dmg_rpc_put_at( w, &view.at );
+  dmg_jw_key( w, "items" );
+  dmg_jw_open( w, '[' );
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    dmg_jw_open( w, '{' );
+    dmg_jw_khex( w, "key", keys[ i ] );
+    dmg_jw_khex( w, "value", values[ i ] );
+    dmg_jw_close( w, '}' );
+  }
+  dmg_jw_close( w, ']' );
+  dmg_jw_key( w, "next" );
+  if( cnt==limit ) dmg_jw_hex( w, keys[ cnt-1 ] );
+  else             dmg_jw_null( w );
+  dmg_jw_close( w, '}' );
+  close_view( call, &view );
+  return err ? dmg_rpc_fail_err( call, err, "list" ) : true;
+}
+
+bool dmg_rpc_module_id( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_jv_t ref, uint16_t * out_id, dmg_abi_t const ** out_abi ) {
+  uint16_t ids[ 64 ];
+  uint32_t cnt, number = 0;
+  bool is_number = dmg_jv_u32( ref, &number );
+  dmg_err_t err = call->query->modules( call->query->ctx, view, ids, 64, &cnt );
+  if( err ) return dmg_rpc_fail_err( call, err, "modules" );
+  char known[ 200 ] = "";
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    if( is_number && number!=ids[ i ] ) continue;
+    dmg_span_t raw;
+    dmg_abi_t const * abi;
+    err = call->query->module_abi( call->query->ctx, view, ids[ i ], call->arena, &raw );
+    if( err ) return dmg_rpc_fail_err( call, err, "module" );
+    if( dmg_abi_decode( raw, call->arena, &abi ).kind!=DMG_VERDICT_GOOD ) return dmg_rpc_fail_err( call, DMG_ERR_CORRUPT, "interface of a module" );
+    if( is_number || dmg_span_eq( abi->name, dmg_jv_text( ref ) ) ) { *out_id = ids[ i ]; *out_abi = abi; return true; }
+    snprintf( known+strlen( known ), sizeof known-strlen( known ), "%s%.*s", i ? ", " : "", (int)abi->name.sz, (char const *)abi->name.p );
+  }
+  if( is_number ) return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "there is no module %u", number );
+  return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "there is no module of that name; there are: %s", known );
+}
+
+static bool state_module( dmg_rpc_call_t * call ) {
+  dmg_query_view_t view;
+  uint16_t id;
+  dmg_abi_t const * abi;
+  if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
+  bool is_good = dmg_rpc_module_id( call, &view, call->arg[ 0 ].json, &id, &abi );
+  if( is_good ) {
+    uint8_t key[ DMG_KEY_MAX ], schema;
+    dmg_span_t v, bcs;
+    dmg_item_module_t m;
+    dmg_err_t err = get( call, &view, dmg_span( key, dmg_key_module( id, key ) ), &v );
+    if( !err ) err = dmg_value_parse( v, false, &schema, NULL, &bcs );
+    if( !err ) err = dmg_item_module_get( bcs, &m );
+    if( err ) is_good = dmg_rpc_fail_err( call, err, "module" );
+    else {
+      dmg_jw_t * w = call->out;
+      dmg_jw_open( w, '{' );
+      dmg_rpc_put_at( w, &view.at );
+      dmg_put_module( w, id, &m );
+      dmg_jw_ku64 ( w, "activatedAt", m.activated_at );
+      dmg_jw_close( w, '}' );
+    }
+  }
+  close_view( call, &view );
+  return is_good;
+}
+
+static bool state_dmi( dmg_rpc_call_t * call ) {
+  dmg_query_view_t view;
+  uint16_t id;
+  dmg_abi_t const * abi;
+  dmg_span_t raw;
+  if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
+  bool is_good = dmg_rpc_module_id( call, &view, call->arg[ 0 ].json, &id, &abi );
+  if( is_good ) {
+    dmg_err_t err = call->query->module_abi( call->query->ctx, &view, id, call->arena, &raw );
+    if( err ) is_good = dmg_rpc_fail_err( call, err, "module" );
+    else {
+      dmg_jw_t * w = call->out;
+      dmg_jw_open( w, '{' );
+      dmg_rpc_put_at( w, &view.at );
+      dmg_jw_knum( w, "id", id );
+      dmg_jw_khex( w, "abi", raw );
+      dmg_jw_close( w, '}' );
+    }
+  }
+  close_view( call, &view );
+  return is_good;
+}
+
+static bool state_query( dmg_rpc_call_t * call ) {
+  dmg_query_view_t view;
+  uint16_t id;
+  dmg_abi_t const * abi;
+  dmg_abi_fn_t const * fn = NULL;
+  dmg_span_t result;
+  dmg_query_why_t why = { .name = "" };
+  uint32_t number;
+  if( !open_view( call, &call->arg[ 3 ], &view ) ) return false;
+  bool is_good = dmg_rpc_module_id( call, &view, call->arg[ 0 ].json, &id, &abi );
+  if( is_good ) {
+    dmg_jv_t ref = call->arg[ 1 ].json;
+    fn = dmg_jv_u32( ref, &number ) ? ( number<=UINT16_MAX ? dmg_abi_query( abi, (uint16_t)number ) : NULL ) : dmg_abi_query_named( abi, dmg_jv_text( ref ) );
+    if( !fn ) is_good = dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "module %.*s has no such query", (int)abi->name.sz, (char const *)abi->name.p );
+  }
+  if( is_good ) {
+    dmg_err_t err = call->query->module_query( call->query->ctx, &view, id, fn->id, call->arg[ 2 ].bytes, call->arena, &result, &why );
+    if( err==DMG_ERR_INVALID ) is_good = dmg_rpc_fail( call, DMG_RPC_CHAIN_REFUSED, why.name, "%s", why.text );
+    else if( err==DMG_ERR_NOT_FOUND && *why.text ) is_good = dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "%s", why.text );
+    else if( err )             is_good = dmg_rpc_fail_err( call, err, "query" );
+  }
+  if( is_good ) {
+    dmg_jw_t * w = call->out;
+    dmg_jw_open( w, '{' );
+    dmg_rpc_put_at( w, &view.at );
+    dmg_jw_khex( w, "result", result );
+    dmg_jw_close( w, '}' );
+  }
+  close_view( call, &view );
+  return is_good;
+}
+
+/* Free, Held, largest live lock of an account at a view. */
+typedef struct { uint64_t free, held, locked, spendable; } balances_t;
+
+static dmg_err_t read_balances( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_hash_t const * account, balances_t * out ) {
+  uint8_t key[ DMG_KEY_MAX ], schema;
+  dmg_span_t v, bcs;
+  dmg_item_block_t block = { 0 };
+  balances_t b = { 0 };
+  DMG_TRY( get( call, view, dmg_span( key, dmg_key_free( account, key ) ), &v ) );
+  DMG_TRY( dmg_counter_parse( v, true, NULL, &b.free ) );
+  DMG_TRY( get( call, view, dmg_span( key, dmg_key_held( account, key ) ), &v ) );
+  DMG_TRY( dmg_counter_parse( v, false, NULL, &b.held ) );
+  /* M0.6: a lock is live while now < until_ms; now is the time of the view's block. */
+  DMG_TRY( get( call, view, dmg_span( key, dmg_key_block( key ) ), &v ) );
+  if( v.sz ) {
+    DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
+    DMG_TRY( dmg_item_block_get( bcs, &block ) );
+  }
+  for( uint8_t reason = 0; reason<DMG_BALANCES_LOCK_MAX; reason++ ) {
+    dmg_item_lock_t lock;
+    DMG_TRY( get( call, view, dmg_span( key, dmg_key_lock( account, reason, key ) ), &v ) );
+    if( !v.sz ) continue;
+    DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
+    DMG_TRY( dmg_item_lock_get( bcs, &lock ) );
+    if( block.time_ms<lock.until_ms && lock.amount>b.locked ) b.locked = lock.amount;
+  }
+  b.spendable = b.free>b.locked ? b.free-b.locked : 0;   /* M2.2; nothing is bonded before staking */
+  *out = b;
+  return DMG_OK;
+}
+
+static void put_balances( dmg_jw_t * w, balances_t const * b ) {
+  dmg_jw_ku64( w, "free", b->free );
+  dmg_jw_ku64( w, "held", b->held );
+  dmg_jw_ku64( w, "locked", b->locked );
+  dmg_jw_ku64( w, "spendable", b->spendable );
+}
+
+static bool balances_get( dmg_rpc_call_t * call ) {
+  bool is_proven, is_full;
+  dmg_query_view_t view;
+  balances_t b;
+  uint8_t key[ DMG_KEY_MAX ];
+  if( !wants_proof( call, &call->arg[ 2 ], &is_proven, &is_full ) ) return false;
+  if( !( is_proven ? open_proven( call, &call->arg[ 1 ], &view ) : open_view( call, &call->arg[ 1 ], &view ) ) ) return false;
+  dmg_jw_t * w = call->out;
+  dmg_span_t free_key = dmg_span( key, dmg_key_free( &call->arg[ 0 ].hash, key ) );
+  dmg_err_t err = read_balances( call, &view, &call->arg[ 0 ].hash, &b );
+  bool is_good = err ? dmg_rpc_fail_err( call, err, "account" ) : true;
+  if( is_good ) {
+    dmg_jw_open( w, '{' );
+    dmg_rpc_put_at( w, &view.at );
+    dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );
+    put_balances( w, &b );
+    if( is_proven ) {
+      dmg_jw_khex( w, "key", free_key );
+      is_good = put_value( call, &view, "value", free_key ) && put_proof( call, &view, free_key, is_full );
+    }
+    dmg_jw_close( w, '}' );
+  }
+  close_view( call, &view );
+  return is_good;
+}
+
+static bool balances_supply( dmg_rpc_call_t * call ) {
+  dmg_query_view_t view;
+  if( !open_view( call, &call->arg[ 0 ], &view ) ) return false;
+  dmg_jw_t * w = call->out;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_span_t v;
+  uint64_t burned = 0, buckets = 0;
+  dmg_err_t err = DMG_OK;
+  for( unsigned cause = 0; cause<256 && !err; cause++ ) {
+    uint64_t part = 0;
+    err = get( call, &view, dmg_span( key, dmg_key_burned( (uint8_t)cause, key ) ), &v );
+    if( !err ) err = dmg_counter_parse( v, false, NULL, &part );
+    if( __builtin_add_overflow( burned, part, &burned ) ) err = DMG_ERR_CORRUPT;
+  }
+  for( uint8_t bucket = 0; bucket<DMG_BUCKET_CNT && !err; bucket++ ) {
+    uint64_t part = 0;
+    dmg_hash_t pool = dmg_module_address( DMG_MODULE_BALANCES, 1u+bucket );
+    err = get( call, &view, dmg_span( key, dmg_key_free( &pool, key ) ), &v );
+    if( !err ) err = dmg_counter_parse( v, true, NULL, &part );
+    if( __builtin_add_overflow( buckets, part, &buckets ) ) err = DMG_ERR_CORRUPT;
+  }
+  if( !err && ( burned>DMG_SUPPLY_SPARKS || buckets>DMG_SUPPLY_SPARKS-burned ) ) err = DMG_ERR_CORRUPT;
+  dmg_jw_open( w, '{' );
+  dmg_rpc_put_at( w, &view.at );
+  dmg_jw_ku64( w, "issued", DMG_SUPPLY_SPARKS );
+  dmg_jw_ku64( w, "burned", burned );
+  dmg_jw_ku64( w, "buckets", buckets );
+  dmg_jw_ku64( w, "circulating", DMG_SUPPLY_SPARKS-burned-buckets );
+  dmg_jw_close( w, '}' );
+  close_view( call, &view );
+  return err ? dmg_rpc_fail_err( call, err, "supply" ) : true;
+}
+
+static bool account_get( dmg_rpc_call_t * call ) {
+  static char const * const kind[] = { "user", "pool", "module" };
+  dmg_hash_t const * account = &call->arg[ 0 ].hash;
+  dmg_query_view_t view;
+  if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
+  dmg_jw_t * w = call->out;
+  uint8_t key[ DMG_KEY_MAX ], schema;
+  dmg_span_t v, bcs;
+  balances_t b;
+  uint64_t lane0 = 0;
+  dmg_item_account_t a = { 0 };
+  bool exists = false;
+  dmg_err_t err = get( call, &view, dmg_span( key, dmg_key_account( account, key ) ), &v );
+  if( !err && v.sz ) {
+    exists = true;
+    err = dmg_value_parse( v, true, &schema, NULL, &bcs );
+    if( !err ) err = dmg_item_account_get( bcs, &a );
+  }
+  if( !err ) err = get( call, &view, dmg_span( key, dmg_key_lane( account, 0, key ) ), &v );
+  if( !err && v.sz ) {
+    err = dmg_value_parse( v, true, &schema, NULL, &bcs );
+    if( !err ) err = dmg_item_u64_get( bcs, &lane0 );
+  }
+  if( !err ) err = read_balances( call, &view, account, &b );
+  if( !err ) {
+    dmg_jw_open( w, '{' );
+    dmg_rpc_put_at( w, &view.at );
+    dmg_put_kaddress( w, "address", account );
+    dmg_jw_kbool( w, "exists", exists );
+    if( exists ) {
+      dmg_jw_kcstr( w, "kind", a.kind<3 ? kind[ a.kind ] : "unknown" );
+      dmg_jw_ku64( w, "killEpoch", a.kill_epoch );
+      dmg_jw_knum( w, "authEpoch", a.auth_epoch );
+      dmg_jw_key( w, "thresholds" );
+      dmg_jw_open( w, '{' );
+      dmg_jw_knum( w, "use", a.t_use );
+      dmg_jw_knum( w, "owner", a.t_owner );
+      dmg_jw_close( w, '}' );
+      dmg_jw_ku64( w, "createdMs", a.created_ms );
+    }
+    dmg_jw_key( w, "auths" );
+    dmg_jw_open( w, '[' );
+    for( uint8_t slot = 0; slot<DMG_AUTH_SLOT_MAX && exists && !err; slot++ ) {
+      dmg_item_auth_t auth;
+      err = get( call, &view, dmg_span( key, dmg_key_auth( account, slot, key ) ), &v );
+      if( err || !v.sz ) continue;
+      err = dmg_value_parse( v, true, &schema, NULL, &bcs );
+      if( !err ) err = dmg_item_auth_get( bcs, &auth );
+      if( err ) break;
+      dmg_jw_open( w, '{' );
+      dmg_jw_knum ( w, "slot", slot );
+      dmg_jw_kcstr( w, "scheme", dmg_scheme_name( auth.scheme ) );
+      dmg_jw_khex ( w, "key", auth.key );
+      dmg_jw_kcstr( w, "level", auth.level==DMG_LEVEL_OWNER ? "owner" : "use" );
+      dmg_jw_knum ( w, "weight", auth.weight );
+      dmg_jw_key( w, "label" );
+      dmg_jw_str  ( w, auth.label );
+      dmg_jw_close( w, '}' );
+    }
+    dmg_jw_close( w, ']' );
+    dmg_jw_key( w, "balances" );
+    dmg_jw_open( w, '{' );
+    put_balances( w, &b );
+    dmg_jw_close( w, '}' );
+    dmg_jw_ku64( w, "nonce", lane0 );
+    dmg_jw_close( w, '}' );
+  }
+  close_view( call, &view );
+  return err ? dmg_rpc_fail_err( call, err, "account" ) : true;
+}
+
+static bool account_resolve( dmg_rpc_call_t * call ) {
+  dmg_jw_open( call->out, '{' );
+  dmg_put_kaddress( call->out, "address", &call->arg[ 0 ].hash );
+  dmg_jw_close( call->out, '}' );
+  return true;
+}
+
+#define AT      { "at", DMG_RPC_FORM_AT, false, "which state; default head, with a proof final" }
+#define PROOF   { "proof", DMG_RPC_FORM_STRING, false, "tree: header and path; full: the certificate too" }
+#define ACCOUNT { "account", DMG_RPC_FORM_ACCOUNT, true, "whose" }
+#define MODULE  { "module", DMG_RPC_FORM_NAME_ID, true, "name or id" }
+
+dmg_method_t const dmg_methods_state[] = {
+  { "state_get", "The stored bytes of a key.", "at, value or null, proof", "{\"key\":\"0x0001000e\"}", state_get, false, { { "key", DMG_RPC_FORM_HEX, true, "storage key" }, AT, PROOF } },
+  { "state_getMany", "The stored bytes of up to 1,000 keys.", "at, items of key, value or null", "{\"keys\":[\"0x0001000e\"]}", state_get_many, false, { { "keys", DMG_RPC_FORM_LIST, true, "storage keys" }, AT } },
+  { "state_list", "Keys under a prefix, in order (unproven).", "at, items of key, value; next or null", "{\"prefix\":\"0x00010007\",\"limit\":2}", state_list, false,
+    { { "prefix", DMG_RPC_FORM_HEX, true, "first bytes of the keys" }, { "limit", DMG_RPC_FORM_U32, false, "1 to 1000, default 100" }, { "after", DMG_RPC_FORM_HEX, false, "the last key of the page before" }, AT } },
+  { "state_module", "A module's registry entry.", "id, name, version, codeHash, abiHash, status", "{\"module\":\"balances\"}", state_module, false, { MODULE, AT } },
+  { "state_dmi", "A module's interface: canonical ABI bytes.", "at, id, abi", "{\"module\":2}", state_dmi, false, { MODULE, AT } },
+  { "state_query", "Runs a module's query.", "at, result (BCS)", "{\"module\":\"balances\",\"query\":\"supply\",\"args\":\"0x\"}", state_query, false, { MODULE, { "query", DMG_RPC_FORM_NAME_ID, true, "name or id" }, { "args", DMG_RPC_FORM_HEX, true, "BCS of the arguments" }, AT } },
+  { "account_get", "An account: keys, thresholds, balances, nonce of lane 0.", "address, exists, kind, thresholds, auths, balances, nonce", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\"}", account_get, false, { ACCOUNT, AT } },
+  { "account_resolve", "The address an account reference stands for.", "address", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\"}", account_resolve, false, { ACCOUNT } },
+  { "balances_get", "Balances of an account in sparks.", "free, held, locked, spendable, at; with proof also key, value, proof of free", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\"}", balances_get, false, { ACCOUNT, AT, PROOF } },
+  { "balances_supply", "Supply in sparks.", "issued, burned, buckets, circulating, at", "{}", balances_supply, false, { AT } },
+  { 0 }
+};

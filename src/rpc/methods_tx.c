@@ -1,0 +1,253 @@
+/* tx_*: submitting, following and reading transactions (F4.2, F4.4). */
+#include "rpc/method.h"
+#include "rpc/put.h"
+#include "types/schema.h"
+
+#include <stdio.h>
+
+static bool fail_rejected( dmg_rpc_call_t * call, dmg_query_why_t const * why ) {
+  dmg_rpc_fail( call, DMG_RPC_TX_REJECTED, NULL, "%s", why->text );
+  dmg_rpc_fail_data( call, "\"reason\":\"%s\"", why->name );
+  return false;
+}
+
+static bool tx_submit( dmg_rpc_call_t * call ) {
+  dmg_hash_t id;
+  dmg_query_tx_status_t status;
+  dmg_query_why_t why = { .name = "" };
+  dmg_err_t err = call->query->tx_submit( call->query->ctx, call->arg[ 0 ].bytes, &id, &status, &why );
+  if( err==DMG_ERR_INVALID || err==DMG_ERR_FULL ) return fail_rejected( call, &why );
+  if( err ) return dmg_rpc_fail_err( call, err, "transaction" );
+  dmg_jw_open( call->out, '{' );
+  dmg_jw_khash( call->out, "id", &id );
+  dmg_jw_key( call->out, "status" );
+  dmg_put_status( call->out, &status );
+  dmg_jw_close( call->out, '}' );
+  return true;
+}
+
+static bool tx_status( dmg_rpc_call_t * call ) {
+  dmg_jv_t ids = call->arg[ 0 ].json;
+  dmg_jw_t * w = call->out;
+  if( dmg_jv_cnt( ids )>100 ) return dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "at most 100 ids, got %u", dmg_jv_cnt( ids ) );
+  dmg_jw_open( w, '{' );
+  dmg_jw_key( w, "items" );
+  dmg_jw_open( w, '[' );
+  for( dmg_jv_t e = dmg_jv_first( ids ); !dmg_jv_is_absent( e ); e = dmg_jv_next( ids, e ) ) {
+    dmg_hash_t id;
+    dmg_query_tx_status_t status;
+    if( !dmg_jv_hash( e, &id ) ) return dmg_rpc_fail_param( call, "ids", "0x hex of 32 bytes each" );
+    call->query->tx_status( call->query->ctx, &id, &status );
+    dmg_jw_open( w, '{' );
+    dmg_jw_khash( w, "id", &id );
+    dmg_jw_key( w, "status" );
+    dmg_put_status( w, &status );
+    dmg_jw_close( w, '}' );
+  }
+  dmg_jw_close( w, ']' );
+  dmg_jw_close( w, '}' );
+  return true;
+}
+
+static bool decode( dmg_rpc_call_t * call, dmg_span_t raw, dmg_tx_t ** out ) {
+  dmg_verdict_t v = dmg_tx_decode( raw, call->arena, out );
+  if( v.kind==DMG_VERDICT_GOOD ) return true;
+  char text[ DMG_VERDICT_TEXT_MAX ];
+  dmg_verdict_print( &v, text, sizeof text );
+  return dmg_rpc_fail( call, DMG_RPC_INVALID_INPUT, NULL, "not a transaction: %s", text );
+}
+
+static bool tx_get( dmg_rpc_call_t * call ) {
+  dmg_jw_t * w = call->out;
+  dmg_span_t raw, receipt;
+  dmg_query_tx_status_t status;
+  dmg_tx_t * tx;
+  dmg_err_t err = call->query->tx( call->query->ctx, &call->arg[ 0 ].hash, call->arena, &raw, &receipt, &status );
+  if( err ) return dmg_rpc_fail_err( call, err, "transaction" );
+  if( !decode( call, raw, &tx ) ) return false;
+  dmg_jw_open( w, '{' );
+  dmg_jw_khash( w, "id", &call->arg[ 0 ].hash );
+  dmg_jw_khex( w, "tx", raw );
+  dmg_jw_key( w, "status" );
+  dmg_put_status( w, &status );
+  dmg_jw_key( w, "receipt" );
+  if( receipt.sz ) dmg_jw_hex( w, receipt );
+  else             dmg_jw_null( w );
+  dmg_jw_key( w, "fields" );
+  dmg_put_tx( w, tx );
+  dmg_jw_close( w, '}' );
+  return true;
+}
+
+static bool tx_receipt( dmg_rpc_call_t * call ) {
+  dmg_jw_t * w = call->out;
+  dmg_span_t raw, receipt;
+  dmg_query_tx_status_t status;
+  dmg_query_block_t block;
+  dmg_receipt_t * r;
+  dmg_err_t err = call->query->tx( call->query->ctx, &call->arg[ 0 ].hash, call->arena, &raw, &receipt, &status );
+  if( err ) return dmg_rpc_fail_err( call, err, "transaction" );
+  if( !receipt.sz ) return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "the transaction is not in a block yet: no receipt" );
+  err = call->query->block( call->query->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = status.height }, call->arena, &block );
+  if( err ) return dmg_rpc_fail_err( call, err, "block" );
+  if( dmg_receipt_decode( receipt, call->arena, &r ).kind!=DMG_VERDICT_GOOD ) return dmg_rpc_fail_err( call, DMG_ERR_CORRUPT, "receipt" );
+  dmg_jw_open( w, '{' );
+  dmg_rpc_put_at( w, &block.at );
+  dmg_jw_knum( w, "index", status.index );
+  dmg_jw_khex( w, "receipt", receipt );
+  dmg_jw_key( w, "fields" );
+  dmg_put_receipt( w, r );
+  dmg_jw_close( w, '}' );
+  return true;
+}
+
+static bool tx_estimate( dmg_rpc_call_t * call ) {
+  dmg_jw_t * w = call->out;
+  dmg_query_preview_t p;
+  dmg_query_why_t why = { .name = "" };
+  dmg_tx_t * tx;
+  if( !decode( call, call->arg[ 0 ].bytes, &tx ) ) return false;
+  dmg_err_t err = call->query->tx_preview( call->query->ctx, call->arg[ 0 ].bytes, call->arena, &p, &why );
+  if( err==DMG_ERR_INVALID ) return fail_rejected( call, &why );
+  if( err ) return dmg_rpc_fail_err( call, err, "transaction" );
+  dmg_jw_open( w, '{' );
+  dmg_jw_kcstr( w, "status", dmg_status_name( p.status ) );
+  if( p.status!=DMG_STATUS_OK ) dmg_jw_kcstr( w, "error", why.text );
+  dmg_jw_ku64( w, "gas", p.gas_to_set );
+  dmg_jw_ku64( w, "gasUsed", p.gas_used );
+  dmg_jw_ku64( w, "intrinsic", p.intrinsic );
+  dmg_jw_ku64( w, "price", p.price );
+  dmg_jw_ku64( w, "energy", 0 );
+  dmg_jw_ku64( w, "fee", p.fee_at_set );
+  dmg_jw_khex( w, "receipt", p.receipt );
+  dmg_jw_close( w, '}' );
+  return true;
+}
+
+static bool tx_decode( dmg_rpc_call_t * call ) {
+  dmg_tx_t * tx;
+  if( !decode( call, call->arg[ 0 ].bytes, &tx ) ) return false;
+  dmg_put_tx( call->out, tx );
+  return true;
+}
+
+/* A type as the interface language writes it; structs and enums by name. */
+static void put_type( dmg_type_t const * t, char * out, size_t cap ) {
+  size_t n;
+  switch( t->kind ) {
+  case DMG_TYPE_FIXED:  snprintf( out, cap, "bytes[%u]", t->n ); break;
+  case DMG_TYPE_BYTES:  snprintf( out, cap, "bytes<%u>", t->n ); break;
+  case DMG_TYPE_STR:    snprintf( out, cap, "str<%u>", t->n ); break;
+  case DMG_TYPE_LIST:   snprintf( out, cap, "list<" ); n = strlen( out ); put_type( t->elem, out+n, cap-n ); n = strlen( out ); snprintf( out+n, cap-n, ", %u>", t->n ); break;
+  case DMG_TYPE_OPTION: put_type( t->elem, out, cap ); n = strlen( out ); snprintf( out+n, cap-n, "?" ); break;
+  case DMG_TYPE_STRUCT: case DMG_TYPE_ENUM: snprintf( out, cap, "%.*s", (int)t->name.sz, (char const *)t->name.p ); break;
+  default:              snprintf( out, cap, "%s", dmg_type_kind_name( t->kind ) );
+  }
+}
+
+static bool tx_schema( dmg_rpc_call_t * call ) {
+  dmg_query_view_t view;
+  uint16_t id;
+  dmg_abi_t const * abi;
+  uint32_t number;
+  dmg_jv_t ref = call->arg[ 1 ].json;
+  dmg_err_t err = call->query->view_open( call->query->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view );
+  if( err ) return dmg_rpc_fail_err( call, err, "block" );
+  bool is_good = dmg_rpc_module_id( call, &view, call->arg[ 0 ].json, &id, &abi );
+  call->query->view_close( call->query->ctx, &view );
+  if( !is_good ) return false;
+  dmg_abi_fn_t const * fn = dmg_jv_u32( ref, &number ) ? ( number<=UINT16_MAX ? dmg_abi_call( abi, (uint16_t)number ) : NULL ) : dmg_abi_call_named( abi, dmg_jv_text( ref ) );
+  if( !fn ) return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "module %.*s has no such call", (int)abi->name.sz, (char const *)abi->name.p );
+  dmg_hash_t schema;
+  err = dmg_schema_hash( id, fn, &schema );
+  if( err ) return dmg_rpc_fail_err( call, err, "schema" );
+  dmg_jw_t * w = call->out;
+  dmg_jw_open( w, '{' );
+  dmg_jw_knum( w, "module", id );
+  dmg_jw_knum( w, "call", fn->id );
+  dmg_jw_key( w, "name" );
+  dmg_jw_str( w, fn->name );
+  dmg_jw_khash( w, "schema", &schema );
+  dmg_jw_key( w, "says" );
+  dmg_jw_str( w, fn->says );
+  dmg_jw_ku64( w, "gas", fn->gas );
+  dmg_jw_key( w, "args" );
+  dmg_jw_open( w, '[' );
+  for( uint32_t i = 0; i<fn->args->field_cnt; i++ ) {
+    char text[ 256 ];
+    put_type( fn->args->fields[ i ].type, text, sizeof text );
+    dmg_jw_open( w, '{' );
+    dmg_jw_key( w, "name" );
+    dmg_jw_str( w, fn->args->fields[ i ].name );
+    dmg_jw_kcstr( w, "type", text );
+    dmg_jw_close( w, '}' );
+  }
+  dmg_jw_close( w, ']' );
+  dmg_jw_close( w, '}' );
+  return true;
+}
+
+static bool tx_nonces( dmg_rpc_call_t * call ) {
+  dmg_jw_t * w = call->out;
+  dmg_jv_t lanes = call->arg[ 1 ].json;
+  uint32_t lane[ 64 ] = { 0 }, cnt = 1;
+  if( call->arg[ 1 ].is_set ) {
+    if( !dmg_jv_cnt( lanes ) || dmg_jv_cnt( lanes )>64 ) return dmg_rpc_fail_param( call, "lanes", "1 to 64 lanes" );
+    cnt = 0;
+    for( dmg_jv_t e = dmg_jv_first( lanes ); !dmg_jv_is_absent( e ); e = dmg_jv_next( lanes, e ) )
+      if( !dmg_jv_u32( e, &lane[ cnt ] ) || lane[ cnt++ ]>=DMG_TX_LANE_CNT ) return dmg_rpc_fail_param( call, "lanes", "numbers from 0 to 1023" );
+  }
+  dmg_jw_open( w, '{' );
+  dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );
+  dmg_jw_key( w, "lanes" );
+  dmg_jw_open( w, '[' );
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    uint64_t state, next;
+    dmg_err_t err = call->query->nonce( call->query->ctx, &call->arg[ 0 ].hash, (uint16_t)lane[ i ], &state, &next );
+    if( err ) return dmg_rpc_fail_err( call, err, "nonce" );
+    dmg_jw_open( w, '{' );
+    dmg_jw_knum( w, "lane", lane[ i ] );
+    dmg_jw_ku64( w, "state", state );
+    dmg_jw_ku64( w, "next", next );
+    dmg_jw_close( w, '}' );
+  }
+  dmg_jw_close( w, ']' );
+  dmg_jw_close( w, '}' );
+  return true;
+}
+
+static bool tx_pool( dmg_rpc_call_t * call ) {
+  dmg_query_chain_t c;
+  call->query->chain( call->query->ctx, &c );
+  dmg_jw_open( call->out, '{' );
+  dmg_jw_knum( call->out, "total", c.pooled_cnt );
+  dmg_jw_close( call->out, '}' );
+  return true;
+}
+
+/* A transaction of the right form, of no chain. */
+#define EXAMPLE_TX \
+  "010000000000000000000000000000000000000000000000000000000000000000000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e" \
+  "1f00000000000000000000e001000000000000204e0000000000000140420f000000000000000000000000000001020001000000000000000000000000000000" \
+  "00000000000000000000000000000000000000000000010000000000000000000000000000000000000000000000000000000000000000000000000000000000" \
+  "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+#define EXAMPLE_ID "0000000000000000000000000000000000000000000000000000000000000000"
+
+#define TX { "tx", DMG_RPC_FORM_HEX, true, "BCS of the transaction, at most 65,536 bytes" }
+#define ID { "id", DMG_RPC_FORM_HASH, true, "transaction id" }
+
+dmg_method_t const dmg_methods_tx[] = {
+  { "tx_submit", "Takes a signed transaction into the pool; a known id answers its status.", "id, status", "{\"tx\":\"0x" EXAMPLE_TX "\"}", tx_submit, false, { TX } },
+  { "tx_status", "Where up to 100 transactions stand.", "items of id, status {kind, ..}",
+    "{\"ids\":[\"0x" EXAMPLE_ID "\"]}", tx_status, false, { { "ids", DMG_RPC_FORM_LIST, true, "transaction ids" } } },
+  { "tx_get", "A transaction, its status and receipt.", "id, tx, status, receipt or null, fields", "{\"id\":\"0x" EXAMPLE_ID "\"}", tx_get, false, { ID } },
+  { "tx_receipt", "The receipt of a transaction in a block.", "at, index, receipt (BCS), fields", "{\"id\":\"0x" EXAMPLE_ID "\"}", tx_receipt, false, { ID } },
+  { "tx_estimate", "Runs a transaction on the head without its effects; signatures, nonce and fee are not looked at.", "status, gas (to set), gasUsed, intrinsic, price, fee (for that gas), receipt", "{\"tx\":\"0x" EXAMPLE_TX "\"}", tx_estimate, false, { TX } },
+  { "tx_decode", "A transaction's fields.", "fields", "{\"tx\":\"0x" EXAMPLE_TX "\"}", tx_decode, false, { TX } },
+  { "tx_schema", "A call's schema hash and arguments.", "module, call, name, schema, says, gas, args", "{\"module\":\"balances\",\"call\":\"transfer\"}", tx_schema, false,
+    { { "module", DMG_RPC_FORM_NAME_ID, true, "name or id" }, { "call", DMG_RPC_FORM_NAME_ID, true, "name or id" } } },
+  { "tx_nonces", "Next nonces of an account's lanes: in the state, and with the pool counted in.", "address, lanes of lane, state, next", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\",\"lanes\":[0,1]}", tx_nonces, false,
+    { { "account", DMG_RPC_FORM_ACCOUNT, true, "whose" }, { "lanes", DMG_RPC_FORM_LIST, false, "lane numbers, default [0]" } } },
+  { "tx_pool", "How many transactions wait.", "total", "{}", tx_pool, false, {{ 0 }} },
+  { 0 }
+};
