@@ -1,0 +1,115 @@
+/* chain_int: the state of one chain, shared by chain.c (making blocks), chain_query.c (reads) and chain_dev.c (cheats).
+
+   Locks, in this order
+     readers   read: an open view, or a transaction being admitted; write: dev_revert, which needs all of them gone
+     writing   who writes state and block log: the chain thread for a block, dev_snapshot and dev_revert
+     lock      pool, head, requests to the chain thread, dev fields; never held for long
+     sending   events on their way to rpc, so that two threads cannot swap two statuses of one transaction
+   Events are collected under `lock` and sent under `sending` alone: their receiver opens views and takes locks of its own. */
+#ifndef DMG_NODE_CHAIN_INT_H
+#define DMG_NODE_CHAIN_INT_H
+
+#include "node/chain.h"
+#include "node/solo.h"
+#include "runtime/code_cache.h"
+#include "runtime/exec.h"
+#include "storage/block_log.h"
+#include "storage/data_dir.h"
+#include "storage/state.h"
+#include "txpool/txpool.h"
+#include "types/params.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { DMG_CHAIN_SNAPSHOT_MAX = 64, DMG_CHAIN_OVERRIDE_MAX = 64 };
+#define DMG_CHAIN_ARENA_MAX     ( (size_t)1<<30 )    /* of one block: write set, receipts, transactions */
+#define DMG_CHAIN_EVENTS_SZ_MAX ( (size_t)64<<20 )   /* events not sent yet */
+#define DMG_CHAIN_MEM_LOG_MAX   ( (uint64_t)4<<30 )  /* block log of a chain in memory */
+#define DMG_CHAIN_MEM_KV_MAX    ( (uint64_t)4<<30 )
+
+/* What the next block builds on. */
+typedef struct {
+  dmg_solo_parent_t block;                /* height, time, hash, NOTARIZATION */
+  dmg_hash_t        root;                 /* state after it */
+  bool              is_empty;             /* no transactions in it */
+  uint64_t          price;                /* of the next block */
+} dmg_chain_head_t;
+
+typedef struct { dmg_state_snap_t * state; dmg_chain_head_t head; bool is_used; } dmg_chain_snapshot_t;
+
+struct dmg_chain {
+  dmg_chain_cfg_t     cfg;
+  dmg_arena_t *       genesis_arena;
+  dmg_genesis_t *     genesis;
+  dmg_hash_t          chain_id;
+  dmg_hash_t          leader;             /* gets the tips */
+  dmg_solo_t          solo;
+  dmg_vm_t *          vm;
+  dmg_code_cache_t *  cache;
+  dmg_runtime_t *     runtime;
+  dmg_data_dir_t *    data_dir;
+  dmg_kv_t *          kv;
+  dmg_state_t *       state;
+  dmg_vfs_t *         vfs;
+  dmg_block_log_t *   log;
+  dmg_query_t         query;
+  dmg_query_dev_t     query_dev;
+  dmg_query_events_t  events;
+  char                name[ 33 ];
+
+  pthread_rwlock_t    readers;
+  pthread_mutex_t     writing;
+  dmg_arena_t *       arena;              /* of the block at work; under `writing` */
+  pthread_mutex_t     sending;
+  pthread_mutex_t     lock;
+  pthread_cond_t      wake;               /* for the chain thread */
+  pthread_cond_t      made;               /* dev_mine waits for its blocks */
+  pthread_t           thread;
+  bool                is_running, is_stopping;
+  dmg_txpool_t *      pool;
+  dmg_txpool_state_t  pool_state;
+  dmg_view_t *        head_view;          /* what the pool judges by; used under lock only */
+  dmg_arena_t *       pool_arena;         /* of one question of the pool */
+  dmg_buf_t           pending;            /* events (pending_t) not sent yet */
+  bool                has_work;           /* something pooled may fit into a block */
+  dmg_params_t        params;
+  dmg_chain_head_t    head;
+  dmg_pace_t          pace;
+  uint64_t            last_block_ns;      /* monotonic */
+  uint64_t            mine_left;          /* blocks asked for by dev_mine */
+  uint64_t            mine_step_ms;
+  int64_t             clock_offset_ms;    /* dev: ahead of the wall clock */
+  uint64_t            clock_min_ms;       /* manual: what dev_setTime said; the next block is not earlier */
+  dmg_chain_snapshot_t snapshots[ DMG_CHAIN_SNAPSHOT_MAX ];
+  struct { dmg_hash_t account; uint64_t sparks; } overrides[ DMG_CHAIN_OVERRIDE_MAX ];   /* dev_setBalance, for the next block */
+  uint32_t            override_cnt;
+  uint64_t            override_seq, override_taken, override_done;   /* calls so far; those in the block at work; those in the state */
+  uint64_t            tx_cnt, block_cnt;
+  uint64_t            build_ns, exec_ns, commit_ns;   /* sums, for metrics */
+};
+
+/* For tests of recovery: called after each step of a block, in this order; NULL outside tests.  height and hash say of which. */
+typedef enum { DMG_CHAIN_STEP_SIGNED, DMG_CHAIN_STEP_BODY, DMG_CHAIN_STEP_RECEIPTS, DMG_CHAIN_STEP_FINAL, DMG_CHAIN_STEP_SYNCED, DMG_CHAIN_STEP_STATE, DMG_CHAIN_STEP_CNT } dmg_chain_step_t;
+extern void (* dmg_chain_hook)( dmg_chain_step_t step, uint64_t height, dmg_hash_t const * hash );
+
+/* S8.6: a chain that cannot go on from what it has in memory stops at once; the next start reads what is on disk. */
+_Noreturn void dmg_chain_fatal( char const * what, dmg_err_t err );
+/* The chain's clock; in manual mode it stands still between blocks (F2.2). */
+uint64_t dmg_chain_now_ms( dmg_chain_t * chain );
+/* The same with `lock`. */
+uint64_t dmg_chain_clock_ms( dmg_chain_t const * chain );
+/* Takes head as the chain's: the pool's view, parameters, price.  The pool is told by the caller.  With `lock`. */
+DMG_MUST_USE dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head );
+/* A pool over the adopted head; the one before is freed.  With `lock`, no ticket out. */
+DMG_MUST_USE dmg_err_t dmg_chain_new_pool( dmg_chain_t * chain );
+/* Sends the collected events.  Without any lock. */
+void     dmg_chain_flush_events( dmg_chain_t * chain );
+
+/* The pool's answer in rpc's words. */
+void     dmg_chain_status( dmg_txpool_status_t const * status, dmg_query_tx_status_t * out );
+
+void dmg_chain_query_fill( dmg_chain_t * chain );   /* chain_query.c */
+void dmg_chain_dev_fill  ( dmg_chain_t * chain );   /* chain_dev.c */
+
+#endif

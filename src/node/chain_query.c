@@ -1,0 +1,333 @@
+/* chain_query: the read side of a chain, as rpc's table (rpc/query.h).
+
+   Reads pin a view of a final block or the head and never wait for the block being made. */
+#include "node/chain_int.h"
+#include "types/block.h"
+#include "types/state_proof.h"
+
+#include <stdio.h>
+
+/* Between the two no dev_revert happens: what is read in one go is of one chain.  May be nested. */
+static void reading  ( dmg_chain_t * chain ) { pthread_rwlock_rdlock( &chain->readers ); }
+static void read_done( dmg_chain_t * chain ) { pthread_rwlock_unlock( &chain->readers ); }
+
+static uint64_t param( dmg_chain_t * chain, dmg_param_t p ) {
+  pthread_mutex_lock( &chain->lock );
+  uint64_t v = chain->params.v[ p ];
+  pthread_mutex_unlock( &chain->lock );
+  return v;
+}
+
+static void q_chain( void * ctx, dmg_query_chain_t * out ) {
+  dmg_chain_t * chain = ctx;
+  dmg_txpool_stats_t pool;
+  memset( out, 0, sizeof *out );
+  pthread_mutex_lock( &chain->lock );
+  out->head    = (dmg_at_block_t){ .height = chain->head.block.height, .hash = chain->head.block.hash, .is_final = true };
+  out->head_ms = chain->head.block.time_ms;
+  out->price   = chain->head.price;
+  out->tx_cnt  = chain->tx_cnt;
+  dmg_txpool_stats( chain->pool, &pool );
+  pthread_mutex_unlock( &chain->lock );
+  out->pooled_cnt    = pool.pooled_cnt;
+  out->final         = out->head;   /* solo: the head is final */
+  out->oldest_height = dmg_block_log_oldest( chain->log );
+  out->chain_id      = chain->chain_id;
+  out->kind          = chain->genesis->kind;
+  out->genesis_ms    = chain->genesis->time_ms;
+  memcpy( out->name, chain->name, sizeof out->name );
+  memcpy( out->validator_key, chain->genesis->validators[ 0 ].key, 96 );
+}
+
+/* The final block of an `at`.  NOT_FOUND; UNSUPPORTED: pending. */
+static dmg_err_t locate( dmg_chain_t * chain, dmg_at_t const * at, dmg_at_block_t * out ) {
+  pthread_mutex_lock( &chain->lock );
+  dmg_at_block_t head = { .height = chain->head.block.height, .hash = chain->head.block.hash, .is_final = true };
+  pthread_mutex_unlock( &chain->lock );
+  dmg_at_block_t b = head;
+  dmg_hash_t at_height;
+  switch( at->kind ) {
+  case DMG_AT_HEAD: case DMG_AT_FINAL: break;
+  case DMG_AT_PENDING: return DMG_ERR_UNSUPPORTED;
+  case DMG_AT_HEIGHT:
+    if( at->height>head.height ) return DMG_ERR_NOT_FOUND;
+    b.height = at->height;
+    if( !b.height ) b.hash = chain->chain_id;
+    else if( b.height!=head.height ) DMG_TRY( dmg_block_log_hash( chain->log, b.height, &b.hash ) );
+    break;
+  case DMG_AT_HASH:
+    b.hash = at->hash;
+    if( dmg_hash_eq( &b.hash, &head.hash ) ) break;
+    if( dmg_hash_eq( &b.hash, &chain->chain_id ) ) { b.height = 0; break; }
+    DMG_TRY( dmg_block_log_height( chain->log, &b.hash, &b.height ) );
+    /* Known is not final: a block stored but not finished has no place in the chain. */
+    if( b.height>head.height || dmg_block_log_hash( chain->log, b.height, &at_height ) || !dmg_hash_eq( &at_height, &b.hash ) ) return DMG_ERR_NOT_FOUND;
+    break;
+  }
+  *out = b;
+  return DMG_OK;
+}
+
+static dmg_err_t take( dmg_arena_t * arena, dmg_buf_t * buf, dmg_err_t err, dmg_span_t * out ) {
+  if( !err ) {
+    *out = dmg_arena_dup( arena, dmg_buf_span( buf ) );
+    if( !out->p ) err = DMG_ERR_LIMIT;
+  }
+  dmg_buf_fini( buf );
+  return err;
+}
+
+/* Signed header, body and certificate of the final block at a height. */
+static dmg_err_t stored( dmg_chain_t * chain, uint64_t height, dmg_arena_t * arena, dmg_query_block_t * out ) {
+  dmg_buf_t raw = dmg_buf( DMG_BLOCK_LOG_RAW_MAX ), cert = dmg_buf( 4096 );
+  dmg_hash_t hash, parent;
+  dmg_span_t bytes;
+  DMG_TRY( take( arena, &cert, dmg_block_log_final( chain->log, height, &hash, &parent, &cert ), &out->finality ) );
+  DMG_TRY( take( arena, &raw, dmg_block_log_block( chain->log, &hash, &raw, NULL ), &bytes ) );
+  if( bytes.sz<DMG_SIGNED_HEADER_SZ ) return DMG_ERR_CORRUPT;
+  out->signed_header = dmg_span( bytes.p, DMG_SIGNED_HEADER_SZ );
+  out->body          = dmg_span( bytes.p+DMG_SIGNED_HEADER_SZ, bytes.sz-DMG_SIGNED_HEADER_SZ );
+  return DMG_OK;
+}
+
+static dmg_err_t q_block( void * ctx, dmg_at_t const * at, dmg_arena_t * arena, dmg_query_block_t * out ) {
+  dmg_query_block_t b = { 0 };
+  reading( ctx );
+  dmg_err_t err = locate( ctx, at, &b.at );
+  /* The anchor is no block: it has no header (M16.6). */
+  if( !err ) err = b.at.height ? stored( ctx, b.at.height, arena, &b ) : DMG_ERR_NOT_FOUND;
+  read_done( ctx );
+  if( !err ) *out = b;
+  return err;
+}
+
+static dmg_err_t receipt_at( dmg_chain_t * chain, uint64_t height, uint32_t index, dmg_arena_t * arena, dmg_span_t * out ) {
+  dmg_buf_t buf = dmg_buf( DMG_RECEIPT_BCS_MAX );
+  dmg_hash_t hash;
+  DMG_TRY( dmg_block_log_hash( chain->log, height, &hash ) );
+  DMG_TRY( take( arena, &buf, dmg_block_log_receipt( chain->log, &hash, index, &buf ), out ) );
+  return out->sz>32 ? DMG_OK : DMG_ERR_CORRUPT;
+}
+
+static dmg_err_t receipts_at( dmg_chain_t * chain, uint64_t height, dmg_arena_t * arena, dmg_span_t ** out_receipts, uint32_t * out_cnt ) {
+  dmg_hash_t hash;
+  uint32_t cnt;
+  DMG_TRY( dmg_block_log_hash( chain->log, height, &hash ) );
+  DMG_TRY( dmg_block_log_receipt_cnt( chain->log, &hash, &cnt ) );
+  dmg_span_t * all = DMG_ARENA_NEW( arena, dmg_span_t, cnt+1 );
+  if( !all ) return DMG_ERR_LIMIT;
+  for( uint32_t i = 0; i<cnt; i++ ) DMG_TRY( receipt_at( chain, height, i, arena, &all[ i ] ) );
+  *out_receipts = all;
+  *out_cnt      = cnt;
+  return DMG_OK;
+}
+
+static dmg_err_t q_receipts( void * ctx, uint64_t height, dmg_arena_t * arena, dmg_span_t ** out_receipts, uint32_t * out_cnt ) {
+  reading( ctx );
+  dmg_err_t err = receipts_at( ctx, height, arena, out_receipts, out_cnt );
+  read_done( ctx );
+  return err;
+}
+
+void dmg_chain_status( dmg_txpool_status_t const * s, dmg_query_tx_status_t * out ) {
+  static dmg_tx_state_t const state[] = { [ DMG_TXPOOL_UNKNOWN ] = DMG_TX_UNKNOWN, [ DMG_TXPOOL_QUEUED ] = DMG_TX_QUEUED, [ DMG_TXPOOL_POOLED ] = DMG_TX_POOLED,
+    [ DMG_TXPOOL_INCLUDED ] = DMG_TX_INCLUDED, [ DMG_TXPOOL_FINAL ] = DMG_TX_FINAL, [ DMG_TXPOOL_REPLACED ] = DMG_TX_REPLACED, [ DMG_TXPOOL_EXPIRED_AT ] = DMG_TX_EXPIRED, [ DMG_TXPOOL_DROPPED ] = DMG_TX_DROPPED };
+  *out = (dmg_query_tx_status_t){ .state = state[ s->kind ], .height = s->height, .index = s->index, .receipt_status = s->receipt_status, .by = s->by };
+  if( s->kind==DMG_TXPOOL_DROPPED ) snprintf( out->reason, sizeof out->reason, "%s", dmg_txpool_reason_word( s->reason ) );
+}
+
+/* FINAL, from the block log; UNKNOWN otherwise.  The receipt goes to arena. */
+static void stored_status( dmg_chain_t * chain, dmg_hash_t const * id, dmg_arena_t * arena, dmg_query_tx_status_t * out, dmg_span_t * out_receipt ) {
+  dmg_query_tx_status_t s = { .state = DMG_TX_FINAL };
+  *out = (dmg_query_tx_status_t){ .state = DMG_TX_UNKNOWN };
+  if( dmg_block_log_tx( chain->log, id, &s.height, &s.index ) || receipt_at( chain, s.height, s.index, arena, out_receipt ) ) return;
+  s.receipt_status = out_receipt->p[ 32 ];   /* R4.14: id[32], status */
+  *out = s;
+}
+
+/* The pool remembers for a while, the block log as long as blocks are kept. */
+static void q_tx_status( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t * out ) {
+  dmg_chain_t * chain = ctx;
+  dmg_txpool_status_t s;
+  dmg_span_t receipt;
+  pthread_mutex_lock( &chain->lock );
+  dmg_txpool_status( chain->pool, id, &s );
+  pthread_mutex_unlock( &chain->lock );
+  dmg_chain_status( &s, out );
+  if( out->state!=DMG_TX_UNKNOWN ) return;
+  dmg_arena_t * arena = dmg_arena_new( 2*DMG_RECEIPT_BCS_MAX );
+  reading( chain );
+  if( arena ) stored_status( chain, id, arena, out, &receipt );
+  read_done( chain );
+  dmg_arena_free( arena );
+}
+
+/* NOT_FOUND: in no final block. */
+static dmg_err_t stored_tx( dmg_chain_t * chain, dmg_hash_t const * id, dmg_arena_t * arena, dmg_span_t * out_raw, dmg_span_t * out_receipt, dmg_query_tx_status_t * out_status ) {
+  dmg_query_block_t b;
+  dmg_body_t * body;
+  dmg_span_t receipt = { 0 };
+  stored_status( chain, id, arena, out_status, &receipt );
+  if( out_status->state!=DMG_TX_FINAL ) return DMG_ERR_NOT_FOUND;
+  DMG_TRY( stored( chain, out_status->height, arena, &b ) );
+  dmg_verdict_t v = dmg_body_decode( b.body, arena, &body );
+  if( v.kind==DMG_VERDICT_LOCAL ) return v.err;
+  if( v.kind!=DMG_VERDICT_GOOD || out_status->index>=body->tx_cnt ) return DMG_ERR_CORRUPT;
+  *out_raw     = body->txs[ out_status->index ];
+  *out_receipt = receipt;
+  return DMG_OK;
+}
+
+static dmg_err_t tx_of( dmg_chain_t * chain, dmg_hash_t const * id, dmg_arena_t * arena, dmg_span_t * out_raw, dmg_span_t * out_receipt, dmg_query_tx_status_t * out_status ) {
+  dmg_err_t err = stored_tx( chain, id, arena, out_raw, out_receipt, out_status );
+  if( err!=DMG_ERR_NOT_FOUND ) return err;
+  dmg_tx_t const * tx;
+  dmg_span_t raw = { 0 };
+  pthread_mutex_lock( &chain->lock );
+  bool is_waiting = dmg_txpool_get( chain->pool, id, &tx );
+  if( is_waiting ) raw = dmg_arena_dup( arena, tx->raw );
+  pthread_mutex_unlock( &chain->lock );
+  /* It may have gone from the pool into a block between the two looks. */
+  if( !is_waiting ) return stored_tx( chain, id, arena, out_raw, out_receipt, out_status );
+  if( !raw.p ) return DMG_ERR_LIMIT;
+  q_tx_status( chain, id, out_status );
+  *out_raw     = raw;
+  *out_receipt = dmg_span( NULL, 0 );
+  return DMG_OK;
+}
+
+static dmg_err_t q_tx( void * ctx, dmg_hash_t const * id, dmg_arena_t * arena, dmg_span_t * out_raw, dmg_span_t * out_receipt, dmg_query_tx_status_t * out_status ) {
+  reading( ctx );
+  dmg_err_t err = tx_of( ctx, id, arena, out_raw, out_receipt, out_status );
+  read_done( ctx );
+  return err;
+}
+
+static dmg_err_t q_view_open( void * ctx, dmg_at_t const * at, dmg_query_view_t * out ) {
+  dmg_chain_t * chain = ctx;
+  dmg_at_block_t where;
+  dmg_view_t * view;
+  reading( chain );
+  dmg_err_t err = locate( chain, at, &where );
+  if( !err ) {
+    err = dmg_state_view( chain->state, &where.hash, &view );
+    /* The block is known, so its state is no longer held. */
+    if( err==DMG_ERR_NOT_FOUND ) err = DMG_ERR_PRUNED;
+  }
+  if( err ) { read_done( chain ); return err; }
+  *out = (dmg_query_view_t){ .at = where, .handle = view };
+  return DMG_OK;
+}
+static void q_view_close( void * ctx, dmg_query_view_t * view ) {
+  dmg_view_close( view->handle );
+  view->handle = NULL;
+  read_done( ctx );
+}
+static dmg_err_t q_view_get( void * ctx, dmg_query_view_t const * view, dmg_span_t key, dmg_arena_t * arena, dmg_span_t * out ) { return dmg_view_get( view->handle, key, arena, out ); }
+
+static dmg_err_t q_view_list( void * ctx, dmg_query_view_t const * view, dmg_span_t prefix, dmg_span_t after, uint32_t max, dmg_arena_t * arena,
+                              dmg_span_t * out_keys, dmg_span_t * out_values, uint32_t * out_cnt ) {
+  dmg_iter_t * it;
+  uint32_t cnt = 0;
+  DMG_TRY( dmg_view_iter( view->handle, prefix, after, false, &it ) );
+  dmg_err_t err = DMG_OK;
+  while( cnt<max ) {
+    dmg_span_t key, value;
+    err = dmg_iter_next( it, &key, &value );
+    if( err ) break;
+    out_keys[ cnt ]   = dmg_arena_dup( arena, key );
+    out_values[ cnt ] = dmg_arena_dup( arena, value );
+    if( !out_keys[ cnt ].p || !out_values[ cnt ].p ) { err = DMG_ERR_LIMIT; break; }
+    cnt++;
+  }
+  dmg_iter_close( it );
+  if( err && err!=DMG_ERR_NOT_FOUND ) return err;
+  *out_cnt = cnt;
+  return DMG_OK;
+}
+
+/* S1.4: the state after h is proven by header h+1. */
+static dmg_err_t q_view_prove( void * ctx, dmg_query_view_t const * view, dmg_span_t key, dmg_arena_t * arena, dmg_query_proof_t * out ) {
+  dmg_chain_t * chain = ctx;
+  dmg_query_block_t child;
+  pthread_mutex_lock( &chain->lock );
+  bool has_child = view->at.height<chain->head.block.height;
+  pthread_mutex_unlock( &chain->lock );
+  if( !has_child ) return DMG_ERR_AGAIN;
+  DMG_TRY( stored( chain, view->at.height+1, arena, &child ) );
+  dmg_buf_t tree = dmg_buf( DMG_STATE_SINGLE_SZ_MAX );
+  bool is_present;
+  dmg_span_t value;
+  *out = (dmg_query_proof_t){ .height = view->at.height, .header = dmg_span( child.signed_header.p, DMG_HEADER_SZ ), .finality = child.finality };
+  return take( arena, &tree, dmg_state_prove( chain->state, &view->at.hash, key, arena, &tree, &is_present, &value ), &out->tree );
+}
+
+/* A past state is asked as in its own block; the head as in the next one. */
+static dmg_block_ctx_t read_ctx( dmg_chain_t * chain, uint64_t height ) {
+  dmg_block_ctx_t c = { .height = height ? height : 1, .chain_id = chain->chain_id, .leader = chain->leader };
+  pthread_mutex_lock( &chain->lock );
+  c.time_ms = chain->head.block.time_ms;
+  pthread_mutex_unlock( &chain->lock );
+  return c;
+}
+
+static dmg_err_t q_module_query( void * ctx, dmg_query_view_t const * view, uint16_t module, uint16_t query, dmg_span_t args, dmg_arena_t * arena, dmg_span_t * out, dmg_query_why_t * why ) {
+  dmg_chain_t * chain = ctx;
+  dmg_answer_t answer;
+  dmg_block_ctx_t c = read_ctx( chain, view->at.height );
+  DMG_TRY( dmg_runtime_query( chain->runtime, view->handle, &c, module, query, args, param( chain, DMG_PARAM_TX_GAS ), arena, &answer ) );
+  if( answer.kind==DMG_ANSWER_OK ) { *out = answer.value; return DMG_OK; }
+  snprintf( why->text, sizeof why->text, "%s", answer.why.text );
+  why->name = "";
+  return answer.kind==DMG_ANSWER_NO_MODULE || answer.kind==DMG_ANSWER_NO_QUERY ? DMG_ERR_NOT_FOUND : DMG_ERR_INVALID;
+}
+static dmg_err_t q_module_abi( void * ctx, dmg_query_view_t const * view, uint16_t module, dmg_arena_t * arena, dmg_span_t * out ) {
+  return dmg_runtime_abi( ( (dmg_chain_t *)ctx )->runtime, view->handle, module, arena, out );
+}
+static dmg_err_t q_modules( void * ctx, dmg_query_view_t const * view, uint16_t * out_ids, uint32_t max, uint32_t * out_cnt ) {
+  return dmg_runtime_modules( ( (dmg_chain_t *)ctx )->runtime, view->handle, out_ids, max, out_cnt );
+}
+
+static dmg_err_t q_tx_preview( void * ctx, dmg_span_t raw, dmg_arena_t * arena, dmg_query_preview_t * out, dmg_query_why_t * why ) {
+  dmg_chain_t * chain = ctx;
+  dmg_tx_t * tx;
+  dmg_query_view_t view;
+  dmg_preview_t p;
+  dmg_verdict_t verdict = dmg_tx_decode( raw, arena, &tx );
+  if( verdict.kind==DMG_VERDICT_LOCAL ) return verdict.err;
+  if( verdict.kind==DMG_VERDICT_BAD ) { dmg_verdict_print( &verdict, why->text, sizeof why->text ); why->name = "form"; return DMG_ERR_INVALID; }
+  DMG_TRY( q_view_open( ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view ) );
+  dmg_block_ctx_t c = read_ctx( chain, view.at.height+1 );
+  c.time_ms = dmg_chain_now_ms( chain );
+  /* An estimate asks before gas, fee and nonce are known: give it all the gas a transaction may have. */
+  dmg_tx_t probe = *tx;
+  if( !probe.gas ) probe.gas = param( chain, DMG_PARAM_TX_GAS );
+  dmg_preview_opts_t opts = { .is_owner = true, .is_any_nonce = true, .is_free = true };
+  dmg_err_t err = dmg_runtime_preview( chain->runtime, view.handle, &c, &probe, &opts, arena, &p );
+  q_view_close( ctx, &view );
+  DMG_TRY( err );
+  snprintf( why->text, sizeof why->text, "%s", p.why.text );
+  if( p.tx.status==DMG_STATUS_VOID ) { why->name = dmg_void_word( p.reason ); return DMG_ERR_INVALID; }
+  *out = (dmg_query_preview_t){ .status = p.tx.status, .gas_used = p.tx.gas_used, .gas_to_set = p.gas_to_set, .fee_at_set = p.fee_at_set,
+                                .intrinsic = p.intrinsic, .price = p.price, .receipt = p.tx.receipt };
+  return DMG_OK;
+}
+
+void dmg_chain_query_fill( dmg_chain_t * chain ) {
+  dmg_query_t * q = &chain->query;
+  q->ctx          = chain;
+  q->chain        = q_chain;
+  q->block        = q_block;
+  q->receipts     = q_receipts;
+  q->tx           = q_tx;
+  q->tx_status    = q_tx_status;
+  q->tx_preview   = q_tx_preview;
+  q->view_open    = q_view_open;
+  q->view_get     = q_view_get;
+  q->view_list    = q_view_list;
+  q->view_prove   = q_view_prove;
+  q->module_query = q_module_query;
+  q->module_abi   = q_module_abi;
+  q->modules      = q_modules;
+  q->view_close   = q_view_close;
+}

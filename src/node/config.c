@@ -1,0 +1,172 @@
+#include "node/config.h"
+#include "base/assert.h"
+#include "base/os.h"
+
+#include "dmgn_conf.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FILE_SZ_MAX = 1<<20 };
+
+dmg_config_desc_t const dmg_config_desc[ DMG_CONFIG_CNT ] = {
+#define CONFIG_DESC( name, path, form, def, lo, hi, text ) { path, form, def, lo, hi, text },
+  DMG_CONFIG_TABLE( CONFIG_DESC )
+};
+
+/* "1GiB", "512MiB", "4096". */
+static bool parse_size( char const * text, uint64_t * out ) {
+  static struct { char const * unit; unsigned shift; } const unit[] = { { "", 0 }, { "KiB", 10 }, { "MiB", 20 }, { "GiB", 30 }, { "TiB", 40 } };
+  char * end;
+  if( !isdigit( (unsigned char)*text ) ) return false;
+  unsigned long v = strtoul( text, &end, 10 );
+  for( size_t i = 0; i<sizeof unit/sizeof *unit; i++ )
+    if( !strcmp( end, unit[ i ].unit ) && v<=UINT64_MAX>>unit[ i ].shift ) { *out = (uint64_t)v<<unit[ i ].shift; return true; }
+  return false;
+}
+
+bool dmg_config_pace( char const * text, dmg_pace_t * out ) {
+  char * end;
+  if( !strcmp( text, "auto" ) )   { *out = (dmg_pace_t){ .kind = DMG_PACE_AUTO };   return true; }
+  if( !strcmp( text, "manual" ) ) { *out = (dmg_pace_t){ .kind = DMG_PACE_MANUAL }; return true; }
+  if( !isdigit( (unsigned char)*text ) ) return false;
+  unsigned long ms = strtoul( text, &end, 10 );
+  if( strcmp( end, "ms" ) || ms<10 || ms>60000 ) return false;
+  *out = (dmg_pace_t){ .kind = DMG_PACE_MS, .pace_ms = (uint32_t)ms };
+  return true;
+}
+
+static bool one_of( char const * text, char const * a, char const * b, char const * c, char const * d ) {
+  return !strcmp( text, a ) || !strcmp( text, b ) || !strcmp( text, c ) || ( d && !strcmp( text, d ) );
+}
+
+dmg_err_t dmg_config_set( dmg_config_t * config, dmg_config_key_t key, char const * text, char const * origin, dmg_buf_t * out_why ) {
+  dmg_config_desc_t const * d = &dmg_config_desc[ key ];
+  uint64_t number = 0;
+  char want[ 128 ] = "";
+  char * end;
+  dmg_pace_t pace;
+  switch( d->form ) {
+  case DMG_CONFIG_UINT:
+    number = isdigit( (unsigned char)*text ) ? strtoul( text, &end, 10 ) : UINT64_MAX;
+    if( number==UINT64_MAX || *end || number<d->lo || number>d->hi ) snprintf( want, sizeof want, "a number from %lu to %lu", (unsigned long)d->lo, (unsigned long)d->hi );
+    break;
+  case DMG_CONFIG_BOOL:
+    number = !strcmp( text, "true" );
+    if( !number && strcmp( text, "false" ) ) snprintf( want, sizeof want, "true or false" );
+    break;
+  case DMG_CONFIG_SIZE:
+    if( !parse_size( text, &number ) || number<d->lo || number>d->hi ) snprintf( want, sizeof want, "a size like 1GiB, from %lu MiB to %lu MiB", (unsigned long)( d->lo>>20 ), (unsigned long)( d->hi>>20 ) );
+    break;
+  case DMG_CONFIG_STRING:
+    if( strlen( text )>=DMG_CONFIG_VALUE_MAX ) snprintf( want, sizeof want, "at most %d bytes", DMG_CONFIG_VALUE_MAX-1 );
+    if( key==DMG_CONFIG_LOG_LEVEL  && !one_of( text, "error", "warn", "info", "debug" ) ) snprintf( want, sizeof want, "error, warn, info or debug" );
+    if( key==DMG_CONFIG_LOG_FORMAT && !one_of( text, "auto", "text", "json", NULL ) )     snprintf( want, sizeof want, "auto, text or json" );
+    if( key==DMG_CONFIG_DEV_BLOCKS && !dmg_config_pace( text, &pace ) )                   snprintf( want, sizeof want, "auto, manual or a pace from 10ms to 60000ms" );
+    break;
+  }
+  if( *want ) {
+    (void)!dmg_buf_printf( out_why, "%s: %s wants %s, got \"%.80s\"\n", origin, d->path, want, text );
+    return DMG_ERR_INVALID;
+  }
+  snprintf( config->v[ key ].text, sizeof config->v[ key ].text, "%s", text );
+  snprintf( config->v[ key ].origin, sizeof config->v[ key ].origin, "%s", origin );
+  config->v[ key ].number = number;
+  return DMG_OK;
+}
+
+/* Edit distance, for the nearest known key. */
+static unsigned distance( char const * a, char const * b ) {
+  unsigned row[ 65 ], n = (unsigned)strlen( b );
+  DMG_ASSERT( n<65 );
+  for( unsigned j = 0; j<=n; j++ ) row[ j ] = j;
+  for( unsigned i = 1; *a; a++, i++ ) {
+    unsigned diag = row[ 0 ];
+    row[ 0 ] = i;
+    for( unsigned j = 1; j<=n; j++ ) {
+      unsigned best = diag+( *a!=b[ j-1 ] );
+      diag = row[ j ];
+      if( row[ j ]+1<best )   best = row[ j ]+1;
+      if( row[ j-1 ]+1<best ) best = row[ j-1 ]+1;
+      row[ j ] = best;
+    }
+  }
+  return row[ n ];
+}
+
+static dmg_err_t read_file( dmg_config_t * config, char const * path, dmg_buf_t * out_why ) {
+  dmg_buf_t file;
+  dmg_err_t err = dmg_os_file_read( path, FILE_SZ_MAX, &file );
+  if( err ) { (void)!dmg_buf_printf( out_why, "%s: %s\n", path, dmg_err_text( err ) ); return DMG_ERR_INVALID; }
+  dmgn_conf_t * conf;
+  dmgn_conf_err_t bad;
+  if( dmgn_conf_parse( file.p, file.sz, &conf, &bad ) ) {
+    (void)!dmg_buf_printf( out_why, "%s:%u:%u: not TOML: %s\n", path, bad.line, bad.col, bad.text );
+    dmg_buf_fini( &file );
+    return DMG_ERR_INVALID;
+  }
+  snprintf( config->file, sizeof config->file, "%s", path );
+  size_t cnt;
+  dmgn_conf_item_t const * items = dmgn_conf_items( conf, &cnt );
+  for( size_t i = 0; i<cnt; i++ ) {
+    dmgn_conf_item_t const * it = &items[ i ];
+    size_t key = 0;
+    while( key<DMG_CONFIG_CNT && strcmp( dmg_config_desc[ key ].path, it->path ) ) key++;
+    if( key<DMG_CONFIG_CNT ) {
+      char origin[ DMG_CONFIG_ORIGIN_MAX ];
+      snprintf( origin, sizeof origin, "%.200s:%u", path, it->line );
+      if( it->type==DMGN_CONF_ARRAY || it->type==DMGN_CONF_TABLE ) { (void)!dmg_buf_printf( out_why, "%s:%u:%u: %s is one value, not a list or table\n", path, it->line, it->col, it->path ); err = DMG_ERR_INVALID; }
+      else if( dmg_config_set( config, (dmg_config_key_t)key, it->text, origin, out_why ) ) err = DMG_ERR_INVALID;
+      continue;
+    }
+    /* A table is fine if some known key lies in it; what is wrong inside is told there. */
+    bool is_section = false;
+    char const * nearest = NULL;
+    unsigned least = 99;
+    for( size_t k = 0; k<DMG_CONFIG_CNT; k++ ) {
+      char const * known = dmg_config_desc[ k ].path;
+      is_section |= !strncmp( known, it->path, it->path_sz ) && known[ it->path_sz ]=='.';
+      unsigned dist = it->path_sz<64 ? distance( it->path, known ) : 99;
+      if( dist<least ) { least = dist; nearest = known; }
+    }
+    if( it->type==DMGN_CONF_TABLE && is_section ) continue;
+    (void)!dmg_buf_printf( out_why, "%s:%u:%u: unknown key %.80s; the nearest known one is %s\n", path, it->line, it->col, it->path, nearest ? nearest : dmg_config_desc[ 0 ].path );
+    err = DMG_ERR_INVALID;
+  }
+  dmgn_conf_free( conf );
+  dmg_buf_fini( &file );
+  return err;
+}
+
+static bool exists( char const * path ) {
+  dmg_buf_t file;
+  dmg_err_t err = dmg_os_file_read( path, FILE_SZ_MAX, &file );
+  if( !err ) dmg_buf_fini( &file );
+  return err!=DMG_ERR_NOT_FOUND;
+}
+
+dmg_err_t dmg_config_load( char const * path, dmg_config_t * out, dmg_buf_t * out_why ) {
+  dmg_err_t err = DMG_OK;
+  memset( out, 0, sizeof *out );
+  for( size_t k = 0; k<DMG_CONFIG_CNT; k++ ) {
+    dmg_err_t def = dmg_config_set( out, (dmg_config_key_t)k, dmg_config_desc[ k ].def, "default", out_why );
+    DMG_ASSERT( !def );
+  }
+  char const * home = getenv( "HOME" ), * named = path ? path : getenv( "DEMIURGE_CONFIG" );
+  char own[ 1024 ] = "";
+  if( home && *home ) snprintf( own, sizeof own, "%s/.config/demiurge/config.toml", home );
+  if( named && *named )                                    err = read_file( out, named, out_why );
+  else if( *own && exists( own ) )                         err = read_file( out, own, out_why );
+  else if( exists( "/etc/demiurge/demiurge.toml" ) )       err = read_file( out, "/etc/demiurge/demiurge.toml", out_why );
+
+  for( size_t k = 0; k<DMG_CONFIG_CNT; k++ ) {
+    char name[ 80 ] = "DEMIURGE_";
+    size_t n = strlen( name );
+    for( char const * p = dmg_config_desc[ k ].path; *p; p++ ) name[ n++ ] = *p=='.' ? '_' : (char)toupper( (unsigned char)*p );
+    name[ n ] = 0;
+    char const * v = getenv( name );
+    if( v && dmg_config_set( out, (dmg_config_key_t)k, v, name, out_why ) ) err = DMG_ERR_INVALID;
+  }
+  return err;
+}

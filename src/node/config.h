@@ -1,0 +1,61 @@
+/* config: the settings of node and client, where each comes from, and what is wrong with them (F1.6).
+
+     flag > DEMIURGE_<SECTION>_<KEY> > file (--config, $DEMIURGE_CONFIG, ~/.config/demiurge/config.toml, /etc/demiurge/demiurge.toml) > default
+
+   One table names every key with its form, default and meaning; a key that is not in it is an error with line
+   and nearest known key.
+
+   Memory   values live in the config
+   Failure  INVALID with a list of findings, one a line: file:line:column: what, and what would be right */
+#ifndef DMG_NODE_CONFIG_H
+#define DMG_NODE_CONFIG_H
+
+#include "base/bytes.h"
+#include "rpc/query.h"
+
+typedef enum { DMG_CONFIG_STRING, DMG_CONFIG_UINT, DMG_CONFIG_BOOL, DMG_CONFIG_SIZE } dmg_config_form_t;
+
+/* X( NAME, "path", form, "default", lo, hi, "text" ): lo and hi bound UINT and SIZE; an empty default: none. */
+#define DMG_CONFIG_TABLE( X )                                                                                                                \
+  X( CLIENT_RPC,      "client.rpc",      DMG_CONFIG_STRING, "http://127.0.0.1:7369/rpc", 0, 0, "the node that commands talk to" )            \
+  X( RPC_ADDRESS,     "rpc.address",     DMG_CONFIG_STRING, "127.0.0.1",  0, 0,      "where JSON-RPC listens" )                              \
+  X( RPC_PORT,        "rpc.port",        DMG_CONFIG_UINT,   "7369",       0, 65535,  "TCP port; 0: any" )                                    \
+  X( RPC_THREADS,     "rpc.threads",     DMG_CONFIG_UINT,   "1",          1, 64,     "worker threads of JSON-RPC" )                          \
+  X( STORAGE_PATH,    "storage.path",    DMG_CONFIG_STRING, "",           0, 0,      "data folder; empty: all in memory" )                   \
+  X( STORAGE_FSYNC,   "storage.fsync",   DMG_CONFIG_BOOL,   "true",       0, 0,      "a block is final only once it is on disk" )            \
+  X( STORAGE_TREE,    "storage.tree_bytes", DMG_CONFIG_SIZE, "8GiB",      16777216, (uint64_t)1<<42, "memory of the state tree" )            \
+  X( LOG_LEVEL,       "log.level",       DMG_CONFIG_STRING, "info",       0, 0,      "error, warn, info or debug" )                          \
+  X( LOG_FORMAT,      "log.format",      DMG_CONFIG_STRING, "auto",       0, 0,      "auto (text on a terminal, else json), text or json" )  \
+  X( DEV_BLOCKS,      "dev.blocks",      DMG_CONFIG_STRING, "auto",       0, 0,      "auto, manual, or a pace like 250ms" )
+
+typedef enum {
+#define DMG_CONFIG_ENUM( name, path, form, def, lo, hi, text ) DMG_CONFIG_##name,
+  DMG_CONFIG_TABLE( DMG_CONFIG_ENUM )
+#undef DMG_CONFIG_ENUM
+  DMG_CONFIG_CNT
+} dmg_config_key_t;
+
+typedef struct { char const * path; dmg_config_form_t form; char const * def; uint64_t lo, hi; char const * text; } dmg_config_desc_t;
+extern dmg_config_desc_t const dmg_config_desc[ DMG_CONFIG_CNT ];
+
+enum { DMG_CONFIG_VALUE_MAX = 1024, DMG_CONFIG_ORIGIN_MAX = 256 };
+
+typedef struct {
+  struct { char text[ DMG_CONFIG_VALUE_MAX ]; char origin[ DMG_CONFIG_ORIGIN_MAX ]; uint64_t number; } v[ DMG_CONFIG_CNT ];
+  char file[ DMG_CONFIG_VALUE_MAX ];      /* the file read, "" if none */
+} dmg_config_t;
+
+/* Defaults, then the file (path NULL: the usual places, none of which must exist), then the environment.  INVALID: findings
+   are appended to out_why. */
+DMG_MUST_USE dmg_err_t dmg_config_load( char const * path, dmg_config_t * out, dmg_buf_t * out_why );
+/* A flag's value over all else; origin names the flag.  INVALID: out_why. */
+DMG_MUST_USE dmg_err_t dmg_config_set ( dmg_config_t * config, dmg_config_key_t key, char const * text, char const * origin, dmg_buf_t * out_why );
+
+/* auto, manual, or 10ms to 60000ms; false: none of these. */
+bool dmg_config_pace( char const * text, dmg_pace_t * out );
+
+static inline char const * dmg_config_text( dmg_config_t const * c, dmg_config_key_t k ) { return c->v[ k ].text; }
+static inline uint64_t     dmg_config_uint( dmg_config_t const * c, dmg_config_key_t k ) { return c->v[ k ].number; }
+static inline bool         dmg_config_bool( dmg_config_t const * c, dmg_config_key_t k ) { return c->v[ k ].number; }
+
+#endif

@@ -1,0 +1,45 @@
+/* dev_genesis: the accounts, the validator and the genesis of `demiurge dev` (M16.6, M16.7).
+
+     mnemonic "test test .. junk" --m/44'/1'/a'/0'/0'--> alice .. judy (a = 0..9), node1 (a = 10): 1,000,000 CGT each
+     H("dmg/dev/bls/v1", "node1") --KeyGen--> node1's BLS key
+
+   Everybody knows these keys: they sign only on a chain whose genesis is of kind dev (F1.7).
+
+   Failure  NOMEM; LIMIT of the arena; INVALID a raised limit is out of its bounds */
+#ifndef DMG_NODE_DEV_GENESIS_H
+#define DMG_NODE_DEV_GENESIS_H
+
+#include "base/arena.h"
+#include "storage/block_log.h"
+#include "types/block.h"
+#include "types/genesis.h"
+
+#define DMG_DEV_MNEMONIC "test test test test test test test test test test test junk"
+
+/* A block with its header must fit the block log. */
+#define DMG_DEV_BODY_MAX ( (uint64_t)DMG_BLOCK_LOG_RAW_MAX-DMG_SIGNED_HEADER_SZ )
+
+enum { DMG_DEV_ACCOUNT_CNT = 10, DMG_DEV_NODE1 = 10, DMG_DEV_KEY_CNT = 11 };
+
+typedef struct { char const * name; uint8_t secret[ 32 ], key[ 32 ]; dmg_hash_t address; } dmg_dev_account_t;
+
+/* alice .. judy, then node1.  About 3 ms. */
+DMG_MUST_USE dmg_err_t dmg_dev_accounts( dmg_dev_account_t out[ DMG_DEV_KEY_CNT ] );
+/* node1's BLS secret and key. */
+void dmg_dev_validator( uint8_t out_secret[ 32 ], uint8_t out_key[ 96 ] );
+
+typedef struct { uint16_t id; dmg_span_t code; } dmg_dev_module_t;   /* a module's .wasm */
+
+typedef struct {
+  uint64_t                 time_ms;        /* genesis time */
+  char const *             name;           /* "dev" */
+  dmg_dev_module_t const * modules;        /* ascending by id; System and Balances at least */
+  uint32_t                 module_cnt;
+  uint64_t                 body_max, block_gas, block_intrinsic, price_target;   /* 0: the default; raised for benchmarks up to
+                                             hi_dev of types/params.h, body_max up to DMG_DEV_BODY_MAX */
+} dmg_dev_genesis_cfg_t;
+
+/* The genesis as bytes (its hash is the chain id) in arena. */
+DMG_MUST_USE dmg_err_t dmg_dev_genesis( dmg_dev_genesis_cfg_t const * cfg, dmg_dev_account_t const accounts[ DMG_DEV_KEY_CNT ], dmg_arena_t * arena, dmg_span_t * out_bytes );
+
+#endif

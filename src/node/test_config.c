@@ -1,0 +1,102 @@
+/* config: flag over environment over file over default, and each mistake told with its place and what would be right. */
+#include "node/config.h"
+#include "base/os.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char path[] = "/tmp/dmg-config-XXXXXX";
+static dmg_config_t config;
+
+static dmg_err_t load( char const * text, dmg_buf_t * why ) {
+  assert_int_equal( dmg_os_file_replace( path, dmg_span_cstr( text ), 0600 ), DMG_OK );
+  *why = dmg_buf( 65536 );
+  dmg_err_t err = dmg_config_load( path, &config, why );
+  assert_int_equal( dmg_buf_append( why, "", 1 ), DMG_OK );
+  return err;
+}
+
+static void refused( char const * text, char const * says ) {
+  dmg_buf_t why;
+  assert_int_equal( load( text, &why ), DMG_ERR_INVALID );
+  if( !strstr( (char const *)why.p, says ) ) fail_msg( "\"%s\" is not told: %s", says, (char const *)why.p );
+  dmg_buf_fini( &why );
+}
+
+static void accepted( char const * text ) {
+  dmg_buf_t why;
+  if( load( text, &why ) ) fail_msg( "%s", (char const *)why.p );
+  dmg_buf_fini( &why );
+}
+
+static void test_mistakes_are_told_with_place_and_remedy( void ** state ) {
+  refused( "[rpc]\nprot = 1\n", ":2:8: unknown key rpc.prot; the nearest known one is rpc.port" );
+  refused( "[rcp]\nport = 1\n", "unknown key rcp" );
+  refused( "port = 1\n", "unknown key port" );
+  refused( "[rpc]\nport = 65536\n", ":2: rpc.port wants a number from 0 to 65535, got \"65536\"" );
+  refused( "[rpc]\nport = -1\n", "rpc.port wants" );
+  refused( "[rpc]\nport = [ 1 ]\n", "rpc.port is one value" );
+  refused( "[rpc.port]\nx = 1\n", "rpc.port is one value" );
+  refused( "[storage]\nfsync = \"yes\"\n", "true or false" );
+  refused( "[storage]\ntree_bytes = \"1MiB\"\n", "storage.tree_bytes wants a size" );
+  refused( "[storage]\ntree_bytes = \"99999999TiB\"\n", "storage.tree_bytes wants a size" );
+  refused( "[dev]\nblocks = \"5ms\"\n", "auto, manual or a pace" );
+  refused( "[dev]\nblocks = \"-250ms\"\n", "auto, manual or a pace" );
+  refused( "[log]\nlevel = \"loud\"\n", "error, warn, info or debug" );
+  refused( "[rpc\n", "not TOML" );
+  refused( "[rpc]\nport = 1\nport = 2\n", "not TOML" );
+  refused( "[rpc]\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1\n", "nearest known one is " );
+  /* All of them at once, not the first only. */
+  refused( "[rpc]\nprot = 1\nthreads = 0\n", "unknown key rpc.prot" );
+  refused( "[rpc]\nprot = 1\nthreads = 0\n", "rpc.threads wants" );
+}
+
+static void test_sources_go_over_each_other( void ** state ) {
+  dmg_buf_t why;
+  accepted( "" );
+  assert_int_equal( dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ), 7369 );
+  assert_string_equal( config.v[ DMG_CONFIG_RPC_PORT ].origin, "default" );
+  accepted( "[rpc]\nport = 80\n[storage]\nfsync = false\ntree_bytes = \"8589934592\"\n[dev]\nblocks = \"250ms\"\n" );
+  assert_int_equal( dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ), 80 );
+  assert_non_null( strstr( config.v[ DMG_CONFIG_RPC_PORT ].origin, ":2" ) );
+  assert_false( dmg_config_bool( &config, DMG_CONFIG_STORAGE_FSYNC ) );
+  assert_int_equal( dmg_config_uint( &config, DMG_CONFIG_STORAGE_TREE ), 8589934592u );
+  setenv( "DEMIURGE_RPC_PORT", "81", 1 );
+  accepted( "[rpc]\nport = 80\n" );
+  assert_int_equal( dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ), 81 );
+  assert_string_equal( config.v[ DMG_CONFIG_RPC_PORT ].origin, "DEMIURGE_RPC_PORT" );
+  why = dmg_buf( 1024 );
+  assert_int_equal( dmg_config_set( &config, DMG_CONFIG_RPC_PORT, "82", "--port", &why ), DMG_OK );
+  assert_int_equal( dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ), 82 );
+  /* What is refused changes nothing. */
+  assert_int_equal( dmg_config_set( &config, DMG_CONFIG_RPC_PORT, "x", "--port", &why ), DMG_ERR_INVALID );
+  assert_int_equal( dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ), 82 );
+  dmg_buf_fini( &why );
+  setenv( "DEMIURGE_RPC_PORT", "many", 1 );
+  refused( "", "DEMIURGE_RPC_PORT: rpc.port wants" );
+  unsetenv( "DEMIURGE_RPC_PORT" );
+}
+
+static void test_a_named_file_must_be_there( void ** state ) {
+  dmg_buf_t why = dmg_buf( 1024 );
+  assert_int_equal( dmg_config_load( "/nonexistent/x.toml", &config, &why ), DMG_ERR_INVALID );
+  assert_true( why.sz>0 );
+  dmg_buf_fini( &why );
+}
+
+static int setup( void ** state )    { int fd = mkstemp( path ); return fd<0 || close( fd ); }
+static int teardown( void ** state ) { return unlink( path ); }
+
+int main( void ) {
+  struct CMUnitTest const tests[] = {
+    cmocka_unit_test( test_mistakes_are_told_with_place_and_remedy ),
+    cmocka_unit_test( test_sources_go_over_each_other ),
+    cmocka_unit_test( test_a_named_file_must_be_there ),
+  };
+  return cmocka_run_group_tests( tests, setup, teardown );
+}

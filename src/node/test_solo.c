@@ -1,0 +1,94 @@
+/* solo: what the lone validator signs is what a light client checks (C2.7), and nothing else passes for it. */
+#include "node/solo.h"
+#include "node/dev_genesis.h"
+#include "crypto/bls.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+static uint8_t secret[ 32 ], key[ 96 ];
+static dmg_hash_t const chain = { { 1, 2, 3 } };
+
+static bool holds( dmg_bls_use_t use, dmg_span_t msg, uint8_t const sig[ 48 ] ) { return dmg_bls_verify_bytes( dmg_span( key, 96 ), use, msg, dmg_span( sig, 48 ) ); }
+
+static bool vote_holds( dmg_vote_kind_t kind, uint64_t view, dmg_hash_t const * hash, uint8_t const sig[ 48 ] ) {
+  uint8_t msg[ DMG_VOTE_MSG_SZ ];
+  dmg_vote_msg( kind, &chain, 0, view, hash, msg );
+  return holds( DMG_BLS_VOTE, dmg_span( msg, sizeof msg ), sig );
+}
+
+static void test_header_follows_its_parent( void ** state ) {
+  dmg_solo_t solo;
+  dmg_solo_init( &solo, &chain, secret, 4 );
+  dmg_solo_parent_t anchor = { .time_ms = 1000, .hash = chain };
+  dmg_hash_t body = { { 5 } }, root = { { 6 } }, hash, hash2;
+  dmg_signed_header_t sh, sh2;
+  dmg_solo_propose( &solo, &anchor, 1001, &body, 3, &root, &sh, &hash );
+  static dmg_cert_t const none;
+  assert_int_equal( sh.header.height, 1 );
+  assert_int_equal( sh.header.view, 1 );
+  assert_int_equal( sh.header.parent_view, 0 );
+  assert_memory_equal( &sh.header.parent_cert, &none, sizeof none );
+  dmg_hash_t again = dmg_header_hash( &sh.header );
+  assert_memory_equal( again.b, hash.b, 32 );
+  assert_true( vote_holds( DMG_VOTE_PROPOSE, 1, &hash, sh.sig ) );
+  assert_false( vote_holds( DMG_VOTE_NOTARIZE, 1, &hash, sh.sig ) );   /* a proposal is no vote */
+  assert_false( vote_holds( DMG_VOTE_PROPOSE, 2, &hash, sh.sig ) );
+
+  dmg_solo_parent_t parent = { .height = 1, .time_ms = 1001, .hash = hash };
+  dmg_solo_certify( &solo, DMG_VOTE_NOTARIZE, 1, &hash, &parent.notarization );
+  dmg_solo_propose( &solo, &parent, 1002, &body, 3, &root, &sh2, &hash2 );
+  assert_int_equal( sh2.header.height, 2 );
+  assert_int_equal( sh2.header.parent_view, 1 );
+  assert_memory_equal( sh2.header.parent_hash.b, hash.b, 32 );
+  assert_int_equal( sh2.header.parent_cert.kind, DMG_VOTE_NOTARIZE );
+  assert_true( vote_holds( DMG_VOTE_NOTARIZE, 1, &hash, sh2.header.parent_cert.sig ) );
+  dmg_solo_fini( &solo );
+}
+
+static void test_certificate_is_of_its_kind_only( void ** state ) {
+  dmg_solo_t solo;
+  dmg_cert_t cert;
+  dmg_hash_t hash = { { 9 } };
+  dmg_solo_init( &solo, &chain, secret, 4 );
+  dmg_solo_certify( &solo, DMG_VOTE_FINALIZE, 7, &hash, &cert );
+  assert_int_equal( cert.bitmap[ 0 ], 1 );
+  assert_true( vote_holds( DMG_VOTE_FINALIZE, 7, &hash, cert.sig ) );
+  assert_false( vote_holds( DMG_VOTE_NOTARIZE, 7, &hash, cert.sig ) );
+  hash.b[ 0 ] ^= 1;
+  assert_false( vote_holds( DMG_VOTE_FINALIZE, 7, &hash, cert.sig ) );
+  dmg_solo_fini( &solo );
+}
+
+static void test_reveal_is_one_a_window( void ** state ) {
+  dmg_solo_t solo;
+  uint8_t a[ 48 ], b[ 48 ], msg[ DMG_REVEAL_MSG_SZ ];
+  dmg_solo_init( &solo, &chain, secret, 4 );
+  for( uint64_t h = 1; h<=9; h++ ) assert_int_equal( dmg_solo_is_window_first( &solo, h ), h==1 || h==5 || h==9 );
+  dmg_solo_reveal( &solo, 1, a );
+  dmg_solo_reveal( &solo, 4, b );
+  assert_memory_equal( a, b, 48 );
+  dmg_reveal_msg( &chain, 0, 0, msg );
+  assert_true( holds( DMG_BLS_REVEAL, dmg_span( msg, sizeof msg ), a ) );
+  dmg_solo_reveal( &solo, 5, b );
+  assert_memory_not_equal( a, b, 48 );
+  dmg_reveal_msg( &chain, 0, 1, msg );
+  assert_true( holds( DMG_BLS_REVEAL, dmg_span( msg, sizeof msg ), b ) );
+  /* Back to an earlier window, as dev_revert does. */
+  dmg_solo_reveal( &solo, 2, b );
+  assert_memory_equal( a, b, 48 );
+  dmg_solo_fini( &solo );
+}
+
+static int setup( void ** state ) { dmg_dev_validator( secret, key ); return 0; }
+
+int main( void ) {
+  struct CMUnitTest const tests[] = {
+    cmocka_unit_test( test_header_follows_its_parent ),
+    cmocka_unit_test( test_certificate_is_of_its_kind_only ),
+    cmocka_unit_test( test_reveal_is_one_a_window ),
+  };
+  return cmocka_run_group_tests( tests, setup, NULL );
+}
