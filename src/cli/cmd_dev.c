@@ -1,0 +1,223 @@
+/* demiurge dev: a chain in one command (F2). */
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "cli/builtin.h"
+#include "cli/cli.h"
+#include "cli/cmd_config.h"
+#include "crypto/bech32.h"
+#include "crypto/kdf.h"
+#include "node/chain.h"
+#include "rpc/http_server.h"
+#include "types/params.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static bool ready( void * ctx, dmg_buf_t * out_reasons ) { return dmg_chain_is_ready( ctx, out_reasons ); }
+static dmg_err_t metrics( void * ctx, dmg_buf_t * out )  { return dmg_chain_metrics( ctx, out ); }
+
+/* Flags over environment, file and defaults. */
+static int settings( dmg_cli_t * cli, dmg_config_t * config ) {
+  static struct { char const * flag; dmg_config_key_t key; } const flags[] = {
+    { "--port", DMG_CONFIG_RPC_PORT }, { "--data", DMG_CONFIG_STORAGE_PATH }, { "--blocks", DMG_CONFIG_DEV_BLOCKS }, { "--threads", DMG_CONFIG_RPC_THREADS }, { "--log", DMG_CONFIG_LOG_LEVEL } };
+  int code = dmg_cli_config_load( cli, dmg_cli_opt( cli, "--config" ), config );
+  dmg_buf_t why = dmg_buf( 4096 );
+  for( size_t i = 0; i<sizeof flags/sizeof *flags && !code; i++ ) {
+    char const * v = dmg_cli_opt( cli, flags[ i ].flag );
+    if( v && dmg_config_set( config, flags[ i ].key, v, flags[ i ].flag, &why ) ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.*s", (int)( why.sz-1 ), (char const *)why.p );
+  }
+  dmg_buf_fini( &why );
+  return code;
+}
+
+/* $XDG_CACHE_HOME/demiurge/modules, else ~/.cache/demiurge/modules, else /tmp. */
+static void cache_dir( char out[ 2048 ] ) {
+  char const * xdg = getenv( "XDG_CACHE_HOME" ), * home = getenv( "HOME" );
+  if( xdg && *xdg )        snprintf( out, 2048, "%.1900s/demiurge/modules", xdg );
+  else if( home && *home ) snprintf( out, 2048, "%.1900s/.cache/demiurge/modules", home );
+  else                     snprintf( out, 2048, "/tmp/demiurge-%u/modules", (unsigned)getuid() );
+}
+
+static uint64_t size_opt( dmg_cli_t * cli, char const * name, int * code ) {
+  char const * v = dmg_cli_opt( cli, name );
+  char * end;
+  if( !v ) return 0;
+  uint64_t n = *v>='0' && *v<='9' ? strtoul( v, &end, 10 ) : 0;
+  if( !n || *end || n>INT64_MAX ) *code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants a number, not %s", name, v );
+  return n;
+}
+
+/* Writes the genesis of a new data folder unless another process was faster: two that start at once must agree on one
+   chain before either takes the folder's lock, which names it. */
+static dmg_err_t genesis_put( char const * path, dmg_span_t bytes ) {
+  char mine[ 2100 ];
+  snprintf( mine, sizeof mine, "%s.%d", path, (int)getpid() );
+  DMG_TRY( dmg_os_file_replace( mine, bytes, 0600 ) );
+  int rc = link( mine, path ), e = errno;
+  unlink( mine );
+  if( rc && e!=EEXIST ) return e==EACCES || e==EPERM || e==EROFS ? DMG_ERR_PERM : DMG_ERR_IO;
+  char dir[ 2100 ];
+  snprintf( dir, sizeof dir, "%s", path );
+  *strrchr( dir, '/' ) = 0;
+  dmg_os_dir_sync( dir );
+  return DMG_OK;
+}
+
+static int data_fail( dmg_cli_t * cli, char const * path, dmg_err_t err ) {
+  return dmg_cli_fail( cli, err==DMG_ERR_PERM || err==DMG_ERR_EXISTS ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, "Storage", "%s: %s; --data names a folder that this user can write", path, dmg_err_text( err ) );
+}
+
+static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uint16_t port, dmg_hash_t const * chain_id, dmg_dev_account_t const * accounts, uint64_t took_ns ) {
+  char id[ 65 ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
+  dmg_hex_encode( chain_id->b, 32, id );
+  char const * host = dmg_config_text( config, DMG_CONFIG_RPC_ADDRESS );
+  char bracketed[ 64 ], secret[ 65 ];
+  if( strchr( host, ':' ) ) { snprintf( bracketed, sizeof bracketed, "[%.60s]", host ); host = bracketed; }   /* IPv6 in a URL */
+  if( cli->is_json ) {
+    printf( "{\"rpc\":\"http://%s:%u/rpc\",\"ws\":\"ws://%s:%u/ws\",\"chainId\":\"0x%s\",\"mnemonic\":\"%s\",\"accounts\":[", host, port, host, port, id, DMG_DEV_MNEMONIC );
+    for( uint32_t a = 0; a<DMG_DEV_ACCOUNT_CNT; a++ ) {
+      dmg_address_text( &accounts[ a ].address, address );
+      dmg_hex_encode( accounts[ a ].secret, 32, secret );
+      printf( "%s{\"name\":\"%s\",\"address\":\"%s\",\"secret\":\"0x%s\"}", a ? "," : "", accounts[ a ].name, address, secret );
+    }
+    printf( "]}\n" );
+  } else {
+    char const * data = dmg_config_text( config, DMG_CONFIG_STORAGE_PATH );
+    printf( "\ndemiurge dev: ready in %lu ms\n\n  JSON-RPC   http://%s:%u/rpc\n  WebSocket  ws://%s:%u/ws\n  chain      demiurge:%.32s  (%s)\n  accounts   1,000,000 CGT each, one published mnemonic, for this chain only:\n",
+            (unsigned long)( took_ns/1000000u ), host, port, host, port, id, *data ? data : "in memory, gone when it stops" );
+    for( uint32_t a = 0; a<DMG_DEV_ACCOUNT_CNT; a++ ) {
+      dmg_address_text( &accounts[ a ].address, address );
+      printf( "             %-6s %s\n", accounts[ a ].name, address );
+    }
+    char flag[ 1200 ] = "";
+    if( port!=7369 ) snprintf( flag, sizeof flag, " --rpc http://%.1000s:%u/rpc", host, port );
+    printf( "\n  try        demiurge transfer bob 12.5 --from alice%s\n             demiurge balance bob --proof%s\n  stop       Ctrl-C\n\n", flag, flag );
+  }
+  fflush( stdout );
+}
+
+static int dev( dmg_cli_t * cli ) {
+  static dmg_config_t config;
+  dmg_dev_account_t accounts[ DMG_DEV_KEY_CNT ];
+  uint64_t began_ns = dmg_os_mono_ns();
+  char why[ 512 ], cache[ 2048 ];
+  int code = settings( cli, &config );
+  if( code ) return code;
+  static char const * const level[] = { "error", "warn", "info", "debug" };
+  dmg_log_level_t log_level = DMG_LOG_LEVEL_INFO;
+  for( unsigned l = 0; l<4; l++ ) if( !strcmp( level[ l ], dmg_config_text( &config, DMG_CONFIG_LOG_LEVEL ) ) ) log_level = (dmg_log_level_t)l;
+  char const * format = dmg_config_text( &config, DMG_CONFIG_LOG_FORMAT );
+  dmg_log_setup( 2, cli->is_verbose ? DMG_LOG_LEVEL_DEBUG : log_level, !strcmp( format, "json" ) ? DMG_LOG_FORMAT_JSON : !strcmp( format, "text" ) ? DMG_LOG_FORMAT_TEXT : DMG_LOG_FORMAT_AUTO );
+
+  dmg_chain_cfg_t cfg = { .is_dev = true, .dev_accounts = accounts, .modules = dmg_builtin_modules, .module_cnt = dmg_builtin_module_cnt };
+  bool is_pace = dmg_config_pace( dmg_config_text( &config, DMG_CONFIG_DEV_BLOCKS ), &cfg.pace );
+  DMG_ASSERT( is_pace );   /* settings refused anything else */
+  dmg_dev_genesis_cfg_t gcfg = { .name = "dev", .modules = dmg_builtin_modules, .module_cnt = dmg_builtin_module_cnt };
+  gcfg.body_max        = size_opt( cli, "--body-max", &code );
+  gcfg.block_gas       = size_opt( cli, "--block-gas", &code );
+  gcfg.block_intrinsic = gcfg.block_gas ? 2*gcfg.block_gas : 0;
+  if( code ) return code;
+
+  char const * data = dmg_config_text( &config, DMG_CONFIG_STORAGE_PATH );
+  uint8_t key[ 96 ];
+  dmg_span_t genesis;
+  dmg_err_t err = dmg_dev_accounts( accounts );
+  if( err ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "the dev accounts: %s", dmg_err_text( err ) );
+  dmg_dev_validator( cfg.validator_secret, key );
+
+  /* A data folder keeps its genesis: the same chain goes on, whatever modules this binary carries. */
+  char genesis_path[ 2048 ];
+  dmg_buf_t file = { 0 };
+  gcfg.time_ms = dmg_os_wall_ms();
+  if( *data ) {
+    snprintf( genesis_path, sizeof genesis_path, "%.1900s/genesis.bin", data );
+    err = dmg_os_mkdirs( data );
+    if( err ) return data_fail( cli, data, err );
+    err = dmg_os_file_read( genesis_path, DMG_GENESIS_SZ_MAX, &file );
+    if( err && err!=DMG_ERR_NOT_FOUND ) return data_fail( cli, genesis_path, err );
+    if( !err && ( gcfg.body_max || gcfg.block_gas ) ) DMG_LOG_WARN( "flags_ignored", "%s holds a chain: --body-max and --block-gas are of a new one", data );
+  }
+  if( !*data || err==DMG_ERR_NOT_FOUND ) {
+    err = dmg_dev_genesis( &gcfg, accounts, cli->arena, &genesis );
+    if( err==DMG_ERR_INVALID )
+      return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--body-max is %lu to %lu, --block-gas %lu to %lu", (unsigned long)dmg_param_desc[ DMG_PARAM_BODY_MAX ].lo, (unsigned long)DMG_DEV_BODY_MAX,
+                           (unsigned long)dmg_param_desc[ DMG_PARAM_BLOCK_GAS ].lo, (unsigned long)dmg_param_desc[ DMG_PARAM_BLOCK_GAS ].hi_dev );
+    if( err ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "the genesis: %s", dmg_err_text( err ) );
+    if( *data ) {
+      err = genesis_put( genesis_path, genesis );
+      if( !err ) err = dmg_os_file_read( genesis_path, DMG_GENESIS_SZ_MAX, &file );
+      if( err ) return data_fail( cli, genesis_path, err );
+    }
+  }
+  if( *data ) genesis = dmg_buf_span( &file );
+
+  cache_dir( cache );
+  cfg.genesis     = genesis;
+  cfg.cache_dir   = cache;
+  cfg.data_dir    = *data ? data : NULL;
+  cfg.is_durable  = *data && dmg_config_bool( &config, DMG_CONFIG_STORAGE_FSYNC );
+  cfg.tree_sz_max = dmg_config_uint( &config, DMG_CONFIG_STORAGE_TREE );
+
+  /* Signals wait for sigwait below, in this thread only. */
+  sigset_t set;
+  sigemptyset( &set );
+  sigaddset( &set, SIGINT );
+  sigaddset( &set, SIGTERM );
+  sigaddset( &set, SIGHUP );
+  pthread_sigmask( SIG_BLOCK, &set, NULL );
+
+  dmg_chain_t * chain = NULL;
+  dmg_rpc_t * rpc = NULL;
+  dmg_http_server_t * server = NULL;
+  err = dmg_chain_open( &cfg, &chain, why );
+  dmg_wipe( cfg.validator_secret, sizeof cfg.validator_secret );
+  if( err ) { code = dmg_cli_fail( cli, err==DMG_ERR_INVALID || err==DMG_ERR_CHAIN || err==DMG_ERR_VERSION || err==DMG_ERR_LOCKED || err==DMG_ERR_PERM ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, dmg_err_name( err ), "%s", why ); goto out; }
+  rpc = dmg_rpc_new( dmg_chain_query( chain ) );
+  if( !rpc ) { code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" ); goto out; }
+  dmg_query_events_t events = dmg_rpc_events( rpc );
+  dmg_chain_events( chain, &events );
+  err = dmg_chain_start( chain );
+  if( err ) { code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, dmg_err_name( err ), "the chain does not start: %s", dmg_err_text( err ) ); goto out; }
+  dmg_http_server_cfg_t scfg = { .address = dmg_config_text( &config, DMG_CONFIG_RPC_ADDRESS ), .port = (uint16_t)dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ),
+                                 .threads = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_RPC_THREADS ), .rpc = rpc, .ctx = chain, .is_ready = ready, .metrics = metrics };
+  if( dmg_http_server_start( &scfg, &server, why ) ) {
+    code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Listen", "cannot listen on %s port %u: %s; --port names another, 0 any", scfg.address, scfg.port, why );
+    goto out;
+  }
+  dmg_query_chain_t info;
+  dmg_chain_query( chain )->chain( chain, &info );
+  print_ready( cli, &config, dmg_http_server_port( server ), &info.chain_id, accounts, dmg_os_mono_ns()-began_ns );
+  char const * fd_text = dmg_cli_opt( cli, "--ready-fd" );
+  if( fd_text ) {
+    char * end;
+    long fd_long = strtol( fd_text, &end, 10 );
+    int  fd      = *end || fd_long<0 || fd_long>1023 ? -1 : (int)fd_long;
+    if( fd<0 || dmg_os_write_all( fd, "\n", 1 ) ) { code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--ready-fd %s is no open descriptor", fd_text ); goto out; }
+    close( fd );
+  }
+  int signo = 0;
+  while( sigwait( &set, &signo ) ) {}
+  pthread_sigmask( SIG_UNBLOCK, &set, NULL );   /* a second one does not wait for a clean end */
+  dmg_cli_say( cli, "demiurge dev: stopping" );
+out:
+  if( chain ) dmg_chain_stop( chain );
+  dmg_http_server_stop( server );
+  dmg_rpc_free( rpc );
+  dmg_chain_close( chain );
+  dmg_buf_fini( &file );
+  return code;
+}
+
+dmg_cli_cmd_t const dmg_cmds_dev[] = {
+  { "dev", "", 0, 0, "a local chain of one validator, with ten funded accounts",
+    "  Everything is in memory and gone when it stops, unless --data names a folder.", dev,
+    { { "--port", "N", "TCP port of JSON-RPC (default 7369; 0: any)" }, { "--blocks", "MODE", "auto (default): at once when there is something to do; manual: only by dev_mine; 250ms: that pace" },
+      { "--data", "DIR", "keep the chain in this folder (RocksDB, synced each block)" }, { "--threads", "N", "worker threads of JSON-RPC" }, { "--config", "FILE", "settings" },
+      { "--ready-fd", "N", "write one byte to this descriptor when ready" }, { "--log", "LEVEL", "error, warn, info or debug" },
+      { "--body-max", "BYTES", "a new chain's largest block body (benchmarks)" }, { "--block-gas", "GAS", "a new chain's gas a block (benchmarks)" } } },
+  { 0 }
+};

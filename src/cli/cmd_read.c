@@ -1,0 +1,196 @@
+/* balance, account, block, chain, query, proof, rpc: reading, and checking what was read. */
+#include "base/os.h"
+#include "cli/cli.h"
+#include "cli/keystore.h"
+#include "cli/proof.h"
+#include "crypto/bech32.h"
+#include "node/dev_genesis.h"
+#include "types/items.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int dmg_cli_account( dmg_cli_t * cli, char const * text, dmg_hash_t * out ) {
+  char const * why = "is none";
+  bool is_dev;
+  if( !strncmp( text, "dmg1", 4 ) || !strncmp( text, "DMG1", 4 ) ) {
+    if( !dmg_address_parse( dmg_span_cstr( text ), out, &why ) ) return DMG_EXIT_OK;
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the address %s", why );
+  }
+  if( dmg_cli_name_address( cli, text, out, &is_dev ) ) return DMG_EXIT_OK;
+  return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "\"%.60s\" is no address (dmg1..), no key of yours and no account of the dev chain", text );
+}
+
+/* Whom to trust: the published validator of a dev chain, or --validator-key and --chain. */
+static int trust_of( dmg_cli_t * cli, dmg_cli_trust_t * out ) {
+  char const * key = dmg_cli_opt( cli, "--validator-key" ), * chain = dmg_cli_opt( cli, "--chain" );
+  if( key ) {
+    if( strlen( key )!=194 || strncmp( key, "0x", 2 ) || dmg_hex_decode( key+2, 192, out->validator_key, 96 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--validator-key is 0x and 192 hex digits" );
+  } else {
+    uint8_t secret[ 32 ];
+    dmg_dev_validator( secret, out->validator_key );
+  }
+  if( chain ) {
+    if( strlen( chain )!=66 || strncmp( chain, "0x", 2 ) || dmg_hex_decode( chain+2, 64, out->chain.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--chain is 0x and 64 hex digits" );
+    return DMG_EXIT_OK;
+  }
+  dmg_jv_t r;
+  int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
+  if( code ) return code;
+  out->chain = dmg_cli_hash( r, "chainId" );
+  if( !key && !dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) ) )
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "this is no dev chain: name its validator by --validator-key" );
+  return DMG_EXIT_OK;
+}
+
+static int balance( dmg_cli_t * cli ) {
+  dmg_hash_t account;
+  char text[ DMG_ADDRESS_TEXT_SZ+1 ], amount[ 4 ][ DMG_CLI_AMOUNT_SZ ];
+  bool is_proven = dmg_cli_opt( cli, "--proof" );
+  dmg_cli_trust_t trust;
+  dmg_jv_t r;
+  int code = dmg_cli_account( cli, cli->arg[ 0 ], &account );
+  if( code ) return code;
+  if( is_proven && ( code = trust_of( cli, &trust ) ) ) return code;
+  dmg_address_text( &account, text );
+  if(( code = dmg_cli_call( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"%s}", text, is_proven ? ",\"proof\":\"full\"" : "" ), &r ) )) return code;
+  uint64_t height = 0, proven = 0;
+  if( is_proven ) {
+    char why[ 256 ];
+    dmg_span_t value;
+    uint8_t key[ DMG_KEY_MAX ];
+    if( !dmg_cli_proof_check( cli, r, &trust, &height, &value, why ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is refused: %s", why );
+    /* A good proof of another key proves nothing here. */
+    if( !dmg_span_eq( dmg_cli_hex( cli, r, "key" ), dmg_span( key, dmg_key_free( &account, key ) ) ) || ( value.sz && dmg_counter_parse( value, true, NULL, &proven ) ) || proven!=dmg_cli_u64( r, "free" ) )
+      return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is of something else than the balance it tells" );
+  }
+  if( cli->is_json ) { dmg_cli_print_answer( cli, r ); return DMG_EXIT_OK; }
+  dmg_cli_amount_text( dmg_cli_u64( r, "free" ), amount[ 0 ] );
+  dmg_cli_amount_text( dmg_cli_u64( r, "held" ), amount[ 1 ] );
+  dmg_cli_amount_text( dmg_cli_u64( r, "locked" ), amount[ 2 ] );
+  dmg_cli_amount_text( dmg_cli_u64( r, "spendable" ), amount[ 3 ] );
+  printf( "account    %s\nfree       %s\nheld       %s\nlocked     %s\nspendable  %s\n", text, amount[ 0 ], amount[ 1 ], amount[ 2 ], amount[ 3 ] );
+  if( is_proven ) printf( "proof      free is proven in the state after block %lu, which block %lu commits and the validator finalized\n", (unsigned long)height, (unsigned long)height+1 );
+  return DMG_EXIT_OK;
+}
+
+/* Reads {key, value, proof} from a file, "-" for standard input: what `balance --proof -o json` or state_get printed. */
+static int proof_verify( dmg_cli_t * cli ) {
+  dmg_cli_trust_t trust;
+  dmg_buf_t file = dmg_buf( 1<<20 );
+  dmg_jv_t r;
+  char why[ 256 ], json_why[ 160 ];
+  uint64_t height;
+  dmg_span_t value;
+  int code = trust_of( cli, &trust );
+  if( code ) return code;
+  char const * path = strcmp( cli->arg[ 0 ], "-" ) ? cli->arg[ 0 ] : "/dev/stdin";
+  dmg_err_t err = dmg_os_file_read( path, file.max, &file );
+  if( err ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "%s: %s", path, dmg_err_text( err ) );
+  bool is_object = dmg_json_parse( cli->json, dmg_buf_span( &file ), &r, json_why ) && dmg_jv_type( r )==DMG_JSON_OBJECT;
+  if( !is_object || dmg_jv_is_absent( dmg_jv_get( r, "proof" ) ) || dmg_jv_is_absent( dmg_jv_get( r, "key" ) ) ) {
+    dmg_buf_fini( &file );
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%s holds no {key, value, proof}; `demiurge balance ACCOUNT --proof -o json` makes one", path );
+  }
+  bool is_good = dmg_cli_proof_check( cli, r, &trust, &height, &value, why );
+  dmg_buf_fini( &file );
+  if( !is_good ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: %s", why );
+  dmg_span_t key = dmg_cli_hex( cli, r, "key" );
+  char name[ 128 ];
+  dmg_key_print( key, name, sizeof name );
+  if( cli->is_json ) printf( "{\"valid\":true,\"height\":\"%lu\",\"present\":%s}\n", (unsigned long)height, value.sz ? "true" : "false" );
+  else printf( "valid: %s %s in the final state after block %lu\n", name, value.sz ? "has this value" : "is absent", (unsigned long)height );
+  return DMG_EXIT_OK;
+}
+
+static int account_show( dmg_cli_t * cli ) {
+  dmg_hash_t account;
+  char text[ DMG_ADDRESS_TEXT_SZ+1 ];
+  dmg_jv_t r;
+  int code = dmg_cli_account( cli, cli->arg[ 0 ], &account );
+  if( code ) return code;
+  dmg_address_text( &account, text );
+  if(( code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", text ), &r ) )) return code;
+  if( cli->is_json ) { dmg_cli_print_answer( cli, r ); return DMG_EXIT_OK; }
+  char amount[ DMG_CLI_AMOUNT_SZ ];
+  dmg_cli_amount_text( dmg_cli_u64( dmg_cli_get( r, "balances" ), "free" ), amount );
+  bool exists = dmg_jv_type( dmg_cli_get( r, "exists" ) )==DMG_JSON_TRUE;
+  printf( "account  %s\nexists   %s\nfree     %s\nnonce    %lu (lane 0)\n", text, exists ? "yes" : "not yet: it can receive, its first transaction brings its keys", amount, (unsigned long)dmg_cli_u64( r, "nonce" ) );
+  dmg_jv_t auths = dmg_cli_get( r, "auths" );
+  for( dmg_jv_t e = dmg_jv_first( auths ); !dmg_jv_is_absent( e ); e = dmg_jv_next( auths, e ) ) {
+    dmg_span_t scheme = dmg_cli_str( e, "scheme" ), key = dmg_cli_str( e, "key" ), level = dmg_cli_str( e, "level" );
+    printf( "key      %.*s %.*s (%.*s)\n", (int)scheme.sz, (char const *)scheme.p, (int)key.sz, (char const *)key.p, (int)level.sz, (char const *)level.p );
+  }
+  return DMG_EXIT_OK;
+}
+
+static int show( dmg_cli_t * cli, char const * method, dmg_span_t params ) {
+  dmg_jv_t r;
+  int code = dmg_cli_call( cli, method, params, &r );
+  if( code ) return code;
+  dmg_cli_print_answer( cli, r );
+  return DMG_EXIT_OK;
+}
+
+/* head, final, a height or a hash, as the JSON of F0.4. */
+static int at_json( dmg_cli_t * cli, char const * text, dmg_span_t * out ) {
+  size_t n = strlen( text ), digits = strspn( text, "0123456789" );
+  if( !strcmp( text, "head" ) || !strcmp( text, "final" ) ) *out = dmg_cli_text( cli, "\"%s\"", text );
+  else if( n && digits==n && n<=20 ) *out = dmg_cli_text( cli, "{\"height\":\"%s\"}", text );
+  else if( n==66 && !strncmp( text, "0x", 2 ) && strspn( text+2, "0123456789abcdefABCDEF" )==64 ) *out = dmg_cli_text( cli, "{\"hash\":\"%s\"}", text );
+  else return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a block is head, final, a height or a hash, not \"%.80s\"", text );
+  return DMG_EXIT_OK;
+}
+
+static int block_show( dmg_cli_t * cli ) {
+  dmg_span_t at = DMG_SPAN_STR( "\"final\"" );
+  int code = cli->arg_cnt ? at_json( cli, cli->arg[ 0 ], &at ) : DMG_EXIT_OK;
+  if( code ) return code;
+  bool is_full = dmg_cli_opt( cli, "--full" );
+  return show( cli, "chain_block", dmg_cli_text( cli, "{\"at\":%.*s,\"body\":\"%s\"}", (int)at.sz, (char const *)at.p, is_full ? "full" : "ids" ) );
+}
+
+static int status( dmg_cli_t * cli ) {
+  dmg_jv_t r;
+  int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
+  if( code ) return code;
+  if( cli->is_json ) { dmg_cli_print_answer( cli, r ); return DMG_EXIT_OK; }
+  dmg_span_t name = dmg_cli_str( r, "name" ), kind = dmg_cli_str( r, "kind" ), id = dmg_cli_str( r, "caip2" );
+  printf( "chain   %.*s (%.*s) %.*s\nhead    %lu\nfinal   %lu\nprice   %lu micro-sparks per gas\n", (int)name.sz, (char const *)name.p, (int)kind.sz, (char const *)kind.p, (int)id.sz, (char const *)id.p,
+          (unsigned long)dmg_cli_u64( dmg_cli_get( r, "head" ), "height" ), (unsigned long)dmg_cli_u64( dmg_cli_get( r, "final" ), "height" ), (unsigned long)dmg_cli_u64( r, "price" ) );
+  dmg_jv_t modules = dmg_cli_get( r, "modules" );
+  for( dmg_jv_t e = dmg_jv_first( modules ); !dmg_jv_is_absent( e ); e = dmg_jv_next( modules, e ) ) {
+    dmg_span_t m = dmg_cli_str( e, "name" ), v = dmg_cli_str( e, "version" ), s = dmg_cli_str( e, "status" );
+    printf( "module  %.*s %.*s (%.*s)\n", (int)m.sz, (char const *)m.p, (int)v.sz, (char const *)v.p, (int)s.sz, (char const *)s.p );
+  }
+  return DMG_EXIT_OK;
+}
+
+static int query( dmg_cli_t * cli ) {
+  return show( cli, "state_query", dmg_cli_text( cli, "{\"module\":%s,\"query\":%s,\"args\":%s}", dmg_cli_quote( cli, cli->arg[ 0 ] ), dmg_cli_quote( cli, cli->arg[ 1 ] ),
+                                                 dmg_cli_quote( cli, cli->arg_cnt>2 ? cli->arg[ 2 ] : "0x" ) ) );
+}
+
+static int rpc( dmg_cli_t * cli ) {
+  dmg_span_t params = cli->arg_cnt>1 ? dmg_span_cstr( cli->arg[ 1 ] ) : DMG_SPAN_STR( "{}" );
+  char why[ 160 ];
+  dmg_jv_t v;
+  /* Here, as it becomes a part of the request's text. */
+  if( !dmg_json_parse( cli->json, params, &v, why ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "PARAMS is no JSON: %s", why );
+  if( dmg_jv_type( v )!=DMG_JSON_OBJECT && dmg_jv_type( v )!=DMG_JSON_ARRAY ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "PARAMS is a JSON object or array" );
+  return show( cli, cli->arg[ 0 ], params );
+}
+
+#define TRUST { "--validator-key", "0x..", "the validator to trust (a dev chain's is known)" }, { "--chain", "0x..", "the chain id to trust (default: the node's)" }
+
+dmg_cli_cmd_t const dmg_cmds_read[] = {
+  { "balance", "ACCOUNT", 1, 1, "balances of an account; --proof checks them against a block header", NULL, balance, { { "--proof", NULL, "fetch a Merkle proof and the block's certificate, and check both here" }, TRUST } },
+  { "account show", "ACCOUNT", 1, 1, "keys, thresholds, balances and nonce", NULL, account_show, {{ 0 }} },
+  { "block show", "[BLOCK]", 0, 1, "a block as JSON: head, final (default), a height or a hash", NULL, block_show, { { "--full", NULL, "with its transactions' bytes" } } },
+  { "status", "", 0, 0, "the chain a node is on, its head and modules", NULL, status, {{ 0 }} },
+  { "query", "MODULE QUERY [ARGS]", 2, 3, "ask a module; ARGS is 0x hex of their BCS", NULL, query, {{ 0 }} },
+  { "proof verify", "FILE", 1, 1, "check a proven answer against a validator's key, without believing any node", "  FILE  what `demiurge balance ACCOUNT --proof -o json` printed; - for standard input", proof_verify, { TRUST } },
+  { "rpc", "METHOD [PARAMS]", 1, 2, "any JSON-RPC method; PARAMS is JSON", NULL, rpc, {{ 0 }} },
+  { 0 }
+};
