@@ -1,0 +1,126 @@
+/* The SDK against a running dev chain: create a key, fund it, transfer, wait for finality, prove the balance against the
+   header, refuse a tampered proof; over HTTP and over WebSocket.
+
+     node sdk/typescript/e2e/transfer.mjs [URL]          URL: of the node, default http://127.0.0.1:7369
+
+   Needs `npm run build`. Prints one line a step; exits 1 at the first thing that is wrong. */
+
+import { createClient, http, TxFailed, webSocket } from "@demiurge/client";
+import { addressToText, balances, balancesItems, decode, fromHex, Receipt, system, toHex } from "@demiurge/codec";
+import { soloTrust, verifyBalance } from "@demiurge/verify";
+import {
+  accountFromSeed,
+  devAccount,
+  newMnemonic,
+  plainAccount,
+  secp256k1Signer,
+  seedFromMnemonic,
+} from "@demiurge/wallet";
+import { WebSocket } from "ws";
+
+const url = (process.argv[2] ?? "http://127.0.0.1:7369").replace(/\/$/, "");
+const chain = createClient({ transport: http(`${url}/rpc`) });
+const ws = createClient({ transport: webSocket(`${url.replace(/^http/, "ws")}/ws`, { WebSocket }) });
+const must = (fact, what) => {
+  if (!fact) throw new Error(`not so: ${what}`);
+  console.log(`ok  ${what}`);
+};
+/** A state is proven by the next block; in `auto` and `manual` it follows at once, at a pace within it. */
+async function provenAbove(client, account, height, trust) {
+  for (let i = 0; i < 200; i++) {
+    const got = await client
+      .provenBalance(account, trust)
+      .catch((e) => (e.name === "ProofUnavailable" ? null : Promise.reject(e)));
+    if (got !== null && got.at.height >= height) return got;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`no proof at or above height ${height}`);
+}
+
+const info = await chain.info();
+must(info.kind === "dev", `chain ${info.name} is a dev chain, head ${info.head.height}`);
+const trust = soloTrust(info.chain, info.validatorKey);
+
+const alice = devAccount("alice");
+const carol = accountFromSeed(seedFromMnemonic(newMnemonic()));
+must((await chain.balance(alice.address)) > 0n, `alice ${addressToText(alice.address)} has CGT`);
+must((await chain.balance(carol.address)) === 0n, `a new key: ${addressToText(carol.address)}`);
+
+const funded = await chain.send(alice, [
+  balances.transfer({ to: carol.address, amount: 500_000_000n, memo: new Uint8Array() }),
+]);
+must(
+  funded.receipt.status === "OK",
+  `5 CGT from alice, final at height ${funded.status.height}, fee ${funded.receipt.fee} sparks`,
+);
+
+const before = await chain.balance(alice.address);
+const back = await chain.send(carol, [
+  balances.transfer({ to: alice.address, amount: 100_000_000n, memo: new TextEncoder().encode("thanks") }),
+  system.note({ data: new Uint8Array([1]) }),
+]);
+must(
+  (await chain.balance(alice.address)) === before + 100_000_000n,
+  "1 CGT back in the new account's first transaction, with its keys",
+);
+const expected =
+  500_000_000n - 100_000_000n - back.receipt.fee - back.receipt.tip - back.receipt.held + back.receipt.returned;
+
+const proven = await provenAbove(chain, carol.address, back.status.height, trust);
+must(proven.free === expected, `proven balance ${proven.free} at height ${proven.at.height}: what the receipt leaves`);
+
+const key = balancesItems.free.key(carol.address);
+const { value, at, proof } = await chain.provenState(key, trust);
+must(verifyBalance(trust, carol.address, value, proof, at.hash).ok, "the proof verifies by hand");
+const child = { kind: "block", hash: (await chain.header({ height: proof.height + 1n })).at.hash };
+must(
+  verifyBalance(child, carol.address, value, { ...proof, finality: null }).ok,
+  "and against the next block's hash alone",
+);
+let passed = 0;
+for (let i = 0; i < 8 * proof.tree.length; i++) {
+  const tree = proof.tree.slice();
+  tree[i >> 3] ^= 1 << (i & 7);
+  if (verifyBalance(child, carol.address, value, { ...proof, tree }).ok) passed++;
+}
+must(passed === 0, `each of ${8 * proof.tree.length} flipped bits of the tree proof is refused`);
+for (const field of ["header", "finality"]) {
+  const bad = proof[field].slice();
+  bad[bad.length >> 1] ^= 1;
+  must(
+    !verifyBalance(trust, carol.address, value, { ...proof, [field]: bad }, at.hash).ok,
+    `a tampered ${field} is refused`,
+  );
+}
+must(!verifyBalance(trust, alice.address, value, proof, at.hash).ok, "another account's proof is refused");
+const nobody = plainAccount(secp256k1Signer(crypto.getRandomValues(new Uint8Array(32))));
+must((await chain.provenBalance(nobody.address, trust)).free === 0n, "absence is proven too");
+
+const failed = await chain
+  .send(carol, [balances.burn({ amount: 10n ** 15n })], {
+    gas: 200_000n,
+    fee: { kind: "EnergyThenFee", max: 10_000_000n, tip: 0n },
+  })
+  .catch((e) => e);
+must(failed instanceof TxFailed, `more than it has: ${failed.message}`);
+
+await chain.send(carol, [balances.transfer({ to: nobody.address, amount: 200_000_000n, memo: new Uint8Array() })]);
+const spent = await ws.send(nobody, [balances.burn({ amount: 1n })]);
+must(spent.receipt.status === "OK", "a secp256k1 account sends over WebSocket");
+const got = await ws.transaction(spent.id);
+must(toHex(got.receipt.id) === toHex(spent.id) && got.status.kind === "final", "tx_get has the same receipt");
+const block = await ws.block({ height: spent.status.height });
+must(block.body.transactions.length >= 1, "its block has it");
+const raw = fromHex((await chain.call("tx_receipt", { id: toHex(spent.id) })).receipt);
+must(decode(Receipt, raw).status === "OK", "tx_receipt is canonical BCS");
+
+const heads = [];
+setTimeout(() => void chain.send(alice, [system.note({ data: new Uint8Array() })]), 50);
+for await (const h of ws.heads({ signal: AbortSignal.timeout(10_000) })) {
+  heads.push(h.item.height);
+  if (heads.length === 2) break;
+}
+must(heads[1] > heads[0], `heads by stream: ${heads.join(", ")}`);
+ws.close();
+chain.close();
+console.log("all good");
