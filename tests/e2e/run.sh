@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# run.sh DEMIURGE: what a user does, from the command line and from the TypeScript SDK, against a real chain.
+demiurge=$(readlink -f "$1")
+root=$(cd "$(dirname "$0")/../.." && pwd)
+. "$root/tests/e2e/lib.sh"
+
+start
+d() { "$demiurge" "$@"; }
+
+# ---- a chain that answers
+check "status"                    d status
+check "health"                    grep -q '"result"' <(d rpc chain_head; echo '"result"')
+
+# ---- keys
+export DEMIURGE_PASSPHRASE_FD=9
+newkey() { d key new mine -o json 9<<<"correct horse"; }
+check "key new"                   newkey
+mine=$(sed -n 's/.*"address":"\([^"]*\)".*/\1/p' "$e2e_dir/out")
+refuse "the same name again"      2 "already" newkey
+wrongpass() { d transfer bob 1 --from mine --yes 9<<<"wrong"; }
+
+# ---- fund, transfer, prove
+check "transfer to a new account" d transfer "$mine" 100 --from alice --yes
+check "balance, proven"           d balance "$mine" --proof
+grep -q '^free       100 CGT' "$e2e_dir/out" || die "the balance is not 100 CGT: $(out)"
+refuse "wrong passphrase"         7 "wrong passphrase" wrongpass
+spend() { d transfer bob 1.5 --from mine --yes -o json 9<<<"correct horse"; }
+check "first transaction of a new account" spend
+id=$(sed -n 's/.*"id":"\(0x[0-9a-f]*\)".*/\1/p' "$e2e_dir/out")
+check "receipt"                   d tx receipt "$id"
+check "the account exists now"    grep -q '^exists   yes' <(d account show "$mine")
+check "the block holds it"        grep -q "$id" <(d block show "$(d rpc tx_receipt "{\"id\":\"$id\"}" | sed -n 's/.*"at":{"height":"\([0-9]*\)".*/\1/p')")
+
+# ---- a proof stands alone, a tampered one does not
+d balance "$mine" --proof -o json >"$e2e_dir/proof.json"
+check "proof verify"              d proof verify "$e2e_dir/proof.json"
+python3 - "$e2e_dir/proof.json" "$e2e_dir" <<'PY'
+import json, sys
+doc = json.load(open(sys.argv[1]))
+def flip(h): return h[:-1] + ("0" if h[-1] != "0" else "1")
+for name, path in {"value": ("value",), "tree": ("proof", "tree"), "header": ("proof", "header"), "finality": ("proof", "finality")}.items():
+    bad = json.loads(json.dumps(doc)); at = bad
+    for p in path[:-1]: at = at[p]
+    at[path[-1]] = flip(at[path[-1]])
+    json.dump(bad, open(f"{sys.argv[2]}/bad-{name}.json", "w"))
+PY
+for part in value tree header finality; do refuse "tampered $part" 3 "refused" d proof verify "$e2e_dir/bad-$part.json"; done
+
+# ---- bad input, each with its own exit code and reason
+refuse "unknown command"          2 "did you mean" d transfr bob 1
+refuse "unknown flag"             2 "has no flag" d transfer bob 1 --form alice
+refuse "bad amount"               2 "at most 8 decimals" d transfer bob 1.123456789 --from alice --yes
+refuse "nothing to spend"         3 "nothing was sent" d transfer bob 99999999 --from alice --yes
+refuse "bad address"              2 "the address" d transfer dmg1qqqq 1 --from alice --yes
+refuse "no confirmation"          8 "--yes" d transfer bob 1 --from alice
+refuse "unknown key"              5 "there is no key" d transfer bob 1 --from nobody --yes
+refuse "no node"                  4 "no node" d status --rpc http://127.0.0.1:1/rpc
+refuse "unknown transaction"      5 "there is none" d tx receipt "0x$(printf '%064d' 7)"
+printf '[rpc]\nprot = 1\n' >"$e2e_dir/bad.toml"
+refuse "unknown configuration key" 2 "rpc.port" d config check "$e2e_dir/bad.toml"
+
+# ---- the independent implementation
+check "TypeScript SDK"            node "$root/sdk/typescript/e2e/transfer.mjs" "${DEMIURGE_CLIENT_RPC%/rpc}"
+
+stop
+printf '%d passed, 0 failed\n' "$passed"
