@@ -302,7 +302,6 @@ dmg_epilogue_arm( dmg_exec_t * x ) {
   dmg_ov_entry_t * own;
   DMG_TRY( dmg_nat_free( x, &x->tx.sender, &own ) );
   own->mid.is_present = true;
-  own->mid.ctr       += x->tx.reserve;
   return DMG_OK;
 }
 

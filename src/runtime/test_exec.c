@@ -16,10 +16,18 @@ enum { M_PROBE = 0x0201, M_PEER = 0x0202 };
 static uint64_t (*probe_fn)( fake_t * f );   /* what probe.run does in this test */
 static uint64_t (*peer_fn) ( fake_t * f );
 static uint64_t (*query_fn)( fake_t * f );   /* probe.look */
+static uint64_t (*peer_query_fn)( fake_t * f );
 
 static uint64_t
 system_entry( fake_t * f, uint32_t kind, uint32_t id, uint32_t in_sz ) {
   fake_burn( f, 100 );
+  if( kind==0 && id==1 ) {                  /* set_auth: the sender's slot 1 as given */
+    uint8_t key[ 33 ], v[ 256 ] = { 1 };
+    memcpy( key, fake_env( f )+128, 32 );
+    key[ 32 ] = 1;
+    memcpy( v+1, fake_args( f ), in_sz-256 );
+    HOST( f, PUT, 2, fake_put( f, FAKE_SCRATCH, key, 33 ), 33, fake_put( f, FAKE_SCRATCH+64, v, in_sz-255 ), in_sz-255 );
+  }
   return fake_done( 0 );
 }
 
@@ -83,6 +91,7 @@ probe_entry( fake_t * f, uint32_t kind, uint32_t id, uint32_t in_sz ) {
 static uint64_t
 peer_entry( fake_t * f, uint32_t kind, uint32_t id, uint32_t in_sz ) {
   fake_burn( f, 100 );
+  if( kind==1 ) return peer_query_fn( f );
   return peer_fn ? peer_fn( f ) : fake_done( 0 );
 }
 
@@ -121,6 +130,7 @@ ifaces_make( void ) {
   iface_natives( s );
   iface_event( s, 256, "AccountCreated", "a", 1 );
   iface_event( s, 260, "TxFailed", "b", 0 );
+  iface_call( s, 1, "set_auth", "bsbhsq", 0, ROLES_USER );
   iface_call( s, 5, "msig_propose", "", 0, ROLES_USER );
   iface_call( s, 8, "note", "s", 0, ROLES_USER );
 
@@ -149,9 +159,11 @@ ifaces_make( void ) {
   iface_call( p, 3, "owner_only", "", 0, 0x01 );
   iface_call( p, 4, "huge", "", 'X', ROLES_USER );
   iface_query( p, 1, "look", "", 'L' );
+  static dmg_span_t balances_calls[ 2 ] = { DMG_SPAN_STR( "transfer" ), DMG_SPAN_STR( "lock" ) };
   iface_use( p, "balances", "transfer", "get" );
-  iface_use( p, "peer", "run", NULL );
-  ifaces[ 2 ]->uses[ 1 ].queries = ifaces[ 2 ]->uses[ 1 ].calls+1;
+  p->uses[ 0 ].calls    = balances_calls;
+  p->uses[ 0 ].call_cnt = 2;
+  iface_use( p, "peer", "run", "seek" );
 
   iface_t * r = ifaces[ 3 ] = iface_new( M_PEER, "peer" );
   iface_item( r, 1, "vals", DMG_ITEM_MAP, "w", ty( DMG_TYPE_BYTES, 6000 ), DMG_DEPOSIT_PAYER );
@@ -159,6 +171,7 @@ ifaces_make( void ) {
   iface_event( r, 1, "Seen", "w", 0 );
   iface_call( r, 1, "run", "L", 'L', ROLES_USER|ROLES_MODULE );
   iface_call( r, 2, "unused", "", 0, ROLES_USER );
+  iface_query( r, 1, "seek", "", 'L' );
   iface_use( r, "probe", NULL, "look" );
 }
 
@@ -412,6 +425,7 @@ test_void_names_each_reason( void ** state ) {
   dmg_receipt_t * r = chain_tx( c, T( .fee_max = UINT64_MAX, .tip = ALICE_FREE-need ) );
   assert_int_equal( r->status, DMG_STATUS_FAULT );              /* all is reserved: nothing left to transfer */
   expect_void( c, T( .nonce = 0 ), DMG_VOID_NONCE );            /* the failed one used it */
+  expect_void( c, T( .nonce = 1, .sign = { &alice, &bob } ), DMG_VOID_KEYS );
   #undef T
 }
 
@@ -473,6 +487,25 @@ test_msig_calls_need_one_authenticator( void ** state ) {
   assert_int_equal( chain_tx( c, tx_make( c, &joint, both, 1, &one ) )->status, DMG_STATUS_OK );
 }
 
+static void
+test_key_of_the_future_does_not_sign_yet( void ** state ) {
+  chain_t *    c = *state;
+  alice_arrives( c );
+  uint8_t      a[ 128 ];
+  dmg_bcs_wr_t w = dmg_bcs_wr( a, sizeof( a ) );
+  dmg_bcs_wr_u8( &w, DMG_SIG_ED25519 );
+  dmg_bcs_wr_bytes( &w, DMG_SPAN( dave.key ) );
+  dmg_bcs_wr_u8( &w, DMG_LEVEL_OWNER );
+  dmg_bcs_wr_u16( &w, 1 );
+  dmg_bcs_wr_bytes( &w, (dmg_span_t){ 0 } );
+  dmg_bcs_wr_u64( &w, c->time_ms+3*250 );                       /* this block, one more, then the time itself */
+  dmg_tx_call_t call = { .module = 1, .call = 1, .args = dmg_bcs_wr_span( &w ) };
+  tx_opts_t     o = { .nonce = 1 };
+  assert_int_equal( chain_tx( c, tx_make( c, &alice, &call, 1, &o ) )->status, DMG_STATUS_OK );
+  expect_void( c, tx_transfer( c, &alice, &bob.address, 1, (tx_opts_t){ .nonce = 2, .sign = { &dave } } ), DMG_VOID_KEYS );
+  assert_int_equal( chain_tx( c, tx_transfer( c, &alice, &bob.address, 1, (tx_opts_t){ .nonce = 2, .sign = { &dave } } ) )->status, DMG_STATUS_OK );
+}
+
 /* ---- Nonces ---- */
 
 static void
@@ -517,10 +550,16 @@ test_unordered_1001st_of_a_block_is_void( void ** state ) {
   dmg_genesis_param_t p = { .module = 1, .key = 11, .value = DMG_SPAN( ten ) };
   dmg_vm_t * vm = c->vm;
   chain_open_with( c, vm, NULL, mods, 4, &p, 1 );
-  for( unsigned i=0; i<12; i++ ) txs[ i ] = tx_transfer( c, &alice, &bob.address, 1, (tx_opts_t){ .lane = 65535, .nonce = i, .expiry = 50 } );
+  /* the first is VOID for a reason found after the count: it takes no place */
+  tx_opts_t late = { .lane = 65535, .expiry = 50 };
+  txs[ 0 ] = tx_transfer( c, &carol, &bob.address, 1, late );
+  uint64_t reserve = ( ( dmg_tx_intrinsic_gas( txs[ 0 ], txs[ 0 ]->raw.sz )+400000 )*price()+999999 )/1000000;
+  assert_int_equal( chain_tx( c, tx_transfer( c, &bob, &carol.address, reserve+1, (tx_opts_t){ 0 } ) )->status, DMG_STATUS_OK );
+  for( unsigned i=1; i<12; i++ ) txs[ i ] = tx_transfer( c, &alice, &bob.address, 1, (tx_opts_t){ .lane = 65535, .nonce = i, .expiry = 50 } );
   out = chain_block( c, txs, 12, 0 );
-  for( unsigned i=0; i<12; i++ ) assert_int_equal( out.txs[ i ].status, i<10 ? DMG_STATUS_OK : DMG_STATUS_VOID );
-  assert_int_equal( out.txs[ 10 ].code, DMG_VOID_UNORDERED );
+  assert_int_equal( out.txs[ 0 ].code, DMG_VOID_BALANCE );
+  for( unsigned i=1; i<12; i++ ) assert_int_equal( out.txs[ i ].status, i<11 ? DMG_STATUS_OK : DMG_STATUS_VOID );
+  assert_int_equal( out.txs[ 11 ].code, DMG_VOID_UNORDERED );
 }
 
 /* ---- Failures ---- */
@@ -559,8 +598,31 @@ test_second_call_failing_reverts_the_first( void ** state ) {
   tx_opts_t     o = { .nonce = 1 };
   dmg_receipt_t * r = expect_fail( c, tx_make( c, &alice, calls, 2, &o ), DMG_STATUS_FAULT, 7 );
   assert_int_equal( r->call, 1 );
+  assert_int_equal( r->event_cnt, 1 );                          /* TxFailed alone */
   assert_int_equal( chain_free( c, &carol.address ), 0 );
   assert_int_equal( r->held, 0 );
+}
+
+static uint64_t g_result_then_trap( fake_t * f ) {
+  if( dmg_load_u16le( fake_env( f )+26 ) ) fake_trap( f );      /* the second call */
+  memcpy( f->mem+FAKE_OUT, "\3abc", 4 );
+  return fake_done( 4 );
+}
+static void
+test_results_are_billed_and_dropped_with_the_calls( void ** state ) {
+  chain_t *     c = *state;
+  alice_arrives( c );
+  dmg_tx_call_t calls[ 2 ] = { call_run(), call_run() };
+  tx_opts_t     o = { .nonce = 1 };
+  probe_fn = g_result_then_trap;
+  dmg_receipt_t * r = chain_tx( c, tx_make( c, &alice, calls, 1, &o ) );
+  assert_int_equal( r->status, DMG_STATUS_OK );
+  assert_int_equal( r->gas_used, 8000+100+2*4 );
+  assert_int_equal( r->result_cnt, 1 );
+  o.nonce = 2;
+  r = expect_fail( c, tx_make( c, &alice, calls, 2, &o ), DMG_STATUS_TRAP, 0 );
+  assert_int_equal( r->result_cnt, 0 );
+  assert_int_equal( r->call, 1 );
 }
 
 static uint64_t g_trap( fake_t * f )  { HOST( f, PUT, 4, 0, 0, fake_put( f, FAKE_SCRATCH, "\1\0\0\0\0", 5 ), 5 ); fake_trap( f ); }
@@ -928,6 +990,56 @@ test_call_as_self_and_as_actor( void ** state ) {
   expect_fail( c, tx_run( c, &alice, g_pays, (tx_opts_t){ .nonce = n++ } ), DMG_STATUS_FAULT, 40 );
 }
 
+static uint64_t g_locks_as_self( fake_t * f ) {
+  int32_t r = HOST( f, CALL, 2, 3, 1, 0, fake_put( f, FAKE_SCRATCH, "\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0", 16 ), 16, 0, 0 );
+  return r==DMG_DM_ROLE ? ret_empty( f ) : ( fake_trap( f ), 0 );
+}
+static uint64_t g_calls_absent( fake_t * f ) {
+  int32_t r = HOST( f, CALL, 0x7777, 1, 0, 0, FAKE_SCRATCH, 0, 0, 0 );
+  return r==DMG_DM_NO_MODULE ? ret_empty( f ) : ( fake_trap( f ), 0 );
+}
+static void
+test_call_needs_the_role_and_the_module( void ** state ) {
+  chain_t * c = *state;
+  uint64_t  n = alice_arrives( c );
+  assert_int_equal( chain_tx( c, tx_run( c, &alice, g_locks_as_self, (tx_opts_t){ .nonce = n++ } ) )->status, DMG_STATUS_OK );
+  assert_int_equal( chain_tx( c, tx_run( c, &alice, g_calls_absent, (tx_opts_t){ .nonce = n++ } ) )->status, DMG_STATUS_OK );
+}
+
+/* The module's own account ends at the balance it had, but its record is another. */
+static uint64_t g_pays_and_deletes_own( fake_t * f ) {
+  uint8_t a[ 40 ];
+  memcpy( a, bob.address.b, 32 );
+  HOST( f, CTR_GET, 2, fake_put( f, FAKE_SCRATCH, "\0\0\0\1", 4 ), 4, FAKE_SCRATCH+8 );
+  dmg_store_u64le( a+32, pay_seed );
+  if( HOST( f, CALL, 2, 1, 1, 0, fake_put( f, FAKE_SCRATCH, a, 40 ), 40, 0, 0 ) ) fake_trap( f );
+  if( pay_flags ) HOST( f, DEL, 4, 0, 0 );
+  return ret_empty( f );
+}
+static void
+test_record_changes_even_if_the_balance_comes_back( void ** state ) {
+  chain_t *  c = *state;
+  uint64_t   n = alice_arrives( c );
+  dmg_hash_t self = dmg_module_address( M_PROBE, 0 );
+  assert_int_equal( chain_tx( c, tx_run( c, &alice, g_own, (tx_opts_t){ .nonce = n++ } ) )->held, 490000 );
+  pay_flags = 0;
+  pay_seed  = chain_free( c, &self );
+  assert_int_equal( chain_tx( c, tx_run( c, &alice, g_pays_and_deletes_own, (tx_opts_t){ .nonce = n++ } ) )->status, DMG_STATUS_OK );
+  assert_int_equal( chain_free( c, &self ), 0 );
+  assert_int_equal( chain_tx( c, tx_transfer( c, &alice, &self, 490000, (tx_opts_t){ .nonce = n++ } ) )->held, 850000 );
+  pay_flags = 1;
+  pay_seed  = 490000;
+  dmg_receipt_t * r = chain_tx( c, tx_run( c, &alice, g_pays_and_deletes_own, (tx_opts_t){ .nonce = n++ } ) );
+  assert_int_equal( r->status, DMG_STATUS_OK );
+  assert_int_equal( r->returned, 850000+490000 );
+  assert_int_equal( chain_free( c, &self ), 490000 );
+  uint8_t           key[ DMG_KEY_MAX ];
+  dmg_deposit_rec_t rec;
+  uint64_t          v;
+  assert_int_equal( dmg_counter_parse( chain_get( c, key, dmg_key_free( &self, key ) ), true, &rec, &v ), DMG_OK );
+  assert_int_equal( rec.amount, 0 );
+}
+
 static uint64_t q_writes( fake_t * f ) { HOST( f, PUT, 4, 0, 0, fake_put( f, FAKE_SCRATCH, "\1\7\0\0\0", 5 ), 5 ); return ret_empty( f ); }
 static uint64_t q_reads( fake_t * f ) {
   int32_t n = HOST( f, GET, 4, 0, 0, FAKE_OUT+1, 16 );
@@ -956,6 +1068,76 @@ test_query_enters_a_module_on_the_stack_and_sees_its_writes( void ** state ) {
   assert_memory_equal( r->results[ 0 ].p, "\5\1\7\0\0\0", 6 );
   query_fn = q_writes;
   expect_fail( c, tx_run( c, &alice, g_writes_then_peer_queries, (tx_opts_t){ .nonce = n++ } ), DMG_STATUS_HOST, DMG_HOST_READ_ONLY );
+}
+
+static int32_t reentry;
+static uint64_t q_asks_peer( fake_t * f ) {
+  int32_t n = HOST( f, QUERY, M_PEER, 1, 0, 0, 0, 0, FAKE_OUT, 100 );
+  if( n<0 ) fake_trap( f );
+  return fake_done( (uint32_t)n );
+}
+static uint64_t q_asks_probe( fake_t * f ) {
+  reentry = HOST( f, QUERY, M_PROBE, 1, 0, 0, 0, 0, FAKE_OUT, 100 );
+  return ret_empty( f );
+}
+static void
+test_query_of_a_busy_module_is_reentrant( void ** state ) {
+  chain_t *       c = *state;
+  dmg_view_t *    view = chain_view( c );
+  dmg_block_ctx_t ctx  = chain_ctx( c );
+  dmg_answer_t    a;
+  query_fn      = q_asks_peer;
+  peer_query_fn = q_asks_probe;
+  assert_int_equal( dmg_runtime_query( c->rt, view, &ctx, M_PROBE, 1, (dmg_span_t){ 0 }, 0, c->arena, &a ), DMG_OK );
+  assert_int_equal( a.kind, DMG_ANSWER_OK );
+  assert_int_equal( reentry, DMG_DM_REENTRANT );
+  dmg_view_close( view );
+}
+
+/* Nine modules in a row, each asking the next: the ninth is one too deep. */
+enum { ENTRY_LINK = 7, M_LINK = 0x0300, LINKS = 9 };
+static int32_t  deepest;
+static uint32_t deepest_id;
+static uint64_t
+link_entry( fake_t * f, uint32_t kind, uint32_t id, uint32_t in_sz ) {
+  fake_burn( f, 10 );
+  dmg_frame_t const * frame = f->frame;
+  uint32_t            own   = frame->spec.mod->id;
+  if( own==M_LINK+LINKS-1 ) return ret_empty( f );
+  int32_t n = HOST( f, QUERY, own+1, 1, 0, 0, 0, 0, FAKE_OUT, 100 );
+  if( n<0 && !deepest ) { deepest = n; deepest_id = own; }
+  return ret_empty( f );
+}
+static void
+test_nesting_stops_at_eight( void ** state ) {
+  chain_t *  c = *state;
+  module_t   many[ 4+LINKS ];
+  dmg_vm_t * engine = c->vm;
+  chain_close( c );
+  fake_entries[ ENTRY_LINK ] = link_entry;
+  memcpy( many, mods, sizeof( mods ) );
+  for( unsigned i=0; i<LINKS; i++ ) {
+    char * name = dmg_arena_alloc( test_arena, 8 ), * next = dmg_arena_alloc( test_arena, 8 );
+    snprintf( name, 8, "link%u", i );
+    snprintf( next, 8, "link%u", i+1 );
+    iface_t * l = iface_new( (uint16_t)( M_LINK+i ), name );
+    iface_query( l, 1, "next", "", 'L' );
+    if( i+1<LINKS ) iface_use( l, next, NULL, "next" );
+    many[ 4+i ] = (module_t){ .id = (uint16_t)( M_LINK+i ), .file = iface_file( l, ENTRY_LINK ) };
+  }
+  chain_open_with( c, engine, NULL, many, 4+LINKS, NULL, 0 );
+  dmg_view_t *    view = chain_view( c );
+  dmg_block_ctx_t ctx  = chain_ctx( c );
+  dmg_answer_t    a;
+  deepest = 0;
+  assert_int_equal( dmg_runtime_query( c->rt, view, &ctx, M_LINK, 1, (dmg_span_t){ 0 }, 0, c->arena, &a ), DMG_OK );
+  assert_int_equal( a.kind, DMG_ANSWER_OK );
+  assert_int_equal( deepest, DMG_DM_DEPTH );
+  assert_int_equal( deepest_id, M_LINK+7 );                     /* the eighth frame asked */
+  deepest = 0;
+  assert_int_equal( dmg_runtime_query( c->rt, view, &ctx, M_LINK+1, 1, (dmg_span_t){ 0 }, 0, c->arena, &a ), DMG_OK );
+  assert_int_equal( deepest, 0 );
+  dmg_view_close( view );
 }
 
 static uint64_t g_small_buffer( fake_t * f ) {
@@ -1456,6 +1638,24 @@ test_environment_is_as_drawn( void ** state ) {
   assert_memory_equal( seen_env+224, t->id.b, 32 );
 }
 
+static int32_t beacons[ 4 ];
+static uint64_t g_beacons( fake_t * f ) {
+  uint64_t h = dmg_load_u64le( fake_env( f ) );
+  for( unsigned i=0; i<4; i++ ) beacons[ i ] = HOST( f, BEACON, (uint64_t[]){ h, h-1, h-4096, h-4097 }[ i ], FAKE_SCRATCH );
+  return ret_empty( f );
+}
+static void
+test_beacon_ring_holds_4096_past_blocks( void ** state ) {
+  chain_t * c = *state;
+  c->is_checked = false;
+  while( c->height<4098 ) chain_block( c, NULL, 0, 0 );
+  assert_int_equal( chain_tx( c, tx_run( c, &alice, g_beacons, (tx_opts_t){ 0 } ) )->status, DMG_STATUS_OK );
+  assert_int_equal( beacons[ 0 ], DMG_DM_ABSENT );
+  assert_int_equal( beacons[ 1 ], 32 );
+  assert_int_equal( beacons[ 2 ], 32 );
+  assert_int_equal( beacons[ 3 ], DMG_DM_ABSENT );
+}
+
 /* ---- Random ---- */
 
 static uint64_t rnd_state;
@@ -1609,6 +1809,8 @@ main( void ) {
     T( test_scan_merges_own_writes_block_and_state ), T( test_block_rules_make_it_invalid ), T( test_build_leaves_out_and_equals_execution ),
     T( test_block_end_writes_values_receipts_and_beacon ), T( test_topics_take_known_accounts_once ), T( test_new_topics_can_exhaust_the_limit ),
     T( test_price_follows_use_and_keeps_the_floor ), T( test_query_answers_or_says_why ), T( test_check_call_tells_admission ), T( test_preview_equals_execution ),
-    T( test_readers_run_beside_blocks ), T( test_environment_is_as_drawn ), T( test_genesis_refuses_what_does_not_fit ), T( test_random_blocks_keep_the_sums ) };
+    T( test_readers_run_beside_blocks ), T( test_key_of_the_future_does_not_sign_yet ), T( test_results_are_billed_and_dropped_with_the_calls ),
+    T( test_call_needs_the_role_and_the_module ), T( test_record_changes_even_if_the_balance_comes_back ), T( test_query_of_a_busy_module_is_reentrant ),
+    T( test_nesting_stops_at_eight ), T( test_beacon_ring_holds_4096_past_blocks ), T( test_environment_is_as_drawn ), T( test_genesis_refuses_what_does_not_fit ), T( test_random_blocks_keep_the_sums ) };
   return cmocka_run_group_tests( tests, group_setup, group_teardown );
 }

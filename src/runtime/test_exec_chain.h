@@ -141,7 +141,7 @@ iface_natives( iface_t * f ) {
   for( unsigned i=0; i<DMG_ITEM_CNT; i++ ) {
     dmg_item_desc_t const * d = &dmg_item_desc[ i ];
     if( d->module!=f->abi.module ) continue;
-    dmg_type_t const * value = d->kind==DMG_ITEM_COUNTER ? NULL : i==DMG_ITEM_LOCK ? ty_fields( "mq" ) : i==DMG_ITEM_SEEN ? ty_fields( "" ) : ty_letter( 'L' );
+    dmg_type_t const * value = d->kind==DMG_ITEM_COUNTER ? NULL : i==DMG_ITEM_LOCK ? ty_fields( "mq" ) : i==DMG_ITEM_SEEN ? ty_fields( "" ) : i==DMG_ITEM_AUTH ? ty_fields( "bsbhsq" ) : ty_letter( 'L' );
     dmg_abi_item_t *   it    = iface_item( f, d->item, d->name, (dmg_item_kind_t)d->kind, keys[ i ], value, d->has_deposit ? DMG_DEPOSIT_PAYER : DMG_DEPOSIT_NONE );
     item_mark( it, DMG_MARK_NATIVE, NULL, NULL );
     if( i==DMG_ITEM_FREE ) item_mark( it, DMG_MARK_HOLDS, "0", "cgt" );
@@ -333,7 +333,7 @@ chain_open_with( chain_t * c, dmg_vm_t * vm, dmg_code_cache_t * cache, module_t 
   c->arena = dmg_arena_new( (size_t)1<<30 );
   c->txs   = dmg_arena_new( (size_t)1<<30 );
   memset( c->leader.b, 0x77, 32 );
-  dmg_genesis_module_t gm[ 8 ];
+  dmg_genesis_module_t gm[ 16 ];
   for( size_t i=0; i<mod_cnt; i++ ) {
     gm[ i ] = (dmg_genesis_module_t){ .id = mods[ i ].id, .code = dmg_code_hash( mods[ i ].file ) };
     if( !mods[ i ].config.p ) continue;

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -178,6 +179,91 @@ static void test_deep_recursion_ends_without_stack( void ** state ) {
   drop( &made );
 }
 
+/* ---- R8.4: the fattest frames we know of ---- */
+
+typedef enum { FAT_PRODUCTS, FAT_LONG_PRODUCTS, FAT_LOCALS, FAT_OPERANDS, FAT_ADDRESSES, FAT_SELECTS, FAT_CNT } fat_t;
+
+/* Half of a recursive function: what stands before the call, or (is_after) behind it.  Values that are computed on both
+   sides from the same parameter need not be operands or locals to stay alive: the compiler sees that they are equal. */
+static void fat_half( t_vec_t * b, fat_t fat, uint32_t n, bool is_after ) {
+  for( uint32_t i = 0; i<n; i++ ) {
+    int32_t k = (int32_t)( 1000003+i*7919 );
+    if( fat==FAT_LOCALS && i==256 ) return;
+    if( fat==FAT_LOCALS && is_after )   { t_u8( b, 0x20 ); t_u32( b, 3+i ); t_put( b, (uint8_t const[]){ 0x23, 3, 0x85, 0x24, 3 }, 5 ); continue; }
+    if( fat==FAT_OPERANDS && is_after ) { t_put( b, (uint8_t const[]){ 0x23, 2, 0x6a, 0x24, 2 }, 5 ); continue; }
+    if( fat==FAT_PRODUCTS || fat==FAT_ADDRESSES || fat==FAT_SELECTS ) t_put( b, (uint8_t const[]){ 0x23, 2 }, 2 );
+    if( fat==FAT_LONG_PRODUCTS ) t_put( b, (uint8_t const[]){ 0x23, 3 }, 2 );
+    if( fat==FAT_SELECTS ) t_put( b, (uint8_t const[]){ 0x20, 1, 0x20, 2 }, 4 );
+    t_put( b, (uint8_t const[]){ 0x20, 1 }, 2 );
+    if( fat==FAT_LONG_PRODUCTS || fat==FAT_LOCALS ) t_u8( b, 0xad );
+    t_u8( b, fat==FAT_LONG_PRODUCTS || fat==FAT_LOCALS ? 0x42 : 0x41 );
+    t_s64( b, k );
+    switch( fat ) {
+    case FAT_PRODUCTS:      t_put( b, (uint8_t const[]){ 0x6c, 0x6a, 0x24, 2 }, 4 ); break;
+    case FAT_LONG_PRODUCTS: t_put( b, (uint8_t const[]){ 0x7e, 0x85, 0x24, 3 }, 4 ); break;
+    case FAT_LOCALS:        t_put( b, (uint8_t const[]){ 0x7e, 0x21 }, 2 ); t_u32( b, 3+i ); break;
+    case FAT_OPERANDS:      t_u8( b, 0x6c ); break;
+    case FAT_ADDRESSES:     t_put( b, (uint8_t const[]){ 0x6c, 0x41, 0xff, 0x07, 0x71, 0x28, 2, 0, 0x6a, 0x24, 2 }, 11 ); break;
+    default:                t_put( b, (uint8_t const[]){ 0x49, 0x1b, 0x6a, 0x24, 2 }, 5 ); break;
+    }
+  }
+}
+
+typedef struct { dmg_vm_inst_t * inst; uint32_t levels; uintptr_t sp_first, sp_last; int32_t slots_first, slots_last; } fat_frame_t;
+static int host_fat( void * f, dmg_vm_mem_t mem, uint64_t const * args, uint64_t * out_ret ) {
+  fat_frame_t * frame = f;
+  frame->sp_last    = (uintptr_t)__builtin_frame_address( 0 );
+  frame->slots_last = dmg_vm_slots( frame->inst );
+  if( !frame->levels++ ) { frame->sp_first = frame->sp_last; frame->slots_first = frame->slots_last; }
+  return 0;
+}
+
+static void fat_run( fat_t fat, uint32_t n ) {
+  t_mod_t m;
+  t_vec_t b = { 0 };
+  t_init( &m );
+  t_import( &m, "dm1", "log", t_type( &m, "ii", 'i' ) );
+  t_u8( &b, fat==FAT_LOCALS );
+  if( fat==FAT_LOCALS ) { t_u32( &b, 256 ); t_u8( &b, I64 ); }
+  t_put( &b, (uint8_t const[]){ 0x41, 0, 0x41, 0, 0x10, 0, 0x1a }, 7 );
+  fat_half( &b, fat, n, false );
+  t_put( &b, (uint8_t const[]){ 0x20, 0, 0x20, 1, 0x20, 2, 0x10, 1, 0x1a }, 9 );
+  fat_half( &b, fat, n, true );
+  t_put( &b, (uint8_t const[]){ 0x23, 2, 0xad, 0x0b }, 4 );
+  t_entry( &m, t_func( &m, t_type( &m, "iii", 'I' ), b.p, b.sz ) );
+  t_global( &m, I32, true, 1 );
+  t_global( &m, I64, true, 1 );
+  dmg_vm_host_fn log = table[ DMG_DM1_LOG ];
+  table[ DMG_DM1_LOG ] = host_fat;
+  made_t made = make( t_done( &m ) );
+  table[ DMG_DM1_LOG ] = log;
+  fat_frame_t frame = { .inst = made.inst };
+  dmg_vm_entry_t e = { .id = 5, .in_sz = 9, .ticks = INT64_MAX, .slots = DMG_VM_SLOTS_MAX, .frame = &frame };
+  dmg_vm_result_t r = dmg_vm_run( made.inst, &e );
+  assert_int_equal( r.end, DMG_VM_NO_STACK );
+  assert_true( frame.levels>1 );
+  double a_slot = (double)( frame.sp_first-frame.sp_last )/( frame.slots_first-frame.slots_last );
+  /* Half of what R1.6 allows, as the next release of the engine may be worse. */
+  if( a_slot>64 ) fail_msg( "kind %d of %u: %.1f bytes of stack a slot", (int)fat, n, a_slot );
+  drop( &made );
+  free( b.p );
+  t_fini( &m );
+}
+static void * fat_thread( void * arg ) {
+  for( fat_t fat = 0; fat<FAT_CNT; fat++ ) for( uint32_t n = 10; n<=1000; n *= 10 ) if( n<1000 || !DMG_SANITIZED ) fat_run( fat, n );
+  return NULL;
+}
+static void test_slots_bound_the_stack_of_the_fattest_frames( void ** state ) {
+  pthread_attr_t attr;
+  pthread_t thread;
+  pthread_attr_init( &attr );
+  assert_int_equal( pthread_attr_setstacksize( &attr, DMG_VM_THREAD_STACK_SZ ), 0 );
+  dmg_vm_signals_restore();
+  assert_int_equal( pthread_create( &thread, &attr, fat_thread, NULL ), 0 );
+  pthread_join( thread, NULL );
+  pthread_attr_destroy( &attr );
+}
+
 static void test_endless_loop_runs_out_of_gas( void ** state ) {
   made_t made = BODY( 0, 0x03, 0x40, 0x0c, 0, 0x0b, 0x42, 0, 0x0b );
   dmg_vm_result_t r = run( &made, 2000001, NULL );
@@ -333,6 +419,7 @@ int main( void ) {
     cmocka_unit_test( test_exhaustion_at_every_tick_leaves_no_later_host_call ),
     cmocka_unit_test( test_traps_are_told_apart ),
     cmocka_unit_test( test_deep_recursion_ends_without_stack ),
+    cmocka_unit_test( test_slots_bound_the_stack_of_the_fattest_frames ),
     cmocka_unit_test( test_endless_loop_runs_out_of_gas ),
     cmocka_unit_test( test_large_copy_is_charged_before_it_happens ),
     cmocka_unit_test( test_host_stop_hands_its_code_on ),

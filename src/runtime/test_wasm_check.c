@@ -452,15 +452,15 @@ static void test_function_and_body_counts_must_agree( void ** state ) {
   plain_init( &m ); t_u32( &m.funcs, 7 ); m.funcs.cnt++; refuse( t_done( &m ), "type 7 does not exist" ); t_fini( &m );
 }
 
-static void test_operand_height_counts_live_code_only( void ** state ) {
+static void test_height_and_operations_count_live_code_only( void ** state ) {
   dmg_wasm_mod_t * mod = malloc( sizeof *mod );
   dmg_wasm_report_t r;
-  static struct { uint8_t body[ 24 ]; uint32_t sz, height; } const cases[] = {
-    { { 0, 0x42, 0, 0x0b }, 4, 1 },
-    { { 0, 0x41, 0, 0x41, 0, 0x41, 0, 0x6a, 0x6a, 0xad, 0x0b }, 11, 3 },
-    { { 0, 0x00, 0x41, 0, 0x41, 0, 0x41, 0, 0x6a, 0x6a, 0xad, 0x0b }, 12, 0 },
-    { { 0, 0x42, 0, 0x0f, 0x02, 0x40, 0x41, 0, 0x41, 0, 0x41, 0, 0x1a, 0x1a, 0x1a, 0x0b, 0x0b }, 17, 1 },
-    { { 0, 0x42, 0, 0x02, 0x40, 0x41, 0, 0x41, 0, 0x1a, 0x1a, 0x0b, 0x0b }, 13, 3 },   /* a block's values lie on those below */
+  static struct { uint8_t body[ 24 ]; uint32_t sz, height, ops; } const cases[] = {
+    { { 0, 0x42, 0, 0x0b }, 4, 1, 2 },
+    { { 0, 0x41, 0, 0x41, 0, 0x41, 0, 0x6a, 0x6a, 0xad, 0x0b }, 11, 3, 7 },
+    { { 0, 0x00, 0x41, 0, 0x41, 0, 0x41, 0, 0x6a, 0x6a, 0xad, 0x0b }, 12, 0, 1 },
+    { { 0, 0x42, 0, 0x0f, 0x02, 0x40, 0x41, 0, 0x41, 0, 0x41, 0, 0x1a, 0x1a, 0x1a, 0x0b, 0x0b }, 17, 1, 2 },
+    { { 0, 0x42, 0, 0x02, 0x40, 0x41, 0, 0x41, 0, 0x1a, 0x1a, 0x0b, 0x0b }, 13, 3, 8 },   /* a block's values lie on those below */
   };
   for( size_t i = 0; i<sizeof cases/sizeof *cases; i++ ) {
     t_mod_t m;
@@ -468,6 +468,7 @@ static void test_operand_height_counts_live_code_only( void ** state ) {
     assert_int_equal( dmg_wasm_parse( wasm, mod, &r ), DMG_OK );
     assert_true( r.is_ok );
     assert_int_equal( mod->funcs[ 0 ].height_max, cases[ i ].height );
+    assert_int_equal( mod->funcs[ 0 ].op_cnt, cases[ i ].ops );
     t_fini( &m );
   }
   free( mod );
@@ -486,7 +487,7 @@ int main( void ) {
     cmocka_unit_test( test_leb128_may_be_padded_but_not_overlong ),
     cmocka_unit_test( test_bodies_of_wrong_types_are_refused ),
     cmocka_unit_test( test_function_and_body_counts_must_agree ),
-    cmocka_unit_test( test_operand_height_counts_live_code_only ),
+    cmocka_unit_test( test_height_and_operations_count_live_code_only ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

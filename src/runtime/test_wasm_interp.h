@@ -327,7 +327,7 @@ static inline t_state_t t_call( t_interp_t * it, uint32_t func ) {
   /* The arguments become the first locals where they stand. */
   uint32_t base = it->val_cnt-params;
   for( uint32_t k = 0; k<fn->local_cnt; k++ ) t_push( it, 0 );
-  int32_t slots = (int32_t)( 8+params+fn->local_cnt+fn->height_max );
+  int32_t slots = (int32_t)( 8+params+fn->local_cnt+fn->height_max+fn->op_cnt/16 );
   it->g -= t_block_sum( it, fn, fn->code_off );
   it->s -= slots;
   if( it->g<0 || it->s<0 ) return T_TRAP;

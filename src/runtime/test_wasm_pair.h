@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 /* What host functions of both machines do: log the call, charge, sometimes stop.  The digest is what an observer sees. */
-typedef struct { dmg_vm_inst_t * inst; uint64_t digest; uint32_t calls; } t_frame_t;
+typedef struct { dmg_vm_inst_t * inst; uint64_t digest; uint32_t calls; int32_t slots; uintptr_t sp; } t_frame_t;   /* slots, sp: at the entry of the run */
 
 static inline uint32_t t_observe( t_frame_t * f, uint8_t dm1, uint64_t const * args ) {
   uint32_t n = dm1==DMG_DM1_LOG ? 2 : 5;
@@ -15,8 +15,15 @@ static inline uint32_t t_observe( t_frame_t * f, uint8_t dm1, uint64_t const * a
   f->calls++;
   return (uint32_t)( f->digest>>40 );
 }
+/* R1.6: no more than 128 bytes of the engine's stack a slot, and 16 KiB for entering it and the host. */
+static inline void t_stack_check( t_frame_t const * f ) {
+  uintptr_t used = f->sp-(uintptr_t)__builtin_frame_address( 0 );
+  DMG_ASSERT( used<=128u*(uint32_t)( f->slots-dmg_vm_slots( f->inst ) )+16384u );
+}
+
 static int t_host_log( void * frame, dmg_vm_mem_t mem, uint64_t const * args, uint64_t * out_ret ) {
   t_frame_t * f = frame;
+  t_stack_check( f );
   uint32_t r = t_observe( f, DMG_DM1_LOG, args );
   if( !dmg_vm_charge( f->inst, 240 ) ) return 1;
   if( r%64==0 ) return 9;
@@ -44,7 +51,7 @@ static inline void t_host_fill( dmg_vm_host_fn table[ DMG_DM1_CNT ] ) {
 
 /* Runs both; false and a line in text when anything visible differs. */
 static inline bool t_pair_agrees( t_interp_t * it, dmg_vm_inst_t * inst, dmg_vm_entry_t e, dmg_vm_result_t * out, char text[ 400 ] ) {
-  t_frame_t a = { 0 }, b = { .inst = inst };
+  t_frame_t a = { 0 }, b = { .inst = inst, .slots = e.slots, .sp = (uintptr_t)__builtin_frame_address( 0 ) };
   e.frame = &a;
   dmg_vm_result_t x = t_run( it, &e );
   e.frame = &b;

@@ -317,7 +317,7 @@ typedef struct { uint8_t op, result; bool is_unreachable, is_dead; uint32_t heig
 
 typedef struct {
   ctx_t * c;
-  uint32_t func_idx, local_cnt, height, height_max, frame_cnt, block_cnt, block_all_cnt;
+  uint32_t func_idx, local_cnt, height, height_max, op_cnt, frame_cnt, block_cnt, block_all_cnt;
   bool    has_bulk;
   uint8_t result;
   uint8_t local[ DMG_WASM_PARAM_MAX+DMG_WASM_LOCAL_MAX ];
@@ -537,7 +537,7 @@ static bool locals_read( body_t * b, dmg_wasm_func_t * fn, dmg_wasm_type_t const
 static bool body_check( body_t * b, dmg_wasm_func_t * fn ) {
   dmg_wasm_type_t const * t = &b->c->m->types[ fn->type ];
   dmg_wasm_rd_t * rd = &b->c->rd;
-  b->height = b->height_max = b->frame_cnt = b->block_cnt = 0;
+  b->height = b->height_max = b->op_cnt = b->frame_cnt = b->block_cnt = 0;
   b->has_bulk = false;
   b->result   = t->result;
   if( !locals_read( b, fn, t ) ) return false;
@@ -548,10 +548,12 @@ static bool body_check( body_t * b, dmg_wasm_func_t * fn ) {
     uint32_t off = rd->off;
     char const * why = dmg_wasm_op_read( rd, &op );
     if( why ) return BAD( b, off, "opcode %u: %s", (uint32_t)( off<rd->sz ? rd->p[ off ] : 0 ), why );
+    b->op_cnt += !top( b )->is_unreachable && !top( b )->is_dead;
     if( !op_check( b, &op ) ) return false;
   }
   if( rd->off!=rd->sz ) return BAD( b, rd->off, "%u bytes follow the end of the body", rd->sz-rd->off );
   fn->height_max = b->height_max;
+  fn->op_cnt     = b->op_cnt;
   fn->has_bulk   = b->has_bulk;
   return true;
 }

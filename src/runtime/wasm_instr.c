@@ -282,7 +282,7 @@ static void put_body( instr_t * in, dmg_wasm_func_t const * fn ) {
   }
   if( fn->has_bulk ) { put_u32( in, 1 ); put_u8( in, DMG_W_I32 ); }
 
-  uint32_t slots = DMG_WASM_SLOTS_FRAME+type->param_cnt+fn->local_cnt+fn->height_max;
+  uint32_t slots = dmg_wasm_func_slots( &in->mod, fn );
   put_charge( in );
   put_slots( in, DMG_W_I32_SUB, slots );
   put_test( in );

@@ -10,8 +10,8 @@
              and s, calls dm_entry, and is unreachable if g < 0 then
 
    Version 1:
-     function entry   g -= ticks of the first basic block; s -= 8 + params + locals + greatest operand height;
-                      g < 0: unreachable; s < 0: unreachable
+     function entry   g -= ticks of the first basic block; s -= 8 + params + locals + greatest operand height + operations/16
+                      (of code that is not dead); g < 0: unreachable; s < 0: unreachable
      basic block      starts at the function's begin, in a loop, then- and else-branch, behind the end of block and if, behind
                       br_if.  g -= the sum of its ticks; in a loop's header then g < 0: unreachable
      import call      g < 0: unreachable, unless nothing was charged since the last such test; also before call_indirect,
@@ -34,6 +34,7 @@
 #define DMG_WASM_INSTR_SZ_MAX        1048576u    /* and at most 4 times the author's bytes */
 #define DMG_WASM_INSTR_GROWTH_MAX    4u
 #define DMG_WASM_SLOTS_FRAME         8u          /* slots of a frame beside its values */
+#define DMG_WASM_OPS_A_SLOT          16u         /* operations whose values fit into one slot */
 
 /* Checks, then rewrites.  *out_report is the verdict as dmg_wasm_check gives it, and also refuses a module whose
    rewritten form is too large; out_buf (replaced, max at least DMG_WASM_INSTR_SZ_MAX) holds it only when is_ok.

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "runtime/wasm_check.h"
+#include "runtime/wasm_instr.h"
 
 #define DMG_W_I32   0x7f
 #define DMG_W_I64   0x7e
@@ -57,7 +58,9 @@ static inline uint32_t dmg_wasm_op_ticks( dmg_wasm_op_t const * op ) { return dm
 
 typedef struct { uint8_t param_cnt, result, param[ DMG_WASM_PARAM_MAX ]; } dmg_wasm_type_t;                        /* result: a value type or NONE */
 typedef struct { uint8_t type, is_mut; int64_t init; } dmg_wasm_global_t;
-typedef struct { uint32_t body_off, body_sz, code_off; uint16_t type, local_cnt; uint32_t height_max; bool has_bulk; } dmg_wasm_func_t;   /* code_off: behind the locals */
+/* code_off: behind the locals.  height_max: greatest operand height, op_cnt: operations, both of code that is not dead
+   (dead: behind a branch or unreachable, up to the end or else of its block). */
+typedef struct { uint32_t body_off, body_sz, code_off; uint16_t type, local_cnt; uint32_t height_max, op_cnt; bool has_bulk; } dmg_wasm_func_t;
 
 typedef struct {
   dmg_span_t bytes;
@@ -73,6 +76,14 @@ typedef struct {
   uint32_t sec_off[ DMG_W_SEC_CNT ], sec_sz[ DMG_W_SEC_CNT ];   /* content, 0 and 0 when absent */
   dmg_span_t abi, doc, src;
 } dmg_wasm_mod_t;
+
+/* R1.6: what a call of the function takes from s.  A slot stands for 128 bytes of the engine's stack.  Parameters, locals
+   and operands alone do not bound a frame: an optimising compiler finds equal expressions and keeps their values alive
+   across calls, in places that no operand or local stands for.  Each such value comes from an operation, hence the last
+   term: 8 bytes an operation. */
+static inline uint32_t dmg_wasm_func_slots( dmg_wasm_mod_t const * mod, dmg_wasm_func_t const * fn ) {
+  return DMG_WASM_SLOTS_FRAME+mod->types[ fn->type ].param_cnt+fn->local_cnt+fn->height_max+fn->op_cnt/DMG_WASM_OPS_A_SLOT;
+}
 
 /* Checks everything; on a verdict other than OK mod is only partly filled.  mod is cleared first. */
 DMG_MUST_USE dmg_err_t dmg_wasm_parse( dmg_span_t bytes, dmg_wasm_mod_t * mod, dmg_wasm_report_t * out_report );
