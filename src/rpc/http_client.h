@@ -1,7 +1,8 @@
 /* http_client: one blocking HTTP request, for the command line.
 
-   Failure  UNAVAILABLE nobody answers there, TIMEOUT, LIMIT the answer is too long, INVALID the URL,
-            IO a broken answer; out_why says what and where */
+   Bounds   the answer by what out may still take
+   Failure  UNAVAILABLE nobody answers there, TIMEOUT, INVALID the URL, IO a broken or too long answer;
+            out_why says what and where */
 #ifndef DMG_RPC_HTTP_CLIENT_H
 #define DMG_RPC_HTTP_CLIENT_H
 

@@ -276,7 +276,9 @@ static void tell_status( dmg_rpc_t * rpc, watch_t * watch, dmg_query_tx_status_t
   sub_t * s = watch->sub;
   told_t now = { .state = (uint8_t)status->state, .receipt_status = status->receipt_status, .index = status->index, .height = status->height };
   watch->is_dirty = false;
-  if( now.state==watch->told.state && ( now.state==DMG_TX_UNKNOWN || ( now.height==watch->told.height && now.index==watch->told.index && now.receipt_status==watch->told.receipt_status ) ) ) return;
+  told_t const * told = &watch->told;
+  bool is_same = now.height==told->height && now.index==told->index && now.receipt_status==told->receipt_status;
+  if( now.state==told->state && ( is_same || now.state==DMG_TX_UNKNOWN ) ) return;
   if( s->is_final_only && now.state==DMG_TX_INCLUDED ) return;   /* F5.4 */
   dmg_query_chain_t chain;
   note_t note;

@@ -19,7 +19,7 @@ static fake_t                fake;
 static dmg_rpc_t *           rpc;
 static dmg_query_events_t    node;
 static dmg_http_server_t *   server;
-static bool                  is_node_ready;
+static atomic_bool           is_node_ready;
 static char const * const    hosts[] = { "node.example", NULL }, * const origins[] = { "https://hub.example", NULL };
 
 static bool ready( void * ctx, dmg_buf_t * out ) {

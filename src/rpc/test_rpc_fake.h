@@ -34,7 +34,7 @@ typedef struct {
   dmg_hash_t      raw_id;
   uint8_t         abi[ 1024 ];
   size_t          abi_sz;
-  size_t          big_sz;                     /* of the value under 0x00020009 */
+  atomic_size_t   big_sz;                     /* of the value under 0x00020009 */
   dmg_err_t       err;                        /* what submit, query, preview and dev functions answer */
   char const *    why_name;
   atomic_int      open_views;
