@@ -109,23 +109,13 @@ static dmg_err_t receipt_at( dmg_chain_t * chain, uint64_t height, uint32_t inde
   return out->sz>32 ? DMG_OK : DMG_ERR_CORRUPT;
 }
 
-static dmg_err_t receipts_at( dmg_chain_t * chain, uint64_t height, dmg_arena_t * arena, dmg_span_t ** out_receipts, uint32_t * out_cnt ) {
-  dmg_hash_t hash;
-  uint32_t cnt;
-  DMG_TRY( dmg_block_log_hash( chain->log, height, &hash ) );
-  DMG_TRY( dmg_block_log_receipt_cnt( chain->log, &hash, &cnt ) );
-  dmg_span_t * all = DMG_ARENA_NEW( arena, dmg_span_t, cnt+1 );
-  if( !all ) return DMG_ERR_LIMIT;
-  for( uint32_t i = 0; i<cnt; i++ ) DMG_TRY( receipt_at( chain, height, i, arena, &all[ i ] ) );
-  *out_receipts = all;
-  *out_cnt      = cnt;
-  return DMG_OK;
-}
-
 static dmg_err_t q_receipts( void * ctx, uint64_t height, dmg_arena_t * arena, dmg_span_t ** out_receipts, uint32_t * out_cnt ) {
-  reading( ctx );
-  dmg_err_t err = receipts_at( ctx, height, arena, out_receipts, out_cnt );
-  read_done( ctx );
+  dmg_chain_t * chain = ctx;
+  dmg_hash_t hash;
+  reading( chain );
+  dmg_err_t err = dmg_block_log_hash( chain->log, height, &hash );
+  if( !err ) err = dmg_block_log_receipts( chain->log, &hash, arena, out_receipts, out_cnt );
+  read_done( chain );
   return err;
 }
 

@@ -885,18 +885,6 @@ static dmg_err_t receipts_first( dmg_block_log_t * log, dmg_hash_t const * hash,
   return 4+4*(uint64_t)*out_cnt<=first->sz ? DMG_OK : DMG_ERR_CORRUPT;
 }
 
-dmg_err_t dmg_block_log_receipt_cnt( dmg_block_log_t * log, dmg_hash_t const * hash, uint32_t * out_cnt ) {
-  places_t * p = malloc( sizeof *p );
-  if( !p ) return DMG_ERR_NOMEM;
-  dmg_buf_t first = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
-  uint32_t cnt;
-  dmg_err_t err = receipts_first( log, hash, p, &first, &cnt );
-  if( !err ) *out_cnt = cnt;
-  dmg_buf_fini( &first );
-  free( p );
-  return err;
-}
-
 dmg_err_t dmg_block_log_receipts( dmg_block_log_t * log, dmg_hash_t const * hash, dmg_arena_t * arena, dmg_span_t ** out_items, uint32_t * out_cnt ) {
   places_t * p = malloc( sizeof *p );
   if( !p ) return DMG_ERR_NOMEM;

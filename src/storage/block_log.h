@@ -97,8 +97,6 @@ DMG_MUST_USE dmg_err_t dmg_block_log_final( dmg_block_log_t * log, uint64_t heig
 DMG_MUST_USE dmg_err_t dmg_block_log_receipts( dmg_block_log_t * log, dmg_hash_t const * hash, dmg_arena_t * arena, dmg_span_t ** out_items, uint32_t * out_cnt );
 /* Receipt item `index` of a block; NOT_FOUND also for an index past the last. */
 DMG_MUST_USE dmg_err_t dmg_block_log_receipt( dmg_block_log_t * log, dmg_hash_t const * hash, uint32_t index, dmg_buf_t * out_buf );
-/* The number of receipts; NOT_FOUND if there are none recorded. */
-DMG_MUST_USE dmg_err_t dmg_block_log_receipt_cnt( dmg_block_log_t * log, dmg_hash_t const * hash, uint32_t * out_cnt );
 /* Where a final transaction is; NOT_FOUND until its block's index is committed. */
 DMG_MUST_USE dmg_err_t dmg_block_log_tx( dmg_block_log_t * log, dmg_hash_t const * tx_id, uint64_t * out_height, uint32_t * out_index );
 
