@@ -154,39 +154,14 @@ static dmg_txpool_head_t pool_head( dmg_chain_t const * chain ) {
   return (dmg_txpool_head_t){ .height = chain->head.block.height, .time_ms = chain->head.block.time_ms, .price = chain->head.price, .params = chain->params };
 }
 
-static dmg_err_t read_params( dmg_chain_t * chain ) {
-  uint8_t key[ DMG_KEY_MAX ];
-  dmg_params_default( &chain->params );
-  dmg_arena_reset( chain->pool_arena );
-  for( uint32_t p = 0; p<DMG_PARAM_CNT; p++ ) {
-    dmg_span_t bcs;
-    dmg_item_param_t item;
-    DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_param( dmg_param_desc[ p ].module, dmg_param_desc[ p ].key, key ) ), false, &bcs ) );
-    if( !bcs.sz ) continue;
-    DMG_TRY( dmg_item_param_get( bcs, &item ) );
-    if( !dmg_param_parse( (dmg_param_t)p, item.value, chain->genesis->kind==DMG_GENESIS_DEV, &chain->params.v[ p ] ) ) return DMG_ERR_CORRUPT;
-  }
-  return DMG_OK;
-}
-
 dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head ) {
   dmg_view_t * view;
-  uint8_t key[ DMG_KEY_MAX ];
-  dmg_span_t bcs;
   DMG_TRY( dmg_state_view( chain->state, &head->block.hash, &view ) );
   dmg_view_close( chain->head_view );
   chain->head_view = view;
   chain->head      = *head;
-  DMG_TRY( read_params( chain ) );
-  /* Item 14 holds the price of the next block (R5.9); before the first block it is the floor. */
-  chain->head.price = chain->params.v[ DMG_PARAM_PRICE_FLOOR ];
-  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_block( key ) ), false, &bcs ) );
-  if( bcs.sz ) {
-    dmg_item_block_t item;
-    DMG_TRY( dmg_item_block_get( bcs, &item ) );
-    chain->head.price = item.price;
-  }
-  return DMG_OK;
+  dmg_arena_reset( chain->pool_arena );
+  return dmg_runtime_params( view, chain->pool_arena, &chain->params, &chain->head.price );
 }
 
 dmg_err_t dmg_chain_new_pool( dmg_chain_t * chain ) {
@@ -230,6 +205,7 @@ static void override_writes( dmg_chain_t * chain, dmg_exec_out_t * out ) {
     dmg_write_t w = { .is_delete = !todo[ i ].sparks };
     w.key   = dmg_arena_dup( chain->arena, dmg_span( key, dmg_key_free( &todo[ i ].account, key ) ) );
     w.value = dmg_arena_dup( chain->arena, dmg_span( value, dmg_counter_build( true, 1, NULL, todo[ i ].sparks, value ) ) );
+    if( !w.key.p || !w.value.p ) dmg_chain_fatal( "dev_setBalance", DMG_ERR_LIMIT );
     size_t at = 0;
     while( at<n && dmg_span_cmp( writes[ at ].key, w.key )<0 ) at++;
     if( at==n || !dmg_span_eq( writes[ at ].key, w.key ) ) { memmove( writes+at+1, writes+at, ( n-at )*sizeof *writes ); n++; }
@@ -693,7 +669,9 @@ static dmg_err_t recover( dmg_chain_t * chain, char out_why[512] ) {
   }
   if( head.block.height ) DMG_LOG_INFO( "chain_opened", "height=%lu replayed=%lu", (unsigned long)head.block.height, (unsigned long)replayed );
   snprintf( out_why, 512, "the state does not read" );
-  return dmg_chain_adopt( chain, &head );
+  DMG_TRY( dmg_chain_adopt( chain, &head ) );
+  snprintf( out_why, 512, "the modules of the state do not run on this node; see the log" );
+  return dmg_runtime_prepare( chain->runtime, chain->head_view );
 }
 
 static dmg_err_t make_genesis( dmg_chain_t * chain, char out_why[512] ) {

@@ -175,14 +175,31 @@ lockless_load( dmg_view_t * view, bool * out ) {
   return DMG_OK;
 }
 
-dmg_err_t
-dmg_exec_open( dmg_exec_t * x, dmg_runtime_t * rt, dmg_worker_t * w, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_arena_t * arena ) {
+/* The modules of the state under view; enough for whoever runs nothing. */
+static dmg_err_t
+modules_open( dmg_exec_t * x, dmg_runtime_t * rt, dmg_worker_t * w, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_arena_t * arena ) {
   *x = (dmg_exec_t){ .rt = rt, .w = w, .set = &w->set, .ctx = ctx, .arena = arena, .ov = &w->ov, .tx_arena = w->tx_arena };
   DMG_TRY( dmg_bs_init( &x->bs, view, arena, rt->cfg.hash_seed ) );
-  DMG_TRY( dmg_reg_set( rt, &x->bs, &w->set ) );
+  return dmg_reg_set( rt, &x->bs, &w->set );
+}
+
+dmg_err_t
+dmg_exec_open( dmg_exec_t * x, dmg_runtime_t * rt, dmg_worker_t * w, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_arena_t * arena ) {
+  DMG_TRY( modules_open( x, rt, w, view, ctx, arena ) );
   DMG_TRY( params_load( &x->bs, &x->params ) );
   DMG_TRY( price_load( &x->bs, &x->price ) );
   return lockless_load( view, &x->is_lockless );
+}
+
+/* A worker that only looks: interfaces and schema hashes.  The transaction arena serves as the block's.
+   On success the caller gives *out_w back. */
+static dmg_err_t
+look_open( dmg_runtime_t * rt, dmg_view_t * view, dmg_exec_t * x, dmg_worker_t ** out_w ) {
+  static dmg_block_ctx_t const ctx = { .height = 1 };
+  DMG_TRY( dmg_worker_take( rt, out_w ) );
+  dmg_err_t err = modules_open( x, rt, *out_w, view, &ctx, ( *out_w )->tx_arena );
+  if( err ) dmg_worker_give( rt, *out_w );
+  return err;
 }
 
 void
@@ -362,53 +379,34 @@ id_set_add( id_set_t * set, dmg_hash_t const * id ) {
 
 /* Rules of one transaction in a block; sums go on in *gas and *intrinsic only if it fits. */
 static bool
-fits( dmg_block_limits_t const * limits, dmg_block_ctx_t const * ctx, dmg_tx_t const * tx, size_t index, size_t cnt, uint64_t * gas, uint64_t * intrinsic, dmg_exec_why_t * why ) {
+fits( dmg_params_t const * params, dmg_block_ctx_t const * ctx, dmg_tx_t const * tx, size_t index, size_t cnt, uint64_t * gas, uint64_t * intrinsic, dmg_exec_why_t * why ) {
   if( !dmg_hash_eq( &tx->chain, &ctx->chain_id ) ) { dmg_why( why, "transaction %zu names another chain id", index ); return false; }
   if( tx->expiry<ctx->height ) {
     dmg_why( why, "transaction %zu expired at height %llu, the block has %llu", index, (unsigned long long)tx->expiry, (unsigned long long)ctx->height );
     return false;
   }
-  if( cnt>=limits->tx_max ) { dmg_why( why, "more than %u transactions", limits->tx_max ); return false; }
+  uint64_t tx_max = params->v[ DMG_PARAM_BLOCK_TXS ], gas_max = params->v[ DMG_PARAM_BLOCK_GAS ], intrinsic_max = params->v[ DMG_PARAM_BLOCK_INTRINSIC ];
+  if( cnt>=tx_max ) { dmg_why( why, "more than %llu transactions", (unsigned long long)tx_max ); return false; }
   uint64_t own = dmg_tx_intrinsic_gas( tx, tx->raw.sz );
-  if( tx->gas>limits->gas_max-*gas ) { dmg_why( why, "gas limits sum to more than %llu at transaction %zu", (unsigned long long)limits->gas_max, index ); return false; }
-  if( own>limits->intrinsic_max-*intrinsic ) { dmg_why( why, "intrinsic gas sums to more than %llu at transaction %zu", (unsigned long long)limits->intrinsic_max, index ); return false; }
+  if( tx->gas>gas_max-*gas ) { dmg_why( why, "gas limits sum to more than %llu at transaction %zu", (unsigned long long)gas_max, index ); return false; }
+  if( own>intrinsic_max-*intrinsic ) { dmg_why( why, "intrinsic gas sums to more than %llu at transaction %zu", (unsigned long long)intrinsic_max, index ); return false; }
   *gas       += tx->gas;
   *intrinsic += own;
   return true;
 }
 
-static dmg_block_limits_t
-limits_of( dmg_params_t const * p ) {
-  return (dmg_block_limits_t){ .gas_max = p->v[ DMG_PARAM_BLOCK_GAS ], .intrinsic_max = p->v[ DMG_PARAM_BLOCK_INTRINSIC ], .tx_max = (uint32_t)p->v[ DMG_PARAM_BLOCK_TXS ] };
-}
-
 dmg_err_t
-dmg_runtime_limits( dmg_view_t * parent, dmg_block_limits_t * out ) {
-  dmg_arena_t * arena = dmg_arena_new( 1u<<20 );
-  if( !arena ) return DMG_ERR_NOMEM;
+dmg_runtime_params( dmg_view_t * view, dmg_arena_t * scratch, dmg_params_t * out_params, uint64_t * out_price ) {
   dmg_block_set_t bs;
-  dmg_params_t    params;
-  dmg_err_t       err = dmg_bs_init( &bs, parent, arena, 0 );
-  if( !err ) err = params_load( &bs, &params );
-  dmg_arena_free( arena );
-  if( !err ) *out = limits_of( &params );
-  return err;
-}
-
-bool
-dmg_runtime_check_block( dmg_block_limits_t const * limits, dmg_block_ctx_t const * ctx, dmg_tx_t * const * txs, size_t tx_cnt, dmg_exec_why_t * out_why ) {
-  uint64_t gas = 0, intrinsic = 0;
-  *out_why = (dmg_exec_why_t){ 0 };
-  for( size_t i=0; i<tx_cnt; i++ )
-    if( !fits( limits, ctx, txs[ i ], i, i, &gas, &intrinsic, out_why ) ) return false;
-  return true;
+  DMG_TRY( dmg_bs_init( &bs, view, scratch, 0 ) );
+  DMG_TRY( params_load( &bs, out_params ) );
+  return price_load( &bs, out_price );
 }
 
 typedef struct {
   dmg_tx_t * const * txs;
   size_t             tx_cnt;
   bool               is_build;
-  dmg_block_limits_t limits;
   id_set_t           ids;
 } block_t;
 
@@ -418,7 +416,7 @@ block_tx( dmg_exec_t * x, block_t * b, size_t i, dmg_exec_out_t * out, bool * ou
   dmg_tx_t const * tx = b->txs[ i ];
   *out_is_in = false;
   uint64_t gas = out->gas_limits, intrinsic = out->intrinsic;
-  bool     ok  = fits( &b->limits, x->ctx, tx, i, out->tx_cnt, &gas, &intrinsic, &out->why );
+  bool     ok  = fits( &x->params, x->ctx, tx, i, out->tx_cnt, &gas, &intrinsic, &out->why );
   if( ok && !id_set_add( &b->ids, &tx->id ) ) {
     dmg_why( &out->why, "transaction %zu occurs twice", i );
     ok = false;
@@ -446,8 +444,7 @@ block_tx( dmg_exec_t * x, block_t * b, size_t i, dmg_exec_out_t * out, bool * ou
 
 static dmg_err_t
 block_run( dmg_exec_t * x, block_t * b, dmg_exec_out_t * out ) {
-  x->out    = out;
-  b->limits = limits_of( &x->params );
+  x->out = out;
   DMG_TRY( id_set_init( &b->ids, b->tx_cnt, x->rt->cfg.hash_seed, x->arena ) );
   out->txs = DMG_ARENA_NEW( x->arena, dmg_exec_tx_t, b->tx_cnt );
   dmg_span_t * receipts = DMG_ARENA_NEW( x->arena, dmg_span_t, b->tx_cnt );
@@ -557,32 +554,45 @@ dmg_runtime_query( dmg_runtime_t * rt, dmg_view_t * view, dmg_block_ctx_t const 
   return err;
 }
 
+/* The hash that SCHEMA wants; zero: no such call. */
+static dmg_err_t
+schema_wanted( dmg_exec_t * x, uint16_t module, uint16_t call, dmg_hash_t * out ) {
+  uint8_t           key[ DMG_KEY_MAX ], byte;
+  dmg_span_t        v, bcs;
+  dmg_item_schema_t accepted;
+  DMG_TRY( dmg_bs_get( &x->bs, dmg_span( key, dmg_key_schema( module, call, key ) ), &v ) );
+  if( !v.p ) return DMG_OK;
+  DMG_TRY( dmg_value_parse( v, false, &byte, NULL, &bcs ) );
+  DMG_TRY( dmg_item_schema_get( bcs, &accepted ) );
+  if( accepted.cnt ) *out = accepted.hashes[ 0 ];
+  return DMG_OK;
+}
+
 static dmg_err_t
 check_run( dmg_exec_t * x, uint16_t module, uint16_t call, dmg_hash_t const * schema, dmg_span_t args, dmg_call_check_t * out ) {
   dmg_mod_t const *    mod = NULL;
   dmg_abi_fn_t const * fn  = NULL;
   DMG_TRY( dmg_call_check( x, module, call, schema, args, &mod, &fn, &out->reason ) );
-  mod = dmg_set_find( x->set, module );
+  mod = dmg_set_find( x->set, module );   /* a refusal sets neither */
   fn  = mod ? dmg_abi_call( mod->code->abi, call ) : NULL;
   if( fn ) {
-    uint8_t           key[ DMG_KEY_MAX ], byte;
-    dmg_span_t        v, bcs;
-    dmg_item_schema_t accepted;
     out->gas_line = fn->gas;
     out->auth     = fn->auth;
-    DMG_TRY( dmg_bs_get( &x->bs, dmg_span( key, dmg_key_schema( module, call, key ) ), &v ) );
-    if( v.p ) {
-      DMG_TRY( dmg_value_parse( v, false, &byte, NULL, &bcs ) );
-      DMG_TRY( dmg_item_schema_get( bcs, &accepted ) );
-      if( accepted.cnt ) out->want = accepted.hashes[ 0 ];
-    }
   }
-  size_t off;
-  if( out->reason==DMG_VOID_MODULE ) dmg_why( &out->why, "module %u is absent or not active", module );
-  if( out->reason==DMG_VOID_SCHEMA ) dmg_why( &out->why, fn ? "the schema hash of call %u of module %u is not accepted: the interface has changed, fetch it again" : "module %2$u has no call %1$u", call, module );
-  if( out->reason==DMG_VOID_ARGS ) {
+  switch( out->reason ) {
+  case DMG_VOID_MODULE: dmg_why( &out->why, "module %u is absent or not active", module ); break;
+  case DMG_VOID_SCHEMA:
+    if( !fn ) { dmg_why( &out->why, "module %u has no call %u", module, call ); break; }
+    DMG_TRY( schema_wanted( x, module, call, &out->want ) );
+    dmg_why( &out->why, "the schema hash of call %u of module %u is not accepted: the interface has changed, fetch it again", call, module );
+    break;
+  case DMG_VOID_ARGS: {
+    size_t        off;
     dmg_bcs_bad_t bad = dmg_type_validate( fn->args, args, &off );
     dmg_why( &out->why, "arguments of call %u of module %u: %s, at byte %zu", call, module, dmg_bcs_bad_text( bad ), off );
+    break;
+  }
+  default: break;
   }
   return DMG_OK;
 }
@@ -591,12 +601,9 @@ dmg_err_t
 dmg_runtime_check_call( dmg_runtime_t * rt, dmg_view_t * view, uint16_t module, uint16_t call, dmg_hash_t const * schema, dmg_span_t args, dmg_call_check_t * out ) {
   dmg_worker_t *   w;
   dmg_exec_t       x;
-  dmg_block_ctx_t  ctx = { .height = 1 };
   dmg_call_check_t res = { 0 };
-  DMG_TRY( dmg_worker_take( rt, &w ) );
-  /* Nothing runs: the transaction arena serves as the block's. */
-  dmg_err_t err = dmg_exec_open( &x, rt, w, view, &ctx, w->tx_arena );
-  if( !err ) err = check_run( &x, module, call, schema, args, &res );
+  DMG_TRY( look_open( rt, view, &x, &w ) );
+  dmg_err_t err = check_run( &x, module, call, schema, args, &res );
   dmg_worker_give( rt, w );
   if( !err ) *out = res;
   return err;
@@ -604,33 +611,24 @@ dmg_runtime_check_call( dmg_runtime_t * rt, dmg_view_t * view, uint16_t module, 
 
 dmg_err_t
 dmg_runtime_abi( dmg_runtime_t * rt, dmg_view_t * view, uint16_t module, dmg_arena_t * arena, dmg_span_t * out_abi ) {
-  dmg_worker_t *  w;
-  dmg_exec_t      x;
-  dmg_block_ctx_t ctx = { .height = 1 };
-  DMG_TRY( dmg_worker_take( rt, &w ) );
-  dmg_err_t err = dmg_exec_open( &x, rt, w, view, &ctx, w->tx_arena );
-  dmg_span_t abi = { 0 };
-  if( !err ) {
-    dmg_mod_t const * mod = dmg_set_find( x.set, module );
-    if( !mod ) err = DMG_ERR_NOT_FOUND;
-    else {
-      abi = dmg_arena_dup( arena, mod->code->abi_raw );
-      if( !abi.p ) err = DMG_ERR_NOMEM;
-    }
-  }
+  dmg_worker_t * w;
+  dmg_exec_t     x;
+  DMG_TRY( look_open( rt, view, &x, &w ) );
+  dmg_mod_t const * mod = dmg_set_find( x.set, module );
+  dmg_span_t        abi = mod ? dmg_arena_dup( arena, mod->code->abi_raw ) : (dmg_span_t){ 0 };
   dmg_worker_give( rt, w );
-  if( !err ) *out_abi = abi;
-  return err;
+  if( !mod )   return DMG_ERR_NOT_FOUND;
+  if( !abi.p ) return DMG_ERR_NOMEM;
+  *out_abi = abi;
+  return DMG_OK;
 }
 
 dmg_err_t
 dmg_runtime_modules( dmg_runtime_t * rt, dmg_view_t * view, uint16_t * out_ids, uint32_t max, uint32_t * out_cnt ) {
-  dmg_worker_t *  w;
-  dmg_exec_t      x;
-  dmg_block_ctx_t ctx = { .height = 1 };
-  DMG_TRY( dmg_worker_take( rt, &w ) );
-  dmg_err_t err = dmg_exec_open( &x, rt, w, view, &ctx, w->tx_arena );
-  if( !err && x.set->cnt>max ) err = DMG_ERR_LIMIT;
+  dmg_worker_t * w;
+  dmg_exec_t     x;
+  DMG_TRY( look_open( rt, view, &x, &w ) );
+  dmg_err_t err = x.set->cnt>max ? DMG_ERR_LIMIT : DMG_OK;
   if( !err ) {
     for( uint32_t i=0; i<x.set->cnt; i++ ) out_ids[ i ] = x.set->mods[ i ].id;
     *out_cnt = x.set->cnt;

@@ -15,7 +15,7 @@
    function can run ahead of its turn later without a change of any format.
 
    Signatures are not looked at here: they are judged without state, before (R4.2, R4.3).  Everything
-   else that R4.3 calls stateless is judged by exec_block and, alone, by check_block.
+   else that R4.3 calls stateless is judged by exec_block.
 
    Memory   results live in the caller's arena; spans of the view are copied
    Threads  genesis and exec_block: one at a time.  query, check_call, preview, abi: any number of
@@ -32,6 +32,7 @@
 #include "runtime/vm.h"
 #include "storage/state.h"
 #include "types/genesis.h"
+#include "types/params.h"
 #include "types/receipt.h"
 #include "types/tx.h"
 
@@ -150,11 +151,9 @@ typedef struct {
   uint64_t        price_next;        /* micro-sparks per gas for the next block */
 } dmg_exec_out_t;
 
-/* Stateless rules of a block (R4.3, R4.4a) but form and signatures: chain id, expiry, duplicate ids,
-   count, sums.  false: out_why says.  limits as in the state after the parent. */
-typedef struct { uint64_t gas_max, intrinsic_max; uint32_t tx_max; } dmg_block_limits_t;
-DMG_MUST_USE dmg_err_t dmg_runtime_limits( dmg_view_t * parent, dmg_block_limits_t * out_limits );
-bool dmg_runtime_check_block( dmg_block_limits_t const * limits, dmg_block_ctx_t const * ctx, dmg_tx_t * const * txs, size_t tx_cnt, dmg_exec_why_t * out_why );
+/* Parameters and price (micro-sparks per gas) of the block after the view's.  scratch takes what is read:
+   a few KiB, free to reset afterwards. */
+DMG_MUST_USE dmg_err_t dmg_runtime_params( dmg_view_t * view, dmg_arena_t * scratch, dmg_params_t * out_params, uint64_t * out_price );
 
 enum { DMG_EXEC_BUILD = 1 };   /* leave out, instead: what would be VOID, what breaks a rule or passes a limit */
 
