@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -60,17 +59,6 @@ struct dmg_block_log {
   uint8_t *       out;                            /* a record being made: REC_HEAD + STORED_MAX */
   uint8_t *       raw;                            /* a part being gathered */
 };
-
-__attribute__(( format( printf, 3, 4 ) ))
-static dmg_err_t why( dmg_open_why_t * out, dmg_err_t err, char const * fmt, ... ) {
-  if( out ) {
-    va_list ap;
-    va_start( ap, fmt );
-    vsnprintf( out->text, sizeof out->text, fmt, ap );
-    va_end( ap );
-  }
-  return err;
-}
 
 /* ---- The map of what the columns lack; under lock ---- */
 
@@ -192,14 +180,14 @@ static dmg_err_t seg_head_read( dmg_block_log_t const * log, dmg_file_t * file, 
   size_t got;
   DMG_TRY( dmg_file_pread( file, h, sizeof h, 0, &got ) );
   if( got!=SEG_HEAD || memcmp( h, "DMGBLK", 6 ) || dmg_crc32c( 0, dmg_span( h, 60 ) )!=dmg_load_u32le( h+60 ) || dmg_load_u64le( h+44 )!=number )
-    return why( out_why, DMG_ERR_CORRUPT, "%s/%016" PRIx64 ".blk has no good header; run `demiurge storage repair`", log->dir, number );
+    return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%s/%016" PRIx64 ".blk has no good header; run `demiurge storage repair`", log->dir, number );
   if( memcmp( h+6, "01", 2 ) || dmg_load_u32le( h+8 )!=FORMAT )
-    return why( out_why, DMG_ERR_VERSION, "%s/%016" PRIx64 ".blk has format %.2s.%u, this program reads 01.%u; use a newer demiurge", log->dir, number, (char const *)h+6, dmg_load_u32le( h+8 ), FORMAT );
+    return dmg_open_why( out_why, DMG_ERR_VERSION, "%s/%016" PRIx64 ".blk has format %.2s.%u, this program reads 01.%u; use a newer demiurge", log->dir, number, (char const *)h+6, dmg_load_u32le( h+8 ), FORMAT );
   if( memcmp( h+12, log->genesis_hash.b, 32 ) ) {
     char has[ 65 ], runs[ 65 ];
     dmg_hex_encode( h+12, 32, has );
     dmg_hex_encode( log->genesis_hash.b, 32, runs );
-    return why( out_why, DMG_ERR_CHAIN, "%s belongs to genesis %s, this node runs %s; set storage.path", log->dir, has, runs );
+    return dmg_open_why( out_why, DMG_ERR_CHAIN, "%s belongs to genesis %s, this node runs %s; set storage.path", log->dir, has, runs );
   }
   *out_salt = dmg_load_u64le( h+52 );
   return DMG_OK;
@@ -505,7 +493,7 @@ static dmg_err_t head_check( dmg_block_log_t * log, dmg_open_why_t * out_why ) {
   dmg_file_close( file );
   dmg_buf_fini( &buf );
   if( err!=DMG_ERR_NOT_FOUND ) return err;
-  return why( out_why, DMG_ERR_CORRUPT, "the state is at height %" PRIu64 " but %s lacks that block: blocks are missing; restore the folder or run `demiurge storage repair`", height, log->dir );
+  return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the state is at height %" PRIu64 " but %s lacks that block: blocks are missing; restore the folder or run `demiurge storage repair`", height, log->dir );
 }
 
 static dmg_err_t open_all( dmg_block_log_t * log, dmg_open_why_t * out_why ) {
@@ -531,12 +519,12 @@ static dmg_err_t open_all( dmg_block_log_t * log, dmg_open_why_t * out_why ) {
     log->tip_hash   = head;
   }
   for( size_t i=0; i<names.cnt && !err; i++ ) {
-    if( i && names.number[ i ]!=names.number[ i-1 ]+1 ) { err = why( out_why, DMG_ERR_CORRUPT, "%s lacks segment %016" PRIx64 "; run `demiurge storage repair`", log->dir, names.number[ i-1 ]+1 ); break; }
+    if( i && names.number[ i ]!=names.number[ i-1 ]+1 ) { err = dmg_open_why( out_why, DMG_ERR_CORRUPT, "%s lacks segment %016" PRIx64 "; run `demiurge storage repair`", log->dir, names.number[ i-1 ]+1 ); break; }
     if( names.number[ i ]<from && i+1<names.cnt ) err = seg_add( log, (seg_t){ .number = names.number[ i ] } );
     else                                          err = scan( log, names.number[ i ], i+1==names.cnt, &log->file, out_why );
   }
   if( !err && names.cnt && from>names.number[ names.cnt-1 ] )
-    err = why( out_why, DMG_ERR_CORRUPT, "%s ends with segment %016" PRIx64 " but the state was committed with %016" PRIx64 ": blocks are missing; restore the folder or run `demiurge storage repair`", log->dir, names.number[ names.cnt-1 ], from );
+    err = dmg_open_why( out_why, DMG_ERR_CORRUPT, "%s ends with segment %016" PRIx64 " but the state was committed with %016" PRIx64 ": blocks are missing; restore the folder or run `demiurge storage repair`", log->dir, names.number[ names.cnt-1 ], from );
   if( !err && !names.cnt ) err = seg_new( log, from );
   if( !err ) err = head_check( log, out_why );
   if( !err ) err = oldest_find( log );
@@ -557,7 +545,7 @@ dmg_err_t dmg_block_log_open( dmg_block_log_cfg_t const * cfg, dmg_vfs_t * vfs, 
   log->dir          = strdup( cfg->dir );
   dmg_err_t err = log->dir ? open_all( log, out_why ) : DMG_ERR_NOMEM;
   if( err ) {
-    if( out_why && !out_why->text[0] ) why( out_why, err, "%s: %s", cfg->dir, dmg_err_text( err ) );
+    if( out_why && !out_why->text[0] ) dmg_open_why( out_why, err, "%s: %s", cfg->dir, dmg_err_text( err ) );
     dmg_block_log_close( log );
     return err;
   }

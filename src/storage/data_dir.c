@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -14,22 +13,11 @@ enum { FORMAT_MAJOR = 1, FORMAT_MINOR = 0, PATH_MAX_SZ = 4096 };
 
 struct dmg_data_dir { int lock_fd; };
 
-__attribute__(( format( printf, 3, 4 ) ))
-static dmg_err_t why( dmg_open_why_t * out, dmg_err_t err, char const * fmt, ... ) {
-  if( out ) {
-    va_list ap;
-    va_start( ap, fmt );
-    vsnprintf( out->text, sizeof out->text, fmt, ap );
-    va_end( ap );
-  }
-  return err;
-}
-
 static dmg_err_t no_access( char const * path, dmg_open_why_t * out_why ) {
   struct stat st;
-  if( errno!=EACCES && errno!=EPERM && errno!=EROFS ) return why( out_why, errno==ENOSPC ? DMG_ERR_FULL : DMG_ERR_IO, "%.300s: %s", path, strerror( errno ) );
-  if( stat( path, &st ) ) return why( out_why, DMG_ERR_PERM, "%.300s cannot be entered by user %u; its owner must allow it", path, (unsigned)geteuid() );
-  return why( out_why, DMG_ERR_PERM, "%.300s belongs to user %u with mode %03o, this is user %u; the same user and mode 0700 are needed", path, (unsigned)st.st_uid,
+  if( errno!=EACCES && errno!=EPERM && errno!=EROFS ) return dmg_open_why( out_why, errno==ENOSPC ? DMG_ERR_FULL : DMG_ERR_IO, "%.300s: %s", path, strerror( errno ) );
+  if( stat( path, &st ) ) return dmg_open_why( out_why, DMG_ERR_PERM, "%.300s cannot be entered by user %u; its owner must allow it", path, (unsigned)geteuid() );
+  return dmg_open_why( out_why, DMG_ERR_PERM, "%.300s belongs to user %u with mode %03o, this is user %u; the same user and mode 0700 are needed", path, (unsigned)st.st_uid,
               (unsigned)st.st_mode&0777u, (unsigned)geteuid() );
 }
 
@@ -44,7 +32,7 @@ static dmg_err_t lock_take( char const * path, int * out_fd, dmg_open_why_t * ou
     pid[ n>0 ? n : 0 ] = 0;
     pid[ strcspn( pid, "\n" ) ] = 0;
     close( fd );
-    return why( out_why, DMG_ERR_LOCKED, "%.300s is in use by process %s; stop that first or set storage.path", path, *pid ? pid : "(unknown)" );
+    return dmg_open_why( out_why, DMG_ERR_LOCKED, "%.300s is in use by process %s; stop that first or set storage.path", path, *pid ? pid : "(unknown)" );
   }
   char text[ 24 ];
   int n = snprintf( text, sizeof text, "%d\n", (int)getpid() );
@@ -63,25 +51,25 @@ static dmg_err_t store_check( char const * path, dmg_span_t text, char const * b
   int end = 0;
   snprintf( line, sizeof line, "%.*s", (int)( text.sz<sizeof line ? text.sz : sizeof line-1 ), (char const *)text.p );
   if( sscanf( line, "demiurge-store %u.%u", &major, &minor )!=2 )
-    return why( out_why, DMG_ERR_CORRUPT, "%.300s/STORE does not say what this folder is; set storage.path to an empty folder or restore the file", path );
+    return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%.300s/STORE does not say what this folder is; set storage.path to an empty folder or restore the file", path );
   /* The rest of the line may look different in another format: the version comes first. */
   if( major!=FORMAT_MAJOR )
-    return why( out_why, DMG_ERR_VERSION, "%.200s has format %u.%u, this program reads %u.%u; %s", path, major, minor, FORMAT_MAJOR, FORMAT_MINOR,
+    return dmg_open_why( out_why, DMG_ERR_VERSION, "%.200s has format %u.%u, this program reads %u.%u; %s", path, major, minor, FORMAT_MAJOR, FORMAT_MINOR,
                 major>FORMAT_MAJOR ? "use a newer demiurge or another storage.path" : "run `demiurge storage upgrade`" );
   if( sscanf( line, "demiurge-store %*u.%*u %31s %64[0-9a-f]%n", has_backend, has_genesis, &end )!=2 || strcmp( line+end, "\n" ) || strlen( has_genesis )!=64 )
-    return why( out_why, DMG_ERR_CORRUPT, "%.300s/STORE is damaged; restore the file or set storage.path to an empty folder", path );
-  if( strcmp( has_genesis, genesis_hex ) ) return why( out_why, DMG_ERR_CHAIN, "%.200s belongs to genesis %s, this node runs %s; set storage.path", path, has_genesis, genesis_hex );
+    return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%.300s/STORE is damaged; restore the file or set storage.path to an empty folder", path );
+  if( strcmp( has_genesis, genesis_hex ) ) return dmg_open_why( out_why, DMG_ERR_CHAIN, "%.200s belongs to genesis %s, this node runs %s; set storage.path", path, has_genesis, genesis_hex );
   if( strcmp( has_backend, backend ) )
-    return why( out_why, DMG_ERR_VERSION, "%.200s holds a store of backend %s (format %u.%u), storage.backend is %s; set it to %s or run `demiurge storage migrate`", path, has_backend, major, minor, backend, has_backend );
+    return dmg_open_why( out_why, DMG_ERR_VERSION, "%.200s holds a store of backend %s (format %u.%u), storage.backend is %s; set it to %s or run `demiurge storage migrate`", path, has_backend, major, minor, backend, has_backend );
   return DMG_OK;
 }
 
 dmg_err_t dmg_data_dir_open( char const * path, char const * backend, dmg_hash_t const * genesis_hash, dmg_data_dir_t ** out_dir, dmg_open_why_t * out_why ) {
   if( out_why ) out_why->text[0] = 0;
-  if( strlen( path )>PATH_MAX_SZ-64 ) return why( out_why, DMG_ERR_LIMIT, "the path of the data folder is longer than %d bytes", PATH_MAX_SZ-64 );
+  if( strlen( path )>PATH_MAX_SZ-64 ) return dmg_open_why( out_why, DMG_ERR_LIMIT, "the path of the data folder is longer than %d bytes", PATH_MAX_SZ-64 );
   char file[ PATH_MAX_SZ ], hex[ 65 ];
   dmg_err_t err = dmg_os_mkdirs( path );
-  if( err ) return why( out_why, err, "%.300s cannot be made: %s", path, dmg_err_text( err ) );
+  if( err ) return dmg_open_why( out_why, err, "%.300s cannot be made: %s", path, dmg_err_text( err ) );
   if( access( path, R_OK|W_OK|X_OK ) ) return no_access( path, out_why );
   snprintf( file, sizeof file, "%s/STORE", path );
   dmg_hex_encode( genesis_hash->b, 32, hex );
@@ -93,17 +81,17 @@ dmg_err_t dmg_data_dir_open( char const * path, char const * backend, dmg_hash_t
   dmg_buf_t text = { 0 };
   err = dmg_os_file_read( file, 4096, &text );
   if( !err ) err = store_check( path, dmg_buf_span( &text ), backend, hex, out_why );
-  else if( err!=DMG_ERR_NOT_FOUND ) why( out_why, err, "%.300s: %s", file, dmg_err_text( err ) );
+  else if( err!=DMG_ERR_NOT_FOUND ) dmg_open_why( out_why, err, "%.300s: %s", file, dmg_err_text( err ) );
   else {
     /* A folder with a store but without its name is not ours to guess about. */
     char db[ PATH_MAX_SZ ];
     snprintf( db, sizeof db, "%s/db/CURRENT", path );
-    if( !access( db, F_OK ) ) err = why( out_why, DMG_ERR_CORRUPT, "%.300s holds a store but no STORE file; restore the file or set storage.path to an empty folder", path );
+    if( !access( db, F_OK ) ) err = dmg_open_why( out_why, DMG_ERR_CORRUPT, "%.300s holds a store but no STORE file; restore the file or set storage.path to an empty folder", path );
     else {
       char line[ 160 ];
       int n = snprintf( line, sizeof line, "demiurge-store %u.%u %.31s %s\n", FORMAT_MAJOR, FORMAT_MINOR, backend, hex );
       err = dmg_os_file_replace( file, dmg_span( line, (size_t)n ), 0600 );
-      if( err ) why( out_why, err, "%.300s cannot be written: %s", file, dmg_err_text( err ) );
+      if( err ) dmg_open_why( out_why, err, "%.300s cannot be written: %s", file, dmg_err_text( err ) );
     }
   }
   dmg_buf_fini( &text );

@@ -1,7 +1,20 @@
 #include "storage/kv.h"
 #include "base/assert.h"
 
-/* The trait's own half: bounds and handle counts, so that every backend refuses the same. */
+#include <stdarg.h>
+#include <stdio.h>
+
+/* The trait's own half: bounds, order and handle counts, so that every backend refuses the same. */
+
+dmg_err_t dmg_open_why( dmg_open_why_t * out, dmg_err_t err, char const * fmt, ... ) {
+  if( out ) {
+    va_list ap;
+    va_start( ap, fmt );
+    vsnprintf( out->text, sizeof out->text, fmt, ap );
+    va_end( ap );
+  }
+  return err;
+}
 
 char const * dmg_kv_cf_name( dmg_kv_cf_t cf ) {
   static char const * const name[] = {
@@ -45,9 +58,26 @@ dmg_err_t dmg_kv_write( dmg_kv_t * kv, dmg_kv_op_t const * ops, size_t op_cnt, b
   return kv->vt->write( kv, ops, op_cnt, is_durable );
 }
 
+/* A caller's run of operations on its way to a backend. */
+typedef struct { dmg_kv_next_fn_t next; void * ctx; bool has_last; size_t last_sz; uint8_t last[ DMG_KV_KEY_MAX ]; } run_t;
+
+static dmg_err_t next_checked( void * ctx, dmg_kv_op_t * out_op ) {
+  run_t * run = ctx;
+  dmg_kv_op_t op = { 0 };
+  DMG_TRY( run->next( run->ctx, &op ) );
+  if( op.key.sz>DMG_KV_KEY_MAX || ( !op.is_delete && op.value.sz>DMG_KV_VALUE_MAX ) ) return DMG_ERR_LIMIT;
+  if( run->has_last && dmg_span_cmp( dmg_span( run->last, run->last_sz ), op.key )>=0 ) return DMG_ERR_INVALID;
+  if( op.key.sz ) memcpy( run->last, op.key.p, op.key.sz );
+  run->last_sz  = op.key.sz;
+  run->has_last = true;
+  *out_op = op;
+  return DMG_OK;
+}
+
 dmg_err_t dmg_kv_bulk_apply( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_next_fn_t next, void * ctx ) {
   DMG_ASSERT( (unsigned)cf<DMG_KV_CF_CNT );
-  return kv->vt->bulk_apply( kv, cf, next, ctx );
+  run_t run = { .next = next, .ctx = ctx };
+  return kv->vt->bulk_apply( kv, cf, next_checked, &run );
 }
 
 dmg_err_t dmg_kv_iter_open( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t lo, dmg_span_t hi, bool is_reverse, dmg_kv_iter_t ** out_it ) {

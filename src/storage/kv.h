@@ -57,7 +57,8 @@ static inline void dmg_kv_val_release( dmg_kv_val_t * val ) { if( val->unpin ) v
 
 typedef struct { dmg_kv_cf_t cf; bool is_delete; dmg_span_t key, value; } dmg_kv_op_t;
 
-/* Next of an ascending run of puts and deletes; NOT_FOUND at the end. */
+/* Next of an ascending run of puts and deletes; NOT_FOUND at the end.  A backend gets a run that kv.c checks
+   as it goes: a failure of next is the run's. */
 typedef dmg_err_t (*dmg_kv_next_fn_t)( void * ctx, dmg_kv_op_t * out_op );
 
 typedef struct { uint64_t bytes, keys[ DMG_KV_CF_CNT ]; } dmg_kv_stats_t;   /* keys may be an estimate */
@@ -134,6 +135,9 @@ void dmg_kv_close( dmg_kv_t * kv );
 DMG_MUST_USE dmg_err_t dmg_kv_mem_open( uint64_t bytes_max, dmg_kv_t ** out_kv );
 
 typedef struct { char text[ 512 ]; } dmg_open_why_t;   /* what was wrong, where, what would be right; "" when all went well */
+/* Writes the sentence, cut to fit (out NULL: nowhere), and returns err. */
+__attribute__(( format( printf, 3, 4 ) ))
+dmg_err_t dmg_open_why( dmg_open_why_t * out, dmg_err_t err, char const * fmt, ... );
 
 typedef struct {
   char const * dir;          /* of RocksDB itself; made if it is missing */

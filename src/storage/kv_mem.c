@@ -337,18 +337,12 @@ static dmg_err_t mem_bulk_apply( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_next_fn_t
   mem_t * mem = mem_of( kv );
   roots_t * r = roots_clone( mem->cur );
   if( !r ) return DMG_ERR_NOMEM;
-  uint8_t last[ DMG_KV_KEY_MAX ];
-  size_t last_sz = 0;
   dmg_err_t err;
-  for( bool is_first=true;; is_first=false ) {
-    dmg_kv_op_t op = { 0 };
+  for( ;; ) {
+    dmg_kv_op_t op;
     err = next( ctx, &op );
     if( err==DMG_ERR_NOT_FOUND ) { err = DMG_OK; break; }
     if( err ) break;
-    if( op.key.sz>DMG_KV_KEY_MAX || ( !op.is_delete && op.value.sz>DMG_KV_VALUE_MAX ) ) { err = DMG_ERR_LIMIT; break; }
-    if( !is_first && dmg_span_cmp( dmg_span( last, last_sz ), op.key )>=0 ) { err = DMG_ERR_INVALID; break; }
-    if( op.key.sz ) memcpy( last, op.key.p, op.key.sz );
-    last_sz = op.key.sz;
     op.cf = cf;
     if(( err = apply_op( mem, r, &op ) )) break;
   }

@@ -6,7 +6,6 @@
 #include <rocksdb/c.h>
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -227,21 +226,16 @@ static dmg_err_t rocks_write( dmg_kv_t * kv, dmg_kv_op_t const * ops, size_t op_
 static dmg_err_t rocks_bulk_apply( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_next_fn_t next, void * ctx ) {
   rocks_t * r = rocks_of( kv );
   char ** file = NULL;
-  size_t file_cnt = 0, last_sz = 0, sz = 0;
-  uint8_t last[ DMG_KV_KEY_MAX ];
+  size_t file_cnt = 0, sz = 0;
   rocksdb_envoptions_t * env = rocksdb_envoptions_create();
   rocksdb_sstfilewriter_t * w = NULL;
   char * text = NULL;
   dmg_err_t err;
-  for( bool is_first=true;; is_first=false ) {
-    dmg_kv_op_t op = { 0 };
+  for( ;; ) {
+    dmg_kv_op_t op;
     err = next( ctx, &op );
     if( err==DMG_ERR_NOT_FOUND ) { err = DMG_OK; break; }
     if( err ) break;
-    if( op.key.sz>DMG_KV_KEY_MAX || ( !op.is_delete && op.value.sz>DMG_KV_VALUE_MAX ) ) { err = DMG_ERR_LIMIT; break; }
-    if( !is_first && dmg_span_cmp( dmg_span( last, last_sz ), op.key )>=0 ) { err = DMG_ERR_INVALID; break; }
-    if( op.key.sz ) memcpy( last, op.key.p, op.key.sz );
-    last_sz = op.key.sz;
     if( w && sz>=SST_SZ_MAX ) {
       rocksdb_sstfilewriter_finish( w, &text );
       rocksdb_sstfilewriter_destroy( w );
@@ -357,17 +351,6 @@ static dmg_kv_vt_t const rocks_vt = {
   .checkpoint = rocks_checkpoint, .floor_set = rocks_floor_set, .sync = rocks_sync, .stats = rocks_stats, .close = rocks_close
 };
 
-__attribute__(( format( printf, 3, 4 ) ))
-static dmg_err_t why( dmg_open_why_t * out, dmg_err_t err, char const * fmt, ... ) {
-  if( out ) {
-    va_list ap;
-    va_start( ap, fmt );
-    vsnprintf( out->text, sizeof out->text, fmt, ap );
-    va_end( ap );
-  }
-  return err;
-}
-
 static rocksdb_options_t * with_string( rocksdb_options_t * base, char const * options, char ** text ) {
   rocksdb_options_t * o = rocksdb_options_create();
   rocksdb_get_options_from_string( base, options, o, text );
@@ -437,15 +420,15 @@ static dmg_err_t perm_check( char const * dir, dmg_open_why_t * out_why ) {
   if( !access( dir, R_OK|W_OK|X_OK ) ) return DMG_OK;
   if( errno!=EACCES && errno!=EROFS ) return DMG_OK;               /* RocksDB will say it better */
   struct stat st;
-  if( stat( dir, &st ) ) return why( out_why, DMG_ERR_PERM, "%s cannot be entered; its owner must allow this user", dir );
-  return why( out_why, DMG_ERR_PERM, "%s belongs to user %u with mode %03o, this is user %u; read, write and search are needed (mode 0700 of the same user)", dir,
+  if( stat( dir, &st ) ) return dmg_open_why( out_why, DMG_ERR_PERM, "%s cannot be entered; its owner must allow this user", dir );
+  return dmg_open_why( out_why, DMG_ERR_PERM, "%s belongs to user %u with mode %03o, this is user %u; read, write and search are needed (mode 0700 of the same user)", dir,
               (unsigned)st.st_uid, (unsigned)st.st_mode&0777u, (unsigned)geteuid() );
 }
 
 dmg_err_t dmg_kv_rocks_open( dmg_kv_rocks_cfg_t const * cfg, dmg_kv_t ** out_kv, dmg_open_why_t * out_why ) {
   if( out_why ) out_why->text[0] = 0;
   dmg_err_t err = dmg_os_mkdirs( cfg->dir );
-  if( err ) return why( out_why, err, "%s cannot be made: %s", cfg->dir, dmg_err_text( err ) );
+  if( err ) return dmg_open_why( out_why, err, "%s cannot be made: %s", cfg->dir, dmg_err_text( err ) );
   DMG_TRY( perm_check( cfg->dir, out_why ) );
   rocks_t * r = calloc( 1, sizeof *r );
   if( !r ) return DMG_ERR_NOMEM;
@@ -474,7 +457,7 @@ dmg_err_t dmg_kv_rocks_open( dmg_kv_rocks_cfg_t const * cfg, dmg_kv_t ** out_kv,
                        : err==DMG_ERR_FULL    ? "free some disk space"
                        : err==DMG_ERR_PERM    ? "this user must be able to read and write there"
                        : "see the message";
-    why( out_why, err, "%s: %.300s; %s", cfg->dir, text, right );
+    dmg_open_why( out_why, err, "%s: %.300s; %s", cfg->dir, text, right );
     free( text );
     rocks_close( &r->kv );
     return err;

@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "base/os.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -430,17 +429,6 @@ void dmg_state_stats( dmg_state_t * s, dmg_state_stats_t * out ) {
 
 /* ---- Open ---- */
 
-__attribute__(( format( printf, 3, 4 ) ))
-static dmg_err_t why( dmg_open_why_t * out, dmg_err_t err, char const * fmt, ... ) {
-  if( out ) {
-    va_list ap;
-    va_start( ap, fmt );
-    vsnprintf( out->text, sizeof out->text, fmt, ap );
-    va_end( ap );
-  }
-  return err;
-}
-
 /* A meta value of exactly sz bytes; NOT_FOUND, CORRUPT. */
 static dmg_err_t meta_get( dmg_kv_t * kv, char const * name, void * out, size_t sz ) {
   dmg_kv_val_t v;
@@ -478,15 +466,15 @@ static dmg_err_t load( dmg_state_t * s, dmg_open_why_t * out_why ) {
   }
   dmg_kv_iter_close( it );
   free( op ); free( pair ); free( leaf );
-  if( err==DMG_ERR_CORRUPT ) return why( out_why, err, "an entry of column state does not parse; run `demiurge storage repair`" );
-  if( err==DMG_ERR_FULL ) return why( out_why, err, "the state tree does not fit into storage.tree_bytes = %lu; raise it", (unsigned long)s->cfg.tree_sz_max );
+  if( err==DMG_ERR_CORRUPT ) return dmg_open_why( out_why, err, "an entry of column state does not parse; run `demiurge storage repair`" );
+  if( err==DMG_ERR_FULL ) return dmg_open_why( out_why, err, "the state tree does not fit into storage.tree_bytes = %lu; raise it", (unsigned long)s->cfg.tree_sz_max );
   if( err ) return err;
   dmg_hash_t root = dmg_tree_root( s->tree );
   if( dmg_hash_eq( &root, &s->root ) ) return DMG_OK;
   char got[ 65 ], want[ 65 ];
   dmg_hex_encode( root.b, 32, got );
   dmg_hex_encode( s->root.b, 32, want );
-  return why( out_why, DMG_ERR_CORRUPT, "the state at height %lu gives root %s, should be %s; run `demiurge storage repair`", (unsigned long)s->height, got, want );
+  return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the state at height %lu gives root %s, should be %s; run `demiurge storage repair`", (unsigned long)s->height, got, want );
 }
 
 static dmg_err_t tree_renew( dmg_state_t * s, uint64_t key_hint ) {
@@ -506,7 +494,7 @@ static dmg_err_t open_meta( dmg_state_t * s, dmg_open_why_t * out_why ) {
     DMG_TRY( dmg_kv_iter_open( s->kv, DMG_KV_META, NULL, dmg_span( NULL, 0 ), dmg_span( NULL, 0 ), false, &it ) );
     err = dmg_kv_iter_next( it, &key, NULL );
     dmg_kv_iter_close( it );
-    if( err!=DMG_ERR_NOT_FOUND ) return why( out_why, err ? err : DMG_ERR_CORRUPT, "the store has records but no format; run `demiurge storage repair`" );
+    if( err!=DMG_ERR_NOT_FOUND ) return dmg_open_why( out_why, err ? err : DMG_ERR_CORRUPT, "the store has records but no format; run `demiurge storage repair`" );
     dmg_store_u16le( format, FORMAT_MAJOR );
     dmg_store_u16le( format+2, FORMAT_MINOR );
     dmg_kv_op_t ops[] = {
@@ -515,32 +503,32 @@ static dmg_err_t open_meta( dmg_state_t * s, dmg_open_why_t * out_why ) {
       { .cf = DMG_KV_META, .key = DMG_SPAN_STR( "mode" ),    .value = DMG_SPAN_STR( "kv" ) } };
     return dmg_kv_write( s->kv, ops, sizeof ops/sizeof *ops, true );
   }
-  if( err ) return why( out_why, err, "the store's format record is broken; run `demiurge storage repair`" );
+  if( err ) return dmg_open_why( out_why, err, "the store's format record is broken; run `demiurge storage repair`" );
   unsigned major = dmg_load_u16le( format ), minor = dmg_load_u16le( format+2 );
   if( major!=FORMAT_MAJOR )
-    return why( out_why, DMG_ERR_VERSION, "the data has format %u.%u, this program reads %u.%u; %s", major, minor, FORMAT_MAJOR, FORMAT_MINOR,
+    return dmg_open_why( out_why, DMG_ERR_VERSION, "the data has format %u.%u, this program reads %u.%u; %s", major, minor, FORMAT_MAJOR, FORMAT_MINOR,
                 major>FORMAT_MAJOR ? "use a newer demiurge or another storage.path" : "run `demiurge storage upgrade`" );
-  if(( err = meta_get( s->kv, "genesis", &genesis, sizeof genesis ) )) return why( out_why, DMG_ERR_CORRUPT, "the store's genesis record is missing or broken; run `demiurge storage repair`" );
+  if(( err = meta_get( s->kv, "genesis", &genesis, sizeof genesis ) )) return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the store's genesis record is missing or broken; run `demiurge storage repair`" );
   if( !dmg_hash_eq( &genesis, &s->cfg.genesis_hash ) ) {
     char has[ 65 ], runs[ 65 ];
     dmg_hex_encode( genesis.b, 32, has );
     dmg_hex_encode( s->cfg.genesis_hash.b, 32, runs );
-    return why( out_why, DMG_ERR_CHAIN, "the data belongs to genesis %s, this node runs %s; set storage.path", has, runs );
+    return dmg_open_why( out_why, DMG_ERR_CHAIN, "the data belongs to genesis %s, this node runs %s; set storage.path", has, runs );
   }
   uint8_t mode[ 2 ];
   if( meta_get( s->kv, "mode", mode, sizeof mode ) || memcmp( mode, "kv", 2 ) )
-    return why( out_why, DMG_ERR_VERSION, "the data was written in another storage.mode than kv, the only one this program has; use a newer demiurge" );
+    return dmg_open_why( out_why, DMG_ERR_VERSION, "the data was written in another storage.mode than kv, the only one this program has; use a newer demiurge" );
   err = meta_get( s->kv, "height", number, sizeof number );
   if( err==DMG_ERR_NOT_FOUND ) return DMG_OK;   /* stopped before genesis was committed */
   if( !err ) { s->height = dmg_load_u64be( number ); err = meta_get( s->kv, "hash", &s->block, sizeof s->block ); }
   if( !err ) err = meta_get( s->kv, "root", &s->root, sizeof s->root );
   if( !err ) err = meta_get( s->kv, "keys", number, sizeof number );
-  if( err ) return why( out_why, DMG_ERR_CORRUPT, "the store's record of its head is missing or broken; run `demiurge storage repair`" );
+  if( err ) return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the store's record of its head is missing or broken; run `demiurge storage repair`" );
   s->has_head   = true;
   s->base_block = s->block;
   s->base_root  = s->root;
   dmg_err_t fits = tree_renew( s, dmg_load_u64be( number ) );
-  if( fits ) return why( out_why, fits, "no memory for the state tree of %lu keys; see storage.tree_bytes", (unsigned long)dmg_load_u64be( number ) );
+  if( fits ) return dmg_open_why( out_why, fits, "no memory for the state tree of %lu keys; see storage.tree_bytes", (unsigned long)dmg_load_u64be( number ) );
   return load( s, out_why );
 }
 
@@ -560,7 +548,7 @@ dmg_err_t dmg_state_open( dmg_state_cfg_t const * cfg, dmg_kv_t * kv, dmg_state_
   dmg_err_t err = tree_renew( s, 0 );
   if( !err ) err = open_meta( s, out_why );
   if( err ) {
-    if( out_why && !out_why->text[0] ) why( out_why, err, "opening the state: %s", dmg_err_text( err ) );
+    if( out_why && !out_why->text[0] ) dmg_open_why( out_why, err, "opening the state: %s", dmg_err_text( err ) );
     dmg_state_close( s );
     return err;
   }

@@ -199,12 +199,12 @@ static void test_snapshot_and_open_iterator_do_not_move( void ** st ) {
   dmg_kv_snap_close( kv, snap );
 }
 
-typedef struct { uint32_t i, n, step, bad_at; } feed_t;
+typedef struct { uint32_t i, n, step, bad_at; bool is_twice; } feed_t;   /* at bad_at: key 0, or the last one again */
 static dmg_err_t feed( void * ctx, dmg_kv_op_t * out ) {
   feed_t * f = ctx;
   static uint8_t key[ 4 ];
   if( f->i==f->n ) return DMG_ERR_NOT_FOUND;
-  dmg_store_u32be( key, f->i==f->bad_at ? 0 : f->i*f->step );
+  dmg_store_u32be( key, f->i==f->bad_at ? ( f->is_twice ? ( f->i-1 )*f->step : 0 ) : f->i*f->step );
   *out = ( f->i%5 )==4 ? del( DMG_KV_STATE, DMG_SPAN( key ) ) : put( DMG_KV_STATE, DMG_SPAN( key ), DMG_SPAN( key ) );
   f->i++;
   return DMG_OK;
@@ -216,6 +216,9 @@ static void test_bulk_apply_is_atomic_and_ordered( void ** st ) {
   dmg_kv_op_t ops[] = { put( DMG_KV_STATE, DMG_SPAN( k8 ), S( "x" ) ), put( DMG_KV_STATE, DMG_SPAN( k6 ), S( "x" ) ) };
   assert_int_equal( dmg_kv_write( e->kv, ops, 2, false ), DMG_OK );
   feed_t f = { .n = 3000, .step = 2, .bad_at = 2000 };
+  assert_int_equal( dmg_kv_bulk_apply( e->kv, DMG_KV_STATE, feed, &f ), DMG_ERR_INVALID );
+  assert_value( e->kv, DMG_KV_STATE, NULL, DMG_SPAN( k8 ), "x" );
+  f = (feed_t){ .n = 3000, .step = 2, .bad_at = 2000, .is_twice = true };
   assert_int_equal( dmg_kv_bulk_apply( e->kv, DMG_KV_STATE, feed, &f ), DMG_ERR_INVALID );
   assert_value( e->kv, DMG_KV_STATE, NULL, DMG_SPAN( k8 ), "x" );
   f = (feed_t){ .n = 3000, .step = 2, .bad_at = UINT32_MAX };
