@@ -1,6 +1,7 @@
 /* chain: a whole chain of one in this process: transfers become final, proofs hold, cheats work, a data folder
    comes back as it was.  The modules are the real ones, from build/.. (DMG_TEST_MODULES). */
 #include "node/test_chain_util.h"
+#include "types/params.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -90,6 +91,7 @@ static void test_manual_blocks_snapshot_and_revert( void ** state ) {
   assert_int_equal( head.height, 3 );
   q->chain( q->ctx, &info );
   assert_int_equal( info.head_ms, 1764000003000u );
+  assert_int_equal( info.price, dmg_param_desc[ DMG_PARAM_PRICE_FLOOR ].def );   /* empty blocks leave it there (R5.9) */
   assert_int_equal( q->dev->snapshot( q->ctx, &snap ), DMG_OK );
   send( chain, &accounts[ 1 ], &to, 12345, 0, &id );
   assert_int_equal( q->dev->mine( q->ctx, 1, 0, &head ), DMG_OK );
