@@ -141,18 +141,29 @@ write_counts( dmg_exec_t * x, uint32_t n, size_t sz ) {
   return x->tx.is_unlimited || ( x->tx.write_cnt<=DMG_EXEC_WRITE_MAX && x->tx.write_sz<=DMG_EXEC_WRITE_SZ_MAX );
 }
 
-/* The declared item and the full key; 0 or the trap. */
+/* A storage key that a host function was handed: the declared item and the full key. */
+typedef struct { dmg_ov_item_t const * item; size_t sz; uint8_t full[ DMG_KEY_SZ_MAX ]; } place_t;
+
+/* 0 or the trap; a counter and other values are not asked for by the same functions. */
 static int
-find_item( dmg_frame_t const * f, uint64_t item, dmg_span_t key, dmg_ov_item_t const ** out_item, uint8_t full[ DMG_KEY_SZ_MAX ], size_t * out_sz ) {
+find_place( dmg_frame_t const * f, uint64_t item, dmg_span_t key, bool is_counter, place_t * out ) {
   dmg_mod_code_t const * code = f->spec.mod->code;
   dmg_abi_item_t const * abi  = (uint32_t)item<=UINT16_MAX ? dmg_abi_item( code->abi, (uint16_t)item ) : NULL;
   if( !abi ) return DMG_HOST_ITEM;
   if( !dmg_key_split( abi, key, NULL ) ) return DMG_HOST_KEY;
-  *out_sz = dmg_key_full( f->spec.mod->id, abi->id, key, full );
-  if( !*out_sz ) return DMG_HOST_KEY;
-  *out_item = &code->items[ abi-code->abi->items ];
-  return 0;
+  out->sz = dmg_key_full( f->spec.mod->id, abi->id, key, out->full );
+  if( !out->sz ) return DMG_HOST_KEY;
+  out->item = &code->items[ abi-code->abi->items ];
+  return out->item->is_counter==is_counter ? 0 : DMG_HOST_ITEM;
 }
+
+/* PLACE declares p; ENTRY declares e, its entry in the overlay. */
+#define PLACE( is_counter )                                                                               \
+  place_t p;                                                                                              \
+  do { int trap_ = find_place( f, a[ 0 ], mem_span( mem, a[ 1 ], a[ 2 ] ), ( is_counter ), &p ); if( trap_ ) return trap_; } while(0)
+#define ENTRY                                                                                             \
+  dmg_ov_entry_t * e;                                                                                     \
+  LOCAL( dmg_ov_entry( x->ov, dmg_span( p.full, p.sz ), p.item, &e ) )
 
 /* ---- State ---- */
 
@@ -162,25 +173,19 @@ host_get( void * frame, dmg_vm_mem_t mem, uint64_t const * a, uint64_t * out_ret
   CHARGE( DMG_GAS_GET );
   NEED( a[ 1 ], a[ 2 ] );
   NEED( a[ 3 ], a[ 4 ] );
-  uint8_t full[ DMG_KEY_SZ_MAX ];
-  size_t  full_sz;
-  dmg_ov_item_t const * item;
-  int trap = find_item( f, a[ 0 ], mem_span( mem, a[ 1 ], a[ 2 ] ), &item, full, &full_sz );
-  if( trap ) return trap;
-  if( item->is_counter ) return DMG_HOST_ITEM;
+  PLACE( false );
   if( !read_counts( x, 1 ) ) RET( DMG_DM_LIMIT );
-  dmg_ov_entry_t * e;
-  LOCAL( dmg_ov_entry( x->ov, dmg_span( full, full_sz ), item, &e ) );
+  ENTRY;
   e->seen |= DMG_OV_READ;
   if( !e->cur.is_present ) RET( DMG_DM_ABSENT );
-  MORE( DMG_GAS_GET_B*dmg_ov_value_sz( item, &e->cur ) );
+  MORE( DMG_GAS_GET_B*dmg_ov_value_sz( p.item, &e->cur ) );
   /* The module sees schema byte and body; the record between them is the host's (R5.1). */
-  uint32_t n  = (uint32_t)a[ 4 ];
-  uint8_t * p = mem.base+(uint32_t)a[ 3 ];
+  uint32_t  n   = (uint32_t)a[ 4 ];
+  uint8_t * out = mem.base+(uint32_t)a[ 3 ];
   if( n ) {
-    p[ 0 ] = e->cur.schema;
+    out[ 0 ] = e->cur.schema;
     size_t sz = dmg_min_u64( n-1, e->cur.body.sz );
-    if( sz ) memcpy( p+1, e->cur.body.p, sz );
+    if( sz ) memcpy( out+1, e->cur.body.p, sz );
   }
   RET( (int64_t)( 1+e->cur.body.sz ) );
 }
@@ -192,24 +197,18 @@ host_put( void * frame, dmg_vm_mem_t mem, uint64_t const * a, uint64_t * out_ret
   NEED( a[ 1 ], a[ 2 ] );
   NEED( a[ 3 ], a[ 4 ] );
   if( f->is_read_only ) return DMG_HOST_READ_ONLY;
-  uint8_t full[ DMG_KEY_SZ_MAX ];
-  size_t  full_sz;
-  dmg_ov_item_t const * item;
-  int trap = find_item( f, a[ 0 ], mem_span( mem, a[ 1 ], a[ 2 ] ), &item, full, &full_sz );
-  if( trap ) return trap;
-  if( item->is_counter ) return DMG_HOST_ITEM;
-  dmg_abi_item_t const * abi   = item->abi;
+  PLACE( false );
+  dmg_abi_item_t const * abi   = p.item->abi;
   dmg_span_t             value = mem_span( mem, a[ 3 ], a[ 4 ] );
   /* R2.2: the schema byte is the version the module writes; the body is exactly one value of the type. */
   if( value.sz<1 || value.sz-1>abi->max || value.p[ 0 ]!=f->spec.mod->code->abi->storage_version ) return DMG_HOST_VALUE;
   dmg_span_t body = dmg_span( value.p+1, value.sz-1 );
-  MORE( DMG_GAS_PUT_B*( value.sz+( item->has_record ? DMG_DEPOSIT_SZ : 0 ) ) );
+  MORE( DMG_GAS_PUT_B*( value.sz+( p.item->has_record ? DMG_DEPOSIT_SZ : 0 ) ) );
   if( dmg_type_validate( abi->value, body, NULL )!=DMG_BCS_GOOD ) return DMG_HOST_VALUE;
-  if( !write_counts( x, 1, full_sz+value.sz ) ) RET( DMG_DM_LIMIT );
-  dmg_ov_entry_t * e;
-  LOCAL( dmg_ov_entry( x->ov, dmg_span( full, full_sz ), item, &e ) );
+  if( !write_counts( x, 1, p.sz+value.sz ) ) RET( DMG_DM_LIMIT );
+  ENTRY;
   e->seen |= DMG_OV_LEN;
-  if( item->module==DMG_MODULE_BALANCES && item->item==dmg_native_item[ DMG_ITEM_LOCK ].item ) x->is_lockless = false;
+  if( p.item->module==DMG_MODULE_BALANCES && p.item->item==dmg_native_item[ DMG_ITEM_LOCK ].item ) x->is_lockless = false;
   LOCAL( dmg_ov_set( x->ov, e, value.p[ 0 ], body ) );
   RET( 0 );
 }
@@ -220,15 +219,9 @@ host_del( void * frame, dmg_vm_mem_t mem, uint64_t const * a, uint64_t * out_ret
   CHARGE( DMG_GAS_DEL );
   NEED( a[ 1 ], a[ 2 ] );
   if( f->is_read_only ) return DMG_HOST_READ_ONLY;
-  uint8_t full[ DMG_KEY_SZ_MAX ];
-  size_t  full_sz;
-  dmg_ov_item_t const * item;
-  int trap = find_item( f, a[ 0 ], mem_span( mem, a[ 1 ], a[ 2 ] ), &item, full, &full_sz );
-  if( trap ) return trap;
-  if( item->is_counter ) return DMG_HOST_ITEM;
-  if( !write_counts( x, 1, full_sz ) ) RET( DMG_DM_LIMIT );
-  dmg_ov_entry_t * e;
-  LOCAL( dmg_ov_entry( x->ov, dmg_span( full, full_sz ), item, &e ) );
+  PLACE( false );
+  if( !write_counts( x, 1, p.sz ) ) RET( DMG_DM_LIMIT );
+  ENTRY;
   e->seen |= DMG_OV_LEN;
   if( !e->cur.is_present ) RET( DMG_DM_ABSENT );
   LOCAL( dmg_ov_delete( x->ov, e ) );
@@ -301,15 +294,9 @@ host_ctr_get( void * frame, dmg_vm_mem_t mem, uint64_t const * a, uint64_t * out
   CHARGE( DMG_GAS_CTR_GET );
   NEED( a[ 1 ], a[ 2 ] );
   NEED( a[ 3 ], 8 );
-  uint8_t full[ DMG_KEY_SZ_MAX ];
-  size_t  full_sz;
-  dmg_ov_item_t const * item;
-  int trap = find_item( f, a[ 0 ], mem_span( mem, a[ 1 ], a[ 2 ] ), &item, full, &full_sz );
-  if( trap ) return trap;
-  if( !item->is_counter ) return DMG_HOST_ITEM;
+  PLACE( true );
   if( !read_counts( x, 1 ) ) RET( DMG_DM_LIMIT );
-  dmg_ov_entry_t * e;
-  LOCAL( dmg_ov_entry( x->ov, dmg_span( full, full_sz ), item, &e ) );
+  ENTRY;
   e->seen |= DMG_OV_SUM;
   dmg_store_u64le( mem.base+(uint32_t)a[ 3 ], e->cur.ctr );
   RET( 8 );
@@ -321,18 +308,12 @@ host_ctr_add( void * frame, dmg_vm_mem_t mem, uint64_t const * a, uint64_t * out
   CHARGE( DMG_GAS_CTR_ADD );
   NEED( a[ 1 ], a[ 2 ] );
   if( f->is_read_only ) return DMG_HOST_READ_ONLY;
-  uint8_t full[ DMG_KEY_SZ_MAX ];
-  size_t  full_sz;
-  dmg_ov_item_t const * item;
-  int trap = find_item( f, a[ 0 ], mem_span( mem, a[ 1 ], a[ 2 ] ), &item, full, &full_sz );
-  if( trap ) return trap;
-  if( !item->is_counter ) return DMG_HOST_ITEM;
+  PLACE( true );
   int64_t  delta = (int64_t)a[ 3 ];
   uint64_t max   = a[ 4 ];
   if( max>DMG_AMOUNT_MAX ) return DMG_HOST_PARAM;
-  if( !write_counts( x, 1, full_sz+8 ) ) RET( DMG_DM_LIMIT );
-  dmg_ov_entry_t * e;
-  LOCAL( dmg_ov_entry( x->ov, dmg_span( full, full_sz ), item, &e ) );
+  if( !write_counts( x, 1, p.sz+8 ) ) RET( DMG_DM_LIMIT );
+  ENTRY;
   dmg_i128_t sum = (dmg_i128_t)e->cur.ctr+delta;
   if( sum<0 || sum>max ) {
     e->seen |= DMG_OV_SUM;   /* R4.6: a refused add has seen the sum */
