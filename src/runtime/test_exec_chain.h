@@ -232,7 +232,7 @@ chain_free( chain_t * c, dmg_hash_t const * a ) {
   assert_int_equal( dmg_counter_parse( chain_get( c, key, dmg_key_free( a, key ) ), true, NULL, &n ), DMG_OK );
   return n;
 }
-static uint64_t
+__attribute__(( unused )) static uint64_t
 chain_held( chain_t * c, dmg_hash_t const * a ) {
   uint8_t  key[ DMG_KEY_MAX ];
   uint64_t n;

@@ -1,4 +1,4 @@
-/* The executor over the real engine and the real modules (DMG_TEST_MODULES): what test_exec shows with a fake engine, shown
+/* The executor over the real engine and the real modules (DMG_TEST_MODULES): what test_exec_tx, _calls and _block show with a fake engine, shown
    end to end for the calls people make; the supply and the deposits' records are checked after every block. */
 #pragma GCC diagnostic ignored "-Wunused-function"   /* of the helpers below this program needs a part */
 #include "runtime/test_exec_chain.h"
