@@ -1,6 +1,7 @@
 #include "base/bytes.h"
 #include "base/assert.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,4 +79,23 @@ bool dmg_is_zero( void const * p, size_t sz ) {
   uint8_t any = 0;
   for( size_t i = 0; i<sz; i++ ) any |= b[ i ];
   return !any;
+}
+
+unsigned dmg_edit_distance( char const * a, char const * b ) {
+  unsigned row[ 65 ];
+  size_t   n = strlen( b );
+  if( n>64 ) return UINT_MAX;
+  for( unsigned j=0; j<=n; j++ ) row[ j ] = j;
+  for( unsigned i=1; *a; a++, i++ ) {
+    unsigned diag = row[ 0 ];
+    row[ 0 ] = i;
+    for( unsigned j=1; j<=n; j++ ) {
+      unsigned best = diag+( *a!=b[ j-1 ] );
+      diag = row[ j ];
+      if( row[ j ]+1<best )   best = row[ j ]+1;
+      if( row[ j-1 ]+1<best ) best = row[ j-1 ]+1;
+      row[ j ] = best;
+    }
+  }
+  return row[ n ];
 }

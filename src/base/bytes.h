@@ -64,4 +64,7 @@ DMG_MUST_USE dmg_err_t dmg_hex_decode( char const * hex, size_t hex_sz, uint8_t 
 /* All bytes zero. */
 bool dmg_is_zero( void const * p, size_t sz );
 
+/* Levenshtein distance of two texts, for "did you mean"; UINT_MAX if b is longer than 64 bytes. */
+unsigned dmg_edit_distance( char const * a, char const * b );
+
 #endif

@@ -3,6 +3,7 @@
 #include "base/num.h"
 #include "base/os.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -101,8 +102,22 @@ static void test_err_names_cover_the_table_and_beyond( void ** state ) {
   assert_string_equal( dmg_err_name( DMG_ERR_NOT_FOUND ), "NOT_FOUND" );
 }
 
+static void test_edit_distance( void ** state ) {
+  char b[ 66 ];
+  memset( b, 'x', 65 );
+  b[ 65 ] = 0;
+  assert_int_equal( dmg_edit_distance( "x", b ), UINT_MAX );
+  b[ 64 ] = 0;
+  assert_int_equal( dmg_edit_distance( "x", b ), 63 );
+  assert_int_equal( dmg_edit_distance( "prot", "port" ), 2 );
+  assert_int_equal( dmg_edit_distance( "kitten", "sitting" ), 3 );
+  assert_int_equal( dmg_edit_distance( "", "abc" ), 3 );
+  assert_int_equal( dmg_edit_distance( "abc", "" ), 3 );
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
+    cmocka_unit_test( test_edit_distance ),
     cmocka_unit_test( test_arena_refuses_past_its_max ),
     cmocka_unit_test( test_arena_pieces_are_apart_and_aligned ),
     cmocka_unit_test( test_buf_keeps_its_bytes_when_full ),

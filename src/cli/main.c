@@ -332,25 +332,6 @@ static int completion( char const * shell ) {
 
 /* ---- Parsing ---- */
 
-/* Edit distance up to 3, for "did you mean". */
-static unsigned distance( char const * a, char const * b ) {
-  unsigned row[ 33 ], n = (unsigned)strlen( b );
-  if( n>32 ) return 99;
-  for( unsigned j = 0; j<=n; j++ ) row[ j ] = j;
-  for( unsigned i = 1; *a; a++, i++ ) {
-    unsigned diag = row[ 0 ];
-    row[ 0 ] = i;
-    for( unsigned j = 1; j<=n; j++ ) {
-      unsigned keep = diag+( *a!=b[ j-1 ] );
-      diag = row[ j ];
-      if( row[ j ]+1<keep )   keep = row[ j ]+1;
-      if( row[ j-1 ]+1<keep ) keep = row[ j-1 ]+1;
-      row[ j ] = keep;
-    }
-  }
-  return row[ n ];
-}
-
 static dmg_cli_cmd_t const * find( int argc, char ** argv, int * out_used ) {
   char two[ 128 ] = "";
   if( argc>2 ) snprintf( two, sizeof two, "%s %s", argv[ 1 ], argv[ 2 ] );
@@ -376,7 +357,7 @@ static int unknown_command( dmg_cli_t const * cli, char ** argv ) {
   size_t noun = strlen( argv[ 1 ] );
   for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
     for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ ) {
-      unsigned d = distance( argv[ 1 ], c->name );
+      unsigned d = dmg_edit_distance( argv[ 1 ], c->name );
       if( d<least ) { least = d; best = c->name; }
     }
   if( is_noun( argv[ 1 ] ) ) {

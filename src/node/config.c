@@ -76,25 +76,6 @@ dmg_err_t dmg_config_set( dmg_config_t * config, dmg_config_key_t key, char cons
   return DMG_OK;
 }
 
-/* Edit distance, for the nearest known key. */
-static unsigned distance( char const * a, char const * b ) {
-  unsigned row[ 65 ], n = (unsigned)strlen( b );
-  DMG_ASSERT( n<65 );
-  for( unsigned j = 0; j<=n; j++ ) row[ j ] = j;
-  for( unsigned i = 1; *a; a++, i++ ) {
-    unsigned diag = row[ 0 ];
-    row[ 0 ] = i;
-    for( unsigned j = 1; j<=n; j++ ) {
-      unsigned best = diag+( *a!=b[ j-1 ] );
-      diag = row[ j ];
-      if( row[ j ]+1<best )   best = row[ j ]+1;
-      if( row[ j-1 ]+1<best ) best = row[ j-1 ]+1;
-      row[ j ] = best;
-    }
-  }
-  return row[ n ];
-}
-
 static dmg_err_t read_file( dmg_config_t * config, char const * path, dmg_buf_t * out_why ) {
   dmg_buf_t file;
   dmg_err_t err = dmg_os_file_read( path, FILE_SZ_MAX, &file );
@@ -127,7 +108,7 @@ static dmg_err_t read_file( dmg_config_t * config, char const * path, dmg_buf_t 
     for( size_t k = 0; k<DMG_CONFIG_CNT; k++ ) {
       char const * known = dmg_config_desc[ k ].path;
       is_section |= !strncmp( known, it->path, it->path_sz ) && known[ it->path_sz ]=='.';
-      unsigned dist = it->path_sz<64 ? distance( it->path, known ) : 99;
+      unsigned dist = it->path_sz<64 ? dmg_edit_distance( it->path, known ) : 99;
       if( dist<least ) { least = dist; nearest = known; }
     }
     if( it->type==DMGN_CONF_TABLE && is_section ) continue;

@@ -70,15 +70,20 @@ static void close_sized( instr_t * in, uint32_t start ) {
 
 /* ---- What is added ---- */
 
-static void put_test( instr_t * in ) {   /* g < 0: unreachable */
-  if( in->is_plain ) return;
-  put_op_u32( in, DMG_W_GLOBAL_GET, in->g );
-  put_op_s64( in, DMG_W_I64_CONST, 0 );
-  put_u8( in, DMG_W_I64_LT_S );
+/* global < 0: unreachable */
+static void put_negative_test( instr_t * in, uint32_t global, uint8_t const_op, uint8_t lt_op ) {
+  put_op_u32( in, DMG_W_GLOBAL_GET, global );
+  put_op_s64( in, const_op, 0 );
+  put_u8( in, lt_op );
   put_u8( in, DMG_W_IF );
   put_u8( in, DMG_W_NONE );
   put_u8( in, DMG_W_UNREACHABLE );
   put_u8( in, DMG_W_END );
+}
+
+static void put_test( instr_t * in ) {
+  if( in->is_plain ) return;
+  put_negative_test( in, in->g, DMG_W_I64_CONST, DMG_W_I64_LT_S );
   in->is_tested = true;
 }
 
@@ -103,15 +108,8 @@ static void put_slots( instr_t * in, uint8_t op, uint32_t slots ) {
   put_op_u32( in, DMG_W_GLOBAL_SET, in->s );
 }
 
-static void put_slots_test( instr_t * in ) {   /* s < 0: unreachable */
-  if( in->is_plain ) return;
-  put_op_u32( in, DMG_W_GLOBAL_GET, in->s );
-  put_op_s64( in, DMG_W_I32_CONST, 0 );
-  put_u8( in, DMG_W_I32_LT_S );
-  put_u8( in, DMG_W_IF );
-  put_u8( in, DMG_W_NONE );
-  put_u8( in, DMG_W_UNREACHABLE );
-  put_u8( in, DMG_W_END );
+static void put_slots_test( instr_t * in ) {
+  if( !in->is_plain ) put_negative_test( in, in->s, DMG_W_I32_CONST, DMG_W_I32_LT_S );
 }
 
 /* The length of memory.copy or fill is on top of the stack and stays there. */
