@@ -8,20 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct { int code; char const * name; } const code_name[] = {
-  { DMG_RPC_PARSE, "Parse" }, { DMG_RPC_INVALID_REQUEST, "InvalidRequest" }, { DMG_RPC_METHOD_NOT_FOUND, "MethodNotFound" },
-  { DMG_RPC_INVALID_PARAMS, "InvalidParams" }, { DMG_RPC_INTERNAL, "Internal" }, { DMG_RPC_INVALID_INPUT, "InvalidInput" },
-  { DMG_RPC_NOT_FOUND, "NotFound" }, { DMG_RPC_UNAVAILABLE, "Unavailable" }, { DMG_RPC_TX_REJECTED, "TxRejected" },
-  { DMG_RPC_METHOD_DISABLED, "MethodDisabled" }, { DMG_RPC_LIMIT_EXCEEDED, "LimitExceeded" }, { DMG_RPC_CHAIN_REFUSED, "ChainRefused" },
-  { DMG_RPC_SCHEMA_MISMATCH, "SchemaMismatch" }, { DMG_RPC_PROOF_UNAVAILABLE, "ProofUnavailable" }, { DMG_RPC_TIMEOUT, "Timeout" } };
-
 char const * dmg_rpc_code_name( int code ) {
-  for( size_t i = 0; i<sizeof code_name/sizeof *code_name; i++ ) if( code_name[ i ].code==code ) return code_name[ i ].name;
+  for( uint32_t i = 0; i<dmg_rpc_code_cnt; i++ ) if( dmg_rpc_code_tab[ i ].code==code ) return dmg_rpc_code_tab[ i ].name;
   return "Internal";
 }
 
 static char const * const form_text[] = {
-#define FORM_TEXT( name, text, schema ) text,
+#define FORM_TEXT( name, text ) text,
   DMG_RPC_FORM_TABLE( FORM_TEXT )
 };
 
@@ -148,6 +141,12 @@ static bool bind_at( dmg_jv_t v, dmg_at_t * out ) {
   return false;
 }
 
+static bool fail_word( dmg_rpc_call_t * call, dmg_rpc_param_t const * p, dmg_jv_t got ) {
+  char text[ 160 ] = "";
+  for( uint32_t i = 0; p->words[ i ]; i++ ) snprintf( text+strlen( text ), sizeof text-strlen( text ), "%s%s", !i ? "" : p->words[ i+1 ] ? ", " : " or ", p->words[ i ] );
+  return fail_form( call, p->name, text, got );
+}
+
 static bool bind_one( dmg_rpc_call_t * call, dmg_rpc_param_t const * p, dmg_jv_t v, dmg_rpc_arg_t * arg ) {
   bool is_good = false;
   uint32_t u32;
@@ -155,6 +154,7 @@ static bool bind_one( dmg_rpc_call_t * call, dmg_rpc_param_t const * p, dmg_jv_t
   switch( p->form ) {
   case DMG_RPC_FORM_U64:     is_good = dmg_jv_u64( v, &arg->u64 ); break;
   case DMG_RPC_FORM_U32:     is_good = dmg_jv_u32( v, &u32 ); if( is_good ) arg->u64 = u32; break;
+  case DMG_RPC_FORM_BOOL:    is_good = dmg_jv_type( v )==DMG_JSON_TRUE || dmg_jv_type( v )==DMG_JSON_FALSE; arg->u64 = dmg_jv_type( v )==DMG_JSON_TRUE; break;
   case DMG_RPC_FORM_HASH:    is_good = dmg_jv_hash( v, &arg->hash ); break;
   case DMG_RPC_FORM_AT:      is_good = bind_at( v, &arg->at ); break;
   case DMG_RPC_FORM_LIST:    is_good = dmg_jv_type( v )==DMG_JSON_ARRAY; break;
@@ -162,6 +162,11 @@ static bool bind_one( dmg_rpc_call_t * call, dmg_rpc_param_t const * p, dmg_jv_t
   case DMG_RPC_FORM_NAME_ID: is_good = dmg_jv_type( v )==DMG_JSON_STRING || dmg_jv_u32( v, &u32 ); break;
   case DMG_RPC_FORM_STRING:  is_good = dmg_jv_type( v )==DMG_JSON_STRING; arg->bytes = dmg_jv_text( v ); break;
   case DMG_RPC_FORM_ACCOUNT: is_good = dmg_jv_type( v )==DMG_JSON_STRING && dmg_rpc_account_parse( call, dmg_jv_text( v ), &arg->hash ); break;
+  case DMG_RPC_FORM_ANY:     is_good = true; break;
+  case DMG_RPC_FORM_WORD:
+    for( ; p->words[ arg->u64 ] && !is_good; arg->u64 += !is_good ) is_good = dmg_jv_eq_str( v, p->words[ arg->u64 ] );
+    if( !is_good ) return fail_word( call, p, v );
+    break;
   case DMG_RPC_FORM_HEX: {
     size_t max = dmg_jv_text( v ).sz/2, sz = 0;
     uint8_t * p_out = dmg_arena_alloc( call->arena, max );
@@ -213,21 +218,12 @@ static bool bind_params( dmg_rpc_call_t * call, dmg_jv_t params ) {
   return true;
 }
 
-static int method_cmp( void const * a, void const * b ) { return strcmp( ( *(dmg_method_t const * const *)a )->name, ( *(dmg_method_t const * const *)b )->name ); }
-
 dmg_rpc_t * dmg_rpc_new( dmg_query_t const * query ) {
   dmg_rpc_t * rpc = calloc( 1, sizeof *rpc );
   if( !rpc ) return NULL;
   rpc->query = query;
   rpc->subs  = dmg_rpc_sub_new();
   pthread_mutex_init( &rpc->lock, NULL );
-  dmg_method_t const * const table[] = { dmg_methods_chain, dmg_methods_state, dmg_methods_tx, dmg_methods_sub, dmg_methods_meta, dmg_methods_dev };
-  for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-    for( dmg_method_t const * m = table[ t ]; m->name; m++ ) {
-      DMG_ASSERT( rpc->method_cnt<DMG_RPC_METHOD_MAX );
-      rpc->method[ rpc->method_cnt++ ] = m;
-    }
-  qsort( rpc->method, rpc->method_cnt, sizeof *rpc->method, method_cmp );
   if( !rpc->subs ) { dmg_rpc_free( rpc ); return NULL; }
   return rpc;
 }
@@ -342,11 +338,11 @@ static void handle_one( dmg_rpc_t * rpc, dmg_jv_t req, uint32_t left_cnt, uint64
   }
 
   dmg_span_t text = dmg_jv_text( name );
-  uint32_t lo = 0, hi = rpc->method_cnt;
+  uint32_t lo = 0, hi = DMG_RPC_METHOD_CNT;
   while( lo<hi ) {
     uint32_t mid = ( lo+hi )/2;
-    int c = dmg_span_cmp( dmg_span_cstr( rpc->method[ mid ]->name ), text );
-    if( !c ) { call.method = rpc->method[ mid ]; lo = mid; break; }
+    int c = dmg_span_cmp( dmg_span_cstr( dmg_rpc_method_tab[ mid ].name ), text );
+    if( !c ) { call.method = &dmg_rpc_method_tab[ mid ]; lo = mid; break; }
     if( c<0 ) lo = mid+1;
     else      hi = mid;
   }
@@ -436,10 +432,10 @@ bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, uint64_t ws, dmg_buf_t * 
 
 dmg_err_t dmg_rpc_metrics( dmg_rpc_t * rpc, dmg_buf_t * out ) {
   DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_rpc_requests_total counter\n" ) );
-  for( uint32_t i = 0; i<rpc->method_cnt; i++ ) {
+  for( uint32_t i = 0; i<DMG_RPC_METHOD_CNT; i++ ) {
     unsigned long ok = atomic_load( &rpc->ok_cnt[ i ] ), failed = atomic_load( &rpc->failed_cnt[ i ] );
-    if( ok )     DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_requests_total{method=\"%s\",code=\"ok\"} %lu\n", rpc->method[ i ]->name, ok ) );
-    if( failed ) DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_requests_total{method=\"%s\",code=\"failed\"} %lu\n", rpc->method[ i ]->name, failed ) );
+    if( ok )     DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_requests_total{method=\"%s\",code=\"ok\"} %lu\n", dmg_rpc_method_tab[ i ].name, ok ) );
+    if( failed ) DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_requests_total{method=\"%s\",code=\"failed\"} %lu\n", dmg_rpc_method_tab[ i ].name, failed ) );
   }
   DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_rpc_refused_total counter\ndemiurge_rpc_refused_total %lu\n", atomic_load( &rpc->refused_cnt ) ) );
   return dmg_buf_printf( out, "# TYPE demiurge_rpc_subscriptions gauge\ndemiurge_rpc_subscriptions %u\n", dmg_rpc_sub_cnt( rpc->subs ) );
@@ -470,11 +466,7 @@ static bool put_example( dmg_jw_t * w, dmg_json_t * json, dmg_method_t const * m
   return true;
 }
 
-static bool rpc_discover( dmg_rpc_call_t * call ) {
-  static char const * const schema[] = {
-#define FORM_SCHEMA( name, text, schema ) schema,
-    DMG_RPC_FORM_TABLE( FORM_SCHEMA )
-  };
+bool dmg_rpc_do_rpc_discover( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_json_t * json = dmg_json_new();       /* the call's own reader holds its id */
   dmg_jw_open( w, '{' );
@@ -487,8 +479,8 @@ static bool rpc_discover( dmg_rpc_call_t * call ) {
   dmg_jw_key( w, "methods" );
   dmg_jw_open( w, '[' );
   bool is_good = json;
-  for( uint32_t i = 0; i<call->rpc->method_cnt && is_good; i++ ) {
-    dmg_method_t const * m = call->rpc->method[ i ];
+  for( uint32_t i = 0; i<DMG_RPC_METHOD_CNT && is_good; i++ ) {
+    dmg_method_t const * m = &dmg_rpc_method_tab[ i ];
     if( m->is_dev && !call->query->dev ) continue;
     dmg_jw_open( w, '{' );
     dmg_jw_kcstr( w, "name", m->name );
@@ -502,27 +494,35 @@ static bool rpc_discover( dmg_rpc_call_t * call ) {
       dmg_jw_kcstr( w, "description", m->param[ p ].text );
       dmg_jw_kbool( w, "required", m->param[ p ].is_needed );
       dmg_jw_key( w, "schema" );
-      dmg_jw_raw( w, dmg_span_cstr( schema[ m->param[ p ].form ] ) );
+      dmg_jw_raw( w, dmg_span_cstr( m->param[ p ].schema ) );
       dmg_jw_close( w, '}' );
     }
     dmg_jw_close( w, ']' );
     dmg_jw_key( w, "result" );
     dmg_jw_open( w, '{' );
     dmg_jw_kcstr( w, "name", "result" );
-    dmg_jw_kcstr( w, "description", m->result );
     dmg_jw_key( w, "schema" );
-    dmg_jw_raw( w, DMG_SPAN_STR( "true" ) );
+    dmg_jw_raw( w, dmg_span_cstr( m->result ) );
     dmg_jw_close( w, '}' );
+    dmg_jw_kcstr( w, "x-class", (char[]){ m->class, 0 } );
+    dmg_jw_knum( w, "x-cost", m->cost );
     is_good = put_example( w, json, m );
     dmg_jw_close( w, '}' );
   }
   dmg_jw_close( w, ']' );
+  dmg_jw_key( w, "components" );
+  dmg_jw_open( w, '{' );
+  dmg_jw_key( w, "schemas" );
+  dmg_jw_open( w, '{' );
+  dmg_jw_raw( w, dmg_span_cstr( dmg_rpc_schemas ) );
+  dmg_jw_close( w, '}' );
+  dmg_jw_close( w, '}' );
   dmg_jw_close( w, '}' );
   dmg_json_free( json );
   return is_good ? true : dmg_rpc_fail_err( call, DMG_ERR_NOMEM, "document" );
 }
 
-static bool rpc_limits( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_rpc_limits( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_jw_open( w, '{' );
   dmg_jw_knum( w, "batch", DMG_RPC_BATCH_MAX );
@@ -538,9 +538,3 @@ static bool rpc_limits( dmg_rpc_call_t * call ) {
   dmg_jw_close( w, '}' );
   return true;
 }
-
-dmg_method_t const dmg_methods_meta[] = {
-  { "rpc.discover", "The OpenRPC 1.3 document of this node: every method it serves.", "OpenRPC document", "{}", rpc_discover, false, {{ 0 }} },
-  { "rpc_limits", "Limits of this server.", "object of numbers", "{}", rpc_limits, false, {{ 0 }} },
-  { 0 }
-};

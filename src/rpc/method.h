@@ -1,13 +1,16 @@
 /* method: one table that dispatches, documents and discovers the JSON-RPC methods (F0.1).
 
-     METHOD entry: name, summary, parameters (name, form, needed), result in words, example, handler
-          |                      |
-      dispatch <- bind params <--+--> rpc.discover (OpenRPC 1.3), reference page
+     idl/rpc.dmi --dmic--> dmg_rpc_method_tab: name, summary, parameters, result, example, class, cost, handler
+                               |                      |
+                           dispatch <- bind params <--+--> rpc.discover (OpenRPC 1.3)
 
-   Parameters come by name or by position in the table's order (F4.1); an unknown one, a missing one
+   A method is added by its entry in idl/rpc.dmi and a function dmg_rpc_do_<name in snake case>: without
+   the function nothing links, without the entry the function has no prototype and does not compile.
+
+   Parameters come by name or by position in the IDL's order (F4.1); an unknown one, a missing one
    or one of another form is -32602 with its path, what was expected and what came.
 
-   A handler reads call->arg[i] (the order of its table entry), writes one JSON value to call->out and
+   A handler reads call->arg[i] (i: the order in the IDL), writes one JSON value to call->out and
    returns true; or fails by dmg_rpc_fail and returns false (what it wrote is dropped).
 
    Memory   a call's arena lives until the answer is sent
@@ -18,64 +21,68 @@
 #include "codec/abi.h"
 #include "rpc/json.h"
 #include "rpc/query.h"
+#include "rpc/rpc_gen.h"
 
-enum { DMG_RPC_PARAM_MAX = 6, DMG_RPC_ITEMS_MAX = 1000 };
+enum { DMG_RPC_PARAM_MAX = 8, DMG_RPC_ITEMS_MAX = 1000 };
 
-/* Nobody's. */
-#define DMG_RPC_EXAMPLE_ACCOUNT "dmg1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0ssqdc3c"
-
-/* JSON-RPC and our own codes (F4.1). */
-enum {
-  DMG_RPC_PARSE = -32700, DMG_RPC_INVALID_REQUEST = -32600, DMG_RPC_METHOD_NOT_FOUND = -32601, DMG_RPC_INVALID_PARAMS = -32602, DMG_RPC_INTERNAL = -32603,
-  DMG_RPC_INVALID_INPUT = -32000, DMG_RPC_NOT_FOUND = -32001, DMG_RPC_UNAVAILABLE = -32002, DMG_RPC_TX_REJECTED = -32003, DMG_RPC_METHOD_DISABLED = -32004,
-  DMG_RPC_LIMIT_EXCEEDED = -32005, DMG_RPC_CHAIN_REFUSED = -32010, DMG_RPC_SCHEMA_MISMATCH = -32011, DMG_RPC_PROOF_UNAVAILABLE = -32013, DMG_RPC_TIMEOUT = -32015
-};
+typedef struct { int code; char const * name; int http; bool is_retry; } dmg_rpc_code_t;
 /* "InvalidParams", ..; "Internal" for a code outside the table. */
 char const * dmg_rpc_code_name( int code );
 
 /* Forms of a parameter: how it is written in JSON, and which member of dmg_rpc_arg_t holds it. */
-#define DMG_RPC_FORM_TABLE( X )                                                                                              \
-  X( U64,     "decimal string",                                  "{\"type\":\"string\",\"pattern\":\"^(0|[1-9][0-9]*)$\"}" ) \
-  X( U32,     "number",                                          "{\"type\":\"integer\",\"minimum\":0,\"maximum\":4294967295}" ) \
-  X( HEX,     "0x hex bytes",                                    "{\"type\":\"string\",\"pattern\":\"^0x([0-9a-fA-F]{2})*$\"}" ) \
-  X( HASH,    "0x hex of 32 bytes",                              "{\"type\":\"string\",\"pattern\":\"^0x[0-9a-fA-F]{64}$\"}" ) \
-  X( ACCOUNT, "account: dmg1.. or demiurge:<chain>:dmg1..",      "{\"type\":\"string\"}" )                                   \
-  X( AT,      "\"head\", \"final\", {\"height\":\"7\"} or {\"hash\":\"0x..\"}", "{\"oneOf\":[{\"enum\":[\"head\",\"final\"]},{\"type\":\"object\"}]}" ) \
-  X( STRING,  "string",                                          "{\"type\":\"string\"}" )                                   \
-  X( NAME_ID, "name or number",                                  "{\"type\":[\"string\",\"integer\"]}" )                     \
-  X( LIST,    "array",                                           "{\"type\":\"array\"}" )                                    \
-  X( OBJECT,  "object",                                          "{\"type\":\"object\"}" )
+#define DMG_RPC_FORM_TABLE( X )                                                            \
+  X( U64,     "decimal string" )                                                           \
+  X( U32,     "number" )                                                                   \
+  X( BOOL,    "true or false" )                                                            \
+  X( HEX,     "0x hex bytes" )                                                             \
+  X( HASH,    "0x hex of 32 bytes" )                                                       \
+  X( ACCOUNT, "account: dmg1.. or demiurge:<chain>:dmg1.." )                               \
+  X( AT,      "\"head\", \"final\", {\"height\":\"7\"} or {\"hash\":\"0x..\"}" )           \
+  X( STRING,  "string" )                                                                   \
+  X( WORD,    "one of its words" )                                                         \
+  X( NAME_ID, "name or number" )                                                           \
+  X( LIST,    "array" )                                                                    \
+  X( OBJECT,  "object" )                                                                   \
+  X( ANY,     "any value" )
 
 typedef enum {
-#define DMG_RPC_FORM_ENUM( name, text, schema ) DMG_RPC_FORM_##name,
+#define DMG_RPC_FORM_ENUM( name, text ) DMG_RPC_FORM_##name,
   DMG_RPC_FORM_TABLE( DMG_RPC_FORM_ENUM )
 #undef DMG_RPC_FORM_ENUM
   DMG_RPC_FORM_CNT
 } dmg_rpc_form_t;
 
-typedef struct { char const * name; dmg_rpc_form_t form; bool is_needed; char const * text; } dmg_rpc_param_t;
+/* schema: JSON Schema; words of WORD end with NULL, else NULL. */
+typedef struct { char const * name; dmg_rpc_form_t form; bool is_needed; char const * text; char const * schema; char const * const * words; } dmg_rpc_param_t;
 
 typedef struct {
   bool       is_set;
-  dmg_jv_t   json;     /* the value itself; LIST, OBJECT, NAME_ID */
-  uint64_t   u64;      /* U64, U32 */
+  dmg_jv_t   json;     /* the value itself; LIST, OBJECT, NAME_ID, ANY */
+  uint64_t   u64;      /* U64, U32; BOOL 0, 1; WORD: DMG_RPC_<TYPE>__<WORD> */
   dmg_hash_t hash;     /* HASH, ACCOUNT */
   dmg_span_t bytes;    /* HEX decoded, STRING text */
   dmg_at_t   at;       /* AT */
 } dmg_rpc_arg_t;
 
-typedef struct dmg_rpc_call dmg_rpc_call_t;
-typedef struct dmg_rpc      dmg_rpc_t;
+typedef struct dmg_rpc dmg_rpc_t;
 
 typedef struct {
   char const *    name;
   char const *    summary;
-  char const *    result;             /* in words */
+  char const *    result;             /* JSON Schema; "#/components/schemas/.." are in dmg_rpc_schemas */
   char const *    example;            /* params by name as JSON, well formed: nothing but the chain may object to them */
   bool (*handler)( dmg_rpc_call_t * call );
   bool            is_dev;
-  dmg_rpc_param_t param[ DMG_RPC_PARAM_MAX ];   /* ends at name NULL */
+  char            class;              /* 'A', 'B', 'C' (F3.2) */
+  uint32_t        cost;               /* units of 10 us for the least it does (F3.3) */
+  dmg_rpc_param_t param[ DMG_RPC_PARAM_MAX+1 ];   /* ends at name NULL */
 } dmg_method_t;
+
+/* Made from idl/: DMG_RPC_METHOD_CNT methods, ascending by name; members of components.schemas. */
+extern dmg_method_t const   dmg_rpc_method_tab[];
+extern char const           dmg_rpc_schemas[];
+extern dmg_rpc_code_t const dmg_rpc_code_tab[];
+extern uint32_t const       dmg_rpc_code_cnt;
 
 struct dmg_rpc_call {
   dmg_rpc_t *          rpc;
@@ -107,8 +114,5 @@ bool dmg_rpc_account_parse( dmg_rpc_call_t * call, dmg_span_t text, dmg_hash_t *
 
 /* A module by name or number at a view, with its decoded interface in the call's arena. */
 bool dmg_rpc_module_id( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_jv_t ref, uint16_t * out_id, dmg_abi_t const ** out_abi );
-
-/* The tables; each ends with name NULL. */
-extern dmg_method_t const dmg_methods_chain[], dmg_methods_state[], dmg_methods_tx[], dmg_methods_sub[], dmg_methods_dev[], dmg_methods_meta[];
 
 #endif

@@ -32,7 +32,7 @@ static bool put_modules( dmg_rpc_call_t * call, dmg_query_view_t const * view ) 
   return true;
 }
 
-static bool chain_info( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_chain_info( dmg_rpc_call_t * call ) {
   dmg_query_chain_t c;
   dmg_jw_t * w = call->out;
   call->query->chain( call->query->ctx, &c );
@@ -61,7 +61,7 @@ static bool chain_info( dmg_rpc_call_t * call ) {
   return is_good;
 }
 
-static bool chain_head( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_chain_head( dmg_rpc_call_t * call ) {
   dmg_query_chain_t c;
   dmg_jw_t * w = call->out;
   call->query->chain( call->query->ctx, &c );
@@ -74,7 +74,7 @@ static bool chain_head( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool chain_stats( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_chain_stats( dmg_rpc_call_t * call ) {
   dmg_query_chain_t c;
   dmg_jw_t * w = call->out;
   call->query->chain( call->query->ctx, &c );
@@ -86,7 +86,7 @@ static bool chain_stats( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool chain_params( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_chain_params( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_query_view_t view;
   dmg_at_t at = call->arg[ 0 ].is_set ? call->arg[ 0 ].at : (dmg_at_t){ .kind = DMG_AT_HEAD };
@@ -145,7 +145,7 @@ static void put_finality( dmg_jw_t * w, dmg_span_t cert ) {
   else          dmg_jw_null( w );
 }
 
-static bool chain_header( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_chain_header( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_query_block_t b;
   dmg_signed_header_t sh;
@@ -161,19 +161,9 @@ static bool chain_header( dmg_rpc_call_t * call ) {
   return true;
 }
 
-typedef enum { BODY_NONE, BODY_IDS, BODY_FULL } body_level_t;
+static uint64_t body_level( dmg_rpc_arg_t const * arg ) { return arg->is_set ? arg->u64 : DMG_RPC_BODY_LEVEL__IDS; }
 
-static bool body_level( dmg_rpc_call_t * call, dmg_rpc_arg_t const * arg, body_level_t * out ) {
-  *out = BODY_IDS;
-  if( !arg->is_set ) return true;
-  if(      dmg_span_eq( arg->bytes, DMG_SPAN_STR( "none" ) ) ) *out = BODY_NONE;
-  else if( dmg_span_eq( arg->bytes, DMG_SPAN_STR( "ids" ) ) )  *out = BODY_IDS;
-  else if( dmg_span_eq( arg->bytes, DMG_SPAN_STR( "full" ) ) ) *out = BODY_FULL;
-  else return dmg_rpc_fail_param( call, "body", "none, ids or full" );
-  return true;
-}
-
-static bool put_block( dmg_rpc_call_t * call, dmg_query_block_t const * b, body_level_t level ) {
+static bool put_block( dmg_rpc_call_t * call, dmg_query_block_t const * b, uint64_t level ) {
   dmg_jw_t * w = call->out;
   dmg_signed_header_t sh;
   dmg_body_t * body;
@@ -185,7 +175,7 @@ static bool put_block( dmg_rpc_call_t * call, dmg_query_block_t const * b, body_
   put_finality( w, b->finality );
   dmg_jw_ku64( w, "timeMs", sh.header.time_ms );
   dmg_jw_knum( w, "txCount", body->tx_cnt );
-  if( level>=BODY_IDS ) {
+  if( level>=DMG_RPC_BODY_LEVEL__IDS ) {
     dmg_jw_key( w, "ids" );
     dmg_jw_open( w, '[' );
     for( uint32_t i = 0; i<body->tx_cnt; i++ ) {
@@ -195,23 +185,20 @@ static bool put_block( dmg_rpc_call_t * call, dmg_query_block_t const * b, body_
     }
     dmg_jw_close( w, ']' );
   }
-  if( level==BODY_FULL ) dmg_jw_khex( w, "body", b->body );
+  if( level==DMG_RPC_BODY_LEVEL__FULL ) dmg_jw_khex( w, "body", b->body );
   dmg_jw_close( w, '}' );
   return true;
 }
 
-static bool chain_block( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_chain_block( dmg_rpc_call_t * call ) {
   dmg_query_block_t b;
-  body_level_t level;
-  return body_level( call, &call->arg[ 1 ], &level ) && get_block_arg( call, &call->arg[ 0 ], &b ) && put_block( call, &b, level );
+  return get_block_arg( call, &call->arg[ 0 ], &b ) && put_block( call, &b, body_level( &call->arg[ 1 ] ) );
 }
 
-static bool chain_blocks( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_chain_blocks( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
-  body_level_t level;
   uint64_t from = call->arg[ 0 ].u64, cnt = call->arg[ 1 ].is_set ? call->arg[ 1 ].u64 : 20;
   if( !cnt || cnt>100 ) return dmg_rpc_fail_param( call, "count", "1 to 100" );
-  if( !body_level( call, &call->arg[ 2 ], &level ) ) return false;
   dmg_jw_open( w, '{' );
   dmg_jw_key( w, "items" );
   dmg_jw_open( w, '[' );
@@ -222,7 +209,7 @@ static bool chain_blocks( dmg_rpc_call_t * call ) {
     if( !get_block( call, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = height }, &b ) ) {
       if( call->fail.code!=DMG_RPC_NOT_FOUND || height==from ) return false;
       has_more = false;
-    } else if( !put_block( call, &b, level ) ) return false;
+    } else if( !put_block( call, &b, body_level( &call->arg[ 2 ] ) ) ) return false;
     else height++;
   }
   dmg_jw_close( w, ']' );
@@ -233,7 +220,7 @@ static bool chain_blocks( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool chain_finality( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_chain_finality( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_query_block_t b;
   if( !get_block_arg( call, &call->arg[ 0 ], &b ) ) return false;
@@ -243,19 +230,3 @@ static bool chain_finality( dmg_rpc_call_t * call ) {
   dmg_jw_close( w, '}' );
   return true;
 }
-
-#define AT    { "at", DMG_RPC_FORM_AT, false, "which block; default final" }
-#define BODY  { "body", DMG_RPC_FORM_STRING, false, "none, ids (default) or full" }
-
-dmg_method_t const dmg_methods_chain[] = {
-  { "chain_info", "Which chain this is, its modules, head and final block.", "name, kind, chainId, caip2, genesisTimeMs, nodeVersion, validatorKey, head, final, price, modules", "{}", chain_info, false, {{ 0 }} },
-  { "chain_head", "Head and final block.", "head, final, timeMs, price (micro-sparks per gas in the next block)", "{}", chain_head, false, {{ 0 }} },
-  { "chain_stats", "Counts of this process.", "transactions in blocks since start, pooled, height", "{}", chain_stats, false, {{ 0 }} },
-  { "chain_params", "Parameters of the chain.", "items of module, key, name, value; at", "{}", chain_params, false, {{ "at", DMG_RPC_FORM_AT, false, "which state; default head" }} },
-  { "chain_header", "A block's signed header and certificate.", "at, signedHeader, finality, fields", "{\"at\":{\"height\":\"1\"}}", chain_header, false, { AT } },
-  { "chain_block", "A block.", "at, signedHeader, finality, timeMs, txCount, ids, body", "{\"at\":\"final\",\"body\":\"full\"}", chain_block, false, { AT, BODY } },
-  { "chain_blocks", "Up to 100 blocks from a height.", "items as chain_block, next height or null", "{\"from\":\"1\",\"count\":2}", chain_blocks, false,
-    { { "from", DMG_RPC_FORM_U64, true, "first height" }, { "count", DMG_RPC_FORM_U32, false, "1 to 100, default 20" }, BODY } },
-  { "chain_finality", "The FINALIZATION certificate of a block.", "at, finality", "{}", chain_finality, false, { AT } },
-  { 0 }
-};

@@ -10,7 +10,7 @@ static void put_head( dmg_rpc_call_t * call, dmg_at_block_t const * head ) {
 
 static bool ok( dmg_rpc_call_t * call ) { dmg_jw_bool( call->out, true ); return true; }
 
-static bool dev_mine( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_dev_mine( dmg_rpc_call_t * call ) {
   dmg_at_block_t head;
   uint64_t blocks = call->arg[ 0 ].is_set ? call->arg[ 0 ].u64 : 1;
   if( !blocks || blocks>10000 ) return dmg_rpc_fail_param( call, "blocks", "1 to 10000" );
@@ -20,7 +20,7 @@ static bool dev_mine( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool dev_set_blocks( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_dev_set_blocks( dmg_rpc_call_t * call ) {
   dmg_span_t mode = call->arg[ 0 ].bytes;
   dmg_pace_t pace = { .kind = DMG_PACE_AUTO };
   if(      dmg_span_eq( mode, DMG_SPAN_STR( "auto" ) ) )   pace.kind = DMG_PACE_AUTO;
@@ -37,17 +37,17 @@ static bool dev_set_blocks( dmg_rpc_call_t * call ) {
   return err ? dmg_rpc_fail_err( call, err, "pace" ) : ok( call );
 }
 
-static bool dev_increase_time( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_dev_increase_time( dmg_rpc_call_t * call ) {
   dmg_err_t err = call->query->dev->increase_time( call->query->ctx, call->arg[ 0 ].u64 );
   return err ? dmg_rpc_fail( call, DMG_RPC_INVALID_INPUT, NULL, "time goes forward only, and at most 100 years at once" ) : ok( call );
 }
 
-static bool dev_set_time( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_dev_set_time( dmg_rpc_call_t * call ) {
   dmg_err_t err = call->query->dev->set_time( call->query->ctx, call->arg[ 0 ].u64 );
   return err ? dmg_rpc_fail( call, DMG_RPC_INVALID_INPUT, NULL, "time goes forward only: the time must lie after the head's, at most 100 years" ) : ok( call );
 }
 
-static bool dev_snapshot( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_dev_snapshot( dmg_rpc_call_t * call ) {
   uint32_t id;
   dmg_err_t err = call->query->dev->snapshot( call->query->ctx, &id );
   if( err==DMG_ERR_UNSUPPORTED ) return dmg_rpc_fail( call, DMG_RPC_METHOD_DISABLED, NULL, "snapshots need the memory backend: start `demiurge dev` without --data" );
@@ -58,17 +58,17 @@ static bool dev_snapshot( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool dev_revert( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_dev_revert( dmg_rpc_call_t * call ) {
   dmg_err_t err = call->query->dev->revert( call->query->ctx, (uint32_t)call->arg[ 0 ].u64 );
   return err ? dmg_rpc_fail_err( call, err, "snapshot" ) : ok( call );
 }
 
-static bool dev_set_balance( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_dev_set_balance( dmg_rpc_call_t * call ) {
   dmg_err_t err = call->query->dev->set_balance( call->query->ctx, &call->arg[ 0 ].hash, call->arg[ 1 ].u64 );
   return err ? dmg_rpc_fail_err( call, err, "balance" ) : ok( call );
 }
 
-static bool dev_faucet( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_dev_faucet( dmg_rpc_call_t * call ) {
   dmg_hash_t id;
   uint64_t amount = call->arg[ 1 ].is_set ? call->arg[ 1 ].u64 : 1000ull*DMG_SPARKS_PER_CGT;
   dmg_err_t err = call->query->dev->faucet( call->query->ctx, &call->arg[ 0 ].hash, amount, &id );
@@ -79,7 +79,7 @@ static bool dev_faucet( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool dev_accounts( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_dev_accounts( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_jw_open( w, '{' );
   dmg_jw_key( w, "items" );
@@ -97,18 +97,3 @@ static bool dev_accounts( dmg_rpc_call_t * call ) {
   dmg_jw_close( w, '}' );
   return true;
 }
-
-#define ACCOUNT { "account", DMG_RPC_FORM_ACCOUNT, true, "whose" }
-
-dmg_method_t const dmg_methods_dev[] = {
-  { "dev_accounts", "The named accounts of this dev chain.", "items of name, address", "{}", dev_accounts, true, {{ 0 }} },
-  { "dev_mine", "Makes blocks now.", "at: the new head", "{\"blocks\":1}", dev_mine, true, { { "blocks", DMG_RPC_FORM_U32, false, "how many, default 1" }, { "stepMs", DMG_RPC_FORM_U64, false, "time between them" } } },
-  { "dev_setBlocks", "When blocks are made.", "true", "{\"mode\":\"auto\"}", dev_set_blocks, true, { { "mode", DMG_RPC_FORM_STRING, true, "auto, manual or a pace like 250ms" } } },
-  { "dev_increaseTime", "Moves the chain's clock forward.", "true", "{\"ms\":\"1000\"}", dev_increase_time, true, { { "ms", DMG_RPC_FORM_U64, true, "by how much" } } },
-  { "dev_setTime", "Sets the chain's clock, forward only.", "true", "{\"timeMs\":\"4102444800000\"}", dev_set_time, true, { { "timeMs", DMG_RPC_FORM_U64, true, "Unix ms" } } },
-  { "dev_snapshot", "Remembers the whole chain.", "id", "{}", dev_snapshot, true, {{ 0 }} },
-  { "dev_revert", "Brings a snapshot back; it can be used again, later ones are gone.", "true", "{\"id\":0}", dev_revert, true, { { "id", DMG_RPC_FORM_U32, true, "from dev_snapshot" } } },
-  { "dev_setBalance", "Sets an account's free balance in the next block.", "true", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\",\"amount\":\"100000000\"}", dev_set_balance, true, { ACCOUNT, { "amount", DMG_RPC_FORM_U64, true, "sparks" } } },
-  { "dev_faucet", "Sends CGT from the dev chain's own account.", "id of the transaction", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\"}", dev_faucet, true, { ACCOUNT, { "amount", DMG_RPC_FORM_U64, false, "sparks, default 1,000 CGT" } } },
-  { 0 }
-};

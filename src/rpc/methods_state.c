@@ -27,15 +27,13 @@ static bool open_proven( dmg_rpc_call_t * call, dmg_rpc_arg_t const * at, dmg_qu
   return err ? dmg_rpc_fail_err( call, err, "block" ) : true;
 }
 
-static bool wants_proof( dmg_rpc_call_t * call, dmg_rpc_arg_t const * arg, bool * out, bool * out_is_full ) {
-  *out = arg->is_set;
-  *out_is_full = false;
-  if( !arg->is_set || dmg_span_eq( arg->bytes, DMG_SPAN_STR( "tree" ) ) ) return true;
-  if( dmg_span_eq( arg->bytes, DMG_SPAN_STR( "full" ) ) ) { *out_is_full = true; return true; }
-  return dmg_rpc_fail_param( call, "proof", "tree or full" );
+static bool open_for( dmg_rpc_call_t * call, dmg_rpc_arg_t const * at, dmg_rpc_arg_t const * proof, dmg_query_view_t * out ) {
+  return proof->is_set ? open_proven( call, at, out ) : open_view( call, at, out );
 }
 
-static bool put_proof( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_span_t key, bool is_full ) {
+/* The proof that arg asks for; none, if it is not set. */
+static bool put_proof( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_span_t key, dmg_rpc_arg_t const * arg ) {
+  if( !arg->is_set ) return true;
   dmg_query_proof_t proof;
   dmg_jw_t * w = call->out;
   dmg_err_t err = call->query->view_prove( call->query->ctx, view, key, call->arena, &proof );
@@ -47,7 +45,7 @@ static bool put_proof( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg
   dmg_jw_ku64( w, "height", proof.height );
   dmg_jw_khex( w, "header", proof.header );
   dmg_jw_khex( w, "tree", proof.tree );
-  if( is_full ) {
+  if( arg->u64==DMG_RPC_PROOF_LEVEL__FULL ) {
     dmg_jw_key( w, "finality" );
     if( proof.finality.sz ) dmg_jw_hex( w, proof.finality );
     else                    dmg_jw_null( w );
@@ -78,22 +76,21 @@ static bool key_is_good( dmg_rpc_call_t * call, dmg_span_t key, char const * pat
   return key.sz>=4 && key.sz<=DMG_KEY_MAX ? true : dmg_rpc_fail_param( call, path, "0x hex of 4 to 128 bytes" );
 }
 
-static bool state_get( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_state_get( dmg_rpc_call_t * call ) {
   dmg_span_t key = call->arg[ 0 ].bytes;
-  bool is_proven, is_full;
   dmg_query_view_t view;
-  if( !key_is_good( call, key, "key" ) || !wants_proof( call, &call->arg[ 2 ], &is_proven, &is_full ) ) return false;
-  if( !( is_proven ? open_proven( call, &call->arg[ 1 ], &view ) : open_view( call, &call->arg[ 1 ], &view ) ) ) return false;
+  if( !key_is_good( call, key, "key" ) ) return false;
+  if( !open_for( call, &call->arg[ 1 ], &call->arg[ 2 ], &view ) ) return false;
   dmg_jw_t * w = call->out;
   dmg_jw_open( w, '{' );
   dmg_rpc_put_at( w, &view.at );
-  bool is_good = put_value( call, &view, "value", key ) && ( !is_proven || put_proof( call, &view, key, is_full ) );
+  bool is_good = put_value( call, &view, "value", key ) && put_proof( call, &view, key, &call->arg[ 2 ] );
   dmg_jw_close( w, '}' );
   close_view( call, &view );
   return is_good;
 }
 
-static bool state_get_many( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_state_get_many( dmg_rpc_call_t * call ) {
   dmg_jv_t keys = call->arg[ 0 ].json;
   dmg_query_view_t view;
   if( dmg_jv_cnt( keys )>DMG_RPC_ITEMS_MAX ) return dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "at most %u keys, got %u", DMG_RPC_ITEMS_MAX, dmg_jv_cnt( keys ) );
@@ -119,7 +116,7 @@ static bool state_get_many( dmg_rpc_call_t * call ) {
   return is_good;
 }
 
-static bool state_list( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_state_list( dmg_rpc_call_t * call ) {
   dmg_span_t prefix = call->arg[ 0 ].bytes, after = call->arg[ 2 ].bytes, * keys, * values;
   uint64_t limit = call->arg[ 1 ].is_set ? call->arg[ 1 ].u64 : 100;
   dmg_query_view_t view;
@@ -172,7 +169,7 @@ bool dmg_rpc_module_id( dmg_rpc_call_t * call, dmg_query_view_t const * view, dm
   return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "there is no module of that name; there are: %s", known );
 }
 
-static bool state_module( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_state_module( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   uint16_t id;
   dmg_abi_t const * abi;
@@ -199,7 +196,7 @@ static bool state_module( dmg_rpc_call_t * call ) {
   return is_good;
 }
 
-static bool state_dmi( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_state_dmi( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   uint16_t id;
   dmg_abi_t const * abi;
@@ -222,7 +219,7 @@ static bool state_dmi( dmg_rpc_call_t * call ) {
   return is_good;
 }
 
-static bool state_query( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_state_query( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   uint16_t id;
   dmg_abi_t const * abi;
@@ -292,13 +289,11 @@ static void put_balances( dmg_jw_t * w, balances_t const * b ) {
   dmg_jw_ku64( w, "spendable", b->spendable );
 }
 
-static bool balances_get( dmg_rpc_call_t * call ) {
-  bool is_proven, is_full;
+bool dmg_rpc_do_balances_get( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   balances_t b;
   uint8_t key[ DMG_KEY_MAX ];
-  if( !wants_proof( call, &call->arg[ 2 ], &is_proven, &is_full ) ) return false;
-  if( !( is_proven ? open_proven( call, &call->arg[ 1 ], &view ) : open_view( call, &call->arg[ 1 ], &view ) ) ) return false;
+  if( !open_for( call, &call->arg[ 1 ], &call->arg[ 2 ], &view ) ) return false;
   dmg_jw_t * w = call->out;
   dmg_span_t free_key = dmg_span( key, dmg_key_free( &call->arg[ 0 ].hash, key ) );
   dmg_err_t err = read_balances( call, &view, &call->arg[ 0 ].hash, &b );
@@ -308,9 +303,9 @@ static bool balances_get( dmg_rpc_call_t * call ) {
     dmg_rpc_put_at( w, &view.at );
     dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );
     put_balances( w, &b );
-    if( is_proven ) {
+    if( call->arg[ 2 ].is_set ) {
       dmg_jw_khex( w, "key", free_key );
-      is_good = put_value( call, &view, "value", free_key ) && put_proof( call, &view, free_key, is_full );
+      is_good = put_value( call, &view, "value", free_key ) && put_proof( call, &view, free_key, &call->arg[ 2 ] );
     }
     dmg_jw_close( w, '}' );
   }
@@ -318,7 +313,7 @@ static bool balances_get( dmg_rpc_call_t * call ) {
   return is_good;
 }
 
-static bool balances_supply( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_balances_supply( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   if( !open_view( call, &call->arg[ 0 ], &view ) ) return false;
   dmg_jw_t * w = call->out;
@@ -351,7 +346,7 @@ static bool balances_supply( dmg_rpc_call_t * call ) {
   return err ? dmg_rpc_fail_err( call, err, "supply" ) : true;
 }
 
-static bool account_get( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_account_get( dmg_rpc_call_t * call ) {
   static char const * const kind[] = { "user", "pool", "module" };
   dmg_hash_t const * account = &call->arg[ 0 ].hash;
   dmg_query_view_t view;
@@ -422,29 +417,9 @@ static bool account_get( dmg_rpc_call_t * call ) {
   return err ? dmg_rpc_fail_err( call, err, "account" ) : true;
 }
 
-static bool account_resolve( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_account_resolve( dmg_rpc_call_t * call ) {
   dmg_jw_open( call->out, '{' );
   dmg_put_kaddress( call->out, "address", &call->arg[ 0 ].hash );
   dmg_jw_close( call->out, '}' );
   return true;
 }
-
-#define AT      { "at", DMG_RPC_FORM_AT, false, "which state; default head, with a proof final" }
-#define PROOF   { "proof", DMG_RPC_FORM_STRING, false, "tree: header and path; full: the certificate too" }
-#define ACCOUNT { "account", DMG_RPC_FORM_ACCOUNT, true, "whose" }
-#define MODULE  { "module", DMG_RPC_FORM_NAME_ID, true, "name or id" }
-
-dmg_method_t const dmg_methods_state[] = {
-  { "state_get", "The stored bytes of a key.", "at, value or null, proof", "{\"key\":\"0x0001000e\"}", state_get, false, { { "key", DMG_RPC_FORM_HEX, true, "storage key" }, AT, PROOF } },
-  { "state_getMany", "The stored bytes of up to 1,000 keys.", "at, items of key, value or null", "{\"keys\":[\"0x0001000e\"]}", state_get_many, false, { { "keys", DMG_RPC_FORM_LIST, true, "storage keys" }, AT } },
-  { "state_list", "Keys under a prefix, in order (unproven).", "at, items of key, value; next or null", "{\"prefix\":\"0x00010007\",\"limit\":2}", state_list, false,
-    { { "prefix", DMG_RPC_FORM_HEX, true, "first bytes of the keys" }, { "limit", DMG_RPC_FORM_U32, false, "1 to 1000, default 100" }, { "after", DMG_RPC_FORM_HEX, false, "the last key of the page before" }, AT } },
-  { "state_module", "A module's registry entry.", "id, name, version, codeHash, abiHash, status", "{\"module\":\"balances\"}", state_module, false, { MODULE, AT } },
-  { "state_dmi", "A module's interface: canonical ABI bytes.", "at, id, abi", "{\"module\":2}", state_dmi, false, { MODULE, AT } },
-  { "state_query", "Runs a module's query.", "at, result (BCS)", "{\"module\":\"balances\",\"query\":\"supply\",\"args\":\"0x\"}", state_query, false, { MODULE, { "query", DMG_RPC_FORM_NAME_ID, true, "name or id" }, { "args", DMG_RPC_FORM_HEX, true, "BCS of the arguments" }, AT } },
-  { "account_get", "An account: keys, thresholds, balances, nonce of lane 0.", "address, exists, kind, thresholds, auths, balances, nonce", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\"}", account_get, false, { ACCOUNT, AT } },
-  { "account_resolve", "The address an account reference stands for.", "address", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\"}", account_resolve, false, { ACCOUNT } },
-  { "balances_get", "Balances of an account in sparks.", "free, held, locked, spendable, at; with proof also key, value, proof of free", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\"}", balances_get, false, { ACCOUNT, AT, PROOF } },
-  { "balances_supply", "Supply in sparks.", "issued, burned, buckets, circulating, at", "{}", balances_supply, false, { AT } },
-  { 0 }
-};

@@ -11,7 +11,7 @@ static bool fail_rejected( dmg_rpc_call_t * call, dmg_query_why_t const * why ) 
   return false;
 }
 
-static bool tx_submit( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_tx_submit( dmg_rpc_call_t * call ) {
   dmg_hash_t id;
   dmg_query_tx_status_t status;
   dmg_query_why_t why = { .name = "" };
@@ -26,7 +26,7 @@ static bool tx_submit( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool tx_status( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_tx_status( dmg_rpc_call_t * call ) {
   dmg_jv_t ids = call->arg[ 0 ].json;
   dmg_jw_t * w = call->out;
   if( dmg_jv_cnt( ids )>100 ) return dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "at most 100 ids, got %u", dmg_jv_cnt( ids ) );
@@ -57,7 +57,7 @@ static bool decode( dmg_rpc_call_t * call, dmg_span_t raw, dmg_tx_t ** out ) {
   return dmg_rpc_fail( call, DMG_RPC_INVALID_INPUT, NULL, "not a transaction: %s", text );
 }
 
-static bool tx_get( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_tx_get( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_span_t raw, receipt;
   dmg_query_tx_status_t status;
@@ -79,7 +79,7 @@ static bool tx_get( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool tx_receipt( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_tx_receipt( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_span_t raw, receipt;
   dmg_query_tx_status_t status;
@@ -101,7 +101,7 @@ static bool tx_receipt( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool tx_estimate( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_tx_estimate( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_query_preview_t p;
   dmg_query_why_t why = { .name = "" };
@@ -124,7 +124,7 @@ static bool tx_estimate( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool tx_decode( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_tx_decode( dmg_rpc_call_t * call ) {
   dmg_tx_t * tx;
   if( !decode( call, call->arg[ 0 ].bytes, &tx ) ) return false;
   dmg_put_tx( call->out, tx );
@@ -145,7 +145,7 @@ static void put_type( dmg_type_t const * t, char * out, size_t cap ) {
   }
 }
 
-static bool tx_schema( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_tx_schema( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   uint16_t id;
   dmg_abi_t const * abi;
@@ -187,7 +187,7 @@ static bool tx_schema( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool tx_nonces( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_tx_nonces( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_jv_t lanes = call->arg[ 1 ].json;
   uint32_t lane[ 64 ] = { 0 }, cnt = 1;
@@ -216,7 +216,7 @@ static bool tx_nonces( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool tx_pool( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_tx_pool( dmg_rpc_call_t * call ) {
   dmg_query_chain_t c;
   call->query->chain( call->query->ctx, &c );
   dmg_jw_open( call->out, '{' );
@@ -224,30 +224,3 @@ static bool tx_pool( dmg_rpc_call_t * call ) {
   dmg_jw_close( call->out, '}' );
   return true;
 }
-
-/* A transaction of the right form, of no chain. */
-#define EXAMPLE_TX \
-  "010000000000000000000000000000000000000000000000000000000000000000000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e" \
-  "1f00000000000000000000e001000000000000204e0000000000000140420f000000000000000000000000000001020001000000000000000000000000000000" \
-  "00000000000000000000000000000000000000000000010000000000000000000000000000000000000000000000000000000000000000000000000000000000" \
-  "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-#define EXAMPLE_ID "0000000000000000000000000000000000000000000000000000000000000000"
-
-#define TX { "tx", DMG_RPC_FORM_HEX, true, "BCS of the transaction, at most 65,536 bytes" }
-#define ID { "id", DMG_RPC_FORM_HASH, true, "transaction id" }
-
-dmg_method_t const dmg_methods_tx[] = {
-  { "tx_submit", "Takes a signed transaction into the pool; a known id answers its status.", "id, status", "{\"tx\":\"0x" EXAMPLE_TX "\"}", tx_submit, false, { TX } },
-  { "tx_status", "Where up to 100 transactions stand.", "items of id, status {kind, ..}",
-    "{\"ids\":[\"0x" EXAMPLE_ID "\"]}", tx_status, false, { { "ids", DMG_RPC_FORM_LIST, true, "transaction ids" } } },
-  { "tx_get", "A transaction, its status and receipt.", "id, tx, status, receipt or null, fields", "{\"id\":\"0x" EXAMPLE_ID "\"}", tx_get, false, { ID } },
-  { "tx_receipt", "The receipt of a transaction in a block.", "at, index, receipt (BCS), fields", "{\"id\":\"0x" EXAMPLE_ID "\"}", tx_receipt, false, { ID } },
-  { "tx_estimate", "Runs a transaction on the head without its effects; signatures, nonce and fee are not looked at.", "status, gas (to set), gasUsed, intrinsic, price, fee (for that gas), receipt", "{\"tx\":\"0x" EXAMPLE_TX "\"}", tx_estimate, false, { TX } },
-  { "tx_decode", "A transaction's fields.", "fields", "{\"tx\":\"0x" EXAMPLE_TX "\"}", tx_decode, false, { TX } },
-  { "tx_schema", "A call's schema hash and arguments.", "module, call, name, schema, says, gas, args", "{\"module\":\"balances\",\"call\":\"transfer\"}", tx_schema, false,
-    { { "module", DMG_RPC_FORM_NAME_ID, true, "name or id" }, { "call", DMG_RPC_FORM_NAME_ID, true, "name or id" } } },
-  { "tx_nonces", "Next nonces of an account's lanes: in the state, and with the pool counted in.", "address, lanes of lane, state, next", "{\"account\":\"" DMG_RPC_EXAMPLE_ACCOUNT "\",\"lanes\":[0,1]}", tx_nonces, false,
-    { { "account", DMG_RPC_FORM_ACCOUNT, true, "whose" }, { "lanes", DMG_RPC_FORM_LIST, false, "lane numbers, default [0]" } } },
-  { "tx_pool", "How many transactions wait.", "total", "{}", tx_pool, false, {{ 0 }} },
-  { 0 }
-};

@@ -8,17 +8,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { DMG_RPC_METHOD_MAX = 128, DMG_RPC_SCRATCH_MAX = 64 };
+enum { DMG_RPC_SCRATCH_MAX = 64 };
 
 /* What one request needs; kept from request to request. */
 typedef struct dmg_rpc_scratch { struct dmg_rpc_scratch * next; dmg_json_t * json; dmg_arena_t * arena; } dmg_rpc_scratch_t;
 
 struct dmg_rpc {
   dmg_query_t const *  query;
-  dmg_method_t const * method[ DMG_RPC_METHOD_MAX ];   /* ascending by name */
-  atomic_ulong         ok_cnt[ DMG_RPC_METHOD_MAX ], failed_cnt[ DMG_RPC_METHOD_MAX ];
+  atomic_ulong         ok_cnt[ DMG_RPC_METHOD_CNT ], failed_cnt[ DMG_RPC_METHOD_CNT ];   /* by dmg_rpc_method_tab */
   atomic_ulong         refused_cnt;                    /* requests that never reached a method */
-  uint32_t             method_cnt;
   pthread_mutex_t      lock;                           /* of the two below */
   dmg_rpc_scratch_t *  scratch;
   uint32_t             scratch_cnt;

@@ -25,7 +25,7 @@
 
 enum { ITEM_SZ_MAX = 4096, CURSOR_SZ = 53, CURSOR_TEXT_SZ = 71, SOCK_BUCKET_CNT = 1024, ID_BUCKET_BITS = 14 };
 
-typedef enum { TOPIC_HEADS, TOPIC_TX, TOPIC_CNT } topic_t;
+typedef enum { TOPIC_HEADS = DMG_RPC_TOPIC__HEADS, TOPIC_TX = DMG_RPC_TOPIC__TX, TOPIC_CNT } topic_t;
 static char const * const topic_name[] = { "heads", "tx" };
 
 typedef struct sub  sub_t;
@@ -454,14 +454,11 @@ static bool start_sub( dmg_rpc_call_t * call, sub_t * s, bool has_cursor, head_t
   return true;
 }
 
-static bool sub_open( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_sub_open( dmg_rpc_call_t * call ) {
   dmg_rpc_sub_t * subs = call->rpc->subs;
   dmg_rpc_arg_t const * finality = &call->arg[ 2 ], * cursor = &call->arg[ 3 ];
-  topic_t topic = TOPIC_HEADS;
-  while( topic<TOPIC_CNT && !dmg_span_eq( call->arg[ 0 ].bytes, dmg_span_cstr( topic_name[ topic ] ) ) ) topic++;
-  if( topic==TOPIC_CNT ) return dmg_rpc_fail_param( call, "topic", "heads or tx" );
-  bool is_head = finality->is_set && dmg_span_eq( finality->bytes, DMG_SPAN_STR( "head" ) );
-  if( finality->is_set && !is_head && !dmg_span_eq( finality->bytes, DMG_SPAN_STR( "final" ) ) ) return dmg_rpc_fail_param( call, "finality", "final or head" );
+  topic_t topic = (topic_t)call->arg[ 0 ].u64;
+  bool is_head = finality->is_set && finality->u64==DMG_RPC_DELIVERY__HEAD;
   uint64_t seq = 0, height = 0, id = 0;
   if( cursor->is_set && !cursor_parse( subs, topic, cursor->bytes, &seq, &height ) ) return dmg_rpc_fail_param( call, "cursor", "a cursor of this topic, as an item or sub_open gave it" );
   if( !call->ws ) return dmg_rpc_fail( call, DMG_RPC_INVALID_INPUT, NULL, "streams need a WebSocket: connect to /ws" );
@@ -490,7 +487,7 @@ static bool sub_open( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool sub_close( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_sub_close( dmg_rpc_call_t * call ) {
   dmg_rpc_sub_t * subs = call->rpc->subs;
   bool is_found = false;
   pthread_mutex_lock( &subs->lock );
@@ -507,7 +504,7 @@ static bool sub_close( dmg_rpc_call_t * call ) {
   return true;
 }
 
-static bool sub_list( dmg_rpc_call_t * call ) {
+bool dmg_rpc_do_sub_list( dmg_rpc_call_t * call ) {
   dmg_rpc_sub_t * subs = call->rpc->subs;
   dmg_jw_open( call->out, '{' );
   dmg_jw_key( call->out, "items" );
@@ -525,13 +522,3 @@ static bool sub_list( dmg_rpc_call_t * call ) {
   dmg_jw_close( call->out, '}' );
   return true;
 }
-
-dmg_method_t const dmg_methods_sub[] = {
-  { "sub_open", "Opens a stream on this WebSocket: heads, or tx with filter.ids.", "subscription, seq, cursor, retainedFrom; then sub_item notifications", "{\"topic\":\"heads\"}", sub_open, false,
-    { { "topic", DMG_RPC_FORM_STRING, true, "heads or tx" }, { "filter", DMG_RPC_FORM_OBJECT, false, "tx: {ids: [1 to 100 transaction ids]}" },
-      { "finality", DMG_RPC_FORM_STRING, false, "final (default) or head; the same on a chain of one validator" },
-      { "cursor", DMG_RPC_FORM_STRING, false, "heads: go on after it, with the newest head and how many were skipped; tx: seq goes on" } } },
-  { "sub_close", "Ends a stream; sub_stop comes first.", "true", "{\"subscription\":\"1\"}", sub_close, false, { { "subscription", DMG_RPC_FORM_U64, true, "its id" } } },
-  { "sub_list", "Streams of this socket.", "items of subscription, topic", "{}", sub_list, false, {{ 0 }} },
-  { 0 }
-};

@@ -613,8 +613,9 @@ static dmic_unit_t * compile( dmic_t * d, char const * file, dmg_span_t text, un
   c.unit->box = box;
   if( box ) check_module( &c, nest, units, unit_cnt );
   else check_defs( &c, f->defs.v, f->defs.n, true );
-  for( uint32_t i = 0; i<f->boxes.n; i++ ) {   /* interfaces and services: their types and results */
-    if( f->boxes.v[ i ].kind==DMI_MODULE ) continue;
+  for( uint32_t i = 0; i<f->boxes.n; i++ ) {   /* interfaces: their types and results; services by service.c */
+    if( f->boxes.v[ i ].kind==DMI_SERVICE ) dmic_error( d, f->boxes.v[ i ].at, "a service stands in a file of its own, without a module" );
+    if( f->boxes.v[ i ].kind!=DMI_INTERFACE ) continue;
     check_t s = { .d = d, .file = f, .box = f->boxes.v+i, .unit = dmic_alloc( d, sizeof( dmic_unit_t ) ) };
     if( !s.unit ) return NULL;
     check_defs( &s, s.box->defs.v, s.box->defs.n, true );

@@ -1,8 +1,9 @@
 /* dmic: the compiler of the interface language .dmi (R2.1), inside.
 
      text --lex--> tokens --parse--> dmi_file_t (what was written) --check--> dmic_unit_t (what it means: dmg_abi_t)
-                                                                               |--> emit_guest, emit_host, emit_ts, emit_json
-                                                                               +--> BCS(Abi), hashes, section dm:abi
+                                          |                                    |--> emit_guest, emit_host, emit_ts, emit_json
+                                          |                                    +--> BCS(Abi), hashes, section dm:abi
+                                          +--service--> dmic_service_t --> emit_service: dispatch table, TypeScript, reference page
    A mistake is reported as file:line:column: what is wrong; what would be right.  The parser goes on at the
    next member, the checker to the end, so one run shows them all (at most DMIC_ERR_MAX).
 
@@ -77,7 +78,8 @@ typedef struct {
   uint8_t state; dmg_type_t * done;                   /* of the checker: 0 new, 1 being resolved, 2 done */
 } dmi_def_t;
 
-typedef struct { dmg_span_t name, doc; dmi_at_t at; uint64_t id; dmi_fields_t fields; } dmi_fault_t;
+/* Of a service: id is minus the JSON-RPC code, http the status of other surfaces (F4.1). */
+typedef struct { dmg_span_t name, doc; dmi_at_t at; uint64_t id, http; bool is_retry; dmi_fields_t fields; } dmi_fault_t;
 typedef struct { dmg_span_t name, doc; dmi_at_t at; uint64_t id; dmi_fields_t fields; dmi_names_t topics; } dmi_event_t;
 typedef struct { dmg_span_t path; dmg_span_t kind; dmi_at_t at; } dmi_about_t;
 typedef enum { DMI_FN_CALL, DMI_FN_QUERY, DMI_FN_HOOK, DMI_FN_METHOD, DMI_FN_STREAM } dmi_fn_kind_t;
@@ -85,6 +87,7 @@ typedef struct {
   dmi_fn_kind_t kind; dmg_span_t name, doc; dmi_at_t at; uint64_t id; dmi_fields_t params; dmi_type_t * ret;
   dmi_names_t auth, faults, emits, touches; DMI_VEC( dmi_about_t ) abouts;
   bool has_gas, has_says, is_safety, is_deprecated; dmi_num_t gas; dmg_span_t says; dmi_at_t says_at; dmg_span_t alias;
+  bool has_example; dmg_span_t example, klass; dmi_at_t klass_at;   /* of a method: params by name as JSON; A, B or C (F3.2); gas: its cost */
 } dmi_fn_t;
 typedef struct {
   dmg_span_t name, doc; dmi_at_t at; uint64_t id; dmg_item_kind_t kind; DMI_VEC( dmi_type_t * ) keys; dmi_type_t * value;
@@ -124,6 +127,41 @@ struct dmic_unit {
 
 /* Parses, checks and encodes the one module of a file.  NULL: d says why. */
 dmic_unit_t * dmic_compile( dmic_t * d, char const * file, dmg_span_t text );
+
+/* ---- Services (F0.1) ----
+   Methods of JSON-RPC, streams and errors.  Types are JSON (F0.2), so there is no BCS, no schema hash and no bound
+   of the ABI.  Names of methods, fields and words are those on the wire.  Known without declaration:
+     At     "head", "final", {"height":"7"} or {"hash":"0x.."}      NameOrId  string or number
+     Json   any value                                               Object    any object
+   A struct as payload of a variant puts its fields beside "kind". */
+
+typedef struct dmic_service dmic_service_t;
+struct dmic_service {
+  DMI_VEC( dmi_fn_t const * )    methods;   /* ascending by name */
+  DMI_VEC( dmi_fn_t const * )    streams;   /* as written */
+  DMI_VEC( dmi_fault_t const * ) faults;    /* as written */
+  DMI_VEC( dmi_def_t const * )   defs;      /* structs, enums and aliases: each after those it needs */
+  DMI_VEC( dmi_def_t const * )   all;       /* these and constants, to look up */
+  dmg_span_t                     name;      /* of the file, without .dmi */
+};
+
+enum { DMIC_METHOD_NAME_MAX = 40, DMIC_PARAM_MAX = 8 };
+
+/* Parses and checks the services of a file and of those it imports.  NULL: d says why. */
+dmic_service_t *  dmic_service( dmic_t * d, char const * file, dmg_span_t text );
+/* Does a service stand in this text, and no module? */
+bool              dmic_is_service( dmg_arena_t * arena, char const * file, dmg_span_t text );
+/* NULL: predeclared, or there is none. */
+dmi_def_t const * dmic_service_def( dmic_service_t const * s, dmg_span_t name );
+/* A bound; constants are followed. */
+uint64_t          dmic_service_num( dmic_service_t const * s, dmi_num_t const * n );
+/* Enum without any payload: a word. */
+bool              dmic_service_is_word( dmi_def_t const * def );
+
+dmg_err_t dmic_emit_rpc_h ( dmic_service_t const * s, dmg_buf_t * out );   /* codes, words, handlers */
+dmg_err_t dmic_emit_rpc_c ( dmic_service_t const * s, dmg_buf_t * out );   /* the table that dispatches and discovers */
+dmg_err_t dmic_emit_rpc_ts( dmic_service_t const * s, dmg_buf_t * out );
+dmg_err_t dmic_emit_rpc_md( dmic_service_t const * s, dmg_buf_t * out );
 
 /* ---- Emitters: text into out, which must be empty and have a max ---- */
 

@@ -27,5 +27,17 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t size ) {
     }
   }
   dmg_buf_fini( &d.out_err );
+  d = (dmic_t){ .arena = arena, .out_err = dmg_buf( 1u<<20 ) };
+  dmic_service_t * s = dmic_service( &d, "fuzz.dmi", dmg_span( data, size ) );
+  must( d.is_nomem || !s==( d.err_cnt>0 ) );
+  if( s ) {
+    dmg_err_t (* const emit[])( dmic_service_t const *, dmg_buf_t * ) = { dmic_emit_rpc_h, dmic_emit_rpc_c, dmic_emit_rpc_ts, dmic_emit_rpc_md };
+    for( size_t i = 0; i<sizeof emit/sizeof *emit; i++ ) {
+      dmg_buf_t out = dmg_buf( 16u<<20 );
+      (void)!emit[ i ]( s, &out );
+      dmg_buf_fini( &out );
+    }
+  }
+  dmg_buf_fini( &d.out_err );
   return 0;
 }

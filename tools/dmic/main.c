@@ -2,6 +2,7 @@
 
      dmic abi FILE.dmi -o OUT                               BCS(Abi)
      dmic gen --c-guest|--c-host|--ts|--json-schema FILE.dmi -o DIR
+     dmic gen --rpc-h|--rpc-c|--rpc-ts|--rpc-md FILE.dmi -o DIR   the services of a file
      dmic embed ABI WASM -o OUT                             adds section dm:abi
      dmic hash FILE.dmi                                     abi hash and the schema hash of each call
      dmic check FILE.dmi                                    only the messages
@@ -17,6 +18,7 @@
 static int usage( void ) {
   fputs( "usage: dmic abi FILE.dmi -o OUT\n"
          "       dmic gen --c-guest|--c-host|--ts|--json-schema FILE.dmi -o DIR\n"
+         "       dmic gen --rpc-h|--rpc-c|--rpc-ts|--rpc-md FILE.dmi -o DIR\n"
          "       dmic embed ABI WASM -o OUT\n"
          "       dmic hash FILE.dmi\n"
          "       dmic check FILE.dmi\n", stderr );
@@ -73,23 +75,32 @@ static void print_hash( char const * what, dmg_span_t name, dmg_hash_t h ) {
   printf( "%s%.*s 0x%s\n", what, DMI_S( name ), hex );
 }
 
-static int gen( dmic_unit_t const * u, char const * form, char const * dir ) {
-  static struct { char const * form, * suffix; dmg_err_t (* emit)( dmic_unit_t const *, dmg_buf_t * ); } const tab[] = {
-    { "--c-guest", "_abi.h", dmic_emit_guest }, { "--c-host", "_host.h", dmic_emit_host }, { "--ts", ".ts", dmic_emit_ts }, { "--json-schema", ".schema.json", dmic_emit_json } };
-  for( size_t i = 0; i<sizeof tab/sizeof *tab; i++ ) {
-    if( strcmp( tab[ i ].form, form ) ) continue;
-    char path[ 4096 ];
-    if( (size_t)snprintf( path, sizeof path, "%s/%.*s%s", dir, DMI_S( u->abi.name ), tab[ i ].suffix )>=sizeof path ) { fprintf( stderr, "dmic: %s: path too long\n", dir ); return 3; }
-    if( mkdir( dir, 0777 ) && errno!=EEXIST ) { fprintf( stderr, "dmic: %s: %s\n", dir, strerror( errno ) ); return 3; }
-    dmg_buf_t out = dmg_buf( 16u<<20 );
-    dmg_err_t err = tab[ i ].emit( u, &out );
-    int rc = 3;
-    if( err ) fprintf( stderr, "dmic: %s: %s\n", path, dmg_err_text( err ) );
-    else rc = spill( path, dmg_buf_span( &out ) );
-    dmg_buf_fini( &out );
-    return rc;
-  }
-  return usage();
+/* What emit makes of it, as DIR/NAME. */
+typedef dmg_err_t (* emit_fn_t)( void const * of, dmg_buf_t * out );
+
+static int write_file( emit_fn_t emit, void const * of, char const * dir, dmg_span_t name, char const * suffix ) {
+  char path[ 4096 ];
+  if( (size_t)snprintf( path, sizeof path, "%s/%.*s%s", dir, DMI_S( name ), suffix )>=sizeof path ) { fprintf( stderr, "dmic: %s: path too long\n", dir ); return 3; }
+  if( mkdir( dir, 0777 ) && errno!=EEXIST ) { fprintf( stderr, "dmic: %s: %s\n", dir, strerror( errno ) ); return 3; }
+  dmg_buf_t out = dmg_buf( 16u<<20 );
+  dmg_err_t err = emit( of, &out );
+  int rc = 3;
+  if( err ) fprintf( stderr, "dmic: %s: %s\n", path, dmg_err_text( err ) );
+  else rc = spill( path, dmg_buf_span( &out ) );
+  dmg_buf_fini( &out );
+  return rc;
+}
+
+#define FORM( form, type, emit ) static dmg_err_t form( void const * of, dmg_buf_t * out ) { return emit( (type const *)of, out ); }
+FORM( c_guest, dmic_unit_t, dmic_emit_guest )  FORM( c_host, dmic_unit_t, dmic_emit_host )  FORM( ts, dmic_unit_t, dmic_emit_ts )  FORM( json, dmic_unit_t, dmic_emit_json )
+FORM( rpc_h, dmic_service_t, dmic_emit_rpc_h )  FORM( rpc_c, dmic_service_t, dmic_emit_rpc_c )  FORM( rpc_ts, dmic_service_t, dmic_emit_rpc_ts )  FORM( rpc_md, dmic_service_t, dmic_emit_rpc_md )
+
+typedef struct { char const * form, * suffix; emit_fn_t emit; bool is_service; } form_t;
+static form_t const * form_of( char const * word ) {
+  static form_t const tab[] = { { "--c-guest", "_abi.h", c_guest, false }, { "--c-host", "_host.h", c_host, false }, { "--ts", ".ts", ts, false }, { "--json-schema", ".schema.json", json, false },
+    { "--rpc-h", "_gen.h", rpc_h, true }, { "--rpc-c", "_gen.c", rpc_c, true }, { "--rpc-ts", ".ts", rpc_ts, true }, { "--rpc-md", ".md", rpc_md, true } };
+  for( size_t i = 0; i<sizeof tab/sizeof *tab; i++ ) if( !strcmp( tab[ i ].form, word ) ) return tab+i;
+  return NULL;
 }
 
 static int embed( char const * abi_path, char const * wasm_path, char const * out_path ) {
@@ -119,6 +130,8 @@ int main( int argc, char ** argv ) {
   if( !strcmp( verb, "embed" ) ) return n==3 && out ? embed( word[ 1 ], word[ 2 ], out ) : usage();
   bool is_gen = !strcmp( verb, "gen" ), is_abi = !strcmp( verb, "abi" ), is_hash = !strcmp( verb, "hash" ), is_check = !strcmp( verb, "check" );
   if( !is_gen && !is_abi && !is_hash && !is_check ) return usage();
+  form_t const * form = is_gen && n==3 ? form_of( word[ 1 ] ) : NULL;
+  if( is_gen && !form ) return usage();
   if( n!=( is_gen ? 3 : 2 ) || ( is_gen || is_abi )!=!!out ) return usage();
   char const * file = word[ n-1 ];
 
@@ -128,11 +141,16 @@ int main( int argc, char ** argv ) {
   if( !arena ) { fputs( "dmic: out of memory\n", stderr ); return 3; }
   if( slurp( file, DMIC_FILE_MAX, &text ) ) {
     dmic_t d = { .arena = arena, .out_err = dmg_buf( 1u<<20 ), .read = read_import, .read_ctx = arena };
-    dmic_unit_t * u = dmic_compile( &d, file, dmg_buf_span( &text ) );
+    /* What `check` is given says itself what it is. */
+    bool is_service = form ? form->is_service : is_check && dmic_is_service( arena, file, dmg_buf_span( &text ) );
+    dmic_service_t * service = is_service ? dmic_service( &d, file, dmg_buf_span( &text ) ) : NULL;
+    dmic_unit_t * u = is_service ? NULL : dmic_compile( &d, file, dmg_buf_span( &text ) );
     if( d.out_err.sz ) fwrite( d.out_err.p, 1, d.out_err.sz, stderr );
     if( d.is_nomem ) fputs( "dmic: out of memory\n", stderr );
-    else if( !u ) rc = 1;
-    else if( is_gen ) rc = gen( u, word[ 1 ], out );
+    else if( !u && !service ) rc = 1;
+    else if( service && !is_gen ) rc = 0;
+    else if( service ) rc = write_file( form->emit, service, out, service->name, form->suffix );
+    else if( is_gen )  rc = write_file( form->emit, u, out, u->abi.name, form->suffix );
     else if( is_abi ) rc = spill( out, u->raw );
     else {
       rc = 0;

@@ -2,8 +2,8 @@
 
 #include <stdarg.h>
 
-/* depth: of open braces; is_lost: a mistake in this member, go to its end */
-typedef struct { dmic_t * d; dmi_tok_t const * t; uint32_t nest; int depth; bool is_lost; } parse_t;
+/* depth: of open braces; is_lost: a mistake in this member, go to its end; is_wire: in a service, where names are those on the wire */
+typedef struct { dmic_t * d; dmi_tok_t const * t; uint32_t nest; int depth; bool is_lost, is_wire; } parse_t;
 
 static bool is_text( dmi_tok_t const * t, char const * s ) { return t->kind!=DMI_STRING && dmg_span_eq( t->text, dmg_span_cstr( s ) ); }
 static bool at( parse_t const * p, char const * s ) { return is_text( p->t, s ); }
@@ -178,6 +178,14 @@ static void name_list( parse_t * p, char const * sep, char const * want, dmi_nam
   } while( take( p, sep ) );
 }
 
+/* Of a method: as on the wire, like state_getMany or rpc.discover. */
+static dmg_span_t method_name( parse_t * p ) {
+  dmi_at_t where = p->t->at;
+  dmg_span_t s = path( p );
+  if( s.sz && !( s.p[ 0 ]>='a' && s.p[ 0 ]<='z' ) ) dmic_error( p->d, where, "the name of a method starts with a small letter: %.*s", DMI_S( s ) );
+  return s;
+}
+
 static uint64_t hash_id( parse_t * p ) {
   expect( p, "#" );
   dmi_at_t where = p->t->at;
@@ -197,6 +205,8 @@ static void clause( parse_t * p, dmi_fn_t * f ) {
   else if( take( p, "deprecated" ) ) { f->is_deprecated = true; (void)semver( p ); }
   else if( take( p, "safety" ) ) f->is_safety = true;
   else if( take( p, "alias" ) ) f->alias = path( p );
+  else if( p->is_wire && take( p, "example" ) ) { f->has_example = true; f->example = string( p, "params by name as JSON, in quotes" ); }
+  else if( p->is_wire && take( p, "class" ) ) { f->klass_at = p->t->at; f->klass = ident( p, "a class: A, B or C" ); }
   else if( take( p, "about" ) ) {
     dmi_about_t * a = DMI_PUSH( p->d, f->abouts );
     if( !a ) { p->is_lost = true; return; }
@@ -214,7 +224,7 @@ static void clause( parse_t * p, dmi_fn_t * f ) {
       if( take( p, "[" ) ) { do (void)path( p ); while( take( p, "," ) ); expect( p, "]" ); }
     } while( !p->is_lost && take( p, "," ) );
   }
-  else mistake( p, "a clause: auth, gas, says, faults, emits, since, deprecated, safety, alias, about or touch" );
+  else mistake( p, p->is_wire ? "a clause: class, cost, example, auth, faults, since or deprecated" : "a clause: auth, gas, says, faults, emits, since, deprecated, safety, alias, about or touch" );
 }
 
 static void fn_rest( parse_t * p, dmi_fn_t * f ) {
@@ -267,7 +277,7 @@ static bool typedef_( parse_t * p, dmi_def_t * out ) {
     expect( p, "{" );
     while( !p->is_lost && !at( p, "}" ) ) {
       dmi_tok_t const * v = p->t;
-      dmg_span_t n = name_of( p, true, "a variant" );
+      dmg_span_t n = p->is_wire ? ident( p, "the name of a variant" ) : name_of( p, true, "a variant" );
       dmi_variant_t var = { .name = n, .doc = v->doc, .at = v->at };
       if( take( p, "(" ) ) { var.type = type( p ); expect( p, ")" ); }
       expect( p, "=" );
@@ -360,7 +370,13 @@ static void member( parse_t * p, dmi_box_t * b ) {
     return;
   }
   if( take( p, "fault" ) ) {
-    MEMBER( b->faults, ( m->name = name_of( p, true, "a fault" ), m->id = hash_id( p ), take( p, ";" ) ? (void)0 : fields( p, &m->fields ) ) );
+    MEMBER( b->faults, {
+      m->name = name_of( p, true, "a fault" );
+      m->id   = hash_id( p );
+      if( p->is_wire && take( p, "http" ) )  m->http     = integer( p, "an HTTP status" );
+      if( p->is_wire && take( p, "retry" ) ) m->is_retry = true;
+      if( !take( p, ";" ) ) fields( p, &m->fields );
+    } );
     return;
   }
   if( take( p, "event" ) ) {
@@ -378,7 +394,7 @@ static void member( parse_t * p, dmi_box_t * b ) {
   }
   if( b->kind==DMI_SERVICE && ( at( p, "method" ) || at( p, "stream" ) ) ) {
     bool is_stream = is_text( next( p ), "stream" );
-    MEMBER( b->fns, { m->kind = is_stream ? DMI_FN_STREAM : DMI_FN_METHOD; m->name = name_of( p, false, "a method" ); fn_rest( p, m ); } );
+    MEMBER( b->fns, { m->kind = is_stream ? DMI_FN_STREAM : DMI_FN_METHOD; m->name = method_name( p ); fn_rest( p, m ); } );
     return;
   }
   if( b->kind==DMI_MODULE ) {
@@ -415,7 +431,7 @@ static void member( parse_t * p, dmi_box_t * b ) {
     }
   }
   mistake( p, b->kind==DMI_MODULE ? "a member: storage, struct, enum, type, const, fault, event, call, query, hook, use or a setting of the module"
-                                  : "a member: struct, enum, type, const, fault, event, call or query" );
+                                  : b->kind==DMI_SERVICE ? "a member: method, stream, struct, enum, type, const or fault" : "a member: struct, enum, type, const, fault, event, call or query" );
 }
 
 dmi_file_t * dmi_parse( dmic_t * d, char const * file, dmg_span_t text ) {
@@ -449,10 +465,12 @@ dmi_file_t * dmi_parse( dmic_t * d, char const * file, dmg_span_t text ) {
       b->name    = name_of( p, b->kind==DMI_INTERFACE, b->kind==DMI_MODULE ? "a module" : b->kind==DMI_INTERFACE ? "an interface" : "a service" );
       b->version = semver( p );
       expect( p, "{" );
+      p->is_wire = b->kind==DMI_SERVICE;
       while( !p->is_lost && !at( p, "}" ) && p->t->kind!=DMI_END && !d->is_nomem ) {
         member( p, b );
         if( p->is_lost ) recover( p, 1 );
       }
+      p->is_wire = false;
       expect( p, "}" );
     } else if( at( p, "import" ) ) mistake( p, "no import here: imports stand before everything else" );
     else mistake( p, "module, interface, service or a type" );

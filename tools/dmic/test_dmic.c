@@ -256,17 +256,111 @@ static void test_uses_are_met_by_imports( void ** state ) {
   other_name = NULL;
 }
 
-static void test_interfaces_and_services_are_checked( void ** state ) {
+static void test_interfaces_are_checked( void ** state ) {
   char const * head = "module m 1.0.0 { module_id 9; storage_version 1; host dm1; provides Vault ^1.0.0; }\n";
   char text[ 1024 ];
-  snprintf( text, sizeof text, "%sinterface Vault 1.0.0 { call put #1 (x: u8); } service rpc 1.0.0 { method a (x: u8) -> u16; stream b () -> u8 { cost 3; } struct Q { z: u8; } }", head );
+  snprintf( text, sizeof text, "%sinterface Vault 1.0.0 { call put #1 (x: u8); }", head );
   if( !compile( text ) ) fail_msg( "%s", messages() );
   snprintf( text, sizeof text, "%sinterface Vault 1.0.0 { call put #1 (x: Nope); }", head );
   assert_null( compile( text ) );
   snprintf( text, sizeof text, "%sinterface Vault 1.0.0 { storage s #1 : value u8; }", head );
   assert_null( compile( text ) );
-  snprintf( text, sizeof text, "%sservice rpc 1.0.0 { method a () -> Nope; }", head );
+  snprintf( text, sizeof text, "%sservice rpc 1.0.0 { }", head );
   assert_null( compile( text ) );
+  assert_non_null( strstr( messages(), "a file of its own" ) );
+}
+
+/* ---- Services ---- */
+
+static dmic_service_t * service( char const * text ) {
+  dmg_buf_fini( &d.out_err );
+  d = (dmic_t){ .arena = arena, .out_err = dmg_buf( 1u<<20 ), .read = read_other };
+  return dmic_service( &d, "idl/t.dmi", dmg_span_cstr( text ) );
+}
+
+/* The members put into a service that is right otherwise. */
+static void wrong_service( char const * members, char const * place, char const * says ) {
+  static char text[ 65536 ];
+  char want[ 64 ];
+  snprintf( text, sizeof text, "service t 1.0.0 {\n%s\n/// Does.\nmethod ok () -> bool { class A; cost 1; example \"{}\"; } }", members );
+  if( service( text ) ) fail_msg( "accepted: %s", members );
+  snprintf( want, sizeof want, "t.dmi:%s: error: ", place );
+  if( !strstr( messages(), want ) || !strstr( messages(), says ) ) fail_msg( "%s\nwanted %s..%s, got\n%s", members, want, says, messages() );
+}
+
+#define BODY " { class A; cost 1; example \"{}\"; }"
+#define DOC  "/// Says.\n"
+
+static void test_mistakes_in_services_are_named( void ** state ) {
+  wrong_service( DOC "method a () -> Nope" BODY, "3:16", "no type 'Nope'" );
+  wrong_service( "method a () -> bool" BODY, "2:1", "says what it does" );
+  wrong_service( DOC "method a ()" BODY, "3:1", "needs a result" );
+  wrong_service( DOC "method A () -> bool" BODY, "3:8", "small letter" );
+  wrong_service( DOC "method ok () -> bool" BODY, "5:1", "second method 'ok'" );
+  wrong_service( DOC "method a () -> bool { class D; cost 1; example \"{}\"; }", "3:29", "class A, B or C" );
+  wrong_service( DOC "method a () -> bool { cost 1; example \"{}\"; }", "3:1", "class A, B or C" );
+  wrong_service( DOC "method a () -> bool { class A; example \"{}\"; }", "3:1", "needs a cost" );
+  wrong_service( DOC "method a () -> bool { class A; cost 3001; example \"{}\"; }", "3:37", "1..3000" );
+  wrong_service( DOC "method a () -> bool { class A; cost 1; }", "3:1", "needs an example" );
+  wrong_service( DOC "method a () -> bool { class A; cost 1; example \"{}\"; auth me; }", "3:59", "dev or nothing" );
+  wrong_service( DOC "method a (x: u8) -> bool" BODY, "3:11", "parameter 'x' needs" );
+  wrong_service( DOC "method a (\n/// One.\nx: u8?,\n/// Two.\ny: u8) -> bool" BODY, "7:1", "after an optional" );
+  wrong_service( DOC "method a (\n/// One.\nx: u8,\n/// Two.\nx: u8) -> bool" BODY, "7:1", "a second 'x'" );
+  wrong_service( DOC "method a () -> bool?" BODY, "3:16", "may be absent" );
+  wrong_service( DOC "method a () -> list<u8?, 3>" BODY, "3:21", "may be absent" );
+  wrong_service( DOC "method a () -> map<u8, u8, 3>" BODY, "3:16", "no map" );
+  wrong_service( DOC "method a () -> asset" BODY, "3:16", "no one form" );
+  wrong_service( DOC "method a () -> str<0>" BODY, "3:20", "at least 1" );
+  wrong_service( DOC "method a () -> str<N>" BODY, "3:20", "no constant number" );
+  wrong_service( "struct At { x: u8; }", "2:1", "known in every service" );
+  wrong_service( "struct Q { x: R; } struct R { y: Q; }", "2:34", "contains itself" );
+  wrong_service( "struct Q { x: u8; } struct Q { y: u8; }", "2:21", "a second 'Q'" );
+  wrong_service( "enum E { a(u8) = 0; }", "2:10", "carries a struct" );
+  wrong_service( "struct P { kind: u8; } enum E { a(P) = 0; }", "2:12", "beside a variant's" );
+  wrong_service( "enum E { a = 1; }", "2:10", "in order" );
+  wrong_service( "call a #1 () { gas 1; }", "2:1", "belong to a module" );
+  wrong_service( "fault A #1 http 404;", "2:1", "says what it means" );
+  wrong_service( DOC "fault A #1;", "3:1", "http 400..599" );
+  wrong_service( DOC "fault A #1 http 404;\n" DOC "fault B #1 http 404;", "5:1", "number 1 too" );
+  wrong_service( "storage s #1 : value u8;", "2:1", "a member: method" );
+  assert_null( service( "service t 1.0.0 { }" ) );
+  assert_non_null( strstr( messages(), "no method" ) );
+}
+
+static char const * emitted( dmg_err_t (* emit)( dmic_service_t const *, dmg_buf_t * ), dmic_service_t const * s ) {
+  static char out[ 65536 ];
+  dmg_buf_t buf = dmg_buf( sizeof out-1 );
+  assert_int_equal( emit( s, &buf ), DMG_OK );
+  memcpy( out, buf.p, buf.sz );
+  out[ buf.sz ] = 0;
+  dmg_buf_fini( &buf );
+  return out;
+}
+
+static void test_a_service_becomes_table_types_and_page( void ** state ) {
+  other_name = "errors.dmi";
+  other_text = "service e 1.0.0 {\n/// No.\nfault NoSuch #32001 http 404 retry { path: str<9>?; } }";
+  dmic_service_t * s = service( "import \"errors.dmi\"; service t 1.0.0 { const N: u32 = 3; enum Word { red = 0; green = 1; } struct P { a: u64; }\n"
+    "enum Either { plain = 0; rich(P) = 1; } struct R { e: Either; l: list<bytes<N>, N>?; }\n/// B \"b\"\n/// c.\nmethod z_twoWords (\n/// where\nat: At,\n/// which\nword: Word?) -> R { class C; cost 7; auth dev; example \"{\\\"at\\\":\\\"head\\\"}\"; }\n"
+    "/// A.\nmethod rpc.a () -> bool { class A; cost 1; example \"{}\"; }\n/// S.\nstream s (x: hash) -> R; }" );
+  if( !s ) fail_msg( "%s", messages() );
+  other_name = NULL;
+  char const * text = emitted( dmic_emit_rpc_h, s );
+  char const * const h[] = { "DMG_RPC_NO_SUCH = -32001,", "DMG_RPC_METHOD_CNT = 2", "enum { DMG_RPC_WORD__RED, DMG_RPC_WORD__GREEN };", "bool dmg_rpc_do_rpc_a( dmg_rpc_call_t * call );\nbool dmg_rpc_do_z_two_words(" };
+  for( size_t i = 0; i<sizeof h/sizeof *h; i++ ) if( !strstr( text, h[ i ] ) ) fail_msg( "no %s in\n%s", h[ i ], text );
+  text = emitted( dmic_emit_rpc_c, s );
+  char const * const c[] = { "{ -32001, \"NoSuch\", 404, true },", "words_Word[] = { \"red\", \"green\", NULL };", ".name = \"z_twoWords\", .summary = \"B \\\"b\\\" c.\",\n    .class = 'C', .cost = 7, .is_dev = true, .handler = dmg_rpc_do_z_two_words",
+    ".example = \"{\\\"at\\\":\\\"head\\\"}\"", "{ \"at\", DMG_RPC_FORM_AT, true, \"where\", ", "{ \"word\", DMG_RPC_FORM_WORD, false, \"which\", \"{\\\"$ref\\\":\\\"#/components/schemas/Word\\\"}\", words_Word },",
+    "{\\\"kind\\\":{\\\"const\\\":\\\"rich\\\"},\\\"a\\\":", "\\\"maxItems\\\":3,\\\"items\\\":{\\\"type\\\":\\\"string\\\",\\\"pattern\\\":\\\"^0x([0-9a-f]{2})*$\\\",\\\"maxLength\\\":8}", "\\\"required\\\":[\\\"e\\\"]" };
+  for( size_t i = 0; i<sizeof c/sizeof *c; i++ ) if( !strstr( text, c[ i ] ) ) fail_msg( "no %s in\n%s", c[ i ], text );
+  assert_true( strstr( text, "\"rpc.a\"" )<strstr( text, "\"z_twoWords\"" ) );
+  text = emitted( dmic_emit_rpc_ts, s );
+  char const * const t[] = { "export type Word = \"red\" | \"green\";", "export type Either = { readonly kind: \"plain\" } | ({ readonly kind: \"rich\" } & P);", "  readonly l?: readonly Hex[] | null;",
+    "  /** B \"b\" c. */\n  readonly z_twoWords: {\n    readonly params: {\n      /** where */\n      readonly at: At;", "readonly \"rpc.a\": {\n    readonly params: Record<string, never>;", "  [-32001, \"NoSuch\", true],", "readonly filter: {\n      readonly x: Hex;" };
+  for( size_t i = 0; i<sizeof t/sizeof *t; i++ ) if( !strstr( text, t[ i ] ) ) fail_msg( "no %s in\n%s", t[ i ], text );
+  text = emitted( dmic_emit_rpc_md, s );
+  char const * const m[] = { "| `z_twoWords`: B \"b\" c. | at: At (where), word?: Word (which) | R | C 7, dev |", "| -32001 | NoSuch | 404 | yes | No. | path?: text |", "| Either | plain, rich {P} |" };
+  for( size_t i = 0; i<sizeof m/sizeof *m; i++ ) if( !strstr( text, m[ i ] ) ) fail_msg( "no %s in\n%s", m[ i ], text );
 }
 
 /* ---- dm:abi in the binary ---- */
@@ -308,7 +402,8 @@ int main( void ) {
 #define T( name ) cmocka_unit_test_setup_teardown( name, setup, teardown )
   struct CMUnitTest const tests[] = {
     T( test_messages_name_place_mistake_and_remedy ), T( test_every_mistake_is_shown_at_once ), T( test_module_needs_its_settings ), T( test_what_is_written_is_what_the_abi_says ),
-    T( test_numbers_decide_order_not_the_text ), T( test_every_type_agrees_with_the_vector ), T( test_uses_are_met_by_imports ), T( test_interfaces_and_services_are_checked ),
+    T( test_numbers_decide_order_not_the_text ), T( test_every_type_agrees_with_the_vector ), T( test_uses_are_met_by_imports ), T( test_interfaces_are_checked ),
+    T( test_mistakes_in_services_are_named ), T( test_a_service_becomes_table_types_and_page ),
     T( test_embed_puts_one_section_at_the_end ), T( test_names_become_c_names ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

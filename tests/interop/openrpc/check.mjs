@@ -2,7 +2,8 @@
  * check.mjs DEMIURGE: rpc.discover of a dev chain is a valid OpenRPC document, and every example in it runs.
  *
  * Valid by the OpenRPC project's own meta-schema. An example may be answered by an error of the chain (there is no such
- * transaction), never by one about the request (-32600..-32603, -32700) or by MethodDisabled.
+ * transaction), never by one about the request (-32600..-32603, -32700) or by MethodDisabled. What an example's result holds is
+ * of the method's schema, and has no member that the schema does not name.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -47,6 +48,21 @@ async function call(url, method, params) {
   return await response.json();
 }
 
+/* The schema with its references resolved and no room for members that it does not name: clients must ignore such (F0.2), but
+   a node that sends them has an interface that is not in its IDL. */
+function closed(schema, types) {
+  if (typeof schema !== "object" || schema === null) return schema;
+  if (typeof schema.$ref === "string") return closed(types[schema.$ref.split("/").at(-1)], types);
+  if (Array.isArray(schema)) return schema.map((x) => closed(x, types));
+  const out = Object.fromEntries(
+    Object.entries(schema).map(([k, v]) => [
+      k,
+      k === "properties" ? Object.fromEntries(Object.entries(v).map(([n, x]) => [n, closed(x, types)])) : closed(v, types),
+    ]),
+  );
+  return out.type === "object" && out.properties !== undefined ? { ...out, additionalProperties: false } : out;
+}
+
 const bad = [];
 try {
   const url = await ready();
@@ -60,6 +76,8 @@ try {
   const validate = ajv.compile(JSON.parse(schema));
   if (!validate(document)) bad.push(...validate.errors.map((e) => `${e.instancePath}: ${e.message}`));
 
+  const resolved = (schema) => ajv.compile({ ...schema, components: document.components });
+  let results = 0;
   for (const m of document.methods) {
     if (new Set(m.params.map((p) => p.name)).size !== m.params.length) bad.push(`${m.name}: a parameter twice`);
     const optional = m.params.findIndex((p) => !p.required);
@@ -69,15 +87,21 @@ try {
     for (const example of m.examples ?? []) {
       const params = Object.fromEntries(example.params.map((p) => [p.name, p.value]));
       for (const p of m.params) {
-        if (p.name in params && !ajv.validate(p.schema, params[p.name]))
+        if (p.name in params && !resolved(p.schema)(params[p.name]))
           bad.push(`${m.name}: the example's ${p.name} is not of its schema`);
       }
-      const { error } = await call(url, m.name, params);
+      const { error, result } = await call(url, m.name, params);
+      if (error === undefined) {
+        results++;
+        const judge = resolved(closed(m.result.schema, document.components.schemas));
+        if (!judge(result))
+          bad.push(...judge.errors.map((e) => `${m.name}: result${e.instancePath} ${e.message} ${JSON.stringify(e.params)}`));
+      }
       if (error !== undefined && (error.code <= -32600 || error.code === -32004))
         bad.push(`${m.name}: its example gives ${error.code} ${error.message}`);
     }
   }
-  console.log(`${document.methods.length} methods, OpenRPC ${document.openrpc}, ${bad.length} findings`);
+  console.log(`${document.methods.length} methods, OpenRPC ${document.openrpc}, ${results} results of their schemas, ${bad.length} findings`);
 } finally {
   node.kill();
   rmSync(home, { recursive: true, force: true });

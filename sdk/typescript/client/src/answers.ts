@@ -11,7 +11,7 @@ export interface At {
 }
 
 /** F0.4: which block is asked for. */
-export type AtQuery = "final" | "head" | "pending" | { readonly height: bigint } | { readonly hash: Hash };
+export type AtQuery = "final" | "head" | { readonly height: bigint } | { readonly hash: Hash };
 
 export interface ChainInfo {
   readonly chain: Hash;

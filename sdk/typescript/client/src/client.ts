@@ -48,6 +48,7 @@ import {
   type TxStatus,
 } from "./answers.js";
 import { ProofInvalid, RpcError, TransportError, TxFailed } from "./errors.js";
+import type { At as AtParam, Methods, Streams } from "./generated/rpc.js";
 import { Answer, type Json, type JsonObject } from "./json.js";
 import { type RequestOptions, sleep, type Transport } from "./transport.js";
 
@@ -98,17 +99,23 @@ const freeOf = (value: Uint8Array | null): bigint => (value === null ? 0n : bala
 
 export type Client = ReturnType<typeof createClient>;
 
+/** The interface of the node, from its IDL. */
+export type Method = keyof Methods;
+export type Params<M extends Method> = Methods[M]["params"];
+export type Result<M extends Method> = Methods[M]["result"];
+
 const LIFETIME = 480;
 /* R4.1: the most that a transaction may ask for; what an estimate runs under. */
 const GAS_MAX = 50_000_000n;
 const FEE_ANY: Fee = { kind: "EnergyThenFee", max: 0n, tip: 0n };
 
-const atParam = (at: AtQuery): Json =>
+const atParam = (at: AtQuery): AtParam =>
   typeof at === "string" ? at : "height" in at ? { height: at.height.toString() } : { hash: toHex(at.hash) };
 
 export function createClient({ transport }: ClientOptions) {
-  const ask = async (method: string, params: JsonObject, o: RequestOptions = {}): Promise<Answer> =>
-    new Answer(await transport.request(method, params, o), method);
+  /* Method and parameters are held against the interface at compile time, the answer when it is read. */
+  const ask = async <M extends Method>(method: M, params: Params<M>, o: RequestOptions = {}): Promise<Answer> =>
+    new Answer(await transport.request(method, params as JsonObject, o), method);
 
   /* The chain id never changes under a client, so it is asked for once. */
   let chainId: Promise<Hash> | null = null;
@@ -338,7 +345,7 @@ export function createClient({ transport }: ClientOptions) {
   }
 
   async function* stream<T>(
-    topic: string,
+    topic: keyof Streams,
     filter: JsonObject | null,
     read: (a: Answer) => T,
     o: StreamOptions,
@@ -403,8 +410,11 @@ export function createClient({ transport }: ClientOptions) {
   };
 
   return {
-    /** Any method, for what has no function here. */
-    call: (method: string, params: JsonObject = {}, o: RequestOptions = {}): Promise<Json> =>
+    /** Any method of the interface, for what has no function here. The result is as the node sent it, unread. */
+    call: async <M extends Method>(method: M, params: Params<M>, o: RequestOptions = {}): Promise<Result<M>> =>
+      (await transport.request(method, params as JsonObject, o)) as Result<M>,
+    /** A method that this version does not know. */
+    request: (method: string, params: JsonObject = {}, o: RequestOptions = {}): Promise<Json> =>
       transport.request(method, params, o),
     info,
     head,

@@ -2,30 +2,10 @@
  * Errors by name (F0.6, F4.1). Whatever a node refuses is an `RpcError`; its `name` is the same word as in the CLI, in REST
  * and in the documentation.
  */
+import { ERRORS } from "./generated/rpc.js";
 import type { Json, JsonObject } from "./json.js";
 
-/** Code, name and whether the same request may succeed later. */
-const TABLE = [
-  [-32700, "Parse", false],
-  [-32600, "InvalidRequest", false],
-  [-32601, "MethodNotFound", false],
-  [-32602, "InvalidParams", false],
-  [-32603, "Internal", true],
-  [-32000, "InvalidInput", false],
-  [-32001, "NotFound", false],
-  [-32004, "MethodDisabled", false],
-  [-32002, "Unavailable", true],
-  [-32015, "Timeout", true],
-  [-32003, "TxRejected", false],
-  [-32005, "LimitExceeded", true],
-  [-32014, "Unauthorized", false],
-  [-32010, "ChainRefused", false],
-  [-32011, "SchemaMismatch", false],
-  [-32012, "CursorExpired", false],
-  [-32013, "ProofUnavailable", true],
-] as const;
-
-export type ErrorName = (typeof TABLE)[number][1];
+export type ErrorName = (typeof ERRORS)[number][1];
 
 export class RpcError extends Error {
   /** The table's name for the code; `data.name`, if the node gives one, is in `detail`. */
@@ -41,7 +21,7 @@ export class RpcError extends Error {
 
   constructor(code: number, message: string, data: Json | undefined) {
     super(message);
-    const row = TABLE.find(([c]) => c === code);
+    const row = ERRORS.find(([c]) => c === code);
     this.code = code;
     this.name = row?.[1] ?? "Unknown";
     this.data = typeof data === "object" && data !== null && !Array.isArray(data) ? (data as JsonObject) : {};

@@ -159,7 +159,7 @@ describe("http", () => {
     };
     expect((await chain.head()).head.height).toBe(2n);
     expect(node.requests.filter((m) => m === "chain_head").length).toBe(3);
-    const e = (await fails(chain.call("no_such"))) as k.RpcError;
+    const e = (await fails(chain.request("no_such"))) as k.RpcError;
     expect([e.name, node.requests.filter((m) => m === "no_such").length]).toEqual(["MethodNotFound", 1]);
   });
   test("a batch answers in its own order, errors beside results", async () => {
@@ -240,7 +240,7 @@ describe("webSocket", () => {
   test("calls answer out of order to whom they belong", async () => {
     const [a, b] = await Promise.all([ws.info(), ws.head()]);
     expect([a.name, b.head.height]).toEqual(["fake", 2n]);
-    const e = (await fails(ws.call("no_such"))) as k.RpcError;
+    const e = (await fails(ws.request("no_such"))) as k.RpcError;
     expect(e.name).toBe("MethodNotFound");
   });
   test("sends a transfer", async () => {
