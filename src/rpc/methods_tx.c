@@ -1,4 +1,5 @@
 /* tx_*: submitting, following and reading transactions (F4.2, F4.4). */
+#include "rpc/abi_json.h"
 #include "rpc/method.h"
 #include "rpc/put.h"
 #include "types/schema.h"
@@ -131,20 +132,6 @@ bool dmg_rpc_do_tx_decode( dmg_rpc_call_t * call ) {
   return true;
 }
 
-/* A type as the interface language writes it; structs and enums by name. */
-static void put_type( dmg_type_t const * t, char * out, size_t cap ) {
-  size_t n;
-  switch( t->kind ) {
-  case DMG_TYPE_FIXED:  snprintf( out, cap, "bytes[%u]", t->n ); break;
-  case DMG_TYPE_BYTES:  snprintf( out, cap, "bytes<%u>", t->n ); break;
-  case DMG_TYPE_STR:    snprintf( out, cap, "str<%u>", t->n ); break;
-  case DMG_TYPE_LIST:   snprintf( out, cap, "list<" ); n = strlen( out ); put_type( t->elem, out+n, cap-n ); n = strlen( out ); snprintf( out+n, cap-n, ", %u>", t->n ); break;
-  case DMG_TYPE_OPTION: put_type( t->elem, out, cap ); n = strlen( out ); snprintf( out+n, cap-n, "?" ); break;
-  case DMG_TYPE_STRUCT: case DMG_TYPE_ENUM: snprintf( out, cap, "%.*s", (int)t->name.sz, (char const *)t->name.p ); break;
-  default:              snprintf( out, cap, "%s", dmg_type_kind_name( t->kind ) );
-  }
-}
-
 bool dmg_rpc_do_tx_schema( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   uint16_t id;
@@ -175,7 +162,7 @@ bool dmg_rpc_do_tx_schema( dmg_rpc_call_t * call ) {
   dmg_jw_open( w, '[' );
   for( uint32_t i = 0; i<fn->args->field_cnt; i++ ) {
     char text[ 256 ];
-    put_type( fn->args->fields[ i ].type, text, sizeof text );
+    dmg_abi_json_type_text( fn->args->fields[ i ].type, text, sizeof text );
     dmg_jw_open( w, '{' );
     dmg_jw_key( w, "name" );
     dmg_jw_str( w, fn->args->fields[ i ].name );
