@@ -87,15 +87,39 @@ static void quote( dmg_span_t name, char out[ 64 ] ) {
   else                   snprintf( out, 64, "of that name" );
 }
 
-static bool fail_form( dmg_rpc_call_t * call, char const * path, char const * expected, dmg_jv_t got ) {
-  char pic[ 64 ], quoted[ 160 ];
+bool dmg_rpc_fail_value( dmg_rpc_call_t * call, char const * path, char const * expected, dmg_jv_t got, char const * got_text ) {
+  char pic[ 64 ];
   picture( got, pic );
-  dmg_rpc_fail( call, DMG_RPC_INVALID_PARAMS, NULL, "%s: parameter %s wants %s, got %s", call->method->name, path, expected, pic );
-  size_t n = 0;
-  for( char const * c = expected; *c && n+2<sizeof quoted; c++ ) { if( *c=='"' ) quoted[ n++ ] = '\\'; quoted[ n++ ] = *c; }
-  quoted[ n ] = 0;
-  dmg_rpc_fail_data( call, "\"path\":\"%s\",\"expected\":\"%s\",\"got\":\"%s\"", path, quoted, pic );
+  if( !got_text ) got_text = pic;
+  dmg_rpc_fail( call, DMG_RPC_INVALID_PARAMS, NULL, "%s: parameter %s wants %s, got %s", call->method->name, path, expected, got_text );
+  /* Path and got may be a client's words: escaped they may not fit, then got is left out, then all. */
+  char const * const key[] = { "path", "expected", "got" }, * const value[] = { path, expected, got_text };
+  for( int cnt = 3; cnt>=2 && !call->fail.data[ 0 ]; cnt-- ) {
+    dmg_buf_t buf = dmg_buf( sizeof call->fail.data-1 );
+    dmg_jw_t  w   = dmg_jw( &buf );
+    for( int i = 0; i<cnt; i++ ) dmg_jw_kcstr( &w, key[ i ], value[ i ] );
+    if( !w.is_full ) { memcpy( call->fail.data, buf.p, buf.sz ); call->fail.data[ buf.sz ] = 0; }
+    dmg_buf_fini( &buf );
+  }
   return false;
+}
+
+static bool fail_form( dmg_rpc_call_t * call, char const * path, char const * expected, dmg_jv_t got ) { return dmg_rpc_fail_value( call, path, expected, got, NULL ); }
+
+bool dmg_rpc_members( dmg_rpc_call_t * call, char const * path, dmg_jv_t object, char const * const * names, uint32_t name_cnt, dmg_jv_t * out ) {
+  if( dmg_jv_is_absent( object ) || dmg_jv_type( object )!=DMG_JSON_OBJECT ) return fail_form( call, path, "an object", object );
+  for( uint32_t i = 0; i<name_cnt; i++ ) out[ i ] = (dmg_jv_t){ 0 };
+  for( dmg_jv_t k = dmg_jv_first( object ); !dmg_jv_is_absent( k ); k = dmg_jv_next( object, k ) ) {
+    uint32_t i = 0;
+    while( i<name_cnt && !dmg_jv_eq_str( k, names[ i ] ) ) i++;
+    if( i<name_cnt ) { out[ i ] = dmg_jv_member( k ); continue; }
+    char known[ 160 ] = "", name[ 64 ], at[ 200 ];
+    for( uint32_t j = 0; j<name_cnt; j++ ) snprintf( known+strlen( known ), sizeof known-strlen( known ), "%s%s", j ? ", " : "only ", names[ j ] );
+    quote( dmg_jv_text( k ), name );
+    snprintf( at, sizeof at, "%s.%s", path, name );
+    return fail_form( call, at, known, dmg_jv_member( k ) );
+  }
+  return true;
 }
 
 bool dmg_rpc_fail_param( dmg_rpc_call_t * call, char const * path, char const * expected ) {
@@ -301,7 +325,7 @@ static void put_error( dmg_jw_t * w, dmg_jv_t id, dmg_rpc_call_t const * call ) 
 }
 
 /* An error takes at most: text and id all escaped as \u00xx, data, and the frame around them. */
-enum { ERROR_SZ_MAX = 6*( 320+DMG_RPC_ID_SZ_MAX )+512+256 };
+enum { ERROR_SZ_MAX = 6*( 320+DMG_RPC_ID_SZ_MAX )+1024+256 };
 _Static_assert( DMG_RPC_BATCH_MAX*ERROR_SZ_MAX<DMG_RPC_ANSWER_MAX/8, "a full batch of errors is small" );
 
 /* One request object.  Writes its answer unless it is a notification.  A result may not take the room that errors of the

@@ -92,7 +92,7 @@ struct dmg_rpc_call {
   dmg_rpc_arg_t        arg[ DMG_RPC_PARAM_MAX ];
   dmg_jw_t *           out;
   uint64_t             ws;             /* 0: not on a WebSocket */
-  struct { int code; char const * name; char text[ 320 ]; char data[ 512 ]; } fail;   /* data: members of the error's data, "" or "\"a\":1,.." */
+  struct { int code; char const * name; char text[ 320 ]; char data[ 1024 ]; } fail;   /* data: members of the error's data, "" or "\"a\":1,.." */
 };
 
 /* Always false, for `return dmg_rpc_fail( .. )`.  name NULL: the code's.  The text is cut to 319 bytes of whole characters. */
@@ -105,12 +105,19 @@ void dmg_rpc_fail_data( dmg_rpc_call_t * call, char const * fmt, ... );
 bool dmg_rpc_fail_err( dmg_rpc_call_t * call, dmg_err_t err, char const * what );
 /* -32602 for what the table cannot describe of a parameter; path begins with its name: "filter.ids". */
 bool dmg_rpc_fail_param( dmg_rpc_call_t * call, char const * path, char const * expected );
+/* The same of a place inside a parameter: what came is got, or got_text where that says it better (NULL: got). */
+bool dmg_rpc_fail_value( dmg_rpc_call_t * call, char const * path, char const * expected, dmg_jv_t got, char const * got_text );
+/* Members of an object by name, absent ones absent.  False: not an object, or a member that names lacks. */
+bool dmg_rpc_members( dmg_rpc_call_t * call, char const * path, dmg_jv_t object, char const * const * names, uint32_t name_cnt, dmg_jv_t * out );
 
 /* A member {height, hash, isFinal}; put_at calls it "at". */
 void dmg_rpc_put_block( dmg_jw_t * out, char const * key, dmg_at_block_t const * block );
 void dmg_rpc_put_at   ( dmg_jw_t * out, dmg_at_block_t const * at );
 /* AccountRef: dmg1.., or CAIP-10 of this chain. */
 bool dmg_rpc_account_parse( dmg_rpc_call_t * call, dmg_span_t text, dmg_hash_t * out );
+
+/* BCS of a function's arguments in the call's arena, from an object, an array or 0x hex; path: where they stand. */
+bool dmg_rpc_args( dmg_rpc_call_t * call, dmg_abi_fn_t const * fn, dmg_jv_t json, char const * path, dmg_span_t * out );
 
 /* A module by name or number at a view, with its decoded interface in the call's arena. */
 bool dmg_rpc_module_id( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_jv_t ref, uint16_t * out_id, dmg_abi_t const ** out_abi );

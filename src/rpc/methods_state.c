@@ -1,5 +1,7 @@
 /* state_*, account_*, balances_*: reads of the state, with proofs (F0.4, F0.5). */
 #include "crypto/bech32.h"
+#include "crypto/sig.h"
+#include "rpc/abi_json.h"
 #include "rpc/method.h"
 #include "rpc/put.h"
 #include "types/items.h"
@@ -219,12 +221,69 @@ bool dmg_rpc_do_state_dmi( dmg_rpc_call_t * call ) {
   return is_good;
 }
 
+bool dmg_rpc_do_state_code( dmg_rpc_call_t * call ) {
+  dmg_query_view_t view;
+  uint16_t id;
+  dmg_abi_t const * abi;
+  if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
+  bool is_good = dmg_rpc_module_id( call, &view, call->arg[ 0 ].json, &id, &abi );
+  if( is_good ) {
+    uint8_t key[ DMG_KEY_MAX ], schema;
+    dmg_span_t v, bcs, code;
+    dmg_item_module_t m;
+    dmg_err_t err = get( call, &view, dmg_span( key, dmg_key_module( id, key ) ), &v );
+    if( !err ) err = dmg_value_parse( v, false, &schema, NULL, &bcs );
+    if( !err ) err = dmg_item_module_get( bcs, &m );
+    dmg_hash_t hash = m.code;
+    if( !err ) err = get( call, &view, dmg_span( key, dmg_key_code( &hash, key ) ), &v );
+    if( !err ) err = dmg_value_parse( v, true, &schema, NULL, &bcs );
+    if( !err ) err = dmg_item_code_get( bcs, &code );
+    if( err ) is_good = dmg_rpc_fail_err( call, err, "code" );
+    else {
+      dmg_jw_t * w = call->out;
+      dmg_jw_open( w, '{' );
+      dmg_rpc_put_at( w, &view.at );
+      dmg_jw_knum ( w, "id", id );
+      dmg_jw_khash( w, "codeHash", &hash );
+      dmg_jw_khex ( w, "code", code );
+      dmg_jw_close( w, '}' );
+    }
+  }
+  close_view( call, &view );
+  return is_good;
+}
+
+static bool account_ref( void * ctx, dmg_span_t text, dmg_hash_t * out ) { return dmg_rpc_account_parse( ctx, text, out ); }
+
+bool dmg_rpc_args( dmg_rpc_call_t * call, dmg_abi_fn_t const * fn, dmg_jv_t json, char const * path, dmg_span_t * out ) {
+  if( !dmg_jv_is_absent( json ) && dmg_jv_type( json )==DMG_JSON_STRING ) {
+    size_t max = dmg_jv_text( json ).sz/2, sz = 0, off = 0;
+    uint8_t * p = dmg_arena_alloc( call->arena, max );
+    if( !p ) return dmg_rpc_fail_err( call, DMG_ERR_LIMIT, "arguments" );
+    if( !dmg_jv_hex( json, p, max, &sz ) ) return dmg_rpc_fail_value( call, path, "an object, an array or 0x hex of BCS", json, NULL );
+    dmg_bcs_bad_t bad = dmg_type_validate( fn->args, dmg_span( p, sz ), &off );
+    if( bad ) return dmg_rpc_fail( call, DMG_RPC_INVALID_PARAMS, NULL, "%s: the arguments of %.*s do not decode: %s at byte %zu", call->method->name, (int)fn->name.sz, (char const *)fn->name.p, dmg_bcs_bad_text( bad ), off );
+    *out = dmg_span( p, sz );
+    return true;
+  }
+  dmg_abi_json_ref_t ref = { account_ref, call };
+  dmg_abi_json_bad_t bad;
+  size_t max = fn->args->sz_max<DMG_ABI_IO_MAX ? (size_t)fn->args->sz_max : DMG_ABI_IO_MAX;
+  uint8_t * p = dmg_arena_alloc( call->arena, max+1 );
+  if( !p ) return dmg_rpc_fail_err( call, DMG_ERR_LIMIT, "arguments" );
+  dmg_bcs_wr_t wr = dmg_bcs_wr( p, max+1 );
+  if( dmg_abi_json_args( fn->args, json, &ref, &wr, &bad ) ) { *out = dmg_bcs_wr_span( &wr ); return true; }
+  char at[ 300 ];
+  snprintf( at, sizeof at, "%s%s%s", path, *bad.path && *bad.path!='[' ? "." : "", bad.path );
+  return dmg_rpc_fail_value( call, at, bad.expected, json, bad.got );
+}
+
 bool dmg_rpc_do_state_query( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   uint16_t id;
   dmg_abi_t const * abi;
   dmg_abi_fn_t const * fn = NULL;
-  dmg_span_t result;
+  dmg_span_t args, result;
   dmg_query_why_t why = { .name = "" };
   uint32_t number;
   if( !open_view( call, &call->arg[ 3 ], &view ) ) return false;
@@ -234,8 +293,9 @@ bool dmg_rpc_do_state_query( dmg_rpc_call_t * call ) {
     fn = dmg_jv_u32( ref, &number ) ? ( number<=UINT16_MAX ? dmg_abi_query( abi, (uint16_t)number ) : NULL ) : dmg_abi_query_named( abi, dmg_jv_text( ref ) );
     if( !fn ) is_good = dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "module %.*s has no such query", (int)abi->name.sz, (char const *)abi->name.p );
   }
+  if( is_good ) is_good = dmg_rpc_args( call, fn, call->arg[ 2 ].json, "args", &args );
   if( is_good ) {
-    dmg_err_t err = call->query->module_query( call->query->ctx, &view, id, fn->id, call->arg[ 2 ].bytes, call->arena, &result, &why );
+    dmg_err_t err = call->query->module_query( call->query->ctx, &view, id, fn->id, args, call->arena, &result, &why );
     if( err==DMG_ERR_INVALID ) is_good = dmg_rpc_fail( call, DMG_RPC_CHAIN_REFUSED, why.name, "%s", why.text );
     else if( err==DMG_ERR_NOT_FOUND && *why.text ) is_good = dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "%s", why.text );
     else if( err )             is_good = dmg_rpc_fail_err( call, err, "query" );
@@ -245,6 +305,9 @@ bool dmg_rpc_do_state_query( dmg_rpc_call_t * call ) {
     dmg_jw_open( w, '{' );
     dmg_rpc_put_at( w, &view.at );
     dmg_jw_khex( w, "result", result );
+    dmg_jw_key( w, "value" );
+    if( fn->ret ) { dmg_bcs_rd_t rd = dmg_bcs_rd( result ); dmg_abi_json_print( fn->ret, &rd, w ); }
+    else dmg_jw_null( w );
     dmg_jw_close( w, '}' );
   }
   close_view( call, &view );
@@ -422,4 +485,131 @@ bool dmg_rpc_do_account_resolve( dmg_rpc_call_t * call ) {
   dmg_put_kaddress( call->out, "address", &call->arg[ 0 ].hash );
   dmg_jw_close( call->out, '}' );
   return true;
+}
+
+bool dmg_rpc_do_account_assets( dmg_rpc_call_t * call ) {
+  dmg_query_view_t view;
+  balances_t b;
+  if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
+  dmg_err_t err = read_balances( call, &view, &call->arg[ 0 ].hash, &b );
+  if( !err ) {
+    dmg_jw_t * w = call->out;
+    dmg_jw_open( w, '{' );
+    dmg_rpc_put_at( w, &view.at );
+    dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );
+    dmg_jw_key( w, "items" );
+    dmg_jw_open( w, '[' );
+    if( b.free || b.held ) {
+      dmg_jw_open( w, '{' );
+      dmg_jw_key( w, "asset" );
+      dmg_put_asset( w, &(dmg_asset_t){ .kind = DMG_ASSET_CGT } );
+      dmg_jw_ku64( w, "amount", b.free+b.held );
+      put_balances( w, &b );
+      dmg_jw_close( w, '}' );
+    }
+    dmg_jw_close( w, ']' );
+    dmg_jw_close( w, '}' );
+  }
+  close_view( call, &view );
+  return err ? dmg_rpc_fail_err( call, err, "account" ) : true;
+}
+
+/* --- Messages --- */
+
+typedef struct { unsigned scheme; dmg_span_t key; dmg_sig_t sig; bool is_used; } message_sig_t;
+
+static bool bytes_at( dmg_rpc_call_t * call, char const * path, char const * name, dmg_jv_t v, size_t max, dmg_span_t * out ) {
+  char at[ 64 ], want[ 64 ];
+  uint8_t * p = dmg_arena_alloc( call->arena, max );
+  size_t sz = 0;
+  if( !p ) return dmg_rpc_fail_err( call, DMG_ERR_LIMIT, "signatures" );
+  snprintf( at, sizeof at, "%s.%s", path, name );
+  snprintf( want, sizeof want, "0x hex of at most %zu bytes", max );
+  if( dmg_jv_is_absent( v ) || !dmg_jv_hex( v, p, max, &sz ) ) return dmg_rpc_fail_value( call, at, want, v, NULL );
+  *out = dmg_span( p, sz );
+  return true;
+}
+
+static bool message_sig( dmg_rpc_call_t * call, dmg_jv_t json, uint32_t idx, message_sig_t * out ) {
+  static char const * const names[] = { "kind", "key", "sig", "authData", "clientData" };
+  dmg_jv_t m[ 5 ];
+  char path[ 32 ], at[ 64 ];
+  snprintf( path, sizeof path, "sigs[%u]", idx );
+  if( !dmg_rpc_members( call, path, json, names, 5, m ) ) return false;
+  out->scheme = 0;
+  while( out->scheme<DMG_SIG_SCHEME_CNT && ( dmg_jv_is_absent( m[ 0 ] ) || !dmg_jv_eq_str( m[ 0 ], dmg_scheme_name( out->scheme ) ) ) ) out->scheme++;
+  snprintf( at, sizeof at, "%s.kind", path );
+  if( out->scheme==DMG_SIG_SCHEME_CNT ) return dmg_rpc_fail_value( call, at, "Ed25519, Secp256k1, P256, WebAuthn or Bls", m[ 0 ], NULL );
+  if( !bytes_at( call, path, "key", m[ 1 ], DMG_SIG_KEY_MAX, &out->key ) || !bytes_at( call, path, "sig", m[ 2 ], DMG_SIG_SZ_MAX, &out->sig.sig ) ) return false;
+  for( int i = 3; i<5; i++ ) {
+    snprintf( at, sizeof at, "%s.%s", path, names[ i ] );
+    if( out->scheme!=DMG_SIG_WEBAUTHN && !dmg_jv_is_absent( m[ i ] ) ) return dmg_rpc_fail_value( call, at, "nothing: it belongs to WebAuthn", m[ i ], NULL );
+  }
+  return out->scheme!=DMG_SIG_WEBAUTHN || ( bytes_at( call, path, names[ 3 ], m[ 3 ], DMG_SIG_AUTH_DATA_MAX, &out->sig.auth_data ) && bytes_at( call, path, names[ 4 ], m[ 4 ], DMG_SIG_CLIENT_DATA_MAX, &out->sig.client_data ) );
+}
+
+/* As the prologue weighs the keys of a transaction: active ones, each once, owner level counts for use too. */
+static dmg_err_t weigh( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_hash_t const * digest, message_sig_t * sigs, uint32_t cnt, uint32_t * out_weight, char const ** out_why ) {
+  uint8_t key[ DMG_KEY_MAX ], schema;
+  dmg_span_t v, bcs;
+  dmg_item_block_t block = { 0 };
+  DMG_TRY( get( call, view, dmg_span( key, dmg_key_block( key ) ), &v ) );
+  if( v.sz ) {
+    DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
+    DMG_TRY( dmg_item_block_get( bcs, &block ) );
+  }
+  for( uint8_t slot = 0; slot<DMG_AUTH_SLOT_MAX; slot++ ) {
+    dmg_item_auth_t auth;
+    DMG_TRY( get( call, view, dmg_span( key, dmg_key_auth( &call->arg[ 0 ].hash, slot, key ) ), &v ) );
+    if( !v.sz ) continue;
+    DMG_TRY( dmg_value_parse( v, true, &schema, NULL, &bcs ) );
+    DMG_TRY( dmg_item_auth_get( bcs, &auth ) );
+    if( auth.active_from_ms>block.time_ms ) continue;
+    for( uint32_t i = 0; i<cnt; i++ ) {
+      message_sig_t * s = &sigs[ i ];
+      if( s->is_used || s->scheme!=auth.scheme || !dmg_span_eq( s->key, auth.key ) ) continue;
+      s->is_used = true;
+      if( dmg_sig_verify( auth.scheme, auth.key, dmg_hash_span( digest ), &s->sig ) ) { *out_weight += auth.weight; break; }
+      *out_why = "a signature does not hold over H(\"dmg/message/v1\", message)";
+      break;
+    }
+  }
+  for( uint32_t i = 0; i<cnt && !*out_why; i++ ) if( !sigs[ i ].is_used ) *out_why = "a key is not, or not yet, one of the account's, or stands here twice";
+  return DMG_OK;
+}
+
+bool dmg_rpc_do_account_verify_message( dmg_rpc_call_t * call ) {
+  dmg_jv_t list = call->arg[ 2 ].json;
+  message_sig_t sigs[ DMG_TX_SIG_MAX ] = { 0 };
+  uint32_t cnt = dmg_jv_cnt( list ), i = 0, weight = 0;
+  char const * why = NULL;
+  dmg_query_view_t view;
+  if( !cnt || cnt>DMG_TX_SIG_MAX ) return dmg_rpc_fail_param( call, "sigs", "1 to 16 signatures" );
+  for( dmg_jv_t e = dmg_jv_first( list ); !dmg_jv_is_absent( e ); e = dmg_jv_next( list, e ), i++ ) if( !message_sig( call, e, i, &sigs[ i ] ) ) return false;
+  if( !open_view( call, &call->arg[ 3 ], &view ) ) return false;
+  /* A log-in or a transaction signs under another tag: neither can be passed off as a message (F9.6). */
+  dmg_hash_t digest = dmg_h( DMG_TAG_MESSAGE, call->arg[ 1 ].bytes );
+  uint8_t key[ DMG_KEY_MAX ], schema;
+  dmg_span_t v, bcs;
+  dmg_item_account_t a = { 0 };
+  dmg_err_t err = get( call, &view, dmg_span( key, dmg_key_account( &call->arg[ 0 ].hash, key ) ), &v );
+  if( !err && v.sz ) {
+    err = dmg_value_parse( v, true, &schema, NULL, &bcs );
+    if( !err ) err = dmg_item_account_get( bcs, &a );
+    if( !err ) err = weigh( call, &view, &digest, sigs, cnt, &weight, &why );
+    if( !why && weight<a.t_use ) why = "the keys weigh less than the account asks for";
+  } else why = "the account has no keys on chain: its first transaction brings them";
+  if( !err ) {
+    dmg_jw_t * w = call->out;
+    dmg_jw_open( w, '{' );
+    dmg_rpc_put_at( w, &view.at );
+    dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );
+    dmg_jw_kbool( w, "isValid", !why );
+    dmg_jw_knum ( w, "weight", weight );
+    if( v.sz ) dmg_jw_knum ( w, "needed", a.t_use );
+    if( why )  dmg_jw_kcstr( w, "why", why );
+    dmg_jw_close( w, '}' );
+  }
+  close_view( call, &view );
+  return err ? dmg_rpc_fail_err( call, err, "account" ) : true;
 }

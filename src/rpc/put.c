@@ -67,11 +67,11 @@ void dmg_put_receipt( dmg_jw_t * out, dmg_receipt_t const * r ) {
   dmg_jw_close( out, '}' );
 }
 
-static void put_asset( dmg_jw_t * out, dmg_asset_t const * a ) {
+void dmg_put_asset( dmg_jw_t * out, dmg_asset_t const * a ) {
   static char const * const kind[] = { "Cgt", "Currency", "Item", "Share", "Lp" };
   dmg_jw_open( out, '{' );
   dmg_jw_kcstr( out, "kind", kind[ a->kind ] );
-  if( a->kind!=DMG_ASSET_CGT ) dmg_jw_khash( out, "id", &a->id );
+  if( a->kind!=DMG_ASSET_CGT ) dmg_jw_khash( out, "value", &a->id );
   dmg_jw_close( out, '}' );
 }
 
@@ -83,7 +83,7 @@ static void put_post( dmg_jw_t * out, dmg_tx_post_t const * p ) {
   case DMG_POST_SPENDS_MAX: case DMG_POST_RECEIVES_MIN: case DMG_POST_OWNS: case DMG_POST_OWNS_NOT:
     dmg_put_kaddress( out, "account", &p->account );
     dmg_jw_key( out, "asset" );
-    put_asset( out, &p->asset );
+    dmg_put_asset( out, &p->asset );
     if( p->kind<=DMG_POST_RECEIVES_MIN ) dmg_jw_ku64( out, "amount", p->amount );
     break;
   case DMG_POST_VALUE:

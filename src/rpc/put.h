@@ -12,6 +12,8 @@
 /* An address as text; a member of that name. */
 void dmg_put_address ( dmg_jw_t * out, dmg_hash_t const * address );
 void dmg_put_kaddress( dmg_jw_t * out, char const * key, dmg_hash_t const * address );
+/* {"kind":"Cgt"}, {"kind":"Item","value":"0x.."}: the form of arguments (abi_json.h). */
+void dmg_put_asset   ( dmg_jw_t * out, dmg_asset_t const * asset );
 void dmg_put_header  ( dmg_jw_t * out, dmg_header_t const * header );
 void dmg_put_receipt ( dmg_jw_t * out, dmg_receipt_t const * receipt );
 void dmg_put_tx      ( dmg_jw_t * out, dmg_tx_t const * tx );

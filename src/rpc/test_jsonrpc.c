@@ -242,7 +242,7 @@ static void test_an_error_text_is_cut_between_characters( void ** state ) {
     assert_true( dmg_utf8_is_valid( dmg_span( c.fail.text, n ) ) );
   }
   dmg_rpc_fail_data( &c, "\"a\":1" );
-  dmg_rpc_fail_data( &c, "\"b\":%0510d", 0 );           /* too long: left out */
+  dmg_rpc_fail_data( &c, "\"b\":%01020d", 0 );           /* too long: left out */
   dmg_rpc_fail_data( &c, "\"c\":3" );
   assert_string_equal( c.fail.data, "\"a\":1,\"c\":3" );
 }
@@ -369,17 +369,132 @@ static void test_module_methods( void ** state ) {
   assert_has( call( "state_module", "{\"module\":\"blances\"}" ), "there are: balances" );
   assert_has( call( "state_module", "{\"module\":2.5}" ), "\"code\":-32602" );
   assert_has( call( "state_dmi", "{\"module\":2}" ), "\"abi\":\"0x01" );
-  assert_has( call( "state_query", "{\"module\":2,\"query\":\"get\",\"args\":\"0x0102\"}" ), "\"result\":\"0x0102\"" );
-  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":\"0x0102\"}" ), "\"result\":\"0x0102\"" );
+  /* The fake's query answers its arguments: 32 bytes, of which an amount takes 8. */
+  char want[ 160 ];
+  snprintf( want, sizeof want, "\"result\":\"0x%064d\",\"value\":\"0\"", 0 );
+  char hex[ 80 ];
+  snprintf( hex, sizeof hex, "0x%064d", 0 );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":\"get\",\"args\":\"%s\"}", hex ), want );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":[\"%s\"]}", alice ), "\"result\":\"0x01010101" );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":{\"account\":\"%s\"}}", alice ), "\"result\":\"0x01010101" );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":{}}" ), "\"path\":\"args.account\",\"expected\":\"an account, dmg1..\",\"got\":\"nothing\"" );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":{\"account\":7}}" ), "\"path\":\"args.account\",\"expected\":\"an account, dmg1..\",\"got\":\"7\"" );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":{\"\\u0001\\\"\":7}}" ), "\"path\":\"args.\\u0001\\\"\",\"expected\":\"one of account\"" );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":[\"%s\",1]}", alice ), "\"path\":\"args[1]\",\"expected\":\"1 arguments\"" );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":\"0x0102\"}" ), "do not decode: truncated at byte 0" );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":\"0x010\"}" ), "an object, an array or 0x hex of BCS" );
+  assert_has( call( "state_query", "{\"module\":2,\"query\":1,\"args\":5}" ), "\"code\":-32602" );
+  assert_has( call( "state_code", "[\"balances\"]" ), "\"code\":\"0x0061736d\"" );
+  assert_has( call( "state_code", "[\"balances\"]" ), "\"codeHash\":\"0xc0c0" );
   assert_has( call( "state_query", "{\"module\":2,\"query\":\"transfer\",\"args\":\"0x\"}" ), "has no such query" );
   assert_has( call( "state_query", "{\"module\":2,\"query\":65537,\"args\":\"0x\"}" ), "has no such query" );
   fake.err = DMG_ERR_INVALID;
   fake.why_name = "balances.TooPoor";
-  char * a = call( "state_query", "{\"module\":2,\"query\":\"get\",\"args\":\"0x\"}" );
+  char * a = call( "state_query", "{\"module\":2,\"query\":\"get\",\"args\":[\"%s\"]}", alice );
   assert_has( a, "\"code\":-32010,\"message\":\"no, because\",\"data\":{\"name\":\"balances.TooPoor\"}" );
   a = call( "tx_schema", "{\"module\":\"balances\",\"call\":\"transfer\"}" );
   assert_has( a, "\"args\":[{\"name\":\"to\",\"type\":\"address\"},{\"name\":\"amount\",\"type\":\"amount\"}]" );
   assert_has( call( "tx_schema", "{\"module\":\"balances\",\"call\":\"transfr\"}" ), "has no such call" );
+}
+
+static void test_the_epoch_of_one_validator( void ** state ) {
+  char * a = call( "chain_epoch", "{}" );
+  assert_has( a, "\"epoch\":0,\"firstHeight\":\"1\",\"lastHeight\":\"18446744073709551615\"" );
+  assert_has( a, "\"weight\":\"1\"" );
+  assert_has( call( "chain_epoch", "[0]" ), "\"epoch\":0" );
+  assert_has( call( "chain_epoch", "[1]" ), "\"code\":-32001" );
+}
+
+static void test_assets_are_what_is_free_and_held( void ** state ) {
+  assert_has( call( "account_assets", "[\"%s\"]", alice ), "\"items\":[{\"asset\":{\"kind\":\"Cgt\"},\"amount\":\"55\",\"free\":\"50\",\"held\":\"5\",\"locked\":\"20\",\"spendable\":\"30\"}]" );
+  assert_has( call( "account_assets", "[\"" NOBODY "\"]" ), "\"items\":[]" );
+}
+
+/* {"kind", "key", "sig"} of secret n.. over the message under a tag. */
+static char const * message_sig( dmg_sig_scheme_t scheme, uint8_t n, dmg_tag_t tag, char const * message, int spoil ) {
+  static char out[ 4 ][ 400 ];
+  static int at;
+  uint8_t secret[ 32 ], key[ 33 ], sig[ 64 ];
+  char key_hex[ 67 ], sig_hex[ 129 ];
+  memset( secret, n, 32 );
+  dmg_hash_t h = dmg_h( tag, dmg_span_cstr( message ) );
+  if( scheme==DMG_SIG_ED25519 ) { dmg_ed25519_public( secret, key ); dmg_ed25519_sign( secret, dmg_hash_span( &h ), sig ); }
+  else if( !dmg_secp256k1_public( secret, key ) || !dmg_secp256k1_sign( secret, dmg_hash_span( &h ), sig ) ) fail();
+  sig[ 40 ] ^= (uint8_t)spoil;
+  dmg_hex_encode( key, scheme==DMG_SIG_ED25519 ? 32 : 33, key_hex );
+  dmg_hex_encode( sig, 64, sig_hex );
+  at = ( at+1 )%4;
+  snprintf( out[ at ], sizeof out[ at ], "{\"kind\":\"%s\",\"key\":\"0x%s\",\"sig\":\"0x%s\"}", scheme==DMG_SIG_ED25519 ? "Ed25519" : "Secp256k1", key_hex, sig_hex );
+  return out[ at ];
+}
+
+static void test_messages_are_judged_by_the_keys_on_chain( void ** state ) {
+  char bob[ 80 ];
+  dmg_hash_t b = fake_id( 2 );
+  dmg_address_text( &b, bob );
+#define JUDGE( fmt, ... ) call( "account_verifyMessage", "{\"account\":\"%s\",\"message\":\"0x6869\",\"sigs\":[" fmt "]}", bob, __VA_ARGS__ )
+#define ED( n ) message_sig( DMG_SIG_ED25519, n, DMG_TAG_MESSAGE, "hi", 0 )
+#define SE( n ) message_sig( DMG_SIG_SECP256K1, n, DMG_TAG_MESSAGE, "hi", 0 )
+  assert_has( JUDGE( "%s,%s", ED( 1 ), SE( 1 ) ), "\"isValid\":true,\"weight\":3,\"needed\":3}" );
+  assert_has( JUDGE( "%s,%s", SE( 1 ), ED( 1 ) ), "\"isValid\":true" );
+  assert_has( JUDGE( "%s", ED( 1 ) ), "\"isValid\":false,\"weight\":2,\"needed\":3,\"why\":\"the keys weigh less" );
+  assert_has( JUDGE( "%s,%s", ED( 1 ), ED( 1 ) ), "\"isValid\":false,\"weight\":2,\"needed\":3,\"why\":\"a key is not" );
+  assert_has( JUDGE( "%s", ED( 2 ) ), "\"isValid\":false,\"weight\":0" );                    /* not active yet */
+  assert_has( JUDGE( "%s,%s,%s", ED( 1 ), SE( 1 ), ED( 3 ) ), "\"isValid\":false,\"weight\":3" );   /* a stranger's beside enough of ours */
+  assert_has( JUDGE( "%s,%s", ED( 1 ), message_sig( DMG_SIG_SECP256K1, 1, DMG_TAG_MESSAGE, "hi", 1 ) ), "\"isValid\":false,\"weight\":2,\"needed\":3,\"why\":\"a signature does not hold" );
+  assert_has( JUDGE( "%s,%s", ED( 1 ), message_sig( DMG_SIG_SECP256K1, 1, DMG_TAG_MESSAGE, "ho", 0 ) ), "does not hold" );
+  assert_has( JUDGE( "%s,%s", ED( 1 ), message_sig( DMG_SIG_SECP256K1, 1, DMG_TAG_TX, "hi", 0 ) ), "does not hold" );      /* a transaction's signature is none of a message */
+  assert_has( call( "account_verifyMessage", "{\"account\":\"" NOBODY "\",\"message\":\"0x6869\",\"sigs\":[%s]}", ED( 1 ) ), "\"isValid\":false,\"weight\":0,\"why\":\"the account has no keys" );
+  assert_has( JUDGE( "%s", "" ), "1 to 16 signatures" );
+  assert_has( JUDGE( "%s", "1" ), "\"path\":\"sigs[0]\",\"expected\":\"an object\"" );
+  assert_has( JUDGE( "%s,{\"kind\":\"Rsa\"}", ED( 1 ) ), "\"path\":\"sigs[1].kind\"" );
+  assert_has( JUDGE( "%s", "{\"kind\":\"Bls\",\"key\":\"0x00\"}" ), "\"path\":\"sigs[0].sig\"" );
+  assert_has( JUDGE( "%s", "{\"kind\":\"Bls\",\"keys\":\"0x00\"}" ), "\"path\":\"sigs[0].keys\",\"expected\":\"only kind, key, sig, authData, clientData\"" );
+  assert_has( JUDGE( "%s", "{\"kind\":\"Bls\",\"key\":\"0x00\",\"sig\":\"0x00\",\"authData\":\"0x00\"}" ), "\"path\":\"sigs[0].authData\"" );
+  assert_has( JUDGE( "%s", "{\"kind\":\"WebAuthn\",\"key\":\"0x00\",\"sig\":\"0x00\"}" ), "\"path\":\"sigs[0].authData\"" );
+}
+
+static void test_messages_by_p256_webauthn_and_bls( void ** state ) {
+  static char const alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  char carol[ 80 ], p256[ 900 ], bls[ 900 ], passkey[ 2000 ], b64[ 44 ] = { 0 }, client[ 160 ], hex[ 3 ][ 400 ];
+  uint8_t one[ 32 ], two[ 32 ], key[ 96 ], sig[ 64 ], signed_[ 69 ] = { 0 };
+  dmg_hash_t c = fake_id( 3 ), h = dmg_h( DMG_TAG_MESSAGE, DMG_SPAN_STR( "hi" ) );
+  dmg_address_text( &c, carol );
+  memset( one, 1, 32 );
+  memset( two, 2, 32 );
+
+  assert_true( dmg_p256_public( one, key ) && dmg_p256_sign( one, dmg_hash_span( &h ), sig ) );
+  dmg_hex_encode( key, 33, hex[ 0 ] );
+  dmg_hex_encode( sig, 64, hex[ 1 ] );
+  snprintf( p256, sizeof p256, "{\"kind\":\"P256\",\"key\":\"0x%s\",\"sig\":\"0x%s\"}", hex[ 0 ], hex[ 1 ] );
+
+  dmg_bls_key_t bls_key;
+  dmg_bls_sig_t bls_sig;
+  assert_true( dmg_bls_public( one, &bls_key ) && dmg_bls_sign( one, DMG_BLS_TX, dmg_hash_span( &h ), &bls_sig ) );
+  dmg_bls_key_store( &bls_key, key );
+  dmg_bls_sig_store( &bls_sig, sig );
+  dmg_hex_encode( key, 96, hex[ 0 ] );
+  dmg_hex_encode( sig, 48, hex[ 1 ] );
+  snprintf( bls, sizeof bls, "{\"kind\":\"Bls\",\"key\":\"0x%s\",\"sig\":\"0x%s\"}", hex[ 0 ], hex[ 1 ] );
+
+  for( unsigned bit = 0, n = 0; n<43; n++, bit += 6 ) {
+    unsigned v = (unsigned)h.b[ bit/8 ]<<8|( bit/8+1<32 ? h.b[ bit/8+1 ] : 0u );
+    b64[ n ] = alphabet[ v>>( 10-bit%8 )&63 ];
+  }
+  snprintf( client, sizeof client, "{\"type\":\"webauthn.get\",\"challenge\":\"%s\",\"origin\":\"https://x\"}", b64 );
+  dmg_hash_t client_hash = dmg_sha256( dmg_span_cstr( client ) );
+  signed_[ 32 ] = 1;                                     /* UP */
+  memcpy( signed_+37, client_hash.b, 32 );
+  assert_true( dmg_p256_public( two, key ) && dmg_p256_sign( two, DMG_SPAN( signed_ ), sig ) );
+  char key_hex[ 67 ], sig_hex[ 129 ], auth_hex[ 75 ], client_hex[ 321 ];
+  dmg_hex_encode( key, 33, key_hex );
+  dmg_hex_encode( sig, 64, sig_hex );
+  dmg_hex_encode( signed_, 37, auth_hex );
+  dmg_hex_encode( (uint8_t const *)client, strlen( client ), client_hex );
+  snprintf( passkey, sizeof passkey, "{\"kind\":\"WebAuthn\",\"key\":\"0x%s\",\"sig\":\"0x%s\",\"authData\":\"0x%s\",\"clientData\":\"0x%s\"}", key_hex, sig_hex, auth_hex, client_hex );
+
+  assert_has( call( "account_verifyMessage", "{\"account\":\"%s\",\"message\":\"0x6869\",\"sigs\":[%s,%s,%s]}", carol, passkey, bls, p256 ), "\"isValid\":true,\"weight\":3" );
+  assert_has( call( "account_verifyMessage", "{\"account\":\"%s\",\"message\":\"0x6868\",\"sigs\":[%s,%s,%s]}", carol, passkey, bls, p256 ), "\"isValid\":false,\"weight\":0" );
 }
 
 static void test_transactions( void ** state ) {
@@ -403,7 +518,7 @@ static void test_transactions( void ** state ) {
   a = call( "tx_decode", "[\"0x%s\"]", hex );
   assert_has( a, "\"fee\":{\"kind\":\"EnergyThenFee\",\"max\":\"9\",\"tip\":\"0\"}" );
   assert_has( a, "\"post\":[{\"kind\":\"SpendsMax\"" );
-  assert_has( a, "{\"kind\":\"Currency\",\"id\":\"0x00" );
+  assert_has( a, "{\"kind\":\"Currency\",\"value\":\"0x00" );
   assert_has( a, "\"auth\":{\"kind\":\"Keys\",\"hasInit\":false,\"sigs\":[{\"kind\":\"Ed25519\"" );
 
   assert_has( call( "tx_get", "[\"0x%s\"]", id ), "\"code\":-32001" );
@@ -584,7 +699,7 @@ int main( void ) {
     T( test_accounts_and_balances ),
     T( test_chain_methods ),
     T( test_the_genesis_is_no_block_and_says_so ),
-    T( test_module_methods ),
+    T( test_module_methods ), T( test_the_epoch_of_one_validator ), T( test_assets_are_what_is_free_and_held ), T( test_messages_are_judged_by_the_keys_on_chain ), T( test_messages_by_p256_webauthn_and_bls ),
     T( test_transactions ),
     T( test_dev_methods_check_their_arguments ),
     T( test_discover_describes_every_method_by_a_good_example ),

@@ -4,6 +4,7 @@
 #ifndef DMG_RPC_TEST_RPC_FAKE_H
 #define DMG_RPC_TEST_RPC_FAKE_H
 
+#include "crypto/bls.h"
 #include "rpc/query.h"
 #include "types/block.h"
 #include "types/items.h"
@@ -308,6 +309,35 @@ static inline void fake_make_tx( fake_t * f ) {
   dmg_buf_fini( &raw );
 }
 
+/* Account fake_id( 2 ): use asks for weight 3; slot 0 Ed25519 and slot 1 secp256k1 of secret 01.. weigh 2 and 1, slot 2 Ed25519 of secret 02.. weighs 5 but only from 9000 ms on.
+   Account fake_id( 3 ): P-256 and BLS of secret 01.., WebAuthn of secret 02.., one each of the three asked for. */
+static inline void fake_keys( fake_t * f ) {
+  uint8_t k[ DMG_KEY_MAX ], v[ 512 ], key[ 3 ][ 33 ], one[ 32 ], two[ 32 ];
+  memset( one, 1, 32 );
+  memset( two, 2, 32 );
+  dmg_ed25519_public( one, key[ 0 ] );
+  if( !dmg_secp256k1_public( one, key[ 1 ] ) ) abort();
+  dmg_ed25519_public( two, key[ 2 ] );
+  dmg_hash_t a = fake_id( 2 );
+  fake_put( f, k, dmg_key_account( &a, k ), true, dmg_span( v, dmg_item_account_put( &(dmg_item_account_t){ .t_use = 3, .t_owner = 3, .created_ms = 500 }, v ) ) );
+  dmg_item_auth_t auth[ 3 ] = { { .scheme = DMG_SIG_ED25519, .key = dmg_span( key[ 0 ], 32 ), .level = DMG_LEVEL_OWNER, .weight = 2 }, { .scheme = DMG_SIG_SECP256K1, .key = dmg_span( key[ 1 ], 33 ), .level = DMG_LEVEL_USE, .weight = 1 },
+                                { .scheme = DMG_SIG_ED25519, .key = dmg_span( key[ 2 ], 32 ), .level = DMG_LEVEL_OWNER, .weight = 5, .active_from_ms = 9000 } };
+  for( uint8_t i = 0; i<3; i++ ) fake_put( f, k, dmg_key_auth( &a, i, k ), true, dmg_span( v, dmg_item_auth_put( &auth[ i ], v ) ) );
+
+  dmg_bls_key_t bls;
+  a = fake_id( 3 );
+  if( !dmg_p256_public( one, key[ 0 ] ) || !dmg_p256_public( two, key[ 1 ] ) || !dmg_bls_public( one, &bls ) ) abort();
+  uint8_t bls_key[ 96 ];
+  dmg_bls_key_store( &bls, bls_key );
+  fake_put( f, k, dmg_key_account( &a, k ), true, dmg_span( v, dmg_item_account_put( &(dmg_item_account_t){ .t_use = 3, .t_owner = 3 }, v ) ) );
+  dmg_item_auth_t other[ 3 ] = { { .scheme = DMG_SIG_P256, .key = dmg_span( key[ 0 ], 33 ) }, { .scheme = DMG_SIG_WEBAUTHN, .key = dmg_span( key[ 1 ], 33 ) }, { .scheme = DMG_SIG_BLS, .key = DMG_SPAN( bls_key ) } };
+  for( uint8_t i = 0; i<3; i++ ) {
+    other[ i ].level = DMG_LEVEL_OWNER;
+    other[ i ].weight = 1;
+    fake_put( f, k, dmg_key_auth( &a, i, k ), true, dmg_span( v, dmg_item_auth_put( &other[ i ], v ) ) );
+  }
+}
+
 /* Head 7; account fake_id( 1 ) with 50 free, 5 held, 20 locked until 8000 ms, 30 locked until 7000 ms (over), one key, lane 0 at 3. */
 static inline void fake_init( fake_t * f ) {
   memset( f, 0, sizeof *f );
@@ -323,8 +353,11 @@ static inline void fake_init( fake_t * f ) {
   dmg_item_auth_t auth = { .scheme = DMG_SIG_ED25519, .key = DMG_SPAN( a.b ), .level = DMG_LEVEL_OWNER, .weight = 1, .label = DMG_SPAN_STR( "a \"key\"" ) };
   fake_put( f, k, dmg_key_auth( &a, 0, k ), true, dmg_span( v, dmg_item_auth_put( &auth, v ) ) );
   fake_put_counter( f, k, dmg_key_lane( &a, 0, k ), true, 3 );
+  fake_keys( f );
   fake_put( f, k, dmg_key_param( dmg_param_desc[ 0 ].module, dmg_param_desc[ 0 ].key, k ), false, dmg_span( v, dmg_item_param_put( &(dmg_item_param_t){ .value = DMG_SPAN_STR( "\1\2\0\0\0\0\0\0" ) }, v ) ) );
-  dmg_item_module_t m = { .name = DMG_SPAN_STR( "balances" ), .version = { 0, 1, 0 }, .storage_version = 1, .activated_at = 4 };
+  dmg_hash_t code = fake_id( 0xc0 );
+  fake_put( f, k, dmg_key_code( &code, k ), true, dmg_span( v, dmg_item_code_put( DMG_SPAN_STR( "\0asm" ), v ) ) );
+  dmg_item_module_t m = { .code = code, .name = DMG_SPAN_STR( "balances" ), .version = { 0, 1, 0 }, .storage_version = 1, .activated_at = 4 };
   fake_put( f, k, dmg_key_module( 2, k ), false, dmg_span( v, dmg_item_module_put( &m, v ) ) );
   fake_put( f, k, dmg_key_block( k ), false, dmg_span( v, dmg_item_block_put( &(dmg_item_block_t){ .height = 7, .time_ms = 7000 }, v ) ) );
   fake_put_counter( f, k, dmg_key_free( &a, k ), true, 50 );

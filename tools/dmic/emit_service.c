@@ -321,7 +321,7 @@ static dmg_err_t ts_fn( dmic_service_t const * s, dmg_buf_t * out, dmi_fn_t cons
 
 dmg_err_t dmic_emit_rpc_ts( dmic_service_t const * s, dmg_buf_t * out ) {
   DMG_TRY( dmg_buf_printf( out, "/* The node's JSON-RPC interface as it is on the wire. Made by `dmic gen --rpc-ts` from %.*s.dmi, do not edit. */\n"
-    "import type { Hex } from \"@demiurge/codec\";\nimport type { JsonObject } from \"../json.js\";\n\n"
+    "import type { Hex } from \"@demiurge/codec\";\nimport type { Json, JsonObject } from \"../json.js\";\n\n"
     "/** u64, u128 and i64 as decimal text (F0.2). */\nexport type Decimal = string;\n\n"
     "/** Which state or block (F0.4). */\nexport type At = \"head\" | \"final\" | { readonly height: Decimal } | { readonly hash: Hex };\n\n"
     "/** A name, or the number it stands for. */\nexport type NameOrId = string | number;\n\n", DMI_S( s->name ) ) );

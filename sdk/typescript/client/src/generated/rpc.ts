@@ -1,6 +1,6 @@
 /* The node's JSON-RPC interface as it is on the wire. Made by `dmic gen --rpc-ts` from rpc.dmi, do not edit. */
 import type { Hex } from "@demiurge/codec";
-import type { JsonObject } from "../json.js";
+import type { Json, JsonObject } from "../json.js";
 
 /** u64, u128 and i64 as decimal text (F0.2). */
 export type Decimal = string;
@@ -139,6 +139,23 @@ export interface Finality {
   readonly finality?: Hex | null;
 }
 
+export interface Member {
+  readonly key: Hex;
+  readonly weight: Decimal;
+}
+
+export interface Epoch {
+  readonly at: Block;
+  readonly epoch: number;
+  readonly firstHeight: Decimal;
+  /** Of a chain of one validator 2^64-1: its epoch does not end. */
+  readonly lastHeight: Decimal;
+  readonly seed: Hex;
+  /** H("dmg/set/v1", BCS of set). */
+  readonly setHash: Hex;
+  readonly set: readonly Member[];
+}
+
 export interface StateValue {
   readonly at: Block;
   readonly value?: Hex | null;
@@ -174,9 +191,19 @@ export interface ModuleAbi {
   readonly abi: Hex;
 }
 
+export interface ModuleCode {
+  readonly at: Block;
+  readonly id: number;
+  readonly codeHash: Hex;
+  readonly code: Hex;
+}
+
 export interface QueryResult {
   readonly at: Block;
+  /** BCS. */
   readonly result: Hex;
+  /** The same as JSON, by the module's interface; null if it has none. */
+  readonly value?: Json | null;
 }
 
 export type AccountKind = "user" | "pool" | "module" | "unknown";
@@ -244,6 +271,47 @@ export interface Supply {
   readonly burned: Decimal;
   readonly buckets: Decimal;
   readonly circulating: Decimal;
+}
+
+export type AssetKind = "Cgt" | "Currency" | "Item" | "Share" | "Lp";
+
+export interface Asset {
+  readonly kind: AssetKind;
+  readonly value?: Hex | null;
+}
+
+export interface Holding {
+  readonly asset: Asset;
+  readonly amount: Decimal;
+  readonly free: Decimal;
+  readonly held: Decimal;
+  readonly locked: Decimal;
+  readonly spendable: Decimal;
+}
+
+export interface Holdings {
+  readonly at: Block;
+  readonly address: string;
+  readonly items: readonly Holding[];
+}
+
+export interface MessageSig {
+  readonly kind: Scheme;
+  readonly key: Hex;
+  readonly sig: Hex;
+  readonly authData?: Hex | null;
+  readonly clientData?: Hex | null;
+}
+
+export interface MessageVerdict {
+  readonly at: Block;
+  readonly address: string;
+  readonly isValid: boolean;
+  /** Weight of the signatures that hold, and what the account asks for. */
+  readonly weight: number;
+  readonly needed?: number | null;
+  /** Unless valid. */
+  readonly why?: string | null;
 }
 
 export type ReceiptStatus =
@@ -333,13 +401,6 @@ export interface FeeLimit {
 }
 
 export type Fee = { readonly kind: "EnergyOnly" } | ({ readonly kind: "EnergyThenFee" } & FeeLimit);
-
-export type AssetKind = "Cgt" | "Currency" | "Item" | "Share" | "Lp";
-
-export interface Asset {
-  readonly kind: AssetKind;
-  readonly id?: Hex | null;
-}
 
 export interface CallFields {
   readonly module: number;
@@ -546,6 +607,16 @@ export interface TxId {
 
 /** Every method: its parameters by name, and its result. */
 export interface Methods {
+  /** What an account holds now: CGT, the only asset so far. */
+  readonly account_assets: {
+    readonly params: {
+      /** whose */
+      readonly account: string;
+      /** which state; default head */
+      readonly at?: At;
+    };
+    readonly result: Holdings;
+  };
   /** An account: keys, thresholds, balances, nonce of lane 0. */
   readonly account_get: {
     readonly params: {
@@ -563,6 +634,20 @@ export interface Methods {
       readonly account: string;
     };
     readonly result: Resolved;
+  };
+  /** Did the account sign the message?  Each signature is over H("dmg/message/v1", message), by a key of the account. */
+  readonly account_verifyMessage: {
+    readonly params: {
+      /** whose */
+      readonly account: string;
+      /** its bytes */
+      readonly message: Hex;
+      /** one or more */
+      readonly sigs: readonly MessageSig[];
+      /** which state the keys are of; default head */
+      readonly at?: At;
+    };
+    readonly result: MessageVerdict;
   };
   /** Balances of an account in sparks. */
   readonly balances_get: {
@@ -605,6 +690,14 @@ export interface Methods {
       readonly body?: BodyLevel;
     };
     readonly result: Blocks;
+  };
+  /** An epoch's record: its heights, seed and validator set. */
+  readonly chain_epoch: {
+    readonly params: {
+      /** default the running one */
+      readonly epoch?: number;
+    };
+    readonly result: Epoch;
   };
   /** The FINALIZATION certificate of a block. */
   readonly chain_finality: {
@@ -727,6 +820,16 @@ export interface Methods {
     readonly params: Record<string, never>;
     readonly result: Limits;
   };
+  /** A module's code: the WASM its author gave. */
+  readonly state_code: {
+    readonly params: {
+      /** name or id */
+      readonly module: NameOrId;
+      /** which state; default head */
+      readonly at?: At;
+    };
+    readonly result: ModuleCode;
+  };
   /** A module's interface: canonical ABI bytes. */
   readonly state_dmi: {
     readonly params: {
@@ -790,8 +893,8 @@ export interface Methods {
       readonly module: NameOrId;
       /** name or id */
       readonly query: NameOrId;
-      /** BCS of the arguments */
-      readonly args: Hex;
+      /** an object of the arguments, a list of them in order, or 0x hex of their BCS */
+      readonly args: Json;
       /** which state; default head */
       readonly at?: At;
     };
