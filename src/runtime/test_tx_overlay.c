@@ -76,8 +76,8 @@ static dmg_span_t
 key_of( dmg_ov_item_t const * item, uint8_t k, uint8_t out[ 6 ] ) {
   dmg_store_u16be( out, item->module );
   dmg_store_u16be( out+2, item->item );
-  out[ 4 ] = k/16;
-  out[ 5 ] = k%16;
+  out[ 4 ] = k/64;
+  out[ 5 ] = k%64;
   return dmg_span( out, 6 );
 }
 static dmg_ov_entry_t *
@@ -186,9 +186,73 @@ test_writes_that_change_nothing_are_none( void ** state ) {
   assert_int_equal( n, 0 );
 }
 
+/* ---- What is deleted costs a scan nothing (its deletion paid once, a scan is paid by what it gives) ---- */
+
+static dmg_kv_vt_t counting;
+static dmg_err_t (*real_next)( dmg_kv_iter_t *, dmg_span_t *, dmg_span_t * );
+static size_t    step_cnt;
+static dmg_err_t counted_next( dmg_kv_iter_t * it, dmg_span_t * key, dmg_span_t * value ) { step_cnt++; return real_next( it, key, value ); }
+
+/* Steps of the store's iterators that `cnt` scans for the first entry take. */
+static size_t
+scans_cost( env_t * e, unsigned cnt, uint8_t first ) {
+  uint8_t          buf[ 6 ];
+  dmg_ov_scan_t    scan;
+  dmg_ov_entry_t * x;
+  step_cnt = 0;
+  for( unsigned i=0; i<cnt; i++ ) {
+    assert_int_equal( dmg_ov_scan_open( &e->ov, &ordered, dmg_span( key_of( &ordered, 0, buf ).p, 4 ), (dmg_span_t){ 0 }, &scan ), DMG_OK );
+    assert_int_equal( dmg_ov_scan_next( &scan, &x ), DMG_OK );
+    assert_true( dmg_span_eq( x->key, key_of( &ordered, first, buf ) ) );
+    dmg_ov_scan_close( &scan );
+  }
+  return step_cnt;
+}
+
+static void
+test_scans_do_not_walk_what_was_deleted( void ** state ) {
+  enum { ALL = 250, GONE = 240, SCANS = 20, STEPS = 30 };
+  env_t *      e = *state;
+  uint8_t      buf[ 6 ];
+  counting       = *e->kv->vt;
+  real_next      = counting.iter_next;
+  counting.iter_next = counted_next;
+  e->kv->vt      = &counting;
+  for( unsigned k=0; k<ALL; k++ ) assert_int_equal( dmg_ov_set( &e->ov, entry( e, &ordered, (uint8_t)k ), 1, DMG_SPAN_STR( "v" ) ), DMG_OK );
+  assert_int_equal( dmg_ov_commit( &e->ov ), DMG_OK );
+  next_block( e );
+  next_tx( e );
+  /* Deleted in this transaction; each is met once, then never again. */
+  for( unsigned k=0; k<GONE; k++ ) assert_int_equal( dmg_ov_delete( &e->ov, entry( e, &ordered, (uint8_t)k ) ), DMG_OK );
+  assert_true( scans_cost( e, 1, GONE )<=2*GONE );
+  assert_true( scans_cost( e, SCANS, GONE )<=SCANS*STEPS );
+  /* One that comes back in their midst parts the stretch, and joins it again. */
+  size_t mark = dmg_ov_mark( &e->ov );
+  assert_int_equal( dmg_ov_set( &e->ov, entry( e, &ordered, 100 ), 1, DMG_SPAN_STR( "w" ) ), DMG_OK );
+  assert_true( scans_cost( e, SCANS, 100 )<=SCANS*STEPS );
+  dmg_ov_rollback( &e->ov, mark );
+  assert_true( scans_cost( e, SCANS, GONE )<=SCANS*STEPS );
+  /* Deleted earlier in the block. */
+  assert_int_equal( dmg_ov_commit( &e->ov ), DMG_OK );
+  next_tx( e );
+  assert_true( scans_cost( e, 1, GONE )<=2*GONE );
+  next_tx( e );
+  assert_true( scans_cost( e, SCANS, GONE )<=SCANS*STEPS );
+  /* And what is there costs its step: all ten that are left. */
+  dmg_ov_scan_t    scan;
+  dmg_ov_entry_t * x;
+  assert_int_equal( dmg_ov_scan_open( &e->ov, &ordered, dmg_span( key_of( &ordered, 0, buf ).p, 4 ), (dmg_span_t){ 0 }, &scan ), DMG_OK );
+  for( unsigned k=GONE; k<ALL; k++ ) {
+    assert_int_equal( dmg_ov_scan_next( &scan, &x ), DMG_OK );
+    assert_true( dmg_span_eq( x->key, key_of( &ordered, (uint8_t)k, buf ) ) );
+  }
+  assert_int_equal( dmg_ov_scan_next( &scan, &x ), DMG_ERR_NOT_FOUND );
+  dmg_ov_scan_close( &scan );
+}
+
 /* ---- Random, against a model ---- */
 
-enum { KEYS = 48 };
+enum { KEYS = 192, GROUP = 64 };
 typedef struct { bool is_in[ 3 ][ KEYS ]; uint64_t v[ 3 ][ KEYS ]; } model_t;   /* plain, ordered, counter */
 static dmg_ov_item_t const * const items[ 3 ] = { &plain, &ordered, &counter };
 
@@ -210,13 +274,13 @@ static void
 check_scan( env_t * e, model_t const * m ) {
   uint8_t       p[ 6 ], a[ 6 ];
   dmg_ov_scan_t scan;
-  uint8_t       group  = (uint8_t)( rnd()%3 ), after = (uint8_t)( group*16+rnd()%16 );
+  uint8_t       group  = (uint8_t)( rnd()%3 ), after = (uint8_t)( rnd()%KEYS );   /* after: also outside the prefix */
   bool          is_all = rnd()%4==0, has_after = rnd()%2;
-  key_of( &ordered, (uint8_t)( group*16 ), p );
+  key_of( &ordered, (uint8_t)( group*GROUP ), p );
   dmg_span_t ak = has_after ? key_of( &ordered, after, a ) : (dmg_span_t){ 0 };
   assert_int_equal( dmg_ov_scan_open( &e->ov, &ordered, dmg_span( p, is_all ? 4 : 5 ), ak, &scan ), DMG_OK );
   unsigned stop = (unsigned)( rnd()%40 ), n = 0;
-  for( unsigned k=is_all ? 0 : group*16u; k<( is_all ? KEYS : group*16u+16 ) && n<stop; k++ ) {
+  for( unsigned k=is_all ? 0 : (unsigned)group*GROUP; k<( is_all ? KEYS : (unsigned)group*GROUP+GROUP ) && n<stop; k++ ) {
     if( !m->is_in[ 1 ][ k ] || ( has_after && k<=after ) ) continue;
     dmg_ov_entry_t * x;
     assert_int_equal( dmg_ov_scan_next( &scan, &x ), DMG_OK );
@@ -228,6 +292,21 @@ check_scan( env_t * e, model_t const * m ) {
   dmg_ov_entry_t * x;
   if( n<stop ) assert_int_equal( dmg_ov_scan_next( &scan, &x ), DMG_ERR_NOT_FOUND );
   dmg_ov_scan_close( &scan );
+}
+/* A stretch of ordered keys gone, as a queue that is served, or back again. */
+static void
+change_stretch( env_t * e, model_t * m ) {
+  unsigned from = (unsigned)( rnd()%KEYS ), cnt = (unsigned)( rnd()%60 );
+  uint8_t  body[ 8 ];
+  uint64_t v = rnd()%3 ? 0 : rnd()%1000+1;
+  dmg_store_u64le( body, v );
+  for( unsigned k=from; k<from+cnt && k<KEYS; k++ ) {
+    dmg_ov_entry_t * x = entry( e, &ordered, (uint8_t)k );
+    if( v ) assert_int_equal( dmg_ov_set( &e->ov, x, 1, DMG_SPAN( body ) ), DMG_OK );
+    else assert_int_equal( dmg_ov_delete( &e->ov, x ), DMG_OK );
+    m->is_in[ 1 ][ k ] = v!=0;
+    m->v[ 1 ][ k ]     = v;
+  }
 }
 static void
 change_one( env_t * e, model_t * m ) {
@@ -263,7 +342,8 @@ test_random_equals_a_plain_model( void ** state ) {
         switch( rnd()%8 ) {
         case 0: if( depth<4 ) { mark[ depth ] = dmg_ov_mark( &e->ov ); marks[ depth++ ] = m; } break;
         case 1: if( depth ) { depth--; if( rnd()%2 ) { dmg_ov_rollback( &e->ov, mark[ depth ] ); m = marks[ depth ]; } } break;
-        case 2: check_scan( e, &m ); break;
+        case 2: case 3: check_scan( e, &m ); break;
+        case 4: change_stretch( e, &m ); break;
         default: change_one( e, &m );
         }
       }
@@ -280,6 +360,6 @@ int
 main( void ) {
   #define T( name ) cmocka_unit_test_setup_teardown( name, setup, teardown )
   struct CMUnitTest const tests[] = { T( test_stored_bytes_that_no_rule_wrote_are_corrupt ), T( test_rollback_restores_nested_marks ), T( test_bounds_survive_rollback ),
-                                      T( test_records_stay_with_their_entry ), T( test_writes_that_change_nothing_are_none ), T( test_random_equals_a_plain_model ) };
+                                      T( test_records_stay_with_their_entry ), T( test_writes_that_change_nothing_are_none ), T( test_scans_do_not_walk_what_was_deleted ), T( test_random_equals_a_plain_model ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

@@ -21,6 +21,155 @@ key_hash( uint64_t seed, dmg_span_t key ) {
   return (uint64_t)m^(uint64_t)( m>>64 );
 }
 
+/* ---- Treap of ordered keys ---- */
+
+static bool is_stop( dmg_ord_t const * n ) { return n->is_present || ( n->is_below && !n->is_next_known ); }
+static void ord_sum( dmg_ord_t * n ) { n->has_stop = is_stop( n ) || ( n->left && n->left->has_stop ) || ( n->right && n->right->has_stop ); }
+
+static dmg_ord_t *
+ord_insert( dmg_ord_t * root, dmg_ord_t * n ) {
+  if( !root ) { ord_sum( n ); return n; }
+  dmg_ord_t * up;
+  if( dmg_span_cmp( n->key, root->key )<0 ) {
+    root->left = up = ord_insert( root->left, n );
+    if( up->hash<=root->hash ) up = NULL;
+    else { root->left = up->right; up->right = root; }
+  } else {
+    root->right = up = ord_insert( root->right, n );
+    if( up->hash<=root->hash ) up = NULL;
+    else { root->right = up->left; up->left = root; }
+  }
+  ord_sum( root );
+  if( up ) ord_sum( up );
+  return up ? up : root;
+}
+
+/* Sums on the way to n, after its facts changed. */
+static void
+ord_changed( dmg_ord_t * root, dmg_ord_t * n ) {
+  if( root!=n ) ord_changed( dmg_span_cmp( n->key, root->key )<0 ? root->left : root->right, n );
+  ord_sum( root );
+}
+
+static dmg_ord_t *
+ord_find( dmg_ord_t * root, dmg_span_t key ) {
+  while( root ) {
+    int c = dmg_span_cmp( key, root->key );
+    if( !c ) return root;
+    root = c<0 ? root->left : root->right;
+  }
+  return NULL;
+}
+
+/* Least stop above key (from and including it if is_from). */
+static dmg_ord_t *
+ord_stop( dmg_ord_t * root, dmg_span_t key, bool is_from ) {
+  if( !root || !root->has_stop ) return NULL;
+  int c = dmg_span_cmp( root->key, key );
+  if( c<0 || ( c==0 && !is_from ) ) return ord_stop( root->right, key, is_from );
+  dmg_ord_t * n = ord_stop( root->left, key, is_from );
+  return n || is_stop( root ) ? ( n ? n : root ) : ord_stop( root->right, key, is_from );
+}
+
+/* The node of a key that is written for the first time, or its facts brought up to date. */
+static dmg_err_t
+ord_note( dmg_ord_t ** root, dmg_arena_t * arena, dmg_ord_t ** node, dmg_span_t key, uint64_t hash, void * entry, bool is_below, bool is_present ) {
+  if( !*node ) {
+    dmg_ord_t * n = DMG_ARENA_NEW( arena, dmg_ord_t, 1 );
+    if( !n ) return DMG_ERR_NOMEM;
+    *n    = (dmg_ord_t){ .key = key, .hash = hash, .entry = entry, .is_below = is_below, .is_present = is_present };
+    *node = n;
+    *root = ord_insert( *root, n );
+  } else if( ( *node )->is_present!=is_present ) {
+    ( *node )->is_present = is_present;
+    ord_changed( *root, *node );
+  }
+  return DMG_OK;
+}
+
+/* ---- A scan over a treap and the level below it ---- */
+
+#define STEPS_BEFORE_SEEK 8   /* a new iterator below costs about as much as so many steps of the open one */
+
+/* Next key of the level below, from the start or after a key; NOT_FOUND at its end.  `after` with p NULL: the next one. */
+typedef dmg_err_t (*below_fn_t)( void * scan, dmg_span_t after, dmg_span_t * out_key );
+
+static dmg_span_t scan_prefix( dmg_ord_scan_t const * s ) { return dmg_span( s->prefix, s->prefix_sz ); }
+static dmg_span_t scan_last  ( dmg_ord_scan_t const * s ) { return dmg_span( s->last, s->last_sz ); }
+static dmg_span_t scan_peek  ( dmg_ord_scan_t const * s ) { return dmg_span( s->peek, s->peek_sz ); }
+
+static void
+scan_init( dmg_ord_scan_t * s, dmg_span_t prefix, dmg_span_t after ) {
+  DMG_ASSERT( prefix.sz>=1 && prefix.sz<=DMG_STATE_KEY_MAX && after.sz<=DMG_STATE_KEY_MAX );
+  *s = (dmg_ord_scan_t){ .prefix_sz = prefix.sz };
+  memcpy( s->prefix, prefix.p, prefix.sz );
+  if( !after.sz || dmg_span_cmp( after, prefix )<0 ) return;   /* before the first key: from the start */
+  memcpy( s->last, after.p, after.sz );
+  s->last_sz    = after.sz;
+  s->is_started = true;
+}
+
+static void
+scan_reach( dmg_ord_scan_t * s, dmg_span_t key ) {
+  memcpy( s->last, key.p, key.sz );
+  s->last_sz    = key.sz;
+  s->is_started = true;
+}
+
+static dmg_err_t
+scan_load( dmg_ord_scan_t * s, below_fn_t below, void * scan ) {
+  if( s->has_peek || s->is_below_end ) return DMG_OK;
+  dmg_span_t key;
+  dmg_err_t  err = below( scan, s->is_stale ? scan_last( s ) : (dmg_span_t){ 0 }, &key );
+  s->is_stale = false;
+  if( err==DMG_ERR_NOT_FOUND ) { s->is_below_end = true; return DMG_OK; }
+  if( err ) return err;
+  memcpy( s->peek, key.p, key.sz );
+  s->peek_sz  = key.sz;
+  s->has_peek = true;
+  return DMG_OK;
+}
+
+/* The next present key is in s->last; *out_node is its node, NULL if it was not written on this level. */
+static dmg_err_t
+scan_step( dmg_ord_scan_t * s, dmg_ord_t * root, below_fn_t below, void * scan, dmg_ord_t ** out_node ) {
+  dmg_span_t prefix = scan_prefix( s );
+  for(;;) {
+    DMG_TRY( scan_load( s, below, scan ) );
+    dmg_ord_t * own = ord_stop( root, s->is_started ? scan_last( s ) : prefix, !s->is_started );
+    if( own && ( own->key.sz<prefix.sz || memcmp( own->key.p, prefix.p, prefix.sz ) ) ) own = NULL;
+    if( !own && !s->has_peek ) return DMG_ERR_NOT_FOUND;
+    int c = !own ? 1 : !s->has_peek ? -1 : dmg_span_cmp( own->key, scan_peek( s ) );
+    if( c<0 ) {
+      if( !own->is_present ) return DMG_ERR_CORRUPT;   /* a deleted stop stands below: the store gives it, but lists it not */
+    } else if( c>0 ) {
+      if( !ord_find( root, scan_peek( s ) ) ) {
+        scan_reach( s, scan_peek( s ) );
+        s->has_peek = false;
+        *out_node   = NULL;
+        return DMG_OK;
+      }
+      /* Deleted, and so is all that is below from here to the next stop. */
+      if( !own ) return DMG_ERR_NOT_FOUND;
+      for( unsigned i=0; i<STEPS_BEFORE_SEEK && s->has_peek && dmg_span_cmp( scan_peek( s ), own->key )<0; i++ ) {
+        s->has_peek = false;
+        DMG_TRY( scan_load( s, below, scan ) );
+      }
+      if( s->has_peek && dmg_span_cmp( scan_peek( s ), own->key )<0 ) {
+        s->has_peek = false;
+        s->is_stale = true;
+      } else if( s->has_peek && dmg_span_eq( scan_peek( s ), own->key ) ) s->has_peek = false;
+    } else s->has_peek = false;
+    scan_reach( s, own->key );
+    if( own->is_present ) { *out_node = own; return DMG_OK; }
+    DMG_TRY( scan_load( s, below, scan ) );
+    if( s->has_peek && ord_find( root, scan_peek( s ) ) ) {
+      own->is_next_known = true;
+      ord_changed( root, own );
+    }
+  }
+}
+
 /* ---- Block set ---- */
 
 dmg_err_t
@@ -86,42 +235,6 @@ dmg_bs_get( dmg_block_set_t * bs, dmg_span_t key, dmg_span_t * out_value ) {
   return DMG_OK;
 }
 
-/* Treap: the hash is the priority, so its form depends on the set of keys alone. */
-static dmg_bs_entry_t *
-treap_insert( dmg_bs_entry_t * root, dmg_bs_entry_t * entry ) {
-  if( !root ) return entry;
-  if( dmg_span_cmp( entry->key, root->key )<0 ) {
-    root->left = treap_insert( root->left, entry );
-    if( root->left->hash>root->hash ) {
-      dmg_bs_entry_t * up = root->left;
-      root->left = up->right;
-      up->right  = root;
-      return up;
-    }
-  } else {
-    root->right = treap_insert( root->right, entry );
-    if( root->right->hash>root->hash ) {
-      dmg_bs_entry_t * up = root->right;
-      root->right = up->left;
-      up->left    = root;
-      return up;
-    }
-  }
-  return root;
-}
-
-/* Least key above `key` (from and including it if is_from). */
-static dmg_bs_entry_t *
-treap_above( dmg_bs_entry_t * root, dmg_span_t key, bool is_from ) {
-  dmg_bs_entry_t * best = NULL;
-  while( root ) {
-    int c = dmg_span_cmp( root->key, key );
-    if( c>0 || ( c==0 && is_from ) ) { best = root; root = root->left; }
-    else root = root->right;
-  }
-  return best;
-}
-
 dmg_err_t
 dmg_bs_put( dmg_block_set_t * bs, dmg_span_t key, dmg_span_t value, bool is_ordered ) {
   DMG_ASSERT( value.sz<=DMG_STATE_VALUE_MAX );
@@ -141,11 +254,7 @@ dmg_bs_put( dmg_block_set_t * bs, dmg_span_t key, dmg_span_t value, bool is_orde
     entry->cur     = dmg_span( p, value.sz );
     entry->cur_cap = value.sz;
   }
-  if( is_ordered && !entry->is_indexed ) {
-    entry->is_ordered = entry->is_indexed = true;
-    bs->root = treap_insert( bs->root, entry );
-  }
-  return DMG_OK;
+  return is_ordered ? ord_note( &bs->ord, bs->arena, &entry->ord, entry->key, entry->hash, entry, entry->base.p!=NULL, value.p!=NULL ) : DMG_OK;
 }
 
 static int
@@ -177,55 +286,29 @@ dmg_bs_writes( dmg_block_set_t * bs, dmg_arena_t * arena, dmg_write_t ** out_wri
 
 dmg_err_t
 dmg_bs_scan_open( dmg_block_set_t * bs, dmg_span_t prefix, dmg_span_t after, dmg_bs_scan_t * out ) {
-  DMG_ASSERT( prefix.sz>=1 && prefix.sz<=DMG_STATE_KEY_MAX && after.sz<=DMG_STATE_KEY_MAX );
   *out = (dmg_bs_scan_t){ .bs = bs };
-  memcpy( out->prefix_buf, prefix.p, prefix.sz );
-  out->prefix = dmg_span( NULL, prefix.sz );   /* points at prefix_buf, set at each use: the struct may be copied */
-  if( after.sz ) {
-    memcpy( out->last, after.p, after.sz );
-    out->last_sz    = after.sz;
-    out->is_started = true;
+  scan_init( &out->at, prefix, after );
+  out->at.is_below_end = !bs->view;
+  return bs->view ? dmg_view_iter( bs->view, prefix, after, false, &out->it ) : DMG_OK;
+}
+
+static dmg_err_t
+below_view( void * scan, dmg_span_t after, dmg_span_t * out_key ) {
+  dmg_bs_scan_t * s = scan;
+  if( after.p ) {
+    dmg_iter_close( s->it );
+    s->it = NULL;
+    DMG_TRY( dmg_view_iter( s->bs->view, scan_prefix( &s->at ), after, false, &s->it ) );
   }
-  if( bs->view ) return dmg_view_iter( bs->view, dmg_span( out->prefix_buf, prefix.sz ), after, false, &out->it );
-  out->is_view_end = true;
-  return DMG_OK;
+  return dmg_iter_next( s->it, out_key, NULL );
 }
 
 dmg_err_t
 dmg_bs_scan_next( dmg_bs_scan_t * scan, dmg_span_t * out_key ) {
-  dmg_span_t prefix = dmg_span( scan->prefix_buf, scan->prefix.sz );
-  for(;;) {
-    if( !scan->has_peek && !scan->is_view_end ) {
-      dmg_span_t key;
-      dmg_err_t  err = dmg_iter_next( scan->it, &key, NULL );
-      if( err==DMG_ERR_NOT_FOUND ) scan->is_view_end = true;
-      else if( err ) return err;
-      else {
-        memcpy( scan->peek, key.p, key.sz );
-        scan->peek_sz  = key.sz;
-        scan->has_peek = true;
-      }
-    }
-    dmg_bs_entry_t * own = scan->is_started ? treap_above( scan->bs->root, dmg_span( scan->last, scan->last_sz ), false )
-                                            : treap_above( scan->bs->root, prefix, true );
-    if( own && ( own->key.sz<prefix.sz || memcmp( own->key.p, prefix.p, prefix.sz ) ) ) own = NULL;
-    if( !own && !scan->has_peek ) return DMG_ERR_NOT_FOUND;
-    int  c = !own ? 1 : !scan->has_peek ? -1 : dmg_span_cmp( own->key, dmg_span( scan->peek, scan->peek_sz ) );
-    bool is_present = true;
-    if( c<=0 ) {
-      memcpy( scan->last, own->key.p, own->key.sz );
-      scan->last_sz = own->key.sz;
-      is_present    = own->cur.p!=NULL;
-    } else {
-      memcpy( scan->last, scan->peek, scan->peek_sz );
-      scan->last_sz = scan->peek_sz;
-    }
-    if( c>=0 ) scan->has_peek = false;
-    scan->is_started = true;
-    if( !is_present ) continue;
-    *out_key = dmg_span( scan->last, scan->last_sz );
-    return DMG_OK;
-  }
+  dmg_ord_t * node;
+  DMG_TRY( scan_step( &scan->at, scan->bs->ord, below_view, scan, &node ) );
+  *out_key = scan_last( &scan->at );
+  return DMG_OK;
 }
 
 void
@@ -238,12 +321,11 @@ dmg_bs_scan_close( dmg_bs_scan_t * scan ) {
 
 dmg_err_t
 dmg_ov_init( dmg_ov_t * ov ) {
-  *ov = (dmg_ov_t){ .slot_cnt = 128, .list_cap = 64, .undo_cap = 64, .ord_cap = 16 };
+  *ov = (dmg_ov_t){ .slot_cnt = 128, .list_cap = 64, .undo_cap = 64 };
   ov->slots = calloc( ov->slot_cnt, sizeof( *ov->slots ) );
   ov->list  = calloc( ov->list_cap, sizeof( *ov->list ) );
   ov->undo  = calloc( ov->undo_cap, sizeof( *ov->undo ) );
-  ov->ord   = calloc( ov->ord_cap, sizeof( *ov->ord ) );
-  if( !ov->slots || !ov->list || !ov->undo || !ov->ord ) { dmg_ov_fini( ov ); return DMG_ERR_NOMEM; }
+  if( !ov->slots || !ov->list || !ov->undo ) { dmg_ov_fini( ov ); return DMG_ERR_NOMEM; }
   return DMG_OK;
 }
 
@@ -252,7 +334,6 @@ dmg_ov_fini( dmg_ov_t * ov ) {
   free( ov->slots );
   free( ov->list );
   free( ov->undo );
-  free( ov->ord );
   *ov = (dmg_ov_t){ 0 };
 }
 
@@ -272,7 +353,8 @@ dmg_ov_reset( dmg_ov_t * ov, dmg_block_set_t * bs, dmg_arena_t * arena ) {
     if( n==ov->entry_cnt ) for( size_t i=0; i<n; i++ ) ov->slots[ at[ i ] ] = NULL;
     else memset( ov->slots, 0, ov->slot_cnt*sizeof( *ov->slots ) );
   } else memset( ov->slots, 0, ov->slot_cnt*sizeof( *ov->slots ) );
-  ov->entry_cnt = ov->undo_cnt = ov->ord_cnt = 0;
+  ov->entry_cnt = ov->undo_cnt = 0;
+  ov->ord   = NULL;
   ov->bs    = bs;
   ov->arena = arena;
 }
@@ -349,29 +431,10 @@ dmg_ov_entry( dmg_ov_t * ov, dmg_span_t key, dmg_ov_item_t const * item, dmg_ov_
   return DMG_OK;
 }
 
-/* Place of the first ordered entry at or above key. */
-static size_t
-ord_lower( dmg_ov_t const * ov, dmg_span_t key ) {
-  size_t lo = 0, hi = ov->ord_cnt;
-  while( lo<hi ) {
-    size_t mid = ( lo+hi )/2;
-    if( dmg_span_cmp( ov->ord[ mid ]->key, key )<0 ) lo = mid+1;
-    else hi = mid;
-  }
-  return lo;
-}
-
 static dmg_err_t
 change( dmg_ov_t * ov, dmg_ov_entry_t * e, dmg_ov_val_t val ) {
   if( ov->undo_cnt==ov->undo_cap ) DMG_TRY( grow( (void **)&ov->undo, &ov->undo_cap, sizeof( *ov->undo ) ) );
-  if( e->item->is_ordered && !e->is_ordered_listed ) {
-    if( ov->ord_cnt==ov->ord_cap ) DMG_TRY( grow( (void **)&ov->ord, &ov->ord_cap, sizeof( *ov->ord ) ) );
-    size_t at = ord_lower( ov, e->key );
-    memmove( ov->ord+at+1, ov->ord+at, ( ov->ord_cnt-at )*sizeof( *ov->ord ) );
-    ov->ord[ at ] = e;
-    ov->ord_cnt++;
-    e->is_ordered_listed = true;
-  }
+  if( e->item->is_ordered ) DMG_TRY( ord_note( &ov->ord, ov->arena, &e->ord, e->key, e->hash, e, e->base.is_present, val.is_present ) );
   ov->undo[ ov->undo_cnt++ ] = (dmg_ov_undo_t){ .entry = e, .old = e->cur };
   e->cur = val;
   return DMG_OK;
@@ -413,6 +476,9 @@ dmg_ov_rollback( dmg_ov_t * ov, size_t mark ) {
   while( ov->undo_cnt>mark ) {
     dmg_ov_undo_t * u = &ov->undo[ --ov->undo_cnt ];
     u->entry->cur = u->old;
+    if( !u->entry->ord || u->entry->ord->is_present==u->old.is_present ) continue;
+    u->entry->ord->is_present = u->old.is_present;
+    ord_changed( ov->ord, u->entry->ord );
   }
 }
 
@@ -502,48 +568,27 @@ dmg_err_t
 dmg_ov_scan_open( dmg_ov_t * ov, dmg_ov_item_t const * item, dmg_span_t prefix, dmg_span_t after, dmg_ov_scan_t * out ) {
   DMG_ASSERT( item->is_ordered );
   *out = (dmg_ov_scan_t){ .ov = ov, .item = item };
-  DMG_TRY( dmg_bs_scan_open( ov->bs, prefix, after, &out->bs ) );
-  if( after.sz ) {
-    memcpy( out->last, after.p, after.sz );
-    out->last_sz    = after.sz;
-    out->is_started = true;
+  scan_init( &out->at, prefix, after );
+  return dmg_bs_scan_open( ov->bs, prefix, after, &out->bs );
+}
+
+static dmg_err_t
+below_set( void * scan, dmg_span_t after, dmg_span_t * out_key ) {
+  dmg_ov_scan_t * s = scan;
+  if( after.p ) {
+    dmg_bs_scan_close( &s->bs );
+    DMG_TRY( dmg_bs_scan_open( s->ov->bs, scan_prefix( &s->at ), after, &s->bs ) );
   }
-  return DMG_OK;
+  return dmg_bs_scan_next( &s->bs, out_key );
 }
 
 dmg_err_t
 dmg_ov_scan_next( dmg_ov_scan_t * scan, dmg_ov_entry_t ** out_entry ) {
-  dmg_ov_t * ov     = scan->ov;
-  dmg_span_t prefix = dmg_span( scan->bs.prefix_buf, scan->bs.prefix.sz );
-  for(;;) {
-    if( !scan->has_bs && !scan->is_bs_end ) {
-      dmg_span_t key;
-      dmg_err_t  err = dmg_bs_scan_next( &scan->bs, &key );
-      if( err==DMG_ERR_NOT_FOUND ) scan->is_bs_end = true;
-      else if( err ) return err;
-      else {
-        memcpy( scan->bs_key, key.p, key.sz );
-        scan->bs_key_sz = key.sz;
-        scan->has_bs    = true;
-      }
-    }
-    dmg_span_t from = scan->is_started ? dmg_span( scan->last, scan->last_sz ) : prefix;
-    size_t at = ord_lower( ov, from );
-    if( scan->is_started && at<ov->ord_cnt && dmg_span_eq( ov->ord[ at ]->key, from ) ) at++;
-    dmg_ov_entry_t * own = at<ov->ord_cnt ? ov->ord[ at ] : NULL;
-    if( own && ( own->key.sz<prefix.sz || memcmp( own->key.p, prefix.p, prefix.sz ) ) ) own = NULL;
-    if( !own && !scan->has_bs ) return DMG_ERR_NOT_FOUND;
-    int c = !own ? 1 : !scan->has_bs ? -1 : dmg_span_cmp( own->key, dmg_span( scan->bs_key, scan->bs_key_sz ) );
-    dmg_ov_entry_t * e = own;
-    if( c>0 ) DMG_TRY( dmg_ov_entry( ov, dmg_span( scan->bs_key, scan->bs_key_sz ), scan->item, &e ) );
-    if( c>=0 ) scan->has_bs = false;
-    memcpy( scan->last, e->key.p, e->key.sz );
-    scan->last_sz    = e->key.sz;
-    scan->is_started = true;
-    if( !e->cur.is_present ) continue;
-    *out_entry = e;
-    return DMG_OK;
-  }
+  dmg_ord_t * node;
+  DMG_TRY( scan_step( &scan->at, scan->ov->ord, below_set, scan, &node ) );
+  if( !node ) return dmg_ov_entry( scan->ov, scan_last( &scan->at ), scan->item, out_entry );
+  *out_entry = node->entry;
+  return DMG_OK;
 }
 
 void

@@ -29,19 +29,34 @@
 #include "base/arena.h"
 #include "storage/state.h"
 
+/* ---- Keys of ordered items that were written ---- */
+
+/* A treap over one level (block set or transaction), the hash of the key as priority: its form depends on the set of keys
+   alone.  A scan merges it with the level below and must not walk over what was deleted again and again, as nobody pays
+   for that: so each deleted key learns, once, that the next key below stands here too (which never changes while the
+   level lives), and a stretch of such keys is left in one step.  A stop is a key where a scan has to look. */
+typedef struct dmg_ord dmg_ord_t;
+struct dmg_ord {
+  dmg_span_t  key;
+  uint64_t    hash;
+  void *      entry;
+  dmg_ord_t * left, * right;
+  bool        is_present;      /* now */
+  bool        is_below;        /* present in the level below */
+  bool        is_next_known;   /* the next key of the level below after this one stands in the treap */
+  bool        has_stop;        /* of the subtree: a key that is present, or below with its next one unknown */
+};
+
 /* ---- Block set ---- */
 
-typedef struct dmg_bs_entry dmg_bs_entry_t;
-struct dmg_bs_entry {
+typedef struct {
   dmg_span_t       key;
   uint64_t         hash;
   dmg_span_t       base;         /* V in the view; p NULL: absent */
   dmg_span_t       cur;          /* V now; p NULL: absent */
   size_t           cur_cap;      /* room at cur.p if it is our own memory, else 0 */
-  bool             is_ordered;
-  bool             is_indexed;   /* stands in the treap */
-  dmg_bs_entry_t * left, * right;
-};
+  dmg_ord_t *      ord;          /* of an ordered item that was written, else NULL */
+} dmg_bs_entry_t;
 
 typedef struct {
   dmg_view_t *      view;        /* NULL: an empty state (genesis) */
@@ -49,7 +64,7 @@ typedef struct {
   uint64_t          seed;
   dmg_bs_entry_t ** slots;
   size_t            slot_cnt, entry_cnt;
-  dmg_bs_entry_t *  root;        /* treap of the keys of ordered items that were written */
+  dmg_ord_t *       ord;         /* treap; below it the view */
 } dmg_block_set_t;
 
 /* arena is borrowed and holds all values until the caller resets it. */
@@ -63,15 +78,17 @@ DMG_MUST_USE dmg_err_t dmg_bs_put ( dmg_block_set_t * bs, dmg_span_t key, dmg_sp
 DMG_MUST_USE dmg_err_t dmg_bs_writes( dmg_block_set_t * bs, dmg_arena_t * arena, dmg_write_t ** out_writes, size_t * out_cnt );
 
 /* Keys under prefix after `after` (empty: from the start), ascending, that are present; only ordered
-   items.  The set may be written while a scan is open. */
+   items.  The set may be written while a scan is open.  A key costs O( log of the keys written ) and at
+   most two steps or one new iterator of the view, besides what is learned once about each deleted key. */
 typedef struct {
-  dmg_block_set_t * bs;
-  dmg_iter_t *      it;
-  dmg_span_t        prefix;
-  bool              has_peek, is_view_end, is_started;
-  uint8_t           peek[ DMG_STATE_KEY_MAX ], last[ DMG_STATE_KEY_MAX ], prefix_buf[ DMG_STATE_KEY_MAX ];
-  size_t            peek_sz, last_sz;
-} dmg_bs_scan_t;
+  size_t  prefix_sz, last_sz, peek_sz;
+  bool    is_started;            /* last is set: only keys above it */
+  bool    has_peek;              /* peek is the least key below above last */
+  bool    is_stale;              /* the level below stands before last: it must be sought anew */
+  bool    is_below_end;
+  uint8_t prefix[ DMG_STATE_KEY_MAX ], last[ DMG_STATE_KEY_MAX ], peek[ DMG_STATE_KEY_MAX ];
+} dmg_ord_scan_t;
+typedef struct { dmg_block_set_t * bs; dmg_iter_t * it; dmg_ord_scan_t at; } dmg_bs_scan_t;
 DMG_MUST_USE dmg_err_t dmg_bs_scan_open ( dmg_block_set_t * bs, dmg_span_t prefix, dmg_span_t after, dmg_bs_scan_t * out_scan );
 /* The key lives until the next call; NOT_FOUND at the end. */
 DMG_MUST_USE dmg_err_t dmg_bs_scan_next ( dmg_bs_scan_t * scan, dmg_span_t * out_key );
@@ -99,7 +116,7 @@ typedef struct {
   uint64_t              hash;
   dmg_ov_item_t const * item;
   dmg_ov_val_t          base, mid, cur;
-  bool                  is_ordered_listed;
+  dmg_ord_t *           ord;                           /* of an ordered item that was written, else NULL */
   bool                  has_rec, is_rec_new;           /* is_rec_new: differs from the one in the state */
   dmg_ov_rec_t          rec;                           /* in the state; then what prologue and epilogue give it */
   bool                  mid_has_rec, mid_is_rec_new;   /* as the prologue left them */
@@ -119,8 +136,7 @@ typedef struct {
   size_t            entry_cnt, list_cap;
   dmg_ov_undo_t *   undo;
   size_t            undo_cnt, undo_cap;
-  dmg_ov_entry_t ** ord;           /* ordered entries that were written, ascending by key */
-  size_t            ord_cnt, ord_cap;
+  dmg_ord_t *       ord;           /* treap; below it the block set */
 } dmg_ov_t;
 
 /* Heap for the tables; arena and set are given per transaction by reset. */
@@ -155,7 +171,7 @@ DMG_MUST_USE dmg_err_t dmg_ov_raw( dmg_ov_entry_t const * entry, dmg_arena_t * a
 DMG_MUST_USE dmg_err_t dmg_ov_commit( dmg_ov_t * ov );
 
 /* Present entries of an ordered item under prefix after `after` (both with module and item), ascending. */
-typedef struct { dmg_ov_t * ov; dmg_ov_item_t const * item; dmg_bs_scan_t bs; bool has_bs, is_bs_end; uint8_t bs_key[ DMG_STATE_KEY_MAX ], last[ DMG_STATE_KEY_MAX ]; size_t bs_key_sz, last_sz; bool is_started; } dmg_ov_scan_t;
+typedef struct { dmg_ov_t * ov; dmg_ov_item_t const * item; dmg_bs_scan_t bs; dmg_ord_scan_t at; } dmg_ov_scan_t;
 DMG_MUST_USE dmg_err_t dmg_ov_scan_open ( dmg_ov_t * ov, dmg_ov_item_t const * item, dmg_span_t prefix, dmg_span_t after, dmg_ov_scan_t * out_scan );
 DMG_MUST_USE dmg_err_t dmg_ov_scan_next ( dmg_ov_scan_t * scan, dmg_ov_entry_t ** out_entry );   /* NOT_FOUND at the end */
 void                   dmg_ov_scan_close( dmg_ov_scan_t * scan );
