@@ -232,6 +232,8 @@ pay( dmg_exec_t * x, prologue_t * p, dmg_void_t * out_reason ) {
     x->unordered_cnt = unordered;   /* VOID: no effect on the block either */
     if( !is_free ) REFUSE( DMG_VOID_BALANCE );
     deposits = 0;
+    /* Nobody pays for these entries, so whoever deletes them (close_account) gets nothing back. */
+    for( size_t i=0; i<x->ov->entry_cnt; i++ ) if( x->ov->list[ i ]->is_rec_new ) x->ov->list[ i ]->rec = (dmg_ov_rec_t){ 0 };
   }
   dmg_ov_entry_t * own;
   bool             ok = true;

@@ -509,6 +509,30 @@ test_close_with_the_first_transaction( void ** state ) {
   expect_closed( c, &alice.address );
 }
 
+/* Who has nothing cannot close; asked what would come of it, the runtime answers, it does not fail. */
+static void
+test_close_previewed_by_who_cannot_pay_deposits( void ** state ) {
+  BEGIN;
+  dmg_preview_opts_t opts  = { .is_owner = true, .is_any_nonce = true, .is_free = true };
+  dmg_tx_call_t      close = to_only( c, SYSTEM, CLOSE_ACCOUNT, &bob.address );
+  dmg_tx_t *         t     = tx_make( c, &carol, &close, 1, &(tx_opts_t){ 0 } );
+  dmg_view_t *       view  = chain_view( c );
+  dmg_block_ctx_t    ctx   = chain_ctx( c );
+  dmg_preview_t      p;
+  dmg_receipt_t *    r;
+  assert_int_equal( chain_free( c, &carol.address ), 0 );
+  assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t, &opts, c->txs, &p ), DMG_OK );
+  assert_int_equal( p.tx.status, DMG_STATUS_OK );
+  assert_int_equal( p.flow_cnt, 0 );
+  assert_int_equal( dmg_receipt_decode( p.tx.receipt, c->arena, &r ).kind, DMG_VERDICT_GOOD );
+  assert_int_equal( r->held, 0 );
+  assert_int_equal( r->returned, 0 );
+  /* As it would really be: not at all. */
+  assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t, NULL, c->txs, &p ), DMG_OK );
+  assert_int_equal( p.reason, DMG_VOID_BALANCE );
+  dmg_view_close( view );
+}
+
 static void
 expect_refused( chain_t * c, person_t const * who, dmg_receipt_t const * r, uint8_t why, uint64_t before ) {
   uint8_t key[ DMG_KEY_MAX ];
@@ -621,7 +645,7 @@ main( void ) {
     T( test_transfer_and_its_failure ), T( test_transfer_all_leaves_what_the_reserve_returns ), T( test_transfer_many_is_all_or_none ), T( test_burn_is_gone ),
     T( test_no_gas_takes_the_whole_limit_and_nothing_else ), T( test_note_does_nothing ), T( test_keys_come_rotate_and_go ),
     T( test_msig_runs_at_its_threshold_as_the_account ), T( test_msig_fault_leaves_it_open ), T( test_msig_needs_owners_for_an_owner_call ),
-    T( test_close_pays_everything_to_another ), T( test_close_with_the_first_transaction ), T( test_close_is_refused_while_something_is_held ),
+    T( test_close_pays_everything_to_another ), T( test_close_with_the_first_transaction ), T( test_close_previewed_by_who_cannot_pay_deposits ), T( test_close_is_refused_while_something_is_held ),
     T( test_close_and_more_in_one_transaction ), T( test_close_without_gas_for_its_native_half_does_nothing ),
     T( test_close_pays_for_each_entry_it_removes ),
 #undef T
