@@ -76,48 +76,68 @@ deposits( dmg_exec_t * x, bool * out_ok ) {
   return DMG_OK;
 }
 
-/* Step 4: Free entries at 0 give their record back, the least key first, until none is left.  Each round
-   ends one record and only credits, so it ends.  Step 5 needs no work: what stands without a record is
-   written with {zero, 0}. */
+static int
+entry_cmp( void const * a, void const * b ) {
+  return dmg_span_cmp( ( *(dmg_ov_entry_t * const *)a )->key, ( *(dmg_ov_entry_t * const *)b )->key );
+}
+
+static bool
+is_swept( dmg_ov_entry_t const * e ) {
+  return e->item->module==DMG_MODULE_BALANCES && e->item->item==dmg_native_item[ DMG_ITEM_FREE ].item && !e->cur.is_present && e->has_rec;
+}
+
+/* Step 4: Free entries at 0 give their record back, the least key first, until none is left.  A return only credits Free
+   entries, so it can take one from the list but never adds one, and one pass in key order is the whole.  Step 5 needs no
+   work: what stands without a record is written with {zero, 0}. */
 static dmg_err_t
 free_sweep( dmg_exec_t * x ) {
-  for(;;) {
-    dmg_ov_entry_t * least = NULL;
-    for( size_t i=0; i<x->ov->entry_cnt; i++ ) {
-      dmg_ov_entry_t * e = x->ov->list[ i ];
-      if( e->item->module!=DMG_MODULE_BALANCES || e->item->item!=dmg_native_item[ DMG_ITEM_FREE ].item || e->cur.is_present || !e->has_rec ) continue;
-      if( !least || dmg_span_cmp( e->key, least->key )<0 ) least = e;
-    }
-    if( !least ) return DMG_OK;
-    DMG_TRY( dmg_deposit_return( x, least ) );
-  }
+  size_t n = 0;
+  for( size_t i=0; i<x->ov->entry_cnt; i++ ) n += is_swept( x->ov->list[ i ] );
+  if( !n ) return DMG_OK;
+  dmg_ov_entry_t ** list = DMG_ARENA_NEW( x->tx_arena, dmg_ov_entry_t *, n );
+  if( !list ) return DMG_ERR_NOMEM;
+  n = 0;
+  for( size_t i=0; i<x->ov->entry_cnt; i++ ) if( is_swept( x->ov->list[ i ] ) ) list[ n++ ] = x->ov->list[ i ];
+  qsort( list, n, sizeof( *list ), entry_cmp );
+  for( size_t i=0; i<n; i++ ) if( is_swept( list[ i ] ) ) DMG_TRY( dmg_deposit_return( x, list[ i ] ) );
+  return DMG_OK;
 }
 
 /* ---- Flow ledger and consent (R4.10 with D22, over holds(0, cgt)) ---- */
 
+/* What all entries of one account did together; counters of a module may add up to more than a flow can say. */
+static uint64_t flow_cap( dmg_i128_t n ) { return n<=0 ? 0 : n>(dmg_i128_t)UINT64_MAX ? UINT64_MAX : (uint64_t)n; }
+
+typedef struct { dmg_hash_t owner; uint64_t was, is; } holding_t;
+
 static int
-flow_cmp( void const * a, void const * b ) {
-  return dmg_hash_cmp( &( (dmg_flow_t const *)a )->account, &( (dmg_flow_t const *)b )->account );
+holding_cmp( void const * a, void const * b ) {
+  return dmg_hash_cmp( &( (holding_t const *)a )->owner, &( (holding_t const *)b )->owner );
 }
 
-/* Net flow per account from before the prologue to now, without the bill. */
+/* Net flow per account from before the prologue to now, summed over every counter that holds CGT (R4.10), without the bill. */
 static dmg_err_t
 flows_collect( dmg_exec_t * x, uint64_t bill ) {
   static uint8_t const cgt[ 1 ] = { DMG_ASSET_CGT };
   dmg_ov_t *   ov    = x->ov;
+  holding_t *  list  = DMG_ARENA_NEW( x->tx_arena, holding_t, ov->entry_cnt );
   dmg_flow_t * flows = DMG_ARENA_NEW( x->tx_arena, dmg_flow_t, ov->entry_cnt );
-  if( !flows ) return DMG_ERR_NOMEM;
-  size_t n = 0;
+  if( !list || !flows ) return DMG_ERR_NOMEM;
+  size_t cnt = 0, n = 0;
   for( size_t i=0; i<ov->entry_cnt; i++ ) {
     dmg_ov_entry_t * e = ov->list[ i ];
     if( !e->item->holds_cgt ) continue;
-    dmg_hash_t owner = dmg_hash_load( e->key.p+4 );
-    uint64_t   was = e->base.ctr, is = e->cur.ctr;
-    if( x->tx.tx && dmg_hash_eq( &owner, &x->tx.sender ) ) is += bill;
-    if( was==is ) continue;
-    flows[ n++ ] = (dmg_flow_t){ .account = owner, .asset = DMG_SPAN( cgt ), .out = was>is ? was-is : 0, .in = is>was ? is-was : 0 };
+    holding_t h = { .owner = dmg_hash_load( e->key.p+4 ), .was = e->base.ctr, .is = e->cur.ctr };
+    if( x->tx.tx && e->item->module==DMG_MODULE_BALANCES && dmg_hash_eq( &h.owner, &x->tx.sender ) ) h.is += bill;   /* it left the sender's Free */
+    if( h.was!=h.is ) list[ cnt++ ] = h;
   }
-  if( n>1 ) qsort( flows, n, sizeof( *flows ), flow_cmp );
+  if( cnt>1 ) qsort( list, cnt, sizeof( *list ), holding_cmp );
+  for( size_t i=0; i<cnt; ) {
+    dmg_hash_t owner = list[ i ].owner;
+    dmg_i128_t net   = 0;
+    for( ; i<cnt && dmg_hash_eq( &list[ i ].owner, &owner ); i++ ) net += (dmg_i128_t)list[ i ].is-list[ i ].was;
+    if( net ) flows[ n++ ] = (dmg_flow_t){ .account = owner, .asset = DMG_SPAN( cgt ), .out = flow_cap( -net ), .in = flow_cap( net ) };
+  }
   x->tx.flows    = flows;
   x->tx.flow_cnt = n;
   return DMG_OK;

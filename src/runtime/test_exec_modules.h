@@ -152,6 +152,7 @@ ifaces_make( void ) {
   iface_item( p, 2, "ctrs", DMG_ITEM_COUNTER, "w", NULL, DMG_DEPOSIT_PAYER );
   iface_item( p, 3, "list", DMG_ITEM_ORDERED, "hh", ty( DMG_TYPE_U32, 0 ), DMG_DEPOSIT_PAYER );
   iface_item( p, 4, "own", DMG_ITEM_VALUE, "", ty( DMG_TYPE_U32, 0 ), DMG_DEPOSIT_MODULE );
+  item_mark( iface_item( p, 5, "vault", DMG_ITEM_COUNTER, "ab", NULL, DMG_DEPOSIT_MODULE ), DMG_MARK_HOLDS, "0", "cgt" );   /* CGT of an account beside Free */
   iface_fault( p, 40, "Plain", "" );
   iface_event( p, 1, "Big", "aK", 1 );
   iface_event( p, 2, "Small", "w", 0 );

@@ -569,6 +569,110 @@ test_posts_hold_or_revert( void ** state ) {
   }
 }
 
+/* R4.10: a flow is what all counters that hold an account's asset did together, whichever module keeps them. */
+static struct { dmg_hash_t const * who; int64_t delta[ 2 ]; } vault;
+static uint64_t
+g_vault( fake_t * f ) {
+  uint32_t k = fake_put( f, FAKE_SCRATCH, vault.who->b, 32 );
+  for( uint8_t i=0; i<2; i++ ) {
+    fake_put( f, FAKE_SCRATCH+32, &i, 1 );
+    if( vault.delta[ i ] && HOST( f, CTR_ADD, 5, k, 33, (uint64_t)vault.delta[ i ], DMG_AMOUNT_MAX ) ) fake_trap( f );
+  }
+  return ret_empty( f );
+}
+/* The status of alice's run with these moves and one post-condition about her CGT. */
+static uint8_t
+vault_status( chain_t * c, uint64_t * nonce, dmg_hash_t const * who, int64_t a, int64_t b, dmg_post_kind_t kind, uint64_t amount ) {
+  dmg_tx_post_t post = { .kind = kind, .account = alice.address, .amount = amount };
+  vault.who        = who;
+  vault.delta[ 0 ] = a;
+  vault.delta[ 1 ] = b;
+  return chain_tx( c, tx_run( c, &alice, g_vault, (tx_opts_t){ .nonce = ( *nonce )++, .posts = &post, .post_cnt = 1 } ) )->status;
+}
+static void
+test_flows_are_summed_over_all_counters( void ** state ) {
+  chain_t * c = *state;
+  uint64_t  n = alice_arrives( c );
+  dmg_hash_t const * me = &alice.address;
+  assert_int_equal( vault_status( c, &n, me, 5000, 5000, DMG_POST_RECEIVES_MIN, 10001 ), DMG_STATUS_POSTCONDITION );
+  assert_int_equal( vault_status( c, &n, me, 5000, 5000, DMG_POST_RECEIVES_MIN, 10000 ), DMG_STATUS_OK );
+  /* From one counter to the other: nothing spent, nothing received. */
+  assert_int_equal( vault_status( c, &n, me, -600, 600, DMG_POST_SPENDS_MAX, 0 ), DMG_STATUS_OK );
+  assert_int_equal( vault_status( c, &n, me, 600, -600, DMG_POST_SPENDS_MAX, 0 ), DMG_STATUS_OK );
+  assert_int_equal( vault_status( c, &n, me, -600, 600, DMG_POST_RECEIVES_MIN, 1 ), DMG_STATUS_POSTCONDITION );
+  assert_int_equal( vault_status( c, &n, me, 600, -600, DMG_POST_RECEIVES_MIN, 1 ), DMG_STATUS_POSTCONDITION );
+  assert_int_equal( vault_status( c, &n, me, -400, -300, DMG_POST_SPENDS_MAX, 699 ), DMG_STATUS_POSTCONDITION );
+  assert_int_equal( vault_status( c, &n, me, -400, -300, DMG_POST_SPENDS_MAX, 700 ), DMG_STATUS_OK );
+  /* Another's: a transfer between his counters is none of his loss, less in their sum needs his consent. */
+  assert_int_equal( vault_status( c, &n, &bob.address, 50, 0, DMG_POST_SPENDS_MAX, 0 ), DMG_STATUS_OK );
+  assert_int_equal( vault_status( c, &n, &bob.address, -50, 50, DMG_POST_SPENDS_MAX, 0 ), DMG_STATUS_OK );
+  assert_int_equal( vault_status( c, &n, &bob.address, 49, -50, DMG_POST_SPENDS_MAX, 0 ), DMG_STATUS_NO_CONSENT );
+  /* The bill counts once, though two counters of the sender changed. */
+  dmg_tx_post_t post  = { .kind = DMG_POST_SPENDS_MAX, .account = alice.address, .amount = 70+100 };
+  dmg_tx_call_t calls[ 2 ] = { call_transfer( c, &bob.address, 70 ), call_run() };
+  tx_opts_t     o     = { .nonce = n++, .posts = &post, .post_cnt = 1 };
+  probe_fn         = g_vault;
+  vault.who        = me;
+  vault.delta[ 0 ] = -100;
+  vault.delta[ 1 ] = 0;
+  assert_int_equal( chain_tx( c, tx_make( c, &alice, calls, 2, &o ) )->status, DMG_STATUS_OK );
+  post.amount--;
+  o.nonce = n++;
+  assert_int_equal( chain_tx( c, tx_make( c, &alice, calls, 2, &o ) )->status, DMG_STATUS_POSTCONDITION );
+}
+
+/* ---- Free entries that end (R5.8 steps 4 and 5) ---- */
+
+static uint64_t pool_seed;
+static uint64_t
+g_empty_pool( fake_t * f ) {                                    /* all of an own sub-account to bob */
+  uint8_t a[ 40 ];
+  memcpy( a, bob.address.b, 32 );
+  dmg_store_u64le( a+32, 5000 );
+  if( HOST( f, CALL, 2, 1, 1, pool_seed, fake_put( f, FAKE_SCRATCH, a, 40 ), 40, FAKE_SCRATCH, 0 ) ) fake_trap( f );
+  return ret_empty( f );
+}
+/* The calls of carol empty a pool whose record she paid, and the bill takes the last of her own Free, whose record alice
+   paid.  What the calls ended gives back before the bill (step 1), so hers stands again whichever key is the lower. */
+static void
+sweep_two( chain_t * c, bool is_pool_first ) {
+  dmg_hash_t pool;
+  for( pool_seed=1; ; pool_seed++ ) {
+    pool = dmg_module_address( M_PROBE, pool_seed );
+    if( ( memcmp( pool.b, carol.address.b, 32 )<0 )==is_pool_first ) break;
+  }
+  alice_arrives( c );
+  assert_int_equal( chain_tx( c, tx_transfer( c, &alice, &carol.address, 100*DMG_SPARKS_PER_CGT, (tx_opts_t){ .nonce = 1 } ) )->status, DMG_STATUS_OK );
+  assert_int_equal( chain_tx( c, tx_transfer( c, &carol, &pool, 5000, (tx_opts_t){ 0 } ) )->status, DMG_STATUS_OK );
+  uint64_t        have = chain_free( c, &carol.address ), alice_held = chain_held( c, &alice.address );
+  dmg_tx_call_t   calls[ 2 ] = { call_run(), call_transfer( c, &bob.address, 1 ) };
+  tx_opts_t       o = { .nonce = 1 };
+  dmg_view_t *    view = chain_view( c );
+  dmg_block_ctx_t ctx  = chain_ctx( c );
+  dmg_preview_t   p;
+  probe_fn = g_empty_pool;
+  dmg_tx_t * t = tx_make( c, &carol, calls, 2, &o );
+  assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t, NULL, c->arena, &p ), DMG_OK );
+  dmg_view_close( view );
+  assert_int_equal( p.tx.status, DMG_STATUS_OK );
+  o.gas = p.tx.gas_used;                                        /* all of it is used, so the bill is the reserve */
+  uint64_t bill = ( ( p.intrinsic+o.gas )*price()+999999 )/1000000;
+  calls[ 1 ] = call_transfer( c, &bob.address, have-bill );
+  dmg_receipt_t * r = chain_tx( c, tx_make( c, &carol, calls, 2, &o ) );
+  assert_int_equal( r->status, DMG_STATUS_OK );
+  assert_int_equal( r->fee, bill );
+  assert_int_equal( chain_free( c, &pool ), 0 );
+  assert_int_equal( chain_free( c, &carol.address ), 850000 );  /* of the pool's record */
+  uint8_t           key[ DMG_KEY_MAX ];
+  dmg_deposit_rec_t rec;
+  uint64_t          v;
+  assert_int_equal( dmg_counter_parse( chain_get( c, key, dmg_key_free( &carol.address, key ) ), true, &rec, &v ), DMG_OK );
+  assert_int_equal( rec.amount, 850000 );
+  assert_int_equal( chain_held( c, &alice.address ), alice_held );
+}
+static void test_an_emptied_pool_pays_back_before_the_bill_lower_key( void ** state ) { sweep_two( *state, true ); }
+static void test_an_emptied_pool_pays_back_before_the_bill_higher_key( void ** state ) { sweep_two( *state, false ); }
+
 /* ---- Deposits of modules' entries ---- */
 
 static uint32_t val_sz;      /* bytes of the value probe.run writes under key 5; 0: delete */
@@ -664,6 +768,7 @@ main( void ) {
     T( test_fault_pays_and_shows_its_payload ), T( test_second_call_failing_reverts_the_first ), T( test_results_are_billed_and_dropped_with_the_calls ),
     T( test_each_failure_status_pays_and_drops ), T( test_result_over_8_kib_is_refused ), T( test_hostile_use_of_host_functions_traps ),
     T( test_theft_is_no_consent ), T( test_deposit_out_of_reach_drops_the_calls ), T( test_locked_coins_pay_nothing ), T( test_posts_hold_or_revert ),
+    T( test_flows_are_summed_over_all_counters ), T( test_an_emptied_pool_pays_back_before_the_bill_lower_key ), T( test_an_emptied_pool_pays_back_before_the_bill_higher_key ),
     T( test_deposit_follows_who_makes_it_grow ), T( test_counters_keep_bounds_and_zero_is_absent ), T( test_deposit_module_is_paid_by_the_module ) };
   return cmocka_run_group_tests( tests, group_setup, group_teardown );
 }
