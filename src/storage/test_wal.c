@@ -79,10 +79,10 @@ static size_t model_rec( uint64_t i, uint64_t seq, uint64_t durable, uint8_t * o
   switch( i%7 ) {
   case 0: n = 157; dmg_store_u64le( p, i/2 ); dmg_store_u64le( p+8, i ); memcpy( p+16, h.b, 32 ); p[ 48 ] = 2; dmg_store_u32le( p+49, 7 ); dmg_store_u64le( p+53, i+1 ); memcpy( p+61, h.b, 32 ); break;
   case 1: n = 41; p[ 0 ] = 1; dmg_store_u64le( p+1, i+1 ); break;
-  case 2: n = 519+i%3000; dmg_store_u32le( p+5, 7 ); dmg_store_u64le( p+9, i+1 ); memset( p+519, (int)i, i%3000 ); break;
+  case 2: n = 520+i%3000; dmg_store_u32le( p+5, 7 ); dmg_store_u64le( p+9, i+1 ); memset( p+520, (int)i, i%3000 ); break;
   case 3: n = 109; dmg_store_u32le( p+1, 7 ); dmg_store_u64le( p+5, i+1 ); memcpy( p+13, h.b, 32 ); break;
   case 4: n = 109; dmg_store_u32le( p, 7 ); dmg_store_u64le( p+4, i+1 ); p[ 12 ] = 3; break;
-  case 5: n = 587+i%9; memcpy( p, h.b, 32 ); break;
+  case 5: n = 588+i%9; memcpy( p, h.b, 32 ); break;
   default: n = 41; dmg_store_u64le( p+1, i+1 ); memcpy( p+9, h.b, 32 ); break;
   }
   dmg_store_u32le( out, (uint32_t)n );
