@@ -254,7 +254,7 @@ bool dmg_safety_merge_is_covered( dmg_safety_merge_t const * merge ) {
   dmg_safety_t const * f = &merge->file;
   if( merge->floor_epoch>f->epoch ) return true;   /* the log is past all of it */
   uint64_t floor = merge->floor_epoch==f->epoch ? merge->floor_view : 0;
-  for( uint32_t i = 0; i<f->open_cnt; i++ ) if( f->open[ i ].view>floor && merge->seen[ i ]!=f->open[ i ].flags ) return false;
+  for( uint32_t i = 0; i<f->open_cnt; i++ ) if( f->open[ i ].view>floor && ( f->open[ i ].flags&~merge->seen[ i ] ) ) return false;
   for( uint32_t k = 0; k<DMG_SAFETY_KIND_CNT; k++ ) if( f->marks[ k ].view>floor && !( merge->seen_marks>>k&1 ) ) return false;
   return true;
 }

@@ -384,6 +384,12 @@ static void test_what_the_log_has_of_the_file( void ** state ) {
   dmg_safety_merge_vote( &m, &(dmg_safety_vote_t){ N, 0, 7, a } );
   assert_int_equal( vote( &m.merged, N, 7, &b ), DMG_SAFETY_CONFLICT );
   assert_int_equal( vote( &m.file, N, 7, &b ), DMG_SAFETY_OK );
+  /* So is one of a view that the file knows other votes of: the log has more, not less. */
+  dmg_safety_merge_init( &m, &s );
+  for( size_t i = 0; i<cnt; i++ ) dmg_safety_merge_vote( &m, votes+i );
+  dmg_safety_merge_vote( &m, &(dmg_safety_vote_t){ F, 0, 4, a } );
+  assert_true( dmg_safety_merge_is_covered( &m ) );
+  assert_int_equal( vote( &m.merged, Z, 4, &none ), DMG_SAFETY_CONFLICT );
   /* A log of a later epoch is past the file; a floor of an earlier one says nothing of it. */
   dmg_safety_merge_init( &m, &s );
   dmg_safety_merge_floor( &m, 1, 0 );
