@@ -33,7 +33,7 @@ dmg_span_t dmg_bcs_rd_fixed( dmg_bcs_rd_t * rd, size_t sz ) {
 
 void dmg_bcs_rd_copy( dmg_bcs_rd_t * rd, void * out, size_t sz ) {
   dmg_span_t s = dmg_bcs_rd_fixed( rd, sz );
-  if( rd->bad ) memset( out, 0, sz );
+  if( !s.p )    memset( out, 0, sz );
   else if( sz ) memcpy( out, s.p, sz );
 }
 

@@ -68,7 +68,7 @@ dmg_err_t dmg_bech32m_decode( char const * hrp, dmg_span_t text, uint8_t * out, 
     has_upper |= text.p[i]>='A' && text.p[i]<='Z';
   }
   for( size_t i=0; i<=hrp_sz; i++ ) {
-    char c = i<text.sz ? (char)text.p[i] : 0;
+    char c = (char)( i<text.sz ? text.p[i] : 0 );
     if( c>='A' && c<='Z' ) c = (char)( c-'A'+'a' );
     if( c!=( i<hrp_sz ? hrp[i] : '1' ) ) return refuse( out_why, "does not begin with its prefix and 1" );
   }

@@ -42,7 +42,7 @@ static OSSL_PARAM octets( char const * key, dmg_span_t bytes ) {
 }
 
 dmg_err_t dmg_hkdf_sha256( dmg_span_t salt, dmg_span_t ikm, dmg_span_t info, uint8_t * out, size_t out_sz ) {
-  if( !out_sz || out_sz>255*32 ) return DMG_ERR_INVALID;
+  if( !out_sz || out_sz>(size_t)255*32 ) return DMG_ERR_INVALID;
   EVP_KDF *     kdf = EVP_KDF_fetch( NULL, "HKDF", NULL );
   EVP_KDF_CTX * ctx = kdf ? EVP_KDF_CTX_new( kdf ) : NULL;
   EVP_KDF_free( kdf );

@@ -48,8 +48,8 @@ INLINE void round1( __m256i s[8], __m256i wk ) {
 /* Eight messages at msgs, eight results to out. */
 TARGET static void nodes8( uint32_t const mid[8], uint8_t const * msgs, uint8_t * out ) {
   __m256i w[16], s[8], s0[8];
-  for( int half=0; half<2; half++ ) {
-    for( int l=0; l<8; l++ ) w[8*half+l] = be32( _mm256_loadu_si256( (__m256i const *)( msgs+64*l+32*half ) ) );
+  for( size_t half=0; half<2; half++ ) {
+    for( size_t l=0; l<8; l++ ) w[8*half+l] = be32( _mm256_loadu_si256( (__m256i const *)( msgs+64*l+32*half ) ) );
     transpose( w+8*half );
   }
   for( int i=0; i<8; i++ ) s[i] = s0[i] = _mm256_set1_epi32( (int)mid[i] );
@@ -72,7 +72,7 @@ TARGET static void nodes8( uint32_t const mid[8], uint8_t const * msgs, uint8_t 
   }
   for( int i=0; i<8; i++ ) s[i] = _mm256_add_epi32( s[i], s0[i] );
   transpose( s );
-  for( int l=0; l<8; l++ ) _mm256_storeu_si256( (__m256i *)( out+32*l ), be32( s[l] ) );
+  for( size_t l=0; l<8; l++ ) _mm256_storeu_si256( (__m256i *)( out+32*l ), be32( s[l] ) );
 }
 
 static void blocks( uint32_t h[8], uint8_t const * p, size_t block_cnt ) { dmg_sha256_portable.blocks( h, p, block_cnt ); }

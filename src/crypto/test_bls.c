@@ -215,7 +215,7 @@ static void test_garbage_is_false( void ** state ) {
     assert_int_equal( dmg_bls_verify_bytes( dmg_span( good_key, 96 ), DMG_BLS_TX, DMG_SPAN_STR( "x" ), dmg_span( good_sig, sig_sz ) ), sig_sz==48 );
   for( size_t t=0; t<300; t++ ) {
     size_t  key_sz = vec_rnd( &seed )%2 ? 96 : vec_rnd( &seed )%200, sig_sz = vec_rnd( &seed )%2 ? 48 : vec_rnd( &seed )%100;
-    uint8_t *key = malloc( key_sz+!key_sz ), *sig = malloc( sig_sz+!sig_sz );
+    uint8_t * key = malloc( key_sz+!key_sz ), * sig = malloc( sig_sz+!sig_sz );
     vec_fill( &seed, key, key_sz );
     vec_fill( &seed, sig, sig_sz );
     if( key_sz ) key[0] = (uint8_t)( 0x80|( key[0]&0x1f ) );

@@ -283,7 +283,7 @@ static void test_garbage_is_false( void ** state ) {
     bool     is_fit = vec_rnd( &seed )%2;
     size_t   key_sz = is_fit ? dmg_sig_key_sz( scheme ) : vec_rnd( &seed )%130, sig_sz = is_fit ? dmg_sig_sz( scheme ) : vec_rnd( &seed )%130;
     size_t   auth_sz = vec_rnd( &seed )%80, client_sz = vec_rnd( &seed )%200, msg_sz = vec_rnd( &seed )%70;
-    uint8_t *key = malloc( key_sz+!key_sz ), *sig = malloc( sig_sz+!sig_sz ), *auth = malloc( auth_sz+!auth_sz ), *client = malloc( client_sz+!client_sz ), *msg = malloc( msg_sz+!msg_sz );
+    uint8_t * key = malloc( key_sz+!key_sz ), * sig = malloc( sig_sz+!sig_sz ), * auth = malloc( auth_sz+!auth_sz ), * client = malloc( client_sz+!client_sz ), *msg = malloc( msg_sz+!msg_sz );
     vec_fill( &seed, key, key_sz );
     vec_fill( &seed, sig, sig_sz );
     vec_fill( &seed, auth, auth_sz );

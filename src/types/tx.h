@@ -89,7 +89,7 @@ typedef struct {
 } dmg_tx_t;
 
 #define DMG_TX_DECODE_MEM_MAX ( sizeof( dmg_tx_t )+sizeof( dmg_account_init_t )+DMG_TX_CALL_MAX*sizeof( dmg_tx_call_t ) \
-                               +DMG_TX_POST_MAX*sizeof( dmg_tx_post_t )+DMG_TX_SIG_MAX*sizeof( dmg_tx_sig_t )+5*16 )
+                               +DMG_TX_POST_MAX*sizeof( dmg_tx_post_t )+DMG_TX_SIG_MAX*sizeof( dmg_tx_sig_t )+(size_t)5*16 )
 
 /* raw: the whole transaction.  *out only on GOOD. */
 dmg_verdict_t dmg_tx_decode( dmg_span_t raw, dmg_arena_t * arena, dmg_tx_t ** out );
