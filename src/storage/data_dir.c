@@ -1,6 +1,7 @@
 #include "storage/data_dir.h"
 #include "base/os.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,20 +48,26 @@ static dmg_err_t lock_take( char const * path, int * out_fd, dmg_open_why_t * ou
 
 static dmg_err_t store_check( char const * path, dmg_span_t text, char const * backend, char const * genesis_hex, dmg_open_why_t * out_why ) {
   char line[ 256 ], has_backend[ 32 ], has_genesis[ 65 ];
-  unsigned major, minor;
+  static char const head[] = "demiurge-store ";
+  unsigned long major = 0, minor = 0;
+  char * at;
   int end = 0;
   snprintf( line, sizeof line, "%.*s", (int)( text.sz<sizeof line ? text.sz : sizeof line-1 ), (char const *)text.p );
-  if( sscanf( line, "demiurge-store %u.%u", &major, &minor )!=2 )
+  bool is_named = !strncmp( line, head, sizeof head-1 ) && isdigit( (unsigned char)line[ sizeof head-1 ] );
+  if( is_named ) major = strtoul( line+sizeof head-1, &at, 10 );
+  is_named = is_named && *at=='.' && isdigit( (unsigned char)at[ 1 ] );
+  if( is_named ) minor = strtoul( at+1, &at, 10 );
+  if( !is_named )
     return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%.300s/STORE does not say what this folder is; set storage.path to an empty folder or restore the file", path );
   /* The rest of the line may look different in another format: the version comes first. */
   if( major!=FORMAT_MAJOR )
-    return dmg_open_why( out_why, DMG_ERR_VERSION, "%.200s has format %u.%u, this program reads %u.%u; %s", path, major, minor, FORMAT_MAJOR, FORMAT_MINOR,
+    return dmg_open_why( out_why, DMG_ERR_VERSION, "%.200s has format %lu.%lu, this program reads %u.%u; %s", path, major, minor, FORMAT_MAJOR, FORMAT_MINOR,
                 major>FORMAT_MAJOR ? "use a newer demiurge or another storage.path" : "run `demiurge storage upgrade`" );
   if( sscanf( line, "demiurge-store %*u.%*u %31s %64[0-9a-f]%n", has_backend, has_genesis, &end )!=2 || strcmp( line+end, "\n" ) || strlen( has_genesis )!=64 )
     return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%.300s/STORE is damaged; restore the file or set storage.path to an empty folder", path );
   if( strcmp( has_genesis, genesis_hex ) ) return dmg_open_why( out_why, DMG_ERR_CHAIN, "%.200s belongs to genesis %s, this node runs %s; set storage.path", path, has_genesis, genesis_hex );
   if( strcmp( has_backend, backend ) )
-    return dmg_open_why( out_why, DMG_ERR_VERSION, "%.200s holds a store of backend %s (format %u.%u), storage.backend is %s; set it to %s or run `demiurge storage migrate`", path, has_backend, major, minor, backend, has_backend );
+    return dmg_open_why( out_why, DMG_ERR_VERSION, "%.200s holds a store of backend %s (format %lu.%lu), storage.backend is %s; set it to %s or run `demiurge storage migrate`", path, has_backend, major, minor, backend, has_backend );
   return DMG_OK;
 }
 
@@ -75,6 +82,7 @@ dmg_err_t dmg_data_dir_open( char const * path, char const * backend, dmg_hash_t
   dmg_hex_encode( genesis_hash->b, 32, hex );
   dmg_data_dir_t * dir = malloc( sizeof *dir );
   if( !dir ) return DMG_ERR_NOMEM;
+  dir->lock_fd = -1;
   err = lock_take( path, &dir->lock_fd, out_why );
   if( err ) { free( dir ); return err; }
 

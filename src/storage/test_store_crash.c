@@ -269,6 +269,9 @@ static void test_folder_of_someone_else_is_refused( void ** st ) {
   assert_store( "demiurge-store 1.0 rocksdb 040000" Z "\n", DMG_ERR_CHAIN, "belongs to genesis 0400" );
   assert_store( "demiurge-store 1.0 memory 030000" Z "\n", DMG_ERR_VERSION, "backend memory" );
   assert_store( "demiurge-store 2.1 anything else\n", DMG_ERR_VERSION, "format 2.1, this program reads 1.0; use a newer" );
+  assert_store( "demiurge-store 4294967297.0 rocksdb 030000" Z "\n", DMG_ERR_VERSION, "format 4294967297.0" );   /* not 1 */
+  assert_store( "demiurge-store -1.0 x\n", DMG_ERR_CORRUPT, "does not say" );
+  assert_store( "demiurge-store 1.\n", DMG_ERR_CORRUPT, "does not say" );
   assert_store( "demiurge-store 0.4 x\n", DMG_ERR_VERSION, "storage upgrade" );
   assert_store( "", DMG_ERR_CORRUPT, "STORE" );
   assert_store( "demiurge-store 1.0 rocksdb 0300" Z "\n", DMG_ERR_CORRUPT, "damaged" );
