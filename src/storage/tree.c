@@ -198,7 +198,7 @@ static dmg_err_t bucket_build( dmg_tree_t * t, entry_t const * e, size_t cnt, un
     return DMG_OK;
   }
   DMG_ASSERT( depth<256 );
-  name_t name;
+  name_t name = 0;
   DMG_TRY( fan_new( t, &name ) );
   fan_t * f = fan_at( t, name );
   f->bits   = (uint8_t)( 256-depth<FAN_BITS ? 256-depth : FAN_BITS );
@@ -250,7 +250,7 @@ static dmg_err_t bucket_merge( dmg_tree_t * t, name_t * name, unsigned depth, op
   uint32_t n = *name>>IDX_BITS;
   entry_t small[ 2*FLAT_MAX ];
   entry_t * out = small;
-  if( n+( hi-lo )>2*FLAT_MAX ) {
+  if( n+( hi-lo )>(size_t)2*FLAT_MAX ) {
     DMG_TRY( scratch( t, (void **)&t->merge, &t->merge_cap, n+( hi-lo ), sizeof *t->merge ) );
     out = t->merge;
   }
@@ -354,7 +354,7 @@ static dmg_err_t bucket_tasks( dmg_tree_t * t, name_t name, unsigned depth, ops_
   for( unsigned i=2*half-1; i>1; i-- ) {
     if( i<1u<<level ) level--;
     if( !( dirty[ i/64 ]>>( i%64 )&1u ) ) continue;
-    unsigned p = i/2;
+    size_t p = i/2;
     if( dirty[ p/64 ]>>( p%64 )&1u ) continue;         /* its other child came first */
     dirty[ p/64 ] |= (uint64_t)1<<( p%64 );
     f->kind[ p ] = (uint8_t)combine( f->kind+2*p, f->hash+2*p, f->hash+p );
