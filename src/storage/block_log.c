@@ -86,6 +86,7 @@ static entry_t * map_add( dmg_block_log_t * log, dmg_hash_t const * hash, uint64
 }
 
 static void map_remove( dmg_block_log_t * log, entry_t * e ) {
+  DMG_ASSERT( !e->next==( log->last==e ) );
   entry_t ** p = map_slot( log, &e->hash );
   while( *p!=e ) p = &( *p )->map_next;
   *p = e->map_next;
@@ -444,7 +445,7 @@ static dmg_err_t oldest_find( dmg_block_log_t * log ) {
     seg_path( log, seg->number, "", path );
     dmg_file_t * file;
     DMG_TRY( dmg_vfs_open( log->vfs, path, false, &file ) );
-    uint64_t file_sz = 0, salt, at;
+    uint64_t file_sz = 0, salt = 0, at;
     dmg_buf_t buf = dmg_buf( STORED_MAX );
     rec_t r = { 0 };
     dmg_err_t err = seg_head_read( log, file, seg->number, &salt, NULL );
@@ -678,7 +679,7 @@ dmg_err_t dmg_block_log_index( dmg_block_log_t * log, dmg_hash_t const * hash, d
   put_pos( p+32, e->block );
   put_pos( p+48, e->final );
   dmg_store_u32be( p+64, e->part_cnt );
-  for( uint32_t i=0; i<e->part_cnt; i++ ) put_pos( p+BIDX_HEAD+16*i, e->part[ i ] );
+  for( uint32_t i=0; i<e->part_cnt; i++ ) put_pos( p+BIDX_HEAD+(size_t)16*i, e->part[ i ] );
   p += bidx_sz;
   memcpy( p, hash->b, 32 );
   op[ n++ ] = (dmg_kv_op_t){ .cf = DMG_KV_BHASH, .key = dmg_span( p, 32 ), .value = dmg_span( p+32, BHASH_SZ ) };
@@ -822,7 +823,7 @@ static dmg_err_t places_at( dmg_block_log_t * log, uint64_t height, places_t * o
     out->hash     = dmg_hash_load( v.v.p );
     out->final    = get_pos( v.v.p+48 );
     out->part_cnt = n;
-    for( uint32_t i=0; i<n; i++ ) out->part[ i ] = get_pos( v.v.p+BIDX_HEAD+16*i );
+    for( uint32_t i=0; i<n; i++ ) out->part[ i ] = get_pos( v.v.p+BIDX_HEAD+(size_t)16*i );
   }
   dmg_kv_val_release( &v );
   return err;
@@ -952,7 +953,7 @@ static dmg_err_t seg_height( dmg_block_log_t * log, seg_t * seg ) {
   seg_path( log, seg->number, "", path );
   dmg_file_t * file;
   DMG_TRY( dmg_vfs_open( log->vfs, path, false, &file ) );
-  uint64_t file_sz = 0, salt, max = 0;
+  uint64_t file_sz = 0, salt = 0, max = 0;
   dmg_buf_t buf = dmg_buf( STORED_MAX );
   dmg_err_t err = seg_head_read( log, file, seg->number, &salt, NULL );
   if( !err ) err = dmg_file_size( file, &file_sz );

@@ -18,9 +18,9 @@ static void leaves( dmg_overlay_t * o, dmg_hash_t const * path, dmg_hash_t const
   dmg_hash_t pair[ 2*BATCH ], out[ BATCH ];
   for( uint32_t i=0; i<o->cnt; i+=BATCH ) {
     uint32_t n = o->cnt-i<BATCH ? o->cnt-i : BATCH;
-    for( uint32_t j=0; j<n; j++ ) { pair[ 2*j ] = path[ order[ i+j ] ]; pair[ 2*j+1 ] = vh[ order[ i+j ] ]; }
+    for( size_t j=0; j<n; j++ ) { pair[ 2*j ] = path[ order[ i+j ] ]; pair[ 2*j+1 ] = vh[ order[ i+j ] ]; }
     dmg_h_nodes( DMG_TAG_STATE_LEAF, pair->b, n, out );
-    for( uint32_t j=0; j<n; j++ ) {
+    for( size_t j=0; j<n; j++ ) {
       dmg_tree_op_t * op = o->op+i+j;
       dmg_entry_t const * e = o->entry+order[ i+j ];
       op->path      = pair[ 2*j ];

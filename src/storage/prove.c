@@ -28,6 +28,7 @@ static dmg_err_t past_of( dmg_state_t * s, dmg_hash_t const * block, dmg_overlay
       cnt += live;
       size_t at = cnt;
       for( o=s->cursor; o; o=o->parent ) past[ --at ] = dmg_overlay_take( o );
+      DMG_ASSERT( at+live==cnt );
     }
   }
   pthread_mutex_unlock( &s->lock );
@@ -96,8 +97,8 @@ static dmg_err_t prove( dmg_state_t * s, dmg_view_t * v, dmg_hash_t const * root
 
 dmg_err_t dmg_state_prove( dmg_state_t * s, dmg_hash_t const * block, dmg_span_t key, dmg_arena_t * arena, dmg_buf_t * out_proof, bool * out_is_present, dmg_span_t * out_value ) {
   if( key.sz<DMG_STATE_KEY_MIN || key.sz>DMG_STATE_KEY_MAX ) return DMG_ERR_LIMIT;
-  dmg_overlay_t ** overlay;
-  size_t cnt;
+  dmg_overlay_t ** overlay = NULL;
+  size_t cnt = 0;
   dmg_hash_t root;
   pthread_rwlock_rdlock( &s->tree_lock );
   dmg_err_t err = past_of( s, block, &overlay, &cnt, &root );

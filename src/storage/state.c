@@ -234,7 +234,7 @@ static dmg_err_t old_values( dmg_state_t * s, dmg_overlay_t * o ) {
   bool         found[ BATCH ];
   dmg_stored_t st[ BATCH ];
   size_t sz = 0, cap = 0;
-  size_t * off = malloc( ( o->cnt+1 )*sizeof *off );
+  size_t * off = calloc( (size_t)o->cnt+1, sizeof *off );
   uint8_t * mem = NULL;
   if( !off ) return DMG_ERR_NOMEM;
   dmg_err_t err = DMG_OK;
@@ -256,7 +256,8 @@ static dmg_err_t old_values( dmg_state_t * s, dmg_overlay_t * o ) {
     for( uint32_t j=0, k=from; j<n; j++ ) {
       while( !o->op[ k ].was_there ) k++;
       if( !err ) {
-        memcpy( mem+sz, st[ j ].value.p, st[ j ].value.sz );
+        DMG_ASSERT( mem || !st[ j ].value.sz );
+        if( mem ) memcpy( mem+sz, st[ j ].value.p, st[ j ].value.sz );
         off[ k ] = sz;
         o->entry[ o->entry_of[ k ] ].old_value.sz = st[ j ].value.sz;
         sz += st[ j ].value.sz;
@@ -442,7 +443,7 @@ static dmg_err_t meta_get( dmg_kv_t * kv, char const * name, void * out, size_t 
 /* Fills the empty tree from column state, in path order. */
 static dmg_err_t load( dmg_state_t * s, dmg_open_why_t * out_why ) {
   dmg_tree_op_t * op = calloc( LOAD_BATCH, sizeof *op );
-  dmg_hash_t * pair = malloc( 2*LOAD_BATCH*sizeof *pair ), * leaf = malloc( LOAD_BATCH*sizeof *leaf );
+  dmg_hash_t * pair = malloc( (size_t)2*LOAD_BATCH*sizeof *pair ), * leaf = malloc( LOAD_BATCH*sizeof *leaf );
   dmg_kv_iter_t * it = NULL;
   dmg_err_t err = op && pair && leaf ? dmg_kv_iter_open( s->kv, DMG_KV_STATE, NULL, dmg_span( NULL, 0 ), dmg_span( NULL, 0 ), false, &it ) : DMG_ERR_NOMEM;
   bool is_end = false;
@@ -508,7 +509,7 @@ static dmg_err_t open_meta( dmg_state_t * s, dmg_open_why_t * out_why ) {
   if( major!=FORMAT_MAJOR )
     return dmg_open_why( out_why, DMG_ERR_VERSION, "the data has format %u.%u, this program reads %u.%u; %s", major, minor, FORMAT_MAJOR, FORMAT_MINOR,
                 major>FORMAT_MAJOR ? "use a newer demiurge or another storage.path" : "run `demiurge storage upgrade`" );
-  if(( err = meta_get( s->kv, "genesis", &genesis, sizeof genesis ) )) return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the store's genesis record is missing or broken; run `demiurge storage repair`" );
+  if( meta_get( s->kv, "genesis", &genesis, sizeof genesis ) ) return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the store's genesis record is missing or broken; run `demiurge storage repair`" );
   if( !dmg_hash_eq( &genesis, &s->cfg.genesis_hash ) ) {
     char has[ 65 ], runs[ 65 ];
     dmg_hex_encode( genesis.b, 32, has );

@@ -42,7 +42,7 @@ static dmg_err_t layers_of( dmg_state_t * s, dmg_hash_t const * block, dmg_layer
     *out_cnt = n;
     return DMG_OK;
   }
-  uint32_t first = s->ring_cnt;                /* the first ring index above the block */
+  uint32_t first;                              /* the first ring index above the block */
   if( dmg_hash_eq( block, &s->block ) ) first = s->ring_cnt;
   else if( o ) first = (uint32_t)( o->height-s->ring[0]->height )+1;
   else if( s->ring_cnt && dmg_hash_eq( block, &s->base_block ) ) first = 0;
