@@ -55,9 +55,10 @@ static bool fsync_us( char const * dir, uint64_t * out_mid, uint64_t * out_max )
   }
   close( fd );
   unlink( path );
+  if( !is_good ) return false;
   *out_mid = us[ 16 ];
   *out_max = us[ 31 ];
-  return is_good;
+  return true;
 }
 
 static int doctor( dmg_cli_t * cli ) {

@@ -1,4 +1,5 @@
 /* transfer, call, tx: building, signing, sending and following transactions. */
+#include "base/assert.h"
 #include "base/os.h"
 #include "cli/cli.h"
 #include "cli/keystore.h"
@@ -122,7 +123,7 @@ static int sign_and_send( dmg_cli_t * cli, chain_t const * c, dmg_cli_signer_t c
   dmg_tx_sig_t sig = { .scheme = DMG_SIG_ED25519, .key = dmg_span( signer->key, 32 ), .sig = dmg_span( sig_bytes, 64 ) };
   dmg_tx_t tx = { .version = DMG_TX_VERSION, .chain = c->chain, .sender = signer->address, .lane = 0, .nonce = nonce, .expiry = c->head+LIFETIME_BLOCKS,
                   .fee_kind = DMG_FEE_ENERGY_THEN_FEE, .calls = calls, .call_cnt = call_cnt, .auth = DMG_TX_AUTH_KEYS, .init = exists ? NULL : &init, .sigs = &sig, .sig_cnt = 1 };
-  dmg_span_t raw;
+  dmg_span_t raw = { 0 };
   if(( code = encode( cli, &tx, &raw ) )) return code;
   if(( code = dmg_cli_call( cli, "tx_estimate", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", hex_of( cli, raw ) ), &r ) )) return code;
   if( !dmg_span_eq( dmg_cli_str( r, "status" ), DMG_SPAN_STR( "OK" ) ) ) {
@@ -153,7 +154,7 @@ static int sign_and_send( dmg_cli_t * cli, chain_t const * c, dmg_cli_signer_t c
 
 static int send_calls( dmg_cli_t * cli, chain_t const * c, char const * from, dmg_tx_call_t * calls, uint32_t call_cnt, char const * what ) {
   dmg_cli_signer_t signer;
-  char * id_hex;
+  char * id_hex = NULL;
   char const * until = dmg_cli_opt( cli, "--wait" );
   /* Before anything is sent. */
   if( until && strcmp( until, "none" ) && strcmp( until, "pooled" ) && strcmp( until, "included" ) && strcmp( until, "final" ) )
@@ -185,7 +186,7 @@ static int transfer( dmg_cli_t * cli ) {
   char to_text[ DMG_ADDRESS_TEXT_SZ+1 ], amount_text[ DMG_CLI_AMOUNT_SZ ], what[ 256 ];
   char const * from = sender_name( cli ), * memo = dmg_cli_opt( cli, "--memo" );
   uint16_t module;
-  dmg_abi_fn_t const * fn;
+  dmg_abi_fn_t const * fn = NULL;
   dmg_hash_t schema;
   if( !from ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "who pays? --from NAME, a key of `demiurge key list`, or alice .. judy on a dev chain" );
   if( !dmg_cli_amount_parse( cli->arg[ 1 ], &amount ) || !amount ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "the amount is CGT with at most 8 decimals (12.5) or sparks (1250000000sparks), not \"%s\"", cli->arg[ 1 ] );
@@ -199,6 +200,7 @@ static int transfer( dmg_cli_t * cli ) {
   if( !c.is_dev && dmg_cli_name_address( cli, cli->arg[ 0 ], &named, &is_dev_name ) && is_dev_name )
     return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyDenied", "%s is an account of the dev chain whose key everybody knows; this chain is not one", cli->arg[ 0 ] );
   if(( code = find_call( cli, "balances", "transfer", &module, &fn, &schema ) )) return code;
+  DMG_ASSERT( fn );
 
   uint8_t mem[ 256 ];
   dmg_bcs_wr_t w = dmg_bcs_wr( mem, sizeof mem );
@@ -219,7 +221,7 @@ static int transfer( dmg_cli_t * cli ) {
 static int call_raw( dmg_cli_t * cli ) {
   chain_t c;
   uint16_t module;
-  dmg_abi_fn_t const * fn;
+  dmg_abi_fn_t const * fn = NULL;
   dmg_hash_t schema;
   char const * from = sender_name( cli );
   if( !from ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "who signs? --from NAME" );
@@ -230,6 +232,7 @@ static int call_raw( dmg_cli_t * cli ) {
   int code = chain( cli, &c );
   if( code ) return code;
   if(( code = find_call( cli, cli->arg[ 0 ], cli->arg[ 1 ], &module, &fn, &schema ) )) return code;
+  DMG_ASSERT( fn );
   size_t off = 0;
   dmg_bcs_bad_t bad = dmg_type_validate( fn->args, dmg_span( args, ( n-2 )/2 ), &off );
   if( bad!=DMG_BCS_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the arguments of %s.%s do not decode: %s at byte %zu", cli->arg[ 0 ], cli->arg[ 1 ], dmg_bcs_bad_text( bad ), off );
@@ -248,13 +251,13 @@ static int id_arg( dmg_cli_t * cli, char const ** out_hex ) {
 }
 
 static int tx_receipt( dmg_cli_t * cli ) {
-  char const * hex;
+  char const * hex = NULL;
   int code = id_arg( cli, &hex );
   return code ? code : show_receipt( cli, hex, false );
 }
 
 static int tx_watch( dmg_cli_t * cli ) {
-  char const * hex;
+  char const * hex = NULL;
   int code = id_arg( cli, &hex );
   if( code ) return code;
   if(( code = wait_for( cli, hex, "final" ) )) return code;
@@ -262,7 +265,7 @@ static int tx_watch( dmg_cli_t * cli ) {
 }
 
 static int tx_simple( dmg_cli_t * cli, char const * method ) {
-  char const * hex;
+  char const * hex = NULL;
   dmg_jv_t r;
   int code = id_arg( cli, &hex );
   if( code ) return code;
