@@ -268,7 +268,7 @@ static dmg_err_t take_back( dmg_txpool_t * pool, dmg_txpool_state_t const * stat
   entry_t * e = dmg_txpool_entry_new( tx );
   if( !e ) return DMG_ERR_NOMEM;
   dmg_txpool_answer_t a = { 0 };
-  learnt_t  learnt;
+  learnt_t  learnt = { 0 };
   dmg_err_t err = DMG_OK;
   if( dmg_txpool_judge_early( pool, &e->tx, &a.why ) ) err = dmg_txpool_judge( pool, state, e, &learnt, &a.why );
   if( !err && !a.why.reason ) err = take_in( pool, e, &learnt, now_ms, &a );

@@ -297,10 +297,11 @@ void dmg_txpool_entry_out( dmg_txpool_t * pool, entry_t * e, change_t change, ui
 void dmg_txpool_lane_move( dmg_txpool_t * pool, lane_t * lane, uint64_t head, uint64_t now_ms ) {
   DMG_ASSERT( lane->no!=DMG_TX_LANE_UNORDERED );
   lane->head = head;
-  bool is_last = false;   /* the lane goes with its last entry */
-  while( !is_last && lane->first->tx.nonce<head ) {
-    is_last = lane->first==lane->last;
-    dmg_txpool_entry_out( pool, lane->first, (change_t){ .kind = DMG_TXPOOL_DROPPED, .reason = DMG_TXPOOL_NONCE }, now_ms );
+  entry_t * first = lane->first;
+  while( first && first->tx.nonce<head ) {
+    entry_t * next = first->lane_next;   /* NULL: the lane goes with its last entry */
+    dmg_txpool_entry_out( pool, first, (change_t){ .kind = DMG_TXPOOL_DROPPED, .reason = DMG_TXPOOL_NONCE }, now_ms );
+    first = next;
   }
-  if( !is_last ) lane_file( pool, lane, lane->first, now_ms );
+  if( first ) lane_file( pool, lane, first, now_ms );
 }

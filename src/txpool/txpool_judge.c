@@ -201,7 +201,7 @@ void dmg_txpool_judge_again( dmg_txpool_t const * pool, entry_t const * e, learn
 }
 
 dmg_err_t dmg_txpool_judge( dmg_txpool_t * pool, dmg_txpool_state_t const * state, entry_t * e, learnt_t * learnt, dmg_txpool_why_t * why ) {
-  wanted_t wanted;
+  wanted_t wanted = { .gas_line = 0 };
   if( !judge_gas( pool, &e->tx, why ) ) return DMG_OK;
   DMG_TRY( judge_calls( state, &e->tx, &wanted, why ) );
   if( !why->reason ) DMG_TRY( judge_authority( pool, state, &e->tx, &wanted, why ) );
