@@ -703,7 +703,7 @@ dmg_err_t dmg_chain_open( dmg_chain_cfg_t const * cfg, dmg_chain_t ** out_chain,
   pthread_cond_init( &chain->wake, &attr );
   pthread_cond_init( &chain->made, &attr );
   pthread_condattr_destroy( &attr );
-  chain->genesis_arena = dmg_arena_new( 4u*DMG_GENESIS_SZ_MAX );
+  chain->genesis_arena = dmg_arena_new( (size_t)4*DMG_GENESIS_SZ_MAX );
   chain->arena         = dmg_arena_new( DMG_CHAIN_ARENA_MAX );
   chain->pool_arena    = dmg_arena_new( 1<<20 );
   chain->pool_state    = (dmg_txpool_state_t){ .ctx = chain, .account = pool_account, .lane = pool_lane, .seen = pool_seen, .spendable = pool_spendable, .check_call = pool_check_call };

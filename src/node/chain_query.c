@@ -145,7 +145,7 @@ static void q_tx_status( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_
   pthread_mutex_unlock( &chain->lock );
   dmg_chain_status( &s, out );
   if( out->state!=DMG_TX_UNKNOWN ) return;
-  dmg_arena_t * arena = dmg_arena_new( 2*DMG_RECEIPT_BCS_MAX );
+  dmg_arena_t * arena = dmg_arena_new( (size_t)2*DMG_RECEIPT_BCS_MAX );
   reading( chain );
   if( arena ) stored_status( chain, id, arena, out, &receipt );
   read_done( chain );

@@ -144,7 +144,7 @@ dmg_err_t dmg_config_load( char const * path, dmg_config_t * out, dmg_buf_t * ou
   for( size_t k = 0; k<DMG_CONFIG_CNT; k++ ) {
     char name[ 80 ] = "DEMIURGE_";
     size_t n = strlen( name );
-    for( char const * p = dmg_config_desc[ k ].path; *p; p++ ) name[ n++ ] = *p=='.' ? '_' : (char)toupper( (unsigned char)*p );
+    for( char const * p = dmg_config_desc[ k ].path; *p; p++ ) name[ n++ ] = (char)( *p=='.' ? '_' : toupper( (unsigned char)*p ) );
     name[ n ] = 0;
     char const * v = getenv( name );
     if( v && dmg_config_set( out, (dmg_config_key_t)k, v, name, out_why ) ) err = DMG_ERR_INVALID;

@@ -127,10 +127,10 @@ dmg_err_t dmg_dev_genesis( dmg_dev_genesis_cfg_t const * cfg, dmg_dev_account_t 
   }
 
   dmg_genesis_module_t * modules = DMG_ARENA_NEW( arena, dmg_genesis_module_t, cfg->module_cnt );
-  uint8_t * mem = dmg_arena_alloc( arena, 3*CONFIG_SZ_MAX );
+  uint8_t * mem = dmg_arena_alloc( arena, (size_t)3*CONFIG_SZ_MAX );
   if( !modules || !mem ) return DMG_ERR_LIMIT;
   dmg_span_t system[ 2 ] = { system_config( accounts, SYSTEM_PART_ACCOUNTS, mem ), system_config( accounts+SYSTEM_PART_ACCOUNTS, DMG_DEV_KEY_CNT-SYSTEM_PART_ACCOUNTS, mem+CONFIG_SZ_MAX ) };
-  dmg_span_t balances    = balances_config( accounts, cfg->time_ms, mem+2*CONFIG_SZ_MAX );
+  dmg_span_t balances    = balances_config( accounts, cfg->time_ms, mem+(size_t)2*CONFIG_SZ_MAX );
   for( uint32_t m = 0; m<cfg->module_cnt; m++ ) {
     modules[ m ] = (dmg_genesis_module_t){ .id = cfg->modules[ m ].id, .code = dmg_code_hash( cfg->modules[ m ].code ) };
     if( modules[ m ].id==DMG_MODULE_SYSTEM )   { modules[ m ].config = system;    modules[ m ].config_cnt = 2; }

@@ -199,7 +199,7 @@ static bool bind_one( dmg_rpc_call_t * call, dmg_rpc_param_t const * p, dmg_jv_t
     arg->bytes = dmg_span( p_out, sz );
     break;
   }
-  case DMG_RPC_FORM_CNT: break;
+  case DMG_RPC_FORM_CNT: DMG_ASSERT( p->form<DMG_RPC_FORM_CNT ); break;
   }
   arg->is_set = is_good;
   return is_good ? true : fail_form( call, p->name, form_text[ p->form ], v );

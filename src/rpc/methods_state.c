@@ -1,4 +1,5 @@
 /* state_*, account_*, balances_*: reads of the state, with proofs (F0.4, F0.5). */
+#include "base/assert.h"
 #include "crypto/bech32.h"
 #include "crypto/sig.h"
 #include "rpc/abi_json.h"
@@ -280,8 +281,8 @@ bool dmg_rpc_args( dmg_rpc_call_t * call, dmg_abi_fn_t const * fn, dmg_jv_t json
 
 bool dmg_rpc_do_state_query( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
-  uint16_t id;
-  dmg_abi_t const * abi;
+  uint16_t id = 0;
+  dmg_abi_t const * abi = NULL;
   dmg_abi_fn_t const * fn = NULL;
   dmg_span_t args, result;
   dmg_query_why_t why = { .name = "" };
@@ -290,6 +291,7 @@ bool dmg_rpc_do_state_query( dmg_rpc_call_t * call ) {
   bool is_good = dmg_rpc_module_id( call, &view, call->arg[ 0 ].json, &id, &abi );
   if( is_good ) {
     dmg_jv_t ref = call->arg[ 1 ].json;
+    DMG_ASSERT( abi );
     fn = dmg_jv_u32( ref, &number ) ? ( number<=UINT16_MAX ? dmg_abi_query( abi, (uint16_t)number ) : NULL ) : dmg_abi_query_named( abi, dmg_jv_text( ref ) );
     if( !fn ) is_good = dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "module %.*s has no such query", (int)abi->name.sz, (char const *)abi->name.p );
   }

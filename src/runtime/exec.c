@@ -15,8 +15,8 @@ dmg_void_word( uint32_t reason ) {
 #define CASE( name, number, word, text ) case number: return word;
   DMG_VOID_TABLE( CASE )
 #undef CASE
+  default: return "";
   }
-  return "";
 }
 
 char const *
@@ -25,8 +25,8 @@ dmg_void_text( uint32_t reason ) {
 #define CASE( name, number, word, text ) case number: return text;
   DMG_VOID_TABLE( CASE )
 #undef CASE
+  default: return "";
   }
-  return "";
 }
 
 void
@@ -588,6 +588,7 @@ check_run( dmg_exec_t * x, uint16_t module, uint16_t call, dmg_hash_t const * sc
     break;
   case DMG_VOID_ARGS: {
     size_t        off;
+    DMG_ASSERT( fn );
     dmg_bcs_bad_t bad = dmg_type_validate( fn->args, args, &off );
     dmg_why( &out->why, "arguments of call %u of module %u: %s, at byte %zu", call, module, dmg_bcs_bad_text( bad ), off );
     break;

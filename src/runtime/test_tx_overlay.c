@@ -262,8 +262,8 @@ static uint64_t rnd( void ) { rnd_state ^= rnd_state<<13; rnd_state ^= rnd_state
 static void
 check_all( env_t * e, model_t const * m ) {
   for( unsigned i=0; i<3; i++ ) {
-    for( uint8_t k=0; k<KEYS; k++ ) {
-      dmg_ov_entry_t * x = entry( e, items[ i ], k );
+    for( unsigned k=0; k<KEYS; k++ ) {
+      dmg_ov_entry_t * x = entry( e, items[ i ], (uint8_t)k );
       assert_int_equal( x->cur.is_present, m->is_in[ i ][ k ] );
       if( !m->is_in[ i ][ k ] ) continue;
       assert_int_equal( i==2 ? x->cur.ctr : dmg_load_u64le( x->cur.body.p ), m->v[ i ][ k ] );

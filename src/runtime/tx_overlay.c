@@ -262,19 +262,25 @@ write_cmp( void const * a, void const * b ) {
   return dmg_span_cmp( ( (dmg_write_t const *)a )->key, ( (dmg_write_t const *)b )->key );
 }
 
+/* NULL: absent. */
+static bool
+has_changed( dmg_bs_entry_t const * e ) {
+  return e->base.p && e->cur.p ? !dmg_span_eq( e->base, e->cur ) : e->base.p!=e->cur.p;
+}
+
 dmg_err_t
 dmg_bs_writes( dmg_block_set_t * bs, dmg_arena_t * arena, dmg_write_t ** out_writes, size_t * out_cnt ) {
   size_t cnt = 0;
   for( size_t i=0; i<bs->slot_cnt; i++ ) {
     dmg_bs_entry_t * e = bs->slots[ i ];
-    if( e && ( !e->base.p!=!e->cur.p || !dmg_span_eq( e->base, e->cur ) ) ) cnt++;
+    if( e && has_changed( e ) ) cnt++;
   }
   dmg_write_t * writes = DMG_ARENA_NEW( arena, dmg_write_t, cnt );
   if( !writes ) return DMG_ERR_NOMEM;
   size_t n = 0;
   for( size_t i=0; i<bs->slot_cnt; i++ ) {
     dmg_bs_entry_t * e = bs->slots[ i ];
-    if( e && ( !e->base.p!=!e->cur.p || !dmg_span_eq( e->base, e->cur ) ) )
+    if( e && has_changed( e ) )
       writes[ n++ ] = (dmg_write_t){ .key = e->key, .value = e->cur, .is_delete = !e->cur.p };
   }
   DMG_ASSERT( n==cnt );

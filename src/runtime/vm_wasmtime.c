@@ -302,7 +302,7 @@ static dmg_err_t exports_bind( dmg_vm_inst_t * inst, wasmtime_instance_t const *
   inst->g   = g.of.global;
   inst->s   = s.of.global;
   size_t sz = wasmtime_memory_data_size( inst->ctx, &mem.of.memory );
-  if( !sz || sz>DMG_VM_PAGES_MAX*DMG_VM_PAGE_SZ ) { DMG_LOG_ERROR( "vm_code_invalid", "an artifact has %zu bytes of memory", sz ); return DMG_ERR_INVALID; }
+  if( !sz || sz>(size_t)DMG_VM_PAGES_MAX*DMG_VM_PAGE_SZ ) { DMG_LOG_ERROR( "vm_code_invalid", "an artifact has %zu bytes of memory", sz ); return DMG_ERR_INVALID; }
   inst->mem     = (dmg_vm_mem_t){ .base = wasmtime_memory_data( inst->ctx, &mem.of.memory ), .sz = (uint32_t)sz };
   inst->in_off  = global_u32( inst, &in.of.global );
   inst->out_off = global_u32( inst, &out.of.global );

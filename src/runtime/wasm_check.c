@@ -48,7 +48,7 @@ void dmg_wasm_refuse( dmg_wasm_report_t * report, uint32_t func_idx, uint32_t of
 /* Foreign bytes as printable text for a message, cut at 32. */
 static char const * printable( dmg_span_t s, char out[ 36 ] ) {
   size_t n = s.sz<32 ? s.sz : 32;
-  for( size_t i = 0; i<n; i++ ) out[ i ] = s.p[ i ]>=0x20 && s.p[ i ]<0x7f ? (char)s.p[ i ] : '?';
+  for( size_t i = 0; i<n; i++ ) out[ i ] = (char)( s.p[ i ]>=0x20 && s.p[ i ]<0x7f ? s.p[ i ] : '?' );
   memcpy( out+n, s.sz>n ? ".." : "", s.sz>n ? 3 : 1 );
   return out;
 }
