@@ -56,11 +56,17 @@ static uint8_t * dup_bytes( void const * p, uint32_t n ) {
   return d;
 }
 
+static void * grown( void * p, size_t sz ) {
+  void * q = realloc( p, sz );
+  if( !q ) die( "out of memory" );
+  return q;
+}
+
 static void store( uint8_t const * key, uint32_t key_n, void const * value, uint32_t value_n, bool is_present ) {
   uint32_t i = lower( key, key_n );
   bool has = i<map_n && !cmp( map[ i ].key, map[ i ].key_n, key, key_n );
   if( is_running ) {
-    if( undo_n==undo_cap ) { undo_cap = undo_cap ? 2*undo_cap : 64; undo = realloc( undo, undo_cap*sizeof *undo ); if( !undo ) die( "out of memory" ); }
+    if( undo_n==undo_cap ) { undo_cap = undo_cap ? 2*undo_cap : 64; undo = grown( undo, undo_cap*sizeof *undo ); }
     undo_t * u = &undo[ undo_n++ ];
     memcpy( u->key, key, key_n );
     u->key_n = key_n;
@@ -77,7 +83,7 @@ static void store( uint8_t const * key, uint32_t key_n, void const * value, uint
   }
   uint8_t * copy = dup_bytes( value, value_n );
   if( has ) { free( map[ i ].value ); map[ i ].value = copy; map[ i ].value_n = value_n; return; }
-  if( map_n==map_cap ) { map_cap = map_cap ? 2*map_cap : 64; map = realloc( map, map_cap*sizeof *map ); if( !map ) die( "out of memory" ); }
+  if( map_n==map_cap ) { map_cap = map_cap ? 2*map_cap : 64; map = grown( map, map_cap*sizeof *map ); }
   memmove( map+i+1, map+i, ( map_n-i )*sizeof *map );
   map_n++;
   memset( map+i, 0, sizeof *map );

@@ -251,7 +251,7 @@ static dm_fault_t on_init( init_in_t const * in ) {
     if( account_has( &who ) ) return fault_bad_argument( "accounts" );
     account_t account = { .kind = 0, .t_use = c.t_use, .t_owner = c.t_owner, .created_ms = dm_now() };
     account_put( &who, &account );
-    for( uint8_t s = 0; s<c.auths.n; s++ ) {
+    for( uint8_t s = 0; s<c.auths.n; s++ ) {   /* 16 at most: NOLINT(bugprone-too-small-loop-variable) */
       auth_t a = { .scheme = c.auths.v[ s ].scheme, .key = c.auths.v[ s ].key, .level = c.auths.v[ s ].level, .weight = c.auths.v[ s ].weight };
       auth_put( &who, s, &a );
     }

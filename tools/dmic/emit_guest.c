@@ -52,20 +52,21 @@ static void docs( gen_t * g, dmg_span_t doc, char const * indent ) {
 
 /* A name as it may stand in C. */
 typedef struct { char s[ 80 ]; } cname_t;
+static void escape( cname_t * c ) { size_t n = strlen( c->s ); DMG_ASSERT( n+2<=sizeof c->s ); memcpy( c->s+n, "_", 2 ); }
 static cname_t cname( dmg_span_t name ) {
   static char const * const word[] = { "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for",
     "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union",
     "unsigned", "void", "volatile", "while", "bool", "true", "false", "asm", "typeof" };
   cname_t c;
   dmic_snake( name, c.s, sizeof c.s-1 );
-  for( size_t i = 0; i<sizeof word/sizeof *word; i++ ) if( !strcmp( c.s, word[ i ] ) ) { strcat( c.s, "_" ); break; }
+  for( size_t i = 0; i<sizeof word/sizeof *word; i++ ) if( !strcmp( c.s, word[ i ] ) ) { escape( &c ); break; }
   return c;
 }
 /* As a parameter: beside the locals of the functions that take it. */
 static cname_t pname( dmg_span_t name ) {
   static char const * const word[] = { "w", "r", "n", "in", "out", "raw", "args", "as", "out_ret" };
   cname_t c = cname( name );
-  for( size_t i = 0; i<sizeof word/sizeof *word; i++ ) if( !strcmp( c.s, word[ i ] ) ) { strcat( c.s, "_" ); break; }
+  for( size_t i = 0; i<sizeof word/sizeof *word; i++ ) if( !strcmp( c.s, word[ i ] ) ) { escape( &c ); break; }
   return c;
 }
 static cname_t upper( dmg_span_t name ) { cname_t c; dmic_upper( name, c.s, sizeof c.s ); return c; }
@@ -293,6 +294,7 @@ static void gen_type( gen_t * g, dmg_type_t const * t ) {
     }
     put( g, "DM_GEN void rd_%s( dm_rd_t * r, dm_list_t * v ) {\n  v->cnt = dm_rd_uleb( r );\n  if( v->cnt>%u ) dm_trap();\n  v->p = r->p;\n", id.s, t->n );
     dmg_type_t const * e = t->elem;
+    DMG_ASSERT( e );
     bool is_fixed = !is_map && e->sz_min==e->sz_max;
     if( is_fixed ) put( g, "  (void)dm_rd_take( r, v->cnt*%lluu );\n", (unsigned long long)e->sz_max );
     else {

@@ -30,9 +30,12 @@ static bool slurp( char const * path, size_t max, dmg_buf_t * out ) {
   FILE * f = fopen( path, "rb" );
   if( !f ) { fprintf( stderr, "dmic: %s: %s\n", path, strerror( errno ) ); return false; }
   uint8_t chunk[ 65536 ];
-  size_t n;
+  size_t n = sizeof chunk;
   bool is_ok = true;
-  while( is_ok && ( n = fread( chunk, 1, sizeof chunk, f ) )>0 ) is_ok = out->sz+n<=max && !dmg_buf_append( out, chunk, n );
+  while( is_ok && n==sizeof chunk ) {   /* less: the end, or an error */
+    n     = fread( chunk, 1, sizeof chunk, f );
+    is_ok = out->sz+n<=max && !dmg_buf_append( out, chunk, n );
+  }
   if( !is_ok ) fprintf( stderr, "dmic: %s: more than %zu bytes\n", path, max );
   else if( ferror( f ) ) { fprintf( stderr, "dmic: %s: %s\n", path, strerror( errno ) ); is_ok = false; }
   fclose( f );
