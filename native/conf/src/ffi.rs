@@ -5,7 +5,7 @@
 use crate::{Failure, parse};
 use std::ffi::{c_char, c_int};
 
-const TEXT_SZ: usize = 256;
+pub const TEXT_SZ: usize = 256;
 
 /// `dmgn_conf_item_t`: points into the strings of the same `DmgnConf`.
 #[repr(C)]

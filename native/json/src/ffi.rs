@@ -5,7 +5,7 @@
 use crate::{Code, Failure, Node, Reader};
 use std::ffi::{c_char, c_int};
 
-const TEXT_SZ: usize = 96;
+pub const TEXT_SZ: usize = 96;
 
 #[repr(C)]
 pub struct DmgnJsonErr {

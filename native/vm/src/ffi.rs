@@ -17,16 +17,16 @@ const _: () = assert!(align_of::<wasm_config_t>() == align_of::<Config>());
 const _: () = assert!(size_of::<wasm_engine_t>() == size_of::<Engine>());
 const _: () = assert!(align_of::<wasm_engine_t>() == align_of::<Engine>());
 
-fn config(c: &mut wasm_config_t) -> &mut Config {
-    let c: *mut wasm_config_t = c;
+fn settings(config: &mut wasm_config_t) -> &mut Config {
+    let config: *mut wasm_config_t = config;
     // SAFETY: same address, size and alignment, see above; the borrow is handed on.
-    unsafe { &mut *c.cast::<Config>() }
+    unsafe { &mut *config.cast::<Config>() }
 }
 
-fn engine(e: &wasm_engine_t) -> &Engine {
-    let e: *const wasm_engine_t = e;
+fn inner(engine: &wasm_engine_t) -> &Engine {
+    let engine: *const wasm_engine_t = engine;
     // SAFETY: same address, size and alignment, see above; the borrow is handed on.
-    unsafe { &*e.cast::<Engine>() }
+    unsafe { &*engine.cast::<Engine>() }
 }
 
 /// Copies a message, cut and terminated, where there is room for one.
@@ -43,22 +43,22 @@ unsafe fn put_text(err: *mut c_char, err_sz: usize, text: &str) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn dmgn_vm_config_backtrace_off(c: &mut wasm_config_t) {
-    config(c).wasm_backtrace_max_frames(None);
+pub extern "C" fn dmgn_vm_config_backtrace_off(config: &mut wasm_config_t) {
+    settings(config).wasm_backtrace_max_frames(None);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn dmgn_vm_config_address_map_set(c: &mut wasm_config_t, is_on: bool) {
-    config(c).generate_address_map(is_on);
+pub extern "C" fn dmgn_vm_config_address_map_set(config: &mut wasm_config_t, is_on: bool) {
+    settings(config).generate_address_map(is_on);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn dmgn_vm_config_table_lazy_init_set(c: &mut wasm_config_t, is_on: bool) {
-    config(c).table_lazy_init(is_on);
+pub extern "C" fn dmgn_vm_config_table_lazy_init_set(config: &mut wasm_config_t, is_on: bool) {
+    settings(config).table_lazy_init(is_on);
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn dmgn_vm_config_proposals(c: &mut wasm_config_t, mask: u32) {
+pub extern "C" fn dmgn_vm_config_proposals(config: &mut wasm_config_t, mask: u32) {
     let named = [
         WasmFeatures::MUTABLE_GLOBAL,
         WasmFeatures::SIGN_EXTENSION,
@@ -74,17 +74,17 @@ pub extern "C" fn dmgn_vm_config_proposals(c: &mut wasm_config_t, mask: u32) {
     for (bit, feature) in named.into_iter().enumerate() {
         on.set(feature, mask & (1 << bit) != 0);
     }
-    config(c).wasm_features(WasmFeatures::all(), false);
-    config(c).wasm_features(on, true);
+    settings(config).wasm_features(WasmFeatures::all(), false);
+    settings(config).wasm_features(on, true);
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dmgn_vm_engine_new(
-    mut c: Box<wasm_config_t>,
+    mut config: Box<wasm_config_t>,
     err: *mut c_char,
     err_sz: usize,
 ) -> Option<Box<wasm_engine_t>> {
-    match Engine::new(config(&mut c)) {
+    match Engine::new(settings(&mut config)) {
         Ok(made) => {
             let made: *mut Engine = Box::into_raw(Box::new(made));
             // SAFETY: a box of the field is a box of its wrapper, see above: same size, alignment and drop.
@@ -116,14 +116,14 @@ impl Hasher for Lanes {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn dmgn_vm_engine_key(e: &wasm_engine_t, out_key: *mut [u8; 32]) {
+pub unsafe extern "C" fn dmgn_vm_engine_key(engine: &wasm_engine_t, out_key: *mut [u8; 32]) {
     let mut lanes = Lanes([
         0xcbf2_9ce4_8422_2325,
         0x9e37_79b9_7f4a_7c15,
         0xc2b2_ae3d_27d4_eb4f,
         0x1656_67b1_9e37_79f9,
     ]);
-    engine(e).precompile_compatibility_hash().hash(&mut lanes);
+    inner(engine).precompile_compatibility_hash().hash(&mut lanes);
     let mut key = [0; 32];
     for (out, lane) in key.chunks_exact_mut(8).zip(lanes.0) {
         out.copy_from_slice(&lane.to_le_bytes());
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn settings_reach_the_engine() {
         let e = new_engine(node_config());
-        let module = |wasm: &[u8]| wasmtime::Module::new(engine(&e), wasm).is_ok();
+        let module = |wasm: &[u8]| wasmtime::Module::new(inner(&e), wasm).is_ok();
         // (module (func (param i32) (result ..) local.get 0, one opcode))
         let func = |params: &[u8], result: u8, body: &[u8]| {
             let mut m = b"\0asm\x01\0\0\0".to_vec();
@@ -201,7 +201,7 @@ mod tests {
             dmgn_vm_config_proposals(&mut c, 0x1ff);
             new_engine(c)
         };
-        assert!(wasmtime::Module::new(engine(&all), func(&[0x7f], 0x7b, &[0x20, 0, 0xfd, 0x11])).is_ok());
+        assert!(wasmtime::Module::new(inner(&all), func(&[0x7f], 0x7b, &[0x20, 0, 0xfd, 0x11])).is_ok());
     }
 
     #[test]
