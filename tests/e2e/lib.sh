@@ -1,10 +1,12 @@
+# shellcheck shell=bash disable=SC2154
 # Helpers of the end-to-end tests: a dev chain of our own on a free port, checks that name what they saw.
 set -euo pipefail
 
 e2e_dir=$(mktemp -d "${TMPDIR:-/tmp}/dmg-e2e.XXXXXX")
 node_pid=
-# No configuration or key of the user's reaches a test.
-export HOME=$e2e_dir DEMIURGE_KEYS=$e2e_dir/keys XDG_CACHE_HOME=${E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}}
+# No configuration or key of the user's reaches a test; the cache of compiled modules does.
+export XDG_CACHE_HOME=${E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}}
+export HOME=$e2e_dir DEMIURGE_KEYS=$e2e_dir/keys
 
 cleanup() { [ -z "$node_pid" ] || { kill "$node_pid" 2>/dev/null || true; wait "$node_pid" 2>/dev/null || true; }; rm -rf "$e2e_dir"; }
 trap cleanup EXIT
