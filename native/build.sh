@@ -6,7 +6,7 @@
 #   native/build.sh              build if needed, print <out>
 #   native/build.sh --print-dir  print <out> without building (it may not exist yet)
 #   native/build.sh --test       the crates' own tests
-#   native/build.sh --lint       rustfmt, clippy, headers against exports, cargo deny where it is installed
+#   native/build.sh --lint       rustfmt, clippy, headers against cbindgen and exports, licences, bans, advisories
 #
 # The cache is ${XDG_CACHE_HOME:-~/.cache}/demiurge/native-<hash of the foreign
 # crates in Cargo.lock and of rustc>/: target/ for cargo, out-<hash of our
@@ -53,20 +53,10 @@ case "${1-}" in
     # shellcheck disable=SC2086
     exec "$cargo" test --locked --manifest-path "$here/../tests/conformance/rust/Cargo.toml" --target-dir "$caches/conformance" $jobs ;;
   --lint)
-    cd "$here"
-    "$cargo" fmt --all --check
-    # shellcheck disable=SC2086
-    "$cargo" clippy --release --locked --workspace --all-targets --target-dir "$target" $jobs -- -D warnings
-    # Every function of a header is exported, every dmgn_ export is in a header.
-    "$here/build.sh" >/dev/null
-    diff <(cat include/dmgn_*.h | sed -E 's,/\*([^*]|\*[^/])*\*/,,g' | grep -oE '\bdmgn_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u) \
-         <(nm -D --defined-only "$out/lib/libdmg_native.so" | awk '$3 ~ /^dmgn_/ { print $3 }' | sort) \
-      || { echo "native: headers (<) and exports (>) differ" >&2; exit 1; }
-    if "$cargo" deny --version >/dev/null 2>&1; then
-      "$cargo" deny --offline --locked check bans licenses sources
-    else
-      echo "native: cargo-deny is not installed, licences not checked" >&2
-    fi
+    # A file of its own, so that a change of the lint does not build the library again.
+    # shellcheck source=native/lint.sh
+    . "$here/lint.sh"
+    lint
     exit 0 ;;
   '') ;;
   *) echo "usage: native/build.sh [--print-dir | --test | --lint]" >&2; exit 2 ;;
