@@ -106,7 +106,8 @@ static uint64_t gas_of( dmg_query_t const * q, dmg_arena_t * arena, dmg_buf_t co
   dmg_query_why_t why = { .name = "" };
   size_t at = 0;
   if( !dmg_workload_next( frames, &at, &tx ) ) die( "preview", DMG_ERR_INVALID, "" );
-  dmg_err_t err = q->tx_preview( q->ctx, tx, arena, &p, &why );
+  dmg_at_block_t at_block;
+  dmg_err_t err = q->tx_preview( q->ctx, &tx, 1, false, arena, &p, &at_block, &why );
   if( err ) die( "preview", err, why.text );
   if( p.status ) die( "preview", DMG_ERR_INVALID, dmg_status_name( p.status ) );
   return p.gas_to_set;

@@ -278,28 +278,47 @@ static dmg_err_t q_modules( void * ctx, dmg_query_view_t const * view, uint16_t 
   return dmg_runtime_modules( ( (dmg_chain_t *)ctx )->runtime, view->handle, out_ids, max, out_cnt );
 }
 
-static dmg_err_t q_tx_preview( void * ctx, dmg_span_t raw, dmg_arena_t * arena, dmg_query_preview_t * out, dmg_query_why_t * why ) {
+static dmg_err_t preview_out( dmg_preview_t const * p, dmg_arena_t * arena, dmg_query_preview_t * out ) {
+  *out = (dmg_query_preview_t){ .status = p->tx.status, .gas_used = p->tx.gas_used, .gas_to_set = p->gas_to_set, .fee_at_set = p->fee_at_set,
+                                .intrinsic = p->intrinsic, .price = p->price, .receipt = p->tx.receipt, .outcome = p->outcome, .flow_cnt = (uint32_t)p->flow_cnt };
+  snprintf( out->why.text, sizeof out->why.text, "%s", p->why.text );
+  out->why.name = "";
+  out->flows    = DMG_ARENA_NEW( arena, dmg_query_flow_t, p->flow_cnt );
+  if( !out->flows ) return DMG_ERR_LIMIT;
+  for( size_t i = 0; i<p->flow_cnt; i++ ) out->flows[ i ] = (dmg_query_flow_t){ p->flows[ i ].account, p->flows[ i ].asset, p->flows[ i ].out, p->flows[ i ].in };
+  return DMG_OK;
+}
+
+static dmg_err_t q_tx_preview( void * ctx, dmg_span_t const * raws, uint32_t cnt, bool is_billed, dmg_arena_t * arena, dmg_query_preview_t * out, dmg_at_block_t * out_at, dmg_query_why_t * why ) {
   dmg_chain_t * chain = ctx;
-  dmg_tx_t * tx;
+  dmg_tx_t * tx[ DMG_QUERY_STACK_MAX ];
   dmg_query_view_t view;
-  dmg_preview_t p;
-  dmg_verdict_t verdict = dmg_tx_decode( raw, arena, &tx );
-  if( verdict.kind==DMG_VERDICT_LOCAL ) return verdict.err;
-  if( verdict.kind==DMG_VERDICT_BAD ) { dmg_verdict_print( &verdict, why->text, sizeof why->text ); why->name = "form"; return DMG_ERR_INVALID; }
+  dmg_preview_t p[ DMG_QUERY_STACK_MAX ];
+  uint64_t gas = param( chain, DMG_PARAM_TX_GAS );
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    dmg_verdict_t verdict = dmg_tx_decode( raws[ i ], arena, &tx[ i ] );
+    if( verdict.kind==DMG_VERDICT_LOCAL ) return verdict.err;
+    if( verdict.kind==DMG_VERDICT_BAD ) { dmg_verdict_print( &verdict, why->text, sizeof why->text ); why->name = "form"; return DMG_ERR_INVALID; }
+    /* An estimate asks before gas is known: give it all that a transaction may have. */
+    if( !is_billed && !tx[ i ]->gas ) tx[ i ]->gas = gas;
+  }
   DMG_TRY( q_view_open( ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view ) );
   dmg_block_ctx_t c = read_ctx( chain, view.at.height+1 );
   c.time_ms = dmg_chain_now_ms( chain );
-  /* An estimate asks before gas, fee and nonce are known: give it all the gas a transaction may have. */
-  dmg_tx_t probe = *tx;
-  if( !probe.gas ) probe.gas = param( chain, DMG_PARAM_TX_GAS );
-  dmg_preview_opts_t opts = { .is_owner = true, .is_any_nonce = true, .is_free = true };
-  dmg_err_t err = dmg_runtime_preview( chain->runtime, view.handle, &c, &probe, &opts, arena, &p );
+  dmg_preview_opts_t opts = { .is_owner = true, .is_any_nonce = true, .is_free = !is_billed };
+  *out_at = view.at;
+  dmg_err_t err = dmg_runtime_preview_stack( chain->runtime, view.handle, &c, tx, cnt, &opts, arena, p );
   q_view_close( ctx, &view );
   DMG_TRY( err );
-  snprintf( why->text, sizeof why->text, "%s", p.why.text );
-  if( p.tx.status==DMG_STATUS_VOID ) { why->name = dmg_void_word( p.reason ); return DMG_ERR_INVALID; }
-  *out = (dmg_query_preview_t){ .status = p.tx.status, .gas_used = p.tx.gas_used, .gas_to_set = p.gas_to_set, .fee_at_set = p.fee_at_set,
-                                .intrinsic = p.intrinsic, .price = p.price, .receipt = p.tx.receipt };
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    if( p[ i ].tx.status==DMG_STATUS_VOID ) {
+      if( i+1<cnt ) snprintf( why->text, sizeof why->text, "transaction %u of the stack: %.200s", i, p[ i ].why.text );
+      else          snprintf( why->text, sizeof why->text, "%s", p[ i ].why.text );
+      why->name = dmg_void_word( p[ i ].reason );
+      return DMG_ERR_INVALID;
+    }
+    DMG_TRY( preview_out( &p[ i ], arena, &out[ i ] ) );
+  }
   return DMG_OK;
 }
 

@@ -29,7 +29,7 @@ bool dmg_rpc_fail( dmg_rpc_call_t * call, int code, char const * name, char cons
     call->fail.text[ n ] = 0;
   }
   call->fail.code = code;
-  call->fail.name = name && *name ? name : dmg_rpc_code_name( code );
+  snprintf( call->fail.name, sizeof call->fail.name, "%s", name && *name ? name : dmg_rpc_code_name( code ) );
   call->fail.data[ 0 ] = 0;
   return false;
 }
@@ -325,7 +325,7 @@ static void put_error( dmg_jw_t * w, dmg_jv_t id, dmg_rpc_call_t const * call ) 
 }
 
 /* An error takes at most: text and id all escaped as \u00xx, data, and the frame around them. */
-enum { ERROR_SZ_MAX = 6*( 320+DMG_RPC_ID_SZ_MAX )+1024+256 };
+enum { ERROR_SZ_MAX = 6*( 320+160+DMG_RPC_ID_SZ_MAX )+1024+256 };
 _Static_assert( DMG_RPC_BATCH_MAX*ERROR_SZ_MAX<DMG_RPC_ANSWER_MAX/8, "a full batch of errors is small" );
 
 /* One request object.  Writes its answer unless it is a notification.  A result may not take the room that errors of the

@@ -92,10 +92,10 @@ struct dmg_rpc_call {
   dmg_rpc_arg_t        arg[ DMG_RPC_PARAM_MAX ];
   dmg_jw_t *           out;
   uint64_t             ws;             /* 0: not on a WebSocket */
-  struct { int code; char const * name; char text[ 320 ]; char data[ 1024 ]; } fail;   /* data: members of the error's data, "" or "\"a\":1,.." */
+  struct { int code; char name[ 160 ]; char text[ 320 ]; char data[ 1024 ]; } fail;   /* data: members of the error's data, "" or "\"a\":1,.." */
 };
 
-/* Always false, for `return dmg_rpc_fail( .. )`.  name NULL: the code's.  The text is cut to 319 bytes of whole characters. */
+/* Always false, for `return dmg_rpc_fail( .. )`.  name NULL or empty: the code's.  The text is cut to 319 bytes of whole characters. */
 __attribute__(( format( printf, 4, 5 ) ))
 bool dmg_rpc_fail( dmg_rpc_call_t * call, int code, char const * name, char const * fmt, ... );
 /* Appends members to the error's data, as JSON: "\"a\":1".  What does not fit is left out whole. */

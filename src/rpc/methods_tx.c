@@ -106,14 +106,15 @@ bool dmg_rpc_do_tx_estimate( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_query_preview_t p;
   dmg_query_why_t why = { .name = "" };
+  dmg_at_block_t at;
   dmg_tx_t * tx;
   if( !decode( call, call->arg[ 0 ].bytes, &tx ) ) return false;
-  dmg_err_t err = call->query->tx_preview( call->query->ctx, call->arg[ 0 ].bytes, call->arena, &p, &why );
+  dmg_err_t err = call->query->tx_preview( call->query->ctx, &call->arg[ 0 ].bytes, 1, false, call->arena, &p, &at, &why );
   if( err==DMG_ERR_INVALID ) return fail_rejected( call, &why );
   if( err ) return dmg_rpc_fail_err( call, err, "transaction" );
   dmg_jw_open( w, '{' );
   dmg_jw_kcstr( w, "status", dmg_status_name( p.status ) );
-  if( p.status!=DMG_STATUS_OK ) dmg_jw_kcstr( w, "error", why.text );
+  if( p.status!=DMG_STATUS_OK ) dmg_jw_kcstr( w, "error", p.why.text );
   dmg_jw_ku64( w, "gas", p.gas_to_set );
   dmg_jw_ku64( w, "gasUsed", p.gas_used );
   dmg_jw_ku64( w, "intrinsic", p.intrinsic );

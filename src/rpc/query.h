@@ -69,6 +69,11 @@ typedef struct {
   dmg_span_t finality;              /* Cert of the header, 109 bytes */
 } dmg_query_proof_t;
 
+/* What one account's holding of one asset (BCS, R2.2b) did, the bill left out. */
+typedef struct { dmg_hash_t account; dmg_span_t asset; uint64_t out, in; } dmg_query_flow_t;
+
+enum { DMG_QUERY_STACK_MAX = 16 };
+
 typedef struct {
   uint8_t    status;                /* R4.8 */
   uint64_t   gas_used;              /* execution gas the calls, prologue and epilogue took */
@@ -77,6 +82,10 @@ typedef struct {
   uint64_t   intrinsic;
   uint64_t   price;
   dmg_span_t receipt;               /* BCS */
+  dmg_hash_t outcome;               /* R6.1 */
+  dmg_query_flow_t * flows;
+  uint32_t   flow_cnt;
+  dmg_query_why_t why;              /* unless OK: what went wrong */
 } dmg_query_preview_t;
 
 typedef enum { DMG_PACE_AUTO, DMG_PACE_MS, DMG_PACE_MANUAL } dmg_pace_kind_t;
@@ -96,8 +105,10 @@ typedef struct {
   void      (*tx_status)  ( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t * out );
   /* INVALID: refused, why says; FULL: pool full.  A known id answers its status and OK. */
   dmg_err_t (*tx_submit)  ( void * ctx, dmg_span_t raw, dmg_hash_t * out_id, dmg_query_tx_status_t * out_status, dmg_query_why_t * why );
-  /* Runs the transaction on the head without its effects; signatures are not looked at.  INVALID: it would be VOID, why says. */
-  dmg_err_t (*tx_preview) ( void * ctx, dmg_span_t raw, dmg_arena_t *, dmg_query_preview_t * out, dmg_query_why_t * why );
+  /* Runs 1..DMG_QUERY_STACK_MAX transactions on the head, each on what those before it leave, without their effects.  Signatures and
+     nonces are not looked at, gas limit, fee and balance for it only if is_billed.  out has cnt places; out_at: the head.  INVALID: one
+     would be VOID, why says. */
+  dmg_err_t (*tx_preview) ( void * ctx, dmg_span_t const * raws, uint32_t cnt, bool is_billed, dmg_arena_t *, dmg_query_preview_t * out, dmg_at_block_t * out_at, dmg_query_why_t * why );
   /* Next nonce of a lane, pool counted in. */
   dmg_err_t (*nonce)      ( void * ctx, dmg_hash_t const * account, uint16_t lane, uint64_t * out_state, uint64_t * out_next );
 

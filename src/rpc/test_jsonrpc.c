@@ -556,6 +556,92 @@ static void test_transactions( void ** state ) {
   assert_has( call( "tx_nonces", "[\"%s\",[]]", alice ), "\"path\":\"lanes\"" );
 }
 
+static void test_previews_tell_what_would_happen( void ** state ) {
+  char calls[ 400 ];
+  snprintf( calls, sizeof calls, "[{\"module\":\"balances\",\"call\":\"transfer\",\"args\":{\"to\":\"%s\",\"amount\":\"30\"}}]", alice );
+  char * a = call( "tx_preview", "{\"calls\":%s,\"from\":\"%s\"}", calls, alice );
+  assert_has( a, "\"status\":\"FAULT\",\"error\":{\"name\":\"balances.TooPoor\",\"text\":\"the module refused the call\",\"call\":0}" );
+  assert_false( fake.was_billed );
+  assert_has( a, "\"asset\":{\"kind\":\"Cgt\"},\"out\":\"30\",\"in\":\"0\"}" );
+  assert_has( a, "\"asset\":{\"kind\":\"Cgt\"},\"out\":\"0\",\"in\":\"30\"}" );
+  char says[ 160 ];
+  snprintf( says, sizeof says, "\"says\":[\"Send 30 to %s\"]", alice );
+  assert_has( a, says );
+  assert_has( a, "\"events\":[{\"module\":2,\"event\":1,\"name\":\"Counted\",\"fields\":{\"sum\":\"9\"},\"data\":\"0x0900000000000000\"}]" );
+  assert_has( a, "\"asset\":{\"kind\":\"Cgt\"},\"amount\":\"30\"}],\"outcomeHash\"" );   /* bounds: of the sender alone */
+  assert_has( a, "\"outcomeHash\":\"0x0c0c" );
+  assert_has( a, "\"stack\":[]" );
+  fake.is_good_preview = true;
+  static char hex[ 2*2048+1 ], stack[ 16*sizeof hex ];
+  dmg_hex_encode( fake.raw, fake.raw_sz, hex );
+  a = call( "tx_preview", "[\"0x%s\"]", hex );
+  assert_has( a, "\"status\":\"OK\",\"error\":null" );
+  assert_true( fake.was_billed );
+  size_t n = 0;
+  for( int i = 0; i<16; i++ ) {
+    if( i==2 ) assert_has( call( "tx_preview", "{\"tx\":\"0x%s\",\"stack\":[%s]}", hex, stack ), "\"stack\":[\"OK\",\"OK\"]" );
+    n += (size_t)snprintf( stack+n, sizeof stack-n, "%s\"0x00\"", i ? "," : "" );
+    if( i==14 ) assert_has( call( "tx_preview", "{\"tx\":\"0x%s\",\"stack\":[%s]}", hex, stack ), "\"status\":\"OK\"" );
+  }
+  assert_has( call( "tx_preview", "{\"tx\":\"0x%s\",\"stack\":[%s]}", hex, stack ), "at most 15" );
+  assert_has( call( "tx_preview", "{\"tx\":\"0x%s\",\"stack\":[\"00\"]}", hex ), "\"path\":\"stack\"" );
+  assert_has( call( "tx_preview", "{}" ), "either tx, or calls and from" );
+  assert_has( call( "tx_preview", "{\"tx\":\"0x%s\",\"calls\":%s}", hex, calls ), "either tx, or calls and from" );
+  assert_has( call( "tx_preview", "{\"calls\":%s}", calls ), "\"path\":\"from\"" );
+  assert_has( call( "tx_preview", "{\"tx\":\"0x%s\",\"from\":\"%s\"}", hex, alice ), "\"path\":\"from\"" );
+  assert_has( call( "tx_preview", "{\"tx\":\"0x00\"}" ), "not a transaction" );
+  fake.err = DMG_ERR_INVALID;
+  assert_has( call( "tx_preview", "[\"0x%s\"]", hex ), "\"code\":-32003" );
+}
+
+static void test_transactions_are_built_from_json( void ** state ) {
+  char calls[ 400 ];
+  snprintf( calls, sizeof calls, "[{\"module\":2,\"call\":1,\"args\":[\"%s\",\"30\"]}]", alice );
+#define BUILD( options ) call( "tx_build", "{\"from\":\"%s\",\"calls\":%s,\"options\":" options "}", alice, calls )
+  char * a = BUILD( "{}" );                              /* the run fails */
+  assert_has( a, "\"code\":-32010,\"message\":\"the transaction would fail: the module refused the call\",\"data\":{\"name\":\"balances.TooPoor\"}" );
+  fake.is_good_preview = true;
+  a = BUILD( "{}" );
+  /* lane 0 goes on at 1; expiry 7 + 480; gas as previewed; fee twice ceil( ( 6000 + 120 ) 1.7 ) */
+  assert_has( a, "\"lane\":0,\"nonce\":\"1\",\"expiry\":\"487\",\"gas\":\"120\",\"maxFee\":\"20808\",\"isNew\":false,\"says\":[\"Send 30 to dmg1" );
+  fake.is_good_preview = false;                          /* nothing is run when both are given */
+  a = BUILD( "{\"lane\":5,\"nonce\":\"9\",\"expiry\":\"99\",\"gas\":\"1000\",\"maxFee\":\"77\",\"tip\":\"3\",\"post\":[{\"kind\":\"FeeMax\",\"amount\":\"8\"},{\"kind\":\"Value\",\"key\":\"0x00010001\",\"valueHash\":\"0x0000000000000000000000000000000000000000000000000000000000000000\"},{\"kind\":\"Result\",\"call\":0,\"hash\":\"0x0000000000000000000000000000000000000000000000000000000000000000\"},{\"kind\":\"Owns\",\"account\":\"dmg1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0ssqdc3c\",\"asset\":{\"kind\":\"Item\",\"value\":\"0x0000000000000000000000000000000000000000000000000000000000000001\"}}]}" );
+  assert_has( a, "\"lane\":5,\"nonce\":\"9\",\"expiry\":\"99\",\"gas\":\"1000\",\"maxFee\":\"77\"" );
+  /* what it made decodes to what was asked for */
+  static char body[ 4096 ];
+  char const * from = strstr( a, "\"body\":\"0x" )+10;
+  size_t sz = strcspn( from, "\"" );
+  snprintf( body, sizeof body, "%.*s0001", (int)sz, from );   /* auth: Keys, no init, then one signature */
+  char sig[ 2*( 1+32+64 )+1 ];
+  memset( sig, '0', sizeof sig );
+  sig[ sizeof sig-1 ] = 0;
+  snprintf( body+strlen( body )-4, 5, "0000" );
+  a = call( "tx_decode", "[\"0x%s01%s\"]", body, sig );
+  assert_has( a, "\"lane\":5,\"nonce\":\"9\",\"expiry\":\"99\",\"gas\":\"1000\",\"fee\":{\"kind\":\"EnergyThenFee\",\"max\":\"77\",\"tip\":\"3\"}" );
+  assert_has( a, "{\"kind\":\"FeeMax\",\"amount\":\"8\"}" );
+  assert_has( a, "{\"kind\":\"Value\",\"key\":\"0x00010001\"" );
+  assert_has( a, "{\"kind\":\"Owns\",\"account\":\"dmg1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0ssqdc3c\",\"asset\":{\"kind\":\"Item\",\"value\":\"0x0000000000000000000000000000000000000000000000000000000000000001\"}}" );
+  /* an account that is not on chain brings its keys */
+  assert_has( call( "tx_build", "{\"from\":\"" NOBODY "\",\"calls\":%s,\"options\":{\"gas\":\"1\",\"maxFee\":\"1\"}}", calls ), "\"isNew\":true" );
+
+  struct { char const * options, * path; } const bad[] = { { "{\"lane\":1024}", "options.lane" }, { "{\"lane\":\"1\"}", "options.lane" }, { "{\"nonce\":1}", "options.nonce" }, { "{\"lane\":65535}", "options.nonce" },
+    { "{\"gass\":\"1\"}", "options.gass" }, { "{\"post\":{}}", "options.post" }, { "{\"post\":[1]}", "options.post[0]" }, { "{\"post\":[{}]}", "options.post[0].kind" }, { "{\"post\":[{\"kind\":\"FeeMax\"}]}", "options.post[0].amount" },
+    { "{\"post\":[{\"kind\":\"FeeMax\",\"amount\":\"1\",\"call\":1}]}", "options.post[0].call" }, { "{\"post\":[{\"kind\":\"FeeMax\",\"amount\":1}]}", "options.post[0].amount" },
+    { "{\"post\":[{\"kind\":\"Owns\",\"account\":\"x\",\"asset\":{}}]}", "options.post[0].account" }, { "{\"post\":[{\"kind\":\"Result\",\"call\":32,\"hash\":\"0x00\"}]}", "options.post[0].hash" } };
+  for( size_t i = 0; i<sizeof bad/sizeof *bad; i++ ) {
+    char want[ 80 ];
+    snprintf( want, sizeof want, "\"code\":-32602" );
+    a = call( "tx_build", "{\"from\":\"%s\",\"calls\":%s,\"options\":%s}", alice, calls, bad[ i ].options );
+    assert_has( a, want );
+    snprintf( want, sizeof want, "\"path\":\"%s\"", bad[ i ].path );
+    assert_has( a, want );
+  }
+  struct { char const * calls, * says; } const wrong[] = { { "[]", "1 to 32 calls" }, { "[1]", "calls[0]" }, { "[{\"module\":2}]", "calls[0].call" }, { "[{\"call\":1}]", "calls[0].module" }, { "[{\"module\":9,\"call\":1,\"args\":[]}]", "-32001" },
+    { "[{\"module\":2,\"call\":\"burn\",\"args\":[]}]", "has no such call" }, { "[{\"module\":2,\"call\":1}]", "calls[0].args" }, { "[{\"module\":2,\"call\":1,\"args\":{\"to\":1}}]", "\"path\":\"calls[0].args.to\"" },
+    { "[{\"module\":2,\"call\":1,\"args\":[],\"gas\":1}]", "\"path\":\"calls[0].gas\"" } };
+  for( size_t i = 0; i<sizeof wrong/sizeof *wrong; i++ ) assert_has( call( "tx_build", "{\"from\":\"%s\",\"calls\":%s}", alice, wrong[ i ].calls ), wrong[ i ].says );
+}
+
 static void test_dev_methods_check_their_arguments( void ** state ) {
   static char const * const bad[][ 2 ] = { { "dev_mine", "[0]" }, { "dev_mine", "[10001]" }, { "dev_mine", "[-1]" }, { "dev_mine", "[\"1\"]" }, { "dev_mine", "[1,1]" }, { "dev_setBlocks", "[]" }, { "dev_setBlocks", "[\"automatic\"]" },
     { "dev_setBlocks", "[\"ms\"]" }, { "dev_setBlocks", "[\"9ms\"]" }, { "dev_setBlocks", "[\"60001ms\"]" }, { "dev_setBlocks", "[\"2x0ms\"]" }, { "dev_setBlocks", "[\"99999999999ms\"]" }, { "dev_increaseTime", "[1000]" }, { "dev_setTime", "[]" },
@@ -701,7 +787,7 @@ int main( void ) {
     T( test_chain_methods ),
     T( test_the_genesis_is_no_block_and_says_so ),
     T( test_module_methods ), T( test_the_epoch_of_one_validator ), T( test_assets_are_what_is_free_and_held ), T( test_messages_are_judged_by_the_keys_on_chain ), T( test_messages_by_p256_webauthn_and_bls ),
-    T( test_transactions ),
+    T( test_transactions ), T( test_previews_tell_what_would_happen ), T( test_transactions_are_built_from_json ),
     T( test_dev_methods_check_their_arguments ),
     T( test_discover_describes_every_method_by_a_good_example ),
     T( test_streams_need_a_socket ),

@@ -36,6 +36,7 @@ typedef struct {
   uint8_t         abi[ 1024 ];
   size_t          abi_sz;
   atomic_size_t   big_sz;                     /* of the value under 0x00020009 */
+  bool            is_good_preview, was_billed;
   dmg_err_t       err;                        /* what submit, query, preview and dev functions answer */
   char const *    why_name;
   atomic_int      open_views;
@@ -118,7 +119,8 @@ static inline dmg_err_t fake_q_block( void * ctx, dmg_at_t const * at, dmg_arena
 }
 
 static inline dmg_err_t fake_receipt( fake_t * f, dmg_arena_t * arena, dmg_span_t * out ) {
-  dmg_receipt_t r = { .id = f->raw_id, .status = DMG_STATUS_FAULT, .call = 0, .module = 2, .code = 7, .gas_used = 9, .gas_billed = 10, .fee = 11 };
+  dmg_event_t event = { .module = 2, .event = 1, .data = DMG_SPAN_STR( "\x09\0\0\0\0\0\0\0" ) };
+  dmg_receipt_t r = { .id = f->raw_id, .status = DMG_STATUS_FAULT, .call = 0, .module = 2, .code = 7, .events = &event, .event_cnt = 1, .gas_used = 9, .gas_billed = 10, .fee = 11 };
   dmg_buf_t buf = dmg_buf( 4096 );
   dmg_err_t err = dmg_receipt_encode( &r, &buf );
   *out = dmg_arena_dup( arena, dmg_buf_span( &buf ) );
@@ -168,12 +170,22 @@ static inline dmg_err_t fake_q_submit( void * ctx, dmg_span_t raw, dmg_hash_t * 
   return DMG_OK;
 }
 
-static inline dmg_err_t fake_q_preview( void * ctx, dmg_span_t raw, dmg_arena_t * arena, dmg_query_preview_t * out, dmg_query_why_t * why ) {
+/* Account 1 gives 30 to account 2; the last fails unless is_good. */
+static inline dmg_err_t fake_q_preview( void * ctx, dmg_span_t const * raws, uint32_t cnt, bool is_billed, dmg_arena_t * arena, dmg_query_preview_t * out, dmg_at_block_t * out_at, dmg_query_why_t * why ) {
   fake_t * f = ctx;
   if( f->err ) return fake_refuse( f, why );
-  snprintf( why->text, sizeof why->text, "the module refused the call" );
-  *out = (dmg_query_preview_t){ .status = DMG_STATUS_FAULT, .gas_used = 100, .gas_to_set = 120, .fee_at_set = 5, .intrinsic = 6000, .price = 1700000 };
-  return fake_receipt( f, arena, &out->receipt );
+  f->was_billed = is_billed;
+  *out_at = fake_at( f, f->head );
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    out[ i ] = (dmg_query_preview_t){ .status = f->is_good_preview ? DMG_STATUS_OK : DMG_STATUS_FAULT, .gas_used = 100, .gas_to_set = 120, .fee_at_set = 5, .intrinsic = 6000, .price = 1700000, .outcome = fake_id( 0x0c ), .flow_cnt = 2 };
+    out[ i ].flows = DMG_ARENA_NEW( arena, dmg_query_flow_t, 2 );
+    if( !out[ i ].flows ) return DMG_ERR_LIMIT;
+    out[ i ].flows[ 0 ] = (dmg_query_flow_t){ .account = fake_id( 1 ), .asset = DMG_SPAN_STR( "\0" ), .out = 30 };
+    out[ i ].flows[ 1 ] = (dmg_query_flow_t){ .account = fake_id( 2 ), .asset = DMG_SPAN_STR( "\0" ), .in = 30 };
+    snprintf( out[ i ].why.text, sizeof out[ i ].why.text, "the module refused the call" );
+    DMG_TRY( fake_receipt( f, arena, &out[ i ].receipt ) );
+  }
+  return DMG_OK;
 }
 
 static inline dmg_err_t fake_q_nonce( void * ctx, dmg_hash_t const * account, uint16_t lane, uint64_t * out_state, uint64_t * out_next ) {
@@ -287,7 +299,13 @@ static inline void fake_make_abi( fake_t * f ) {
   (void)dmg_type_measure( &get );
   dmg_abi_fn_t call  = { .id = 1, .name = DMG_SPAN_STR( "transfer" ), .args = &transfer, .auth = 1u<<DMG_ROLE_OWNER|1u<<DMG_ROLE_USE, .gas = 9, .says = DMG_SPAN_STR( "Send {amount} to {to}" ) };
   dmg_abi_fn_t query = { .id = 1, .name = DMG_SPAN_STR( "get" ), .args = &get, .ret = &amount, .gas = 9 };
-  dmg_abi_t abi = { .module = 2, .name = DMG_SPAN_STR( "balances" ), .version = { 0, 1, 0 }, .storage_version = 1, .reads_to = 1, .pages = 1, .host = DMG_SPAN_STR( "dm1" ), .calls = &call, .call_cnt = 1,
+  dmg_field_t sum[ 1 ] = { { DMG_SPAN_STR( "sum" ), &amount } };
+  dmg_type_t counted = { .kind = DMG_TYPE_STRUCT, .fields = sum, .field_cnt = 1 }, none = { .kind = DMG_TYPE_STRUCT };
+  (void)dmg_type_measure( &counted );
+  (void)dmg_type_measure( &none );
+  dmg_abi_event_t event = { .id = 1, .name = DMG_SPAN_STR( "Counted" ), .fields = &counted };
+  dmg_abi_fault_t fault = { .id = 7, .name = DMG_SPAN_STR( "TooPoor" ), .fields = &none };
+  dmg_abi_t abi = { .events = &event, .event_cnt = 1, .faults = &fault, .fault_cnt = 1, .module = 2, .name = DMG_SPAN_STR( "balances" ), .version = { 0, 1, 0 }, .storage_version = 1, .reads_to = 1, .pages = 1, .host = DMG_SPAN_STR( "dm1" ), .calls = &call, .call_cnt = 1,
                     .queries = &query, .query_cnt = 1 };
   dmg_bcs_wr_t wr = dmg_bcs_wr( f->abi, sizeof f->abi );
   dmg_abi_write( &abi, &wr );

@@ -216,6 +216,12 @@ typedef struct {
 DMG_MUST_USE dmg_err_t dmg_runtime_preview( dmg_runtime_t * rt, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_tx_t const * tx, dmg_preview_opts_t const * opts,
                                             dmg_arena_t * arena, dmg_preview_t * out );
 
+enum { DMG_PREVIEW_STACK_MAX = 16 };
+/* The same of up to DMG_PREVIEW_STACK_MAX, each on what those before it leave; out has tx_cnt places.  One that would be
+   VOID changes nothing; the others still run. */
+DMG_MUST_USE dmg_err_t dmg_runtime_preview_stack( dmg_runtime_t * rt, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_tx_t * const * txs, size_t tx_cnt,
+                                                  dmg_preview_opts_t const * opts, dmg_arena_t * arena, dmg_preview_t * out );
+
 /* Canonical ABI bytes of an active module, in arena; NOT_FOUND. */
 DMG_MUST_USE dmg_err_t dmg_runtime_abi( dmg_runtime_t * rt, dmg_view_t * view, uint16_t module, dmg_arena_t * arena, dmg_span_t * out_abi );
 /* Ids of the active modules, ascending; LIMIT if there are more than max. */

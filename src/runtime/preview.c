@@ -1,4 +1,5 @@
 #include "runtime/exec_int.h"
+#include "base/assert.h"
 
 /* A sentence for whoever asked. */
 static void
@@ -23,10 +24,8 @@ explain( dmg_exec_t const * x, dmg_exec_why_t * why ) {
 }
 
 static dmg_err_t
-preview_run( dmg_exec_t * x, dmg_tx_t const * tx, dmg_preview_t * out ) {
-  dmg_tx_t asked = *tx;
-  if( asked.gas>x->params.v[ DMG_PARAM_BLOCK_GAS ] ) asked.gas = x->params.v[ DMG_PARAM_BLOCK_GAS ];
-  dmg_exec_begin( x, &asked, 0 );
+preview_run( dmg_exec_t * x, dmg_tx_t const * tx, uint32_t index, dmg_preview_t * out ) {
+  dmg_exec_begin( x, tx, index );
   DMG_TRY( dmg_exec_tx( x ) );
   out->tx = (dmg_exec_tx_t){ .id = tx->id, .status = x->tx.status, .code = x->tx.code, .gas_used = x->tx.used, .gas_billed = x->tx.billed, .fee = x->tx.fee, .tip = x->tx.tip };
   if( x->tx.status==DMG_STATUS_VOID ) out->reason = (dmg_void_t)x->tx.code;
@@ -43,19 +42,45 @@ preview_run( dmg_exec_t * x, dmg_tx_t const * tx, dmg_preview_t * out ) {
   return dmg_exec_receipt( x, &out->tx.receipt );
 }
 
+/* Each on the state that those before it leave. */
+static dmg_err_t
+preview_stack( dmg_exec_t * x, dmg_tx_t * const * txs, size_t tx_cnt, dmg_preview_t * out ) {
+  dmg_exec_out_t sums = { 0 };
+  dmg_span_t     receipt;
+  dmg_err_t      err  = DMG_OK;
+  x->out = &sums;
+  for( size_t i=0; i<tx_cnt && !err; i++ ) {
+    dmg_tx_t asked = *txs[ i ];   /* x holds on to it until the commit */
+    if( asked.gas>x->params.v[ DMG_PARAM_BLOCK_GAS ] ) asked.gas = x->params.v[ DMG_PARAM_BLOCK_GAS ];
+    err = preview_run( x, &asked, (uint32_t)i, &out[ i ] );
+    if( !err && i+1<tx_cnt && x->tx.status!=DMG_STATUS_VOID ) err = dmg_exec_commit( x, &receipt );
+    x->tx.tx = NULL;
+  }
+  x->out = NULL;
+  return err;
+}
+
 dmg_err_t
-dmg_runtime_preview( dmg_runtime_t * rt, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_tx_t const * tx, dmg_preview_opts_t const * opts, dmg_arena_t * arena, dmg_preview_t * out ) {
+dmg_runtime_preview_stack( dmg_runtime_t * rt, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_tx_t * const * txs, size_t tx_cnt, dmg_preview_opts_t const * opts, dmg_arena_t * arena,
+                           dmg_preview_t * out ) {
   static dmg_preview_opts_t const none = { 0 };
   dmg_worker_t * w;
   dmg_exec_t     x;
-  dmg_preview_t  res = { 0 };
+  DMG_ASSERT( tx_cnt && tx_cnt<=DMG_PREVIEW_STACK_MAX );
+  dmg_preview_t res[ DMG_PREVIEW_STACK_MAX ] = { 0 };
   DMG_TRY( dmg_worker_take( rt, &w ) );
   dmg_err_t err = dmg_exec_open( &x, rt, w, view, ctx, arena );
   if( !err ) {
     x.opts = opts ? opts : &none;
-    err = preview_run( &x, tx, &res );
+    err = preview_stack( &x, txs, tx_cnt, res );
   }
   dmg_worker_give( rt, w );
-  if( !err ) *out = res;
+  if( !err ) memcpy( out, res, tx_cnt*sizeof( *out ) );
   return err;
+}
+
+dmg_err_t
+dmg_runtime_preview( dmg_runtime_t * rt, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_tx_t const * tx, dmg_preview_opts_t const * opts, dmg_arena_t * arena, dmg_preview_t * out ) {
+  dmg_tx_t * one = (dmg_tx_t *)(uintptr_t)tx;   /* not written to */
+  return dmg_runtime_preview_stack( rt, view, ctx, &one, 1, opts, arena, out );
 }

@@ -277,6 +277,36 @@ test_preview_equals_execution( void ** state ) {
   expect_fail( c, tx_transfer( c, &alice, &carol.address, 4, o2 ), DMG_STATUS_POSTCONDITION, 0 );
 }
 
+static void
+test_a_stack_is_previewed_as_a_block_would_run_it( void ** state ) {
+  chain_t *       c = *state;
+  tx_opts_t       o = { .nonce = 0 };
+  dmg_tx_t *      t[ 4 ];
+  dmg_preview_t   p[ 4 ];
+  /* bob gets what he then passes on; the third would be VOID (its nonce was used), the fourth goes on behind it */
+  t[ 0 ] = tx_transfer( c, &alice, &bob.address, 40000000, o );
+  o.nonce = 1;
+  t[ 1 ] = tx_transfer( c, &alice, &carol.address, 70, o );
+  t[ 2 ] = tx_transfer( c, &alice, &carol.address, 80, o );
+  o.nonce = 2;
+  t[ 3 ] = tx_transfer( c, &alice, &carol.address, 90, o );
+  dmg_view_t *    view = chain_view( c );
+  dmg_block_ctx_t ctx  = chain_ctx( c );
+  assert_int_equal( dmg_runtime_preview_stack( c->rt, view, &ctx, t, 4, NULL, c->txs, p ), DMG_OK );
+  dmg_preview_t alone;
+  assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t[ 3 ], NULL, c->txs, &alone ), DMG_OK );
+  assert_int_equal( alone.tx.status, DMG_STATUS_VOID );
+  dmg_view_close( view );
+  assert_int_equal( p[ 2 ].tx.status, DMG_STATUS_VOID );
+  dmg_tx_t * in[ 3 ] = { t[ 0 ], t[ 1 ], t[ 3 ] };
+  dmg_preview_t * of[ 3 ] = { &p[ 0 ], &p[ 1 ], &p[ 3 ] };
+  dmg_exec_out_t out = chain_block( c, in, 3, 0 );
+  for( int i=0; i<3; i++ ) {
+    assert_int_equal( of[ i ]->tx.status, DMG_STATUS_OK );
+    assert_true( dmg_span_eq( out.txs[ i ].receipt, of[ i ]->tx.receipt ) );
+  }
+}
+
 /* ---- Threads ---- */
 
 typedef struct { chain_t * c; dmg_view_t * view; dmg_block_ctx_t ctx; dmg_tx_t * tx; unsigned good; } reader_t;
@@ -457,7 +487,7 @@ main( void ) {
   struct CMUnitTest const tests[] = {
     T( test_block_rules_make_it_invalid ), T( test_build_leaves_out_and_equals_execution ), T( test_block_end_writes_values_receipts_and_beacon ),
     T( test_topics_take_known_accounts_once ), T( test_new_topics_can_exhaust_the_limit ), T( test_price_follows_use_and_keeps_the_floor ),
-    T( test_query_answers_or_says_why ), T( test_check_call_tells_admission ), T( test_preview_equals_execution ), T( test_readers_run_beside_blocks ),
+    T( test_query_answers_or_says_why ), T( test_check_call_tells_admission ), T( test_preview_equals_execution ), T( test_a_stack_is_previewed_as_a_block_would_run_it ), T( test_readers_run_beside_blocks ),
     T( test_random_blocks_keep_the_sums ), T( test_genesis_refuses_what_does_not_fit ) };
   return cmocka_run_group_tests( tests, group_setup, group_teardown );
 }

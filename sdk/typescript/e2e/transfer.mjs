@@ -6,7 +6,19 @@
    Needs `npm run build`. Prints one line a step; exits 1 at the first thing that is wrong. */
 
 import { createClient, http, TxFailed, webSocket } from "@demiurge/client";
-import { addressToText, balances, balancesItems, decode, fromHex, Receipt, system, toHex } from "@demiurge/codec";
+import {
+  addressToText,
+  Body,
+  balances,
+  balancesItems,
+  decode,
+  encodeTransaction,
+  fromHex,
+  Receipt,
+  system,
+  toHex,
+  transactionId,
+} from "@demiurge/codec";
 import { soloTrust, verifyBalance } from "@demiurge/verify";
 import {
   accountFromSeed,
@@ -15,6 +27,7 @@ import {
   plainAccount,
   secp256k1Signer,
   seedFromMnemonic,
+  signTransaction,
 } from "@demiurge/wallet";
 import { WebSocket } from "ws";
 
@@ -113,6 +126,61 @@ const block = await ws.block({ height: spent.status.height });
 must(block.body.transactions.length >= 1, "its block has it");
 const raw = fromHex((await chain.call("tx_receipt", { id: toHex(spent.id) })).receipt);
 must(decode(Receipt, raw).status === "OK", "tx_receipt is canonical BCS");
+
+/* What the node builds and previews, held against this codec: the body decodes, its id is the signing hash, and the preview's
+   bounds and outcome hold when the chain runs it. */
+const calls = [
+  {
+    module: "balances",
+    call: "transfer",
+    args: { to: addressToText(nobody.address), amount: "7", memo: toHex(new TextEncoder().encode("built")) },
+  },
+];
+const from = addressToText(alice.address);
+const seen = await chain.call("tx_preview", { calls, from });
+must(seen.status === "OK" && seen.says[0] === `Pay 7 to ${calls[0].args.to}`, `tx_preview says: ${seen.says[0]}`);
+must(
+  seen.diff.some((d) => d.account === from && d.out === "7") &&
+    seen.diff.some((d) => d.account === calls[0].args.to && d.in === "7"),
+  "and who gains and loses",
+);
+const post = [...seen.bounds, { kind: "Outcome", hash: seen.outcomeHash }];
+const built = await chain.call("tx_build", { from, calls, options: { post } });
+const body = decode(Body, fromHex(built.body));
+must(toHex(transactionId(body)) === built.signingHash, "tx_build: canonical bytes, and their signing hash");
+must(
+  toHex(encodeTransaction({ body, auth: { kind: "Unsigned" } })).startsWith(built.body),
+  "which this codec writes as well",
+);
+must(
+  toHex(body.calls[0].args) ===
+    toHex(balances.transfer({ to: nobody.address, amount: 7n, memo: new TextEncoder().encode("built") }).args),
+  "arguments as the generated types encode them",
+);
+const signed = await signTransaction(body, alice, { withInit: built.isNew });
+await chain.submit(signed.bytes);
+must(
+  (await chain.wait(signed.id)).receipt.status === "OK",
+  "it runs within the preview's bounds, to the outcome foretold",
+);
+const other = await chain.call("tx_build", {
+  from,
+  calls: [{ ...calls[0], args: { ...calls[0].args, amount: "8" } }],
+  options: { post, gas: "60000", maxFee: "1000000" },
+});
+const drifted = await signTransaction(decode(Body, fromHex(other.body)), alice, { withInit: false });
+await chain.submit(drifted.bytes);
+const reverted = await chain.wait(drifted.id).catch((e) => e);
+must(
+  reverted instanceof TxFailed && /POSTCONDITION/.test(reverted.message),
+  "another amount under the same bounds is reverted",
+);
+const strict = await chain
+  .call("tx_build", { from, calls: [{ ...calls[0], args: { ...calls[0].args, amount: 7 } }] })
+  .catch((e) => e);
+must(strict.data?.path === "calls[0].args.amount", `an argument of another form is named: ${strict.data?.path}`);
+const stacked = await chain.call("tx_preview", { calls, from, stack: [toHex(signed.bytes), toHex(signed.bytes)] });
+must(stacked.stack.length === 2, "a stack is run before it");
 
 const heads = [];
 setTimeout(() => void chain.send(alice, [system.note({ data: new Uint8Array() })]), 50);

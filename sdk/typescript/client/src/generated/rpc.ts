@@ -539,6 +539,90 @@ export interface Pool {
   readonly total: number;
 }
 
+export interface CallIn {
+  /** Name or id. */
+  readonly module: NameOrId;
+  readonly call: NameOrId;
+  /** An object of the arguments, a list of them in order, or 0x hex of their BCS. */
+  readonly args: Json;
+}
+
+export interface Change {
+  readonly account: string;
+  readonly asset: Asset;
+  readonly out: Decimal;
+  readonly in: Decimal;
+}
+
+export interface PreviewEvent {
+  readonly module: number;
+  readonly event: number;
+  readonly name?: string | null;
+  readonly fields?: Json | null;
+  readonly data: Hex;
+}
+
+export interface PreviewError {
+  /** module.Fault, or the status. */
+  readonly name: string;
+  readonly text: string;
+  /** The first that failed. */
+  readonly call?: number | null;
+}
+
+export interface Preview {
+  readonly at: Block;
+  readonly status: ReceiptStatus;
+  readonly error?: PreviewError | null;
+  /** What each account's holdings do; fee and tip left out. */
+  readonly diff: readonly Change[];
+  /** The line of each call that a signer is to see. */
+  readonly says: readonly string[];
+  readonly events: readonly PreviewEvent[];
+  /** The limit to set: used x 1.2. */
+  readonly gas: Decimal;
+  readonly gasUsed: Decimal;
+  readonly energy: Decimal;
+  /** For that limit. */
+  readonly fee: Decimal;
+  /** Post-conditions under which nothing worse can happen to the sender. */
+  readonly bounds: readonly Post[];
+  readonly outcomeHash: Hex;
+  readonly receipt: Hex;
+  /** How those of the stack end. */
+  readonly stack: readonly ReceiptStatus[];
+}
+
+export interface BuildOptions {
+  /** 0 (default) to 1023, or 65535: unordered. */
+  readonly lane?: number | null;
+  /** Default the next of the lane, pool counted in. */
+  readonly nonce?: Decimal | null;
+  /** Default 480 blocks from the head. */
+  readonly expiry?: Decimal | null;
+  /** Default what a preview uses x 1.2. */
+  readonly gas?: Decimal | null;
+  /** Default twice what that gas costs now. */
+  readonly maxFee?: Decimal | null;
+  readonly tip?: Decimal | null;
+  readonly post?: readonly Post[] | null;
+}
+
+export interface Built {
+  /** BCS; the transaction is this and the auth (R4.13). */
+  readonly body: Hex;
+  /** What is signed; the transaction's id. */
+  readonly signingHash: Hex;
+  readonly lane: number;
+  readonly nonce: Decimal;
+  readonly expiry: Decimal;
+  readonly gas: Decimal;
+  readonly maxFee: Decimal;
+  /** The account is not on chain: the auth must bring its init (M1.2a). */
+  readonly isNew: boolean;
+  readonly says: readonly string[];
+}
+
 export type Topic = "heads" | "tx";
 
 export type Delivery = "final" | "head";
@@ -927,6 +1011,18 @@ export interface Methods {
     };
     readonly result: Opened;
   };
+  /** The bytes of a transaction from calls in JSON, and what is to be signed. */
+  readonly tx_build: {
+    readonly params: {
+      /** who signs */
+      readonly from: string;
+      /** what it does */
+      readonly calls: readonly CallIn[];
+      /** all but calls; what is left out is filled in from the head */
+      readonly options?: BuildOptions;
+    };
+    readonly result: Built;
+  };
   /** A transaction's fields. */
   readonly tx_decode: {
     readonly params: {
@@ -965,6 +1061,20 @@ export interface Methods {
   readonly tx_pool: {
     readonly params: Record<string, never>;
     readonly result: Pool;
+  };
+  /** What a transaction would do on the head, without its effects: signatures and nonces are not looked at, the sender acts with its owner role. */
+  readonly tx_preview: {
+    readonly params: {
+      /** BCS of a transaction, run with its own gas and fee; or else calls */
+      readonly tx?: Hex;
+      /** run with all gas and without a fee */
+      readonly calls?: readonly CallIn[];
+      /** whose calls */
+      readonly from?: string;
+      /** transactions that run before it, in order */
+      readonly stack?: readonly Hex[];
+    };
+    readonly result: Preview;
   };
   /** The receipt of a transaction in a block. */
   readonly tx_receipt: {
