@@ -121,6 +121,7 @@ dmg_worker_take( dmg_runtime_t * rt, dmg_worker_t ** out ) {
 
 void
 dmg_worker_give( dmg_runtime_t * rt, dmg_worker_t * w ) {
+  dmg_ov_reset( &w->ov, NULL, NULL );           /* before the arena, which who comes next may use for something else */
   dmg_arena_reset( w->tx_arena );
   pthread_mutex_lock( &rt->lock );
   w->is_busy = false;
@@ -204,8 +205,8 @@ look_open( dmg_runtime_t * rt, dmg_view_t * view, dmg_exec_t * x, dmg_worker_t *
 
 void
 dmg_exec_begin( dmg_exec_t * x, dmg_tx_t const * tx, uint32_t index ) {
+  dmg_ov_reset( x->ov, &x->bs, x->tx_arena );   /* first: it looks at the entries, which are in the arena */
   dmg_arena_reset( x->tx_arena );
-  dmg_ov_reset( x->ov, &x->bs, x->tx_arena );
   memset( &x->tx, 0, sizeof( x->tx ) );
   x->tx.events = x->w->events;
   x->tx.index  = index;
@@ -472,6 +473,7 @@ dmg_runtime_exec_block( dmg_runtime_t * rt, dmg_view_t * parent, dmg_block_ctx_t
   dmg_exec_out_t res = { 0 };
   dmg_err_t      err = dmg_exec_open( &x, rt, w, parent, ctx, arena );
   if( !err ) err = block_run( &x, &b, &res );
+  dmg_ov_reset( &w->ov, NULL, NULL );
   dmg_arena_reset( w->tx_arena );
   w->is_busy = false;
   if( err ) return err;

@@ -307,6 +307,34 @@ test_a_stack_is_previewed_as_a_block_would_run_it( void ** state ) {
   }
 }
 
+/* A reader's transaction arena serves look-ups as well: what an earlier transaction left in the overlay's table must be
+   gone before. */
+static void
+test_readers_look_and_run_by_turns( void ** state ) {
+  chain_t *       c    = *state;
+  dmg_view_t *    view = chain_view( c );
+  dmg_block_ctx_t ctx  = chain_ctx( c );
+  dmg_hash_t      schema = test_schema( 2, 1 );
+  dmg_tx_t *      t = tx_transfer( c, &alice, &carol.address, 5000, (tx_opts_t){ 0 } );
+  dmg_preview_t   first, p;
+  assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t, NULL, c->txs, &first ), DMG_OK );
+  for( unsigned i=0; i<50; i++ ) {
+    dmg_call_check_t check;
+    dmg_answer_t     a;
+    uint16_t         ids[ 8 ];
+    uint32_t         cnt;
+    uint8_t          args[ 40 ] = { (uint8_t)i };
+    assert_int_equal( dmg_runtime_check_call( c->rt, view, 2, 1, &schema, DMG_SPAN( args ), &check ), DMG_OK );
+    assert_int_equal( check.reason, DMG_VOID_NONE );
+    assert_int_equal( dmg_runtime_query( c->rt, view, &ctx, 2, 1, dmg_hash_span( &bob.address ), 0, c->txs, &a ), DMG_OK );
+    assert_int_equal( dmg_load_u64le( a.value.p ), ALICE_FREE );
+    assert_int_equal( dmg_runtime_modules( c->rt, view, ids, 8, &cnt ), DMG_OK );
+    assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t, NULL, c->txs, &p ), DMG_OK );
+    assert_true( dmg_span_eq( p.tx.receipt, first.tx.receipt ) );
+  }
+  dmg_view_close( view );
+}
+
 /* ---- Threads ---- */
 
 typedef struct { chain_t * c; dmg_view_t * view; dmg_block_ctx_t ctx; dmg_tx_t * tx; unsigned good; } reader_t;
@@ -488,6 +516,8 @@ main( void ) {
     T( test_block_rules_make_it_invalid ), T( test_build_leaves_out_and_equals_execution ), T( test_block_end_writes_values_receipts_and_beacon ),
     T( test_topics_take_known_accounts_once ), T( test_new_topics_can_exhaust_the_limit ), T( test_price_follows_use_and_keeps_the_floor ),
     T( test_query_answers_or_says_why ), T( test_check_call_tells_admission ), T( test_preview_equals_execution ), T( test_a_stack_is_previewed_as_a_block_would_run_it ), T( test_readers_run_beside_blocks ),
+    T( test_query_answers_or_says_why ), T( test_check_call_tells_admission ), T( test_preview_equals_execution ), T( test_readers_run_beside_blocks ),
+    T( test_readers_look_and_run_by_turns ),
     T( test_random_blocks_keep_the_sums ), T( test_genesis_refuses_what_does_not_fit ) };
   return cmocka_run_group_tests( tests, group_setup, group_teardown );
 }
