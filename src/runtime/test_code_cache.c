@@ -141,6 +141,84 @@ static void test_damaged_file_is_compiled_again( void ** state ) {
   dmg_buf_fini( &good );
 }
 
+/* With a store, what a file says of itself counts for nothing. */
+static void test_sums_stand_in_the_store( void ** state ) {
+  dmg_kv_t * kv;
+  dmg_code_cache_t * cache;
+  dmg_vm_code_t * code;
+  char path[ 512 ], other[ 512 ];
+  dmg_buf_t bytes;
+  dmg_vm_signals_restore();
+  assert_int_equal( dmg_kv_mem_open( 1<<20, &kv ), DMG_OK );
+  dmg_code_cache_cfg_t cfg = { .vm = vm, .dir = dir, .store = kv };
+#define GET( i, want ) do { assert_int_equal( dmg_code_cache_get( cache, &hash[ i ], dmg_buf_span( &wasm[ i ] ), 1, &code ), want ); \
+                            if( want==DMG_OK ) dmg_vm_code_free( code ); } while(0)
+#define REOPEN() do { dmg_code_cache_close( cache ); assert_int_equal( dmg_code_cache_open( &cfg, &cache ), DMG_OK ); } while(0)
+  /* A file whose sum never came to the store, as after a crash between the two. */
+  assert_int_equal( dmg_code_cache_open( &cfg, &cache ), DMG_OK );
+  GET( 1, DMG_OK );
+  assert_int_equal( files( other ), 1 );
+  setenv( "DMG_TEST_CHILD", "kill", 1 );
+  GET( 1, DMG_OK );                           /* this process made it */
+  REOPEN();
+  GET( 1, DMG_ERR_UNAVAILABLE );
+  unsetenv( "DMG_TEST_CHILD" );
+  GET( 1, DMG_OK );
+  assert_int_equal( dmg_code_cache_sync( cache ), DMG_OK );
+  REOPEN();
+  setenv( "DMG_TEST_CHILD", "kill", 1 );
+  GET( 1, DMG_OK );                           /* from here a compiler would fail */
+  /* A good artifact of another module, with its own good sum, in the first one's file. */
+  unsetenv( "DMG_TEST_CHILD" );
+  assert_int_equal( dmg_os_file_read( other, (size_t)64<<20, &bytes ), DMG_OK );
+  assert_int_equal( unlink( other ), 0 );
+  GET( 0, DMG_OK );
+  assert_int_equal( dmg_code_cache_sync( cache ), DMG_OK );
+  assert_int_equal( files( path ), 1 );
+  assert_int_equal( dmg_os_file_replace( path, dmg_buf_span( &bytes ), 0600 ), DMG_OK );
+  setenv( "DMG_TEST_CHILD", "kill", 1 );
+  REOPEN();
+  GET( 0, DMG_ERR_UNAVAILABLE );
+  dmg_buf_fini( &bytes );
+  dmg_code_cache_close( cache );
+  dmg_kv_close( kv );
+}
+
+/* No room for any: what is held stays, what was dropped goes, and its sum with it. */
+static void test_held_artifacts_are_not_evicted( void ** state ) {
+  dmg_kv_t * kv;
+  dmg_code_cache_t * cache;
+  dmg_vm_code_t * code;
+  dmg_kv_stats_t stats;
+  dmg_vm_signals_restore();
+  assert_int_equal( dmg_kv_mem_open( 1<<20, &kv ), DMG_OK );
+  dmg_code_cache_cfg_t cfg = { .vm = vm, .dir = dir, .store = kv, .sz_max = 1 };
+  assert_int_equal( dmg_code_cache_open( &cfg, &cache ), DMG_OK );
+  GET( 0, DMG_OK );
+  GET( 0, DMG_OK );
+  GET( 1, DMG_OK );
+  assert_int_equal( files( NULL ), 2 );
+  dmg_code_cache_drop( cache, &hash[ 0 ], 1 );
+  dmg_code_cache_drop( cache, &hash[ 1 ], 1 );
+  assert_int_equal( dmg_code_cache_sync( cache ), DMG_OK );
+  dmg_kv_stats( kv, &stats );
+  assert_int_equal( stats.keys[ DMG_KV_META ], 2 );
+  dmg_code_cache_drop( cache, &hash[ 0 ], 1 );   /* got twice, so held until now */
+  dmg_buf_t more = dmg_buf( 1<<20 );          /* a third code: 1 with a section that nobody reads */
+  assert_int_equal( dmg_buf_append( &more, wasm[ 1 ].p, wasm[ 1 ].sz ), DMG_OK );
+  assert_int_equal( dmg_buf_append( &more, "\0\7\6dm:doc", 9 ), DMG_OK );
+  dmg_hash_t h = dmg_code_hash( dmg_buf_span( &more ) );
+  assert_int_equal( dmg_code_cache_get( cache, &h, dmg_buf_span( &more ), 1, &code ), DMG_OK );
+  dmg_vm_code_free( code );
+  assert_int_equal( files( NULL ), 1 );
+  assert_int_equal( dmg_code_cache_sync( cache ), DMG_OK );
+  dmg_kv_stats( kv, &stats );
+  assert_int_equal( stats.keys[ DMG_KV_META ], 1 );
+  dmg_buf_fini( &more );
+  dmg_code_cache_close( cache );
+  dmg_kv_close( kv );
+}
+
 static void test_failing_child_is_unavailable( void ** state ) {
   static char const * const way[] = { "kill", "exit", "silent", "abort" };
   dmg_vm_signals_restore();
@@ -228,7 +306,8 @@ int main( int argc, char ** argv ) {
   signal( SIGPIPE, SIG_IGN );   /* as the node does: a child may end before it has read */
   struct CMUnitTest const tests[] = {
 #define T( f ) cmocka_unit_test_setup_teardown( f, setup, teardown )
-    T( test_modules_compile_in_the_child_once ), T( test_child_and_process_make_the_same ), T( test_damaged_file_is_compiled_again ), T( test_failing_child_is_unavailable ),
+    T( test_modules_compile_in_the_child_once ), T( test_child_and_process_make_the_same ), T( test_damaged_file_is_compiled_again ), T( test_sums_stand_in_the_store ), T( test_held_artifacts_are_not_evicted ),
+    T( test_failing_child_is_unavailable ),
     T( test_garbage_from_the_child_does_not_load ), T( test_refused_module_is_invalid_without_a_child ), T( test_child_is_confined ),
 #undef T
   };
