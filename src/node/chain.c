@@ -562,7 +562,7 @@ static dmg_err_t open_runtime( dmg_chain_t * chain, char out_why[512] ) {
   snprintf( out_why, 512, "the WASM engine does not start" );
   DMG_TRY( dmg_vm_open( NULL, &chain->vm ) );
   snprintf( out_why, 512, "the cache of compiled modules at %.300s does not open", chain->cfg.cache_dir );
-  dmg_code_cache_cfg_t cache = { .vm = chain->vm, .dir = chain->cfg.cache_dir };
+  dmg_code_cache_cfg_t cache = { .vm = chain->vm, .dir = chain->cfg.cache_dir, .store = chain->cfg.data_dir ? chain->kv : NULL };
   DMG_TRY( dmg_code_cache_open( &cache, &chain->cache ) );
   snprintf( out_why, 512, "the runtime does not start" );
   dmg_runtime_cfg_t cfg = { .vm = chain->vm, .cache = chain->cache, .is_dev = chain->cfg.is_dev };

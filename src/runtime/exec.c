@@ -1,6 +1,7 @@
 #include "runtime/exec_int.h"
 
 #include "base/assert.h"
+#include "runtime/code_cache.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,10 +91,7 @@ dmg_runtime_close( dmg_runtime_t * rt ) {
     DMG_ASSERT( !rt->readers[ i ]->is_busy );
     worker_free( rt->readers[ i ] );
   }
-  for( uint32_t i=0; i<rt->code_cnt; i++ ) {
-    dmg_vm_code_free( rt->codes[ i ]->vm );
-    dmg_arena_free( rt->codes[ i ]->arena );
-  }
+  for( uint32_t i=0; i<rt->code_cnt; i++ ) dmg_reg_code_free( rt, rt->codes[ i ] );
   pthread_cond_destroy( &rt->reader_free );
   pthread_mutex_destroy( &rt->compile_lock );
   pthread_mutex_destroy( &rt->lock );
@@ -119,11 +117,21 @@ dmg_worker_take( dmg_runtime_t * rt, dmg_worker_t ** out ) {
   return err;
 }
 
+dmg_worker_t *
+dmg_worker_main( dmg_runtime_t * rt ) {
+  pthread_mutex_lock( &rt->lock );
+  DMG_ASSERT( !rt->main->is_busy );
+  rt->main->is_busy = true;
+  pthread_mutex_unlock( &rt->lock );
+  return rt->main;
+}
+
 void
 dmg_worker_give( dmg_runtime_t * rt, dmg_worker_t * w ) {
   dmg_ov_reset( &w->ov, NULL, NULL );           /* before the arena, which who comes next may use for something else */
   dmg_arena_reset( w->tx_arena );
   pthread_mutex_lock( &rt->lock );
+  dmg_reg_set_drop( rt, &w->set );
   w->is_busy = false;
   pthread_cond_signal( &rt->reader_free );
   pthread_mutex_unlock( &rt->lock );
@@ -187,6 +195,7 @@ modules_open( dmg_exec_t * x, dmg_runtime_t * rt, dmg_worker_t * w, dmg_view_t *
 dmg_err_t
 dmg_exec_open( dmg_exec_t * x, dmg_runtime_t * rt, dmg_worker_t * w, dmg_view_t * view, dmg_block_ctx_t const * ctx, dmg_arena_t * arena ) {
   DMG_TRY( modules_open( x, rt, w, view, ctx, arena ) );
+  DMG_TRY( dmg_reg_insts( w ) );
   DMG_TRY( params_load( &x->bs, &x->params ) );
   DMG_TRY( price_load( &x->bs, &x->price ) );
   return lockless_load( view, &x->is_lockless );
@@ -465,17 +474,13 @@ dmg_err_t
 dmg_runtime_exec_block( dmg_runtime_t * rt, dmg_view_t * parent, dmg_block_ctx_t const * ctx, dmg_tx_t * const * txs, size_t tx_cnt, uint32_t flags,
                         dmg_arena_t * arena, dmg_exec_out_t * out ) {
   DMG_ASSERT( ctx->height>=1 );
-  dmg_worker_t * w = rt->main;
-  DMG_ASSERT( !w->is_busy );
-  w->is_busy = true;
+  dmg_worker_t * w = dmg_worker_main( rt );
   dmg_exec_t     x;
   block_t        b   = { .txs = txs, .tx_cnt = tx_cnt, .is_build = flags&DMG_EXEC_BUILD };
   dmg_exec_out_t res = { 0 };
   dmg_err_t      err = dmg_exec_open( &x, rt, w, parent, ctx, arena );
   if( !err ) err = block_run( &x, &b, &res );
-  dmg_ov_reset( &w->ov, NULL, NULL );
-  dmg_arena_reset( w->tx_arena );
-  w->is_busy = false;
+  dmg_worker_give( rt, w );
   if( err ) return err;
   if( res.is_invalid ) res = (dmg_exec_out_t){ .is_invalid = true, .why = res.why };
   *out = res;
@@ -487,15 +492,17 @@ dmg_runtime_exec_block( dmg_runtime_t * rt, dmg_view_t * parent, dmg_block_ctx_t
 dmg_err_t
 dmg_runtime_prepare( dmg_runtime_t * rt, dmg_view_t * view ) {
   dmg_arena_t *   arena = dmg_arena_new( 16u<<20 );
-  dmg_worker_t *  w     = NULL;
+  dmg_worker_t *  w     = dmg_worker_main( rt ), * reader = NULL;
   dmg_block_ctx_t ctx   = { .height = 1 };
   dmg_exec_t      x;
-  if( !arena ) return DMG_ERR_NOMEM;
-  dmg_err_t err = dmg_worker_take( rt, &w );
+  dmg_err_t       err   = arena ? DMG_OK : DMG_ERR_NOMEM;
   if( !err ) err = dmg_exec_open( &x, rt, w, view, &ctx, arena );
-  if( w ) dmg_worker_give( rt, w );
+  dmg_worker_give( rt, w );
+  if( !err ) err = dmg_worker_take( rt, &reader );
+  if( !err ) err = dmg_exec_open( &x, rt, reader, view, &ctx, arena );
+  if( reader ) dmg_worker_give( rt, reader );
   dmg_arena_free( arena );
-  return err;
+  return err ? err : dmg_code_cache_sync( rt->cfg.cache );
 }
 
 static void

@@ -18,11 +18,11 @@
    else that R4.3 calls stateless is judged by exec_block.
 
    Memory   results live in the caller's arena; spans of the view are copied
-   Threads  genesis and exec_block: one at a time.  query, check_call, preview, abi: any number of
-            threads beside them; at most readers_max of them run, further ones wait
+   Threads  genesis, prepare and exec_block: one at a time.  query, check_call, preview, abi: any
+            number of threads beside them; at most readers_max of them run, further ones wait
    Failure  dmg_err_t only for local failures (memory, store, compiler).  What is wrong with a block is
             out->is_invalid, with a transaction its receipt, with a query its answer
-   Bounds   R4.4, R1.10
+   Bounds   R4.4, R1.10; 256 codes are kept loaded, those unused longest go
    Spec     docs/spec/runtime.md R1.9, R1.10, R1.12, R4.3-R4.15, R5; modules M1.9, M2.8, M16.6
    Not here signatures (crypto/sig.h), ordering and choice (txpool), state root (storage/state.h) */
 #ifndef DMG_RUNTIME_EXEC_H
@@ -108,8 +108,10 @@ typedef struct { void * ctx; dmg_span_t (*get)( void * ctx, dmg_hash_t const * c
 DMG_MUST_USE dmg_err_t dmg_runtime_genesis( dmg_runtime_t * rt, dmg_genesis_t const * genesis, dmg_code_files_t const * files, dmg_arena_t * arena,
                                             dmg_write_t ** out_writes, size_t * out_cnt, dmg_exec_why_t * out_why );
 
-/* Gets every active module of the view ready to run (compiles on a cold cache); exec_block and the
-   readers do it too, so this only takes the wait away from them.  Also the place to learn that this
+/* Gets every active module of the view ready to run, for blocks and for one reader (compiles on a
+   cold cache, makes instances); exec_block and the readers do it too before they run anything, so
+   this only takes the wait away from them.  On the thread that writes the store, as the sums of new
+   artifacts go there.  Also the place to learn that this
    node cannot run the state: UNSUPPORTED (instr_version, host API). */
 DMG_MUST_USE dmg_err_t dmg_runtime_prepare( dmg_runtime_t * rt, dmg_view_t * view );
 

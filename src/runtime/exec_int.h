@@ -64,10 +64,14 @@ enum {
 
 /* ---- Registry ---- */
 
-/* A code with its interface, immutable once published; lives until the runtime closes. */
+/* A code with its interface, immutable once published but for the two counts.  It stays while a worker's set names it;
+   when the table is full, the one unused longest goes. */
 typedef struct {
   dmg_hash_t        hash;
+  uint16_t          instr_version;
   uint32_t          idx;            /* in rt->codes */
+  uint32_t          pin_cnt;        /* sets that name it; under rt->lock, as is used */
+  uint64_t          used;
   dmg_arena_t *     arena;
   dmg_span_t        abi_raw;
   dmg_hash_t        abi_hash;
@@ -92,22 +96,29 @@ typedef struct {
 
 struct dmg_runtime {
   dmg_runtime_cfg_t cfg;
-  pthread_mutex_t   lock;           /* codes, readers' is_busy */
+  pthread_mutex_t   lock;           /* codes, their pins, workers' is_busy */
   pthread_mutex_t   compile_lock;   /* one compilation at a time */
   pthread_cond_t    reader_free;
   dmg_mod_code_t *  codes[ DMG_CODE_CNT_MAX ];
   uint32_t          code_cnt;
+  uint64_t          use_seq;
   dmg_worker_t *    main;
   dmg_worker_t *    readers[ DMG_READER_MAX ];
   uint32_t          reader_cnt;
 };
 
-/* The code of hash, loading it from file (or, with file.p NULL, from nothing but what is loaded: NOT_FOUND).
-   INVALID with out_why: the checker, the ABI or the native items refuse it. */
+/* The code of hash, loading it from file (or, with file.p NULL, from nothing but what is loaded: NOT_FOUND); pinned, so it
+   goes into the worker's set at once.  INVALID with out_why: the checker, the ABI or the native items refuse it.  FULL:
+   DMG_CODE_CNT_MAX codes are in use. */
 DMG_MUST_USE dmg_err_t dmg_reg_code( dmg_runtime_t * rt, dmg_hash_t const * hash, dmg_span_t file, uint16_t instr_version, dmg_mod_code_t const ** out_code, dmg_exec_why_t * out_why );
-/* The active modules of the state under bs. */
+/* The active modules of the state under bs, pinned; out_set is empty before. */
 DMG_MUST_USE dmg_err_t dmg_reg_set( dmg_runtime_t * rt, dmg_block_set_t * bs, dmg_mod_set_t * out_set );
-DMG_MUST_USE dmg_err_t dmg_reg_inst( dmg_worker_t * w, dmg_mod_code_t const * code, bool is_query, dmg_vm_inst_t ** out_inst );
+/* Empties the set and lets its codes go; under rt->lock. */
+void dmg_reg_set_drop( dmg_runtime_t * rt, dmg_mod_set_t * set );
+/* Instances of all modules of the worker's set, for calls and for queries: before a transaction runs, never on its path (R1.8). */
+DMG_MUST_USE dmg_err_t dmg_reg_insts( dmg_worker_t * w );
+dmg_vm_inst_t * dmg_reg_inst( dmg_worker_t const * w, dmg_mod_code_t const * code, bool is_query );
+void dmg_reg_code_free( dmg_runtime_t * rt, dmg_mod_code_t * code );
 dmg_mod_t const * dmg_set_find( dmg_mod_set_t const * set, uint16_t module );
 
 /* ---- Execution ---- */
@@ -290,6 +301,9 @@ DMG_MUST_USE dmg_err_t dmg_nat_return( dmg_exec_t * x, dmg_hash_t const * accoun
 
 /* A reader, waiting for one; NOMEM. */
 DMG_MUST_USE dmg_err_t dmg_worker_take( dmg_runtime_t * rt, dmg_worker_t ** out_w );
+/* The one that runs blocks and genesis; it is not busy (asserted). */
+dmg_worker_t *         dmg_worker_main( dmg_runtime_t * rt );
+/* Either kind; its set and its transaction arena are empty afterwards. */
 void                   dmg_worker_give( dmg_runtime_t * rt, dmg_worker_t * w );
 __attribute__(( format( printf, 2, 3 ) ))
 void dmg_why( dmg_exec_why_t * why, char const * fmt, ... );   /* why may be NULL */

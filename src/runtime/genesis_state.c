@@ -109,8 +109,8 @@ module_load( genesis_t * g, dmg_genesis_module_t const * m ) {
   mod->status = DMG_MODULE_ACTIVE;
   mod->self   = dmg_module_address( m->id, 0 );
   DMG_TRY( dmg_reg_code( g->x.rt, &m->code, file, g->genesis->instr_version, &mod->code, g->why ) );
+  set->cnt++;                               /* pinned */
   if( mod->code->abi->module!=m->id ) { dmg_why( g->why, "the code given for module %u says that it is module %u", m->id, mod->code->abi->module ); return DMG_ERR_INVALID; }
-  set->cnt++;
 
   uint8_t   key[ DMG_KEY_MAX ];
   uint8_t * bcs = dmg_arena_alloc( g->x.tx_arena, DMG_ITEM_CODE_MAX );
@@ -240,7 +240,6 @@ genesis_run( genesis_t * g ) {
     dmg_why( g->why, "instrumenter %u or host API %u is not known here, %u and %u are", g->genesis->instr_version, g->genesis->host_api, DMG_WASM_INSTR_VERSION, HOST_API );
     return DMG_ERR_INVALID;
   }
-  g->x.w->set.cnt = 0;
   DMG_TRY( params_write( g ) );
   for( uint32_t i=0; i<g->genesis->module_cnt; i++ ) DMG_TRY( module_load( g, &g->genesis->modules[ i ] ) );
   if( !dmg_set_find( &g->x.w->set, DMG_MODULE_SYSTEM ) || !dmg_set_find( &g->x.w->set, DMG_MODULE_BALANCES ) ) {
@@ -248,6 +247,7 @@ genesis_run( genesis_t * g ) {
     return DMG_ERR_INVALID;
   }
   DMG_TRY( interfaces_check( g ) );
+  DMG_TRY( dmg_reg_insts( g->x.w ) );
   for( uint32_t i=0; i<g->x.w->set.cnt; i++ ) DMG_TRY( module_record( g, &g->x.w->set.mods[ i ] ) );
   DMG_TRY( values_write( g ) );
   DMG_TRY( hooks_run( g ) );
@@ -269,15 +269,12 @@ dmg_runtime_genesis( dmg_runtime_t * rt, dmg_genesis_t const * genesis, dmg_code
   dmg_buf_fini( &buf );
   if( err ) return err;
 
-  dmg_worker_t * w = rt->main;
-  DMG_ASSERT( !w->is_busy );
-  w->is_busy = true;
+  dmg_worker_t * w = dmg_worker_main( rt );
   genesis_t g = { .genesis = genesis, .files = files, .why = out_why };
   g.x = (dmg_exec_t){ .rt = rt, .w = w, .set = &w->set, .ctx = &ctx, .arena = arena, .ov = &w->ov, .tx_arena = w->tx_arena, .is_lockless = true };
   err = dmg_bs_init( &g.x.bs, NULL, arena, rt->cfg.hash_seed );
   if( !err ) err = genesis_run( &g );
   if( !err ) err = dmg_bs_writes( &g.x.bs, arena, out_writes, out_cnt );
-  dmg_arena_reset( w->tx_arena );
-  w->is_busy = false;
+  dmg_worker_give( rt, w );
   return err;
 }

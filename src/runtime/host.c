@@ -68,7 +68,7 @@ dmg_err_t
 dmg_frame_run( dmg_exec_t * x, dmg_frame_t * up, dmg_frame_spec_t const * spec, dmg_frame_res_t * out ) {
   dmg_frame_t f = { .x = x, .up = up, .spec = *spec, .depth = up ? up->depth+1 : 1, .is_read_only = spec->kind==1 || ( up && up->is_read_only ) };
   DMG_ASSERT( f.depth<=DMG_EXEC_DEPTH_MAX );
-  DMG_TRY( dmg_reg_inst( x->w, spec->mod->code, spec->kind==1, &f.inst ) );
+  f.inst = dmg_reg_inst( x->w, spec->mod->code, spec->kind==1 );
   DMG_ASSERT( !dmg_vm_is_busy( f.inst ) );
   if( !f.is_read_only ) {
     size_t i = (size_t)( spec->mod-x->set->mods );
@@ -396,9 +396,7 @@ nested( dmg_frame_t * f, dmg_vm_mem_t mem, uint64_t const * a, bool is_query, ui
     if( !is_query && !dmg_own_add( x, &spec.actor, self->id ) ) RET( DMG_DM_LIMIT );
   }
   if( !is_query && !dmg_abi_allows( fn, spec.role ) ) RET( DMG_DM_ROLE );
-  dmg_vm_inst_t * inst;
-  LOCAL( dmg_reg_inst( x->w, mod->code, is_query, &inst ) );
-  if( dmg_vm_is_busy( inst ) ) RET( DMG_DM_REENTRANT );
+  if( dmg_vm_is_busy( dmg_reg_inst( x->w, mod->code, is_query ) ) ) RET( DMG_DM_REENTRANT );
 
   spec.args = mem_span( mem, a[ 4 ], a[ 5 ] );
   if( dmg_type_validate( fn->args, spec.args, NULL )!=DMG_BCS_GOOD ) return DMG_HOST_ARGS;

@@ -81,13 +81,51 @@ code_fill( dmg_runtime_t * rt, dmg_mod_code_t * code, dmg_span_t file, uint16_t 
   return dmg_code_cache_get( rt->cfg.cache, &code->hash, file, instr_version, &code->vm );
 }
 
+/* Pins what it finds. */
 static dmg_mod_code_t const *
 code_find( dmg_runtime_t * rt, dmg_hash_t const * hash ) {
-  dmg_mod_code_t const * found = NULL;
+  dmg_mod_code_t * found = NULL;
   pthread_mutex_lock( &rt->lock );
   for( uint32_t i=0; i<rt->code_cnt && !found; i++ ) if( dmg_hash_eq( &rt->codes[ i ]->hash, hash ) ) found = rt->codes[ i ];
+  if( found ) {
+    found->pin_cnt++;
+    found->used = ++rt->use_seq;
+  }
   pthread_mutex_unlock( &rt->lock );
   return found;
+}
+
+void
+dmg_reg_code_free( dmg_runtime_t * rt, dmg_mod_code_t * code ) {
+  dmg_vm_code_free( code->vm );
+  dmg_code_cache_drop( rt->cfg.cache, &code->hash, code->instr_version );
+  dmg_arena_free( code->arena );
+}
+
+static void
+insts_drop( dmg_worker_t * w, uint32_t idx ) {
+  for( unsigned k=0; k<2; k++ ) {
+    dmg_vm_inst_free( w->insts[ idx ][ k ] );
+    w->insts[ idx ][ k ] = NULL;
+  }
+}
+
+/* A place in the table: a free one, else that of the code unused longest, which goes with its instances.  Under rt->lock;
+   a worker that runs looks at no instances but of codes that it pins.  false: all are in use. */
+static bool
+place_find( dmg_runtime_t * rt, uint32_t * out_idx ) {
+  if( rt->code_cnt<DMG_CODE_CNT_MAX ) { *out_idx = rt->code_cnt++; return true; }
+  dmg_mod_code_t * least = NULL;
+  for( uint32_t i=0; i<rt->code_cnt; i++ ) {
+    dmg_mod_code_t * c = rt->codes[ i ];
+    if( !c->pin_cnt && ( !least || c->used<least->used ) ) least = c;
+  }
+  if( !least ) return false;
+  *out_idx = least->idx;
+  insts_drop( rt->main, least->idx );
+  for( uint32_t i=0; i<rt->reader_cnt; i++ ) insts_drop( rt->readers[ i ], least->idx );
+  dmg_reg_code_free( rt, least );
+  return true;
 }
 
 static dmg_err_t
@@ -97,22 +135,23 @@ code_load( dmg_runtime_t * rt, dmg_hash_t const * hash, dmg_span_t file, uint16_
   dmg_mod_code_t * code = DMG_ARENA_NEW( arena, dmg_mod_code_t, 1 );
   dmg_err_t        err  = code ? DMG_OK : DMG_ERR_NOMEM;
   if( !err ) {
-    code->arena = arena;
-    code->hash  = *hash;
+    code->arena         = arena;
+    code->hash          = *hash;
+    code->instr_version = instr_version;
+    code->pin_cnt       = 1;
     err = code_fill( rt, code, file, instr_version, why );
   }
   if( !err ) {
     pthread_mutex_lock( &rt->lock );
-    if( rt->code_cnt==DMG_CODE_CNT_MAX ) err = DMG_ERR_FULL;
-    else {
-      code->idx = rt->code_cnt;
-      rt->codes[ rt->code_cnt++ ] = code;
-    }
+    if( place_find( rt, &code->idx ) ) {
+      code->used = ++rt->use_seq;
+      rt->codes[ code->idx ] = code;
+    } else err = DMG_ERR_FULL;
     pthread_mutex_unlock( &rt->lock );
   }
   if( err ) {
-    if( code ) dmg_vm_code_free( code->vm );
-    dmg_arena_free( arena );
+    if( code && code->vm ) dmg_reg_code_free( rt, code );
+    else dmg_arena_free( arena );
     return err;
   }
   *out = code;
@@ -131,6 +170,16 @@ dmg_reg_code( dmg_runtime_t * rt, dmg_hash_t const * hash, dmg_span_t file, uint
   else err = code_load( rt, hash, file, instr_version, out, why );
   pthread_mutex_unlock( &rt->compile_lock );
   return err;
+}
+
+void
+dmg_reg_set_drop( dmg_runtime_t * rt, dmg_mod_set_t * set ) {
+  for( uint32_t i=0; i<set->cnt; i++ ) {
+    dmg_mod_code_t * code = rt->codes[ set->mods[ i ].code->idx ];
+    DMG_ASSERT( code==set->mods[ i ].code && code->pin_cnt );
+    code->pin_cnt--;
+  }
+  set->cnt = 0;
 }
 
 static dmg_err_t
@@ -182,14 +231,13 @@ set_add( dmg_runtime_t * rt, dmg_block_set_t * bs, dmg_span_t key, dmg_mod_set_t
   mod->status = rec.status;
   mod->self   = dmg_module_address( mod->id, 0 );
   DMG_TRY( code_from_state( rt, bs, &rec.code, &mod->code ) );
-  if( mod->code->abi->module!=mod->id ) return DMG_ERR_CORRUPT;
-  set->cnt++;
-  return DMG_OK;
+  set->cnt++;                               /* pinned: whatever comes, the set lets it go */
+  return mod->code->abi->module==mod->id ? DMG_OK : DMG_ERR_CORRUPT;
 }
 
 dmg_err_t
 dmg_reg_set( dmg_runtime_t * rt, dmg_block_set_t * bs, dmg_mod_set_t * out_set ) {
-  out_set->cnt = 0;
+  DMG_ASSERT( !out_set->cnt );
   uint8_t      prefix[ DMG_KEY_MAX ];
   dmg_iter_t * it;
   dmg_span_t   key;
@@ -205,9 +253,20 @@ dmg_reg_set( dmg_runtime_t * rt, dmg_block_set_t * bs, dmg_mod_set_t * out_set )
 }
 
 dmg_err_t
-dmg_reg_inst( dmg_worker_t * w, dmg_mod_code_t const * code, bool is_query, dmg_vm_inst_t ** out_inst ) {
-  dmg_vm_inst_t ** slot = &w->insts[ code->idx ][ is_query ];
-  if( !*slot ) DMG_TRY( dmg_vm_inst_new( code->vm, dmg_host_table, slot ) );
-  *out_inst = *slot;
+dmg_reg_insts( dmg_worker_t * w ) {
+  for( uint32_t i=0; i<w->set.cnt; i++ ) {
+    dmg_mod_code_t const * code = w->set.mods[ i ].code;
+    for( unsigned k=0; k<2; k++ ) {
+      dmg_vm_inst_t ** slot = &w->insts[ code->idx ][ k ];
+      if( !*slot ) DMG_TRY( dmg_vm_inst_new( code->vm, dmg_host_table, slot ) );
+    }
+  }
   return DMG_OK;
+}
+
+dmg_vm_inst_t *
+dmg_reg_inst( dmg_worker_t const * w, dmg_mod_code_t const * code, bool is_query ) {
+  dmg_vm_inst_t * inst = w->insts[ code->idx ][ is_query ];
+  DMG_ASSERT( inst );
+  return inst;
 }

@@ -335,6 +335,83 @@ test_readers_look_and_run_by_turns( void ** state ) {
   dmg_view_close( view );
 }
 
+/* ---- Codes and instances ---- */
+
+/* The probe's file under another version number: another code. */
+static dmg_span_t
+probe_variant( unsigned n ) {
+  iface_t f = *ifaces[ 2 ];
+  f.abi.version.patch = (uint16_t)( n+1 );
+  f.abi.items   = f.items;
+  return iface_file( &f, ENTRY_PROBE );
+}
+
+/* More codes than are kept: the ones unused longest go, with their instances, and come back when they are asked for. */
+static void
+test_codes_unused_longest_make_room( void ** state ) {
+  chain_t *  c    = *state;
+  module_t   m[ 4 ];
+  unsigned   most = 0, before = fake_code_cnt;
+  memcpy( m, mods, sizeof( m ) );
+  dmg_tx_t * t = tx_transfer( c, &alice, &bob.address, 1, (tx_opts_t){ 0 } );
+  for( unsigned n=0; n<300; n++ ) {
+    dmg_genesis_module_t gm[ 4 ];
+    m[ 2 ].file = probe_variant( n );
+    for( unsigned i=0; i<4; i++ ) {
+      gm[ i ] = (dmg_genesis_module_t){ .id = m[ i ].id, .code = dmg_code_hash( m[ i ].file ) };
+      if( m[ i ].config.p ) { gm[ i ].config = &m[ i ].config; gm[ i ].config_cnt = 1; }
+    }
+    dmg_genesis_validator_t v = { .account = c->leader, .bucket = 5 };
+    dmg_genesis_t    g = { .version = 1, .name = DMG_SPAN_STR( "variant" ), .kind = DMG_GENESIS_DEV, .time_ms = 1, .instr_version = 1, .host_api = 1, .modules = gm, .module_cnt = 4, .validators = &v,
+                           .validator_cnt = 1 };
+    files_t          files = { m, 4 };
+    dmg_code_files_t code  = { &files, files_get };
+    dmg_write_t *    w;
+    size_t           cnt;
+    dmg_exec_why_t   why;
+    dmg_arena_reset( c->arena );
+    dmg_err_t err = dmg_runtime_genesis( c->rt, &g, &code, c->arena, &w, &cnt, &why );
+    if( err ) fail_msg( "genesis %u: %s %s", n, dmg_err_text( err ), why.text );
+    if( fake_code_cnt>most ) most = fake_code_cnt;
+    if( n%100!=50 ) continue;
+    /* The chain itself goes on; a reader holds instances, too. */
+    dmg_view_t *    view = chain_view( c );
+    dmg_block_ctx_t ctx  = chain_ctx( c );
+    dmg_preview_t   p;
+    assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t, NULL, c->txs, &p ), DMG_OK );
+    assert_int_equal( p.tx.status, DMG_STATUS_OK );
+    dmg_view_close( view );
+  }
+  assert_int_equal( before, 4 );
+  assert_int_equal( most, DMG_CODE_CNT_MAX );
+  assert_int_equal( chain_tx( c, t )->status, DMG_STATUS_OK );
+}
+
+/* R1.8: once a state is prepared, neither a block nor a query nor a preview makes an instance. */
+static void
+test_instances_are_made_before_anything_runs( void ** state ) {
+  chain_t *         c    = *state;
+  dmg_runtime_cfg_t cfg  = { .vm = c->vm, .hash_seed = 1 };
+  dmg_view_t *      view = chain_view( c );
+  dmg_block_ctx_t   ctx  = chain_ctx( c );
+  dmg_tx_t *        t    = tx_transfer( c, &alice, &bob.address, 1, (tx_opts_t){ 0 } );
+  dmg_runtime_t *   rt;
+  dmg_exec_out_t    out;
+  dmg_answer_t      a;
+  dmg_preview_t     p;
+  assert_int_equal( dmg_runtime_open( &cfg, &rt ), DMG_OK );
+  assert_int_equal( dmg_runtime_prepare( rt, view ), DMG_OK );
+  unsigned made = fake_inst_cnt;
+  assert_int_equal( dmg_runtime_exec_block( rt, view, &ctx, &t, 1, 0, c->arena, &out ), DMG_OK );
+  assert_int_equal( out.txs[ 0 ].status, DMG_STATUS_OK );
+  assert_int_equal( dmg_runtime_query( rt, view, &ctx, 2, 1, dmg_hash_span( &bob.address ), 0, c->txs, &a ), DMG_OK );
+  assert_int_equal( a.kind, DMG_ANSWER_OK );
+  assert_int_equal( dmg_runtime_preview( rt, view, &ctx, t, NULL, c->txs, &p ), DMG_OK );
+  assert_int_equal( fake_inst_cnt, made );
+  dmg_runtime_close( rt );
+  dmg_view_close( view );
+}
+
 /* ---- Threads ---- */
 
 typedef struct { chain_t * c; dmg_view_t * view; dmg_block_ctx_t ctx; dmg_tx_t * tx; unsigned good; } reader_t;
@@ -517,7 +594,7 @@ main( void ) {
     T( test_topics_take_known_accounts_once ), T( test_new_topics_can_exhaust_the_limit ), T( test_price_follows_use_and_keeps_the_floor ),
     T( test_query_answers_or_says_why ), T( test_check_call_tells_admission ), T( test_preview_equals_execution ), T( test_a_stack_is_previewed_as_a_block_would_run_it ), T( test_readers_run_beside_blocks ),
     T( test_query_answers_or_says_why ), T( test_check_call_tells_admission ), T( test_preview_equals_execution ), T( test_readers_run_beside_blocks ),
-    T( test_readers_look_and_run_by_turns ),
+    T( test_readers_look_and_run_by_turns ), T( test_codes_unused_longest_make_room ), T( test_instances_are_made_before_anything_runs ),
     T( test_random_blocks_keep_the_sums ), T( test_genesis_refuses_what_does_not_fit ) };
   return cmocka_run_group_tests( tests, group_setup, group_teardown );
 }

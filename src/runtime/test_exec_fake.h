@@ -40,6 +40,8 @@ struct dmg_vm_inst {
   uint32_t               out_sz;
 };
 
+static atomic_uint fake_code_cnt, fake_inst_cnt;   /* alive; instances ever made */
+
 #define FAKE_ENTRY_MAX 8
 static fake_entry_t fake_entries[ FAKE_ENTRY_MAX ];
 
@@ -74,7 +76,12 @@ __attribute__(( unused )) static uint8_t const * fake_args( fake_t * f ) { retur
 
 dmg_err_t dmg_vm_open( dmg_vm_cfg_t const * cfg, dmg_vm_t ** out_vm ) { *out_vm = calloc( 1, sizeof( **out_vm ) ); return *out_vm ? DMG_OK : DMG_ERR_NOMEM; }
 void      dmg_vm_close( dmg_vm_t * vm ) { free( vm ); }
-void      dmg_vm_code_free( dmg_vm_code_t * code ) { if( code ) DMG_ASSERT( !code->inst_cnt ); free( code ); }
+void      dmg_vm_code_free( dmg_vm_code_t * code ) {
+  if( !code ) return;
+  DMG_ASSERT( !code->inst_cnt );
+  fake_code_cnt--;
+  free( code );
+}
 
 dmg_err_t
 dmg_vm_inst_new( dmg_vm_code_t * code, dmg_vm_host_fn const * table, dmg_vm_inst_t ** out_inst ) {
@@ -83,6 +90,7 @@ dmg_vm_inst_new( dmg_vm_code_t * code, dmg_vm_host_fn const * table, dmg_vm_inst
   f->code  = code;
   f->table = table;
   code->inst_cnt++;
+  fake_inst_cnt++;
   *out_inst = f;
   return DMG_OK;
 }
@@ -150,8 +158,11 @@ dmg_err_t
 dmg_code_cache_get( dmg_code_cache_t * cache, dmg_hash_t const * code_hash, dmg_span_t file, uint32_t instr_version, dmg_vm_code_t ** out_code ) {
   dmg_vm_code_t * code = calloc( 1, sizeof( *code ) );
   code->entry = file.p[ 4 ];
+  fake_code_cnt++;
   *out_code = code;
   return DMG_OK;
 }
+void      dmg_code_cache_drop( dmg_code_cache_t * cache, dmg_hash_t const * code_hash, uint32_t instr_version ) {}
+dmg_err_t dmg_code_cache_sync( dmg_code_cache_t * cache ) { return DMG_OK; }
 
 #endif
