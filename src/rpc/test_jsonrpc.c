@@ -605,7 +605,10 @@ static void test_transactions_are_built_from_json( void ** state ) {
   /* lane 0 goes on at 1; expiry 7 + 480; gas as previewed; fee twice ceil( ( 6000 + 120 ) 1.7 ) */
   assert_has( a, "\"lane\":0,\"nonce\":\"1\",\"expiry\":\"487\",\"gas\":\"120\",\"maxFee\":\"20808\",\"isNew\":false,\"says\":[\"Send 30 to dmg1" );
   fake.is_good_preview = false;                          /* nothing is run when both are given */
-  a = BUILD( "{\"lane\":5,\"nonce\":\"9\",\"expiry\":\"99\",\"gas\":\"1000\",\"maxFee\":\"77\",\"tip\":\"3\",\"post\":[{\"kind\":\"FeeMax\",\"amount\":\"8\"},{\"kind\":\"Value\",\"key\":\"0x00010001\",\"valueHash\":\"0x0000000000000000000000000000000000000000000000000000000000000000\"},{\"kind\":\"Result\",\"call\":0,\"hash\":\"0x0000000000000000000000000000000000000000000000000000000000000000\"},{\"kind\":\"Owns\",\"account\":\"dmg1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0ssqdc3c\",\"asset\":{\"kind\":\"Item\",\"value\":\"0x0000000000000000000000000000000000000000000000000000000000000001\"}}]}" );
+  a = BUILD( "{\"lane\":5,\"nonce\":\"9\",\"expiry\":\"99\",\"gas\":\"1000\",\"maxFee\":\"77\",\"tip\":\"3\",\"post\":[{\"kind\":\"FeeMax\",\"amount\":\"8\"},"
+             "{\"kind\":\"Value\",\"key\":\"0x00010001\",\"valueHash\":\"0x0000000000000000000000000000000000000000000000000000000000000000\"},"
+             "{\"kind\":\"Result\",\"call\":0,\"hash\":\"0x0000000000000000000000000000000000000000000000000000000000000000\"},"
+             "{\"kind\":\"Owns\",\"account\":\"dmg1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0ssqdc3c\",\"asset\":{\"kind\":\"Item\",\"value\":\"0x0000000000000000000000000000000000000000000000000000000000000001\"}}]}" );
   assert_has( a, "\"lane\":5,\"nonce\":\"9\",\"expiry\":\"99\",\"gas\":\"1000\",\"maxFee\":\"77\"" );
   /* what it made decodes to what was asked for */
   static char body[ 4096 ];

@@ -305,7 +305,8 @@ static inline void fake_make_abi( fake_t * f ) {
   (void)dmg_type_measure( &none );
   dmg_abi_event_t event = { .id = 1, .name = DMG_SPAN_STR( "Counted" ), .fields = &counted };
   dmg_abi_fault_t fault = { .id = 7, .name = DMG_SPAN_STR( "TooPoor" ), .fields = &none };
-  dmg_abi_t abi = { .events = &event, .event_cnt = 1, .faults = &fault, .fault_cnt = 1, .module = 2, .name = DMG_SPAN_STR( "balances" ), .version = { 0, 1, 0 }, .storage_version = 1, .reads_to = 1, .pages = 1, .host = DMG_SPAN_STR( "dm1" ), .calls = &call, .call_cnt = 1,
+  dmg_abi_t abi = { .events = &event, .event_cnt = 1, .faults = &fault, .fault_cnt = 1, .module = 2, .name = DMG_SPAN_STR( "balances" ), .version = { 0, 1, 0 }, .storage_version = 1, .reads_to = 1, .pages = 1,
+    .host = DMG_SPAN_STR( "dm1" ), .calls = &call, .call_cnt = 1,
                     .queries = &query, .query_cnt = 1 };
   dmg_bcs_wr_t wr = dmg_bcs_wr( f->abi, sizeof f->abi );
   dmg_abi_write( &abi, &wr );

@@ -356,7 +356,8 @@ static void test_a_service_becomes_table_types_and_page( void ** state ) {
   assert_true( strstr( text, "\"rpc.a\"" )<strstr( text, "\"z_twoWords\"" ) );
   text = emitted( dmic_emit_rpc_ts, s );
   char const * const t[] = { "export type Word = \"red\" | \"green\";", "export type Either = { readonly kind: \"plain\" } | ({ readonly kind: \"rich\" } & P);", "  readonly l?: readonly Hex[] | null;",
-    "  /** B \"b\" c. */\n  readonly z_twoWords: {\n    readonly params: {\n      /** where */\n      readonly at: At;", "readonly \"rpc.a\": {\n    readonly params: Record<string, never>;", "  [-32001, \"NoSuch\", true],", "readonly filter: {\n      readonly x: Hex;" };
+    "  /** B \"b\" c. */\n  readonly z_twoWords: {\n    readonly params: {\n      /** where */\n      readonly at: At;",
+    "readonly \"rpc.a\": {\n    readonly params: Record<string, never>;", "  [-32001, \"NoSuch\", true],", "readonly filter: {\n      readonly x: Hex;" };
   for( size_t i = 0; i<sizeof t/sizeof *t; i++ ) if( !strstr( text, t[ i ] ) ) fail_msg( "no %s in\n%s", t[ i ], text );
   text = emitted( dmic_emit_rpc_md, s );
   char const * const m[] = { "| `z_twoWords`: B \"b\" c. | at: At (where), word?: Word (which) | R | C 7, dev |", "| -32001 | NoSuch | 404 | yes | No. | path?: text |", "| Either | plain, rich {P} |" };
