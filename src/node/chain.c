@@ -217,26 +217,41 @@ static void override_writes( dmg_chain_t * chain, dmg_exec_out_t * out ) {
 
 typedef struct { dmg_header_t const * header; dmg_hash_t hash; dmg_hash_t const * tx_ids; uint32_t tx_cnt; dmg_exec_out_t * exec; dmg_view_t * view; } executed_t;
 
-/* Receipts and certificate on disk, then the state: after this the block is final (S8.1).  The body is synced already. */
-static dmg_err_t commit( dmg_chain_t * chain, executed_t const * x, dmg_hash_t * out_root ) {
-  uint64_t height = x->header->height;
+/* Repeated: no effect. */
+static dmg_err_t append_receipts( dmg_chain_t * chain, executed_t const * x ) {
   dmg_span_t * receipts = DMG_ARENA_NEW( chain->arena, dmg_span_t, x->exec->tx_cnt+1 );
   if( !receipts ) return DMG_ERR_LIMIT;
-  uint32_t receipt_cnt = 0;
-  for( size_t i = 0; i<x->exec->tx_cnt; i++ ) receipts[ receipt_cnt++ ] = x->exec->txs[ i ].receipt;
-  if( x->exec->system_receipt.sz ) receipts[ receipt_cnt++ ] = x->exec->system_receipt;
+  uint32_t cnt = 0;
+  for( size_t i = 0; i<x->exec->tx_cnt; i++ ) receipts[ cnt++ ] = x->exec->txs[ i ].receipt;
+  if( x->exec->system_receipt.sz ) receipts[ cnt++ ] = x->exec->system_receipt;
+  return dmg_block_log_append_receipts( chain->log, &x->hash, receipts, cnt );
+}
 
-  dmg_cert_t cert;
-  uint8_t cert_bytes[ DMG_CERT_SZ ];
-  dmg_solo_certify( &chain->solo, DMG_VOTE_FINALIZE, height, &x->hash, &cert );
-  dmg_cert_encode( &cert, cert_bytes );
-  DMG_TRY( dmg_block_log_append_receipts( chain->log, &x->hash, receipts, receipt_cnt ) );
+/* SIGN (C6.1), then the block, receipts and certificate on disk in one sync: after this the block is final (S8.1).  Header,
+   body and votes are saved already. */
+static dmg_err_t finalize( dmg_chain_t * chain, executed_t const * x, dmg_span_t body, dmg_solo_votes_t * out_votes ) {
+  uint64_t height = x->header->height;
+  DMG_TRY( dmg_solo_cast( &chain->solo, height, &x->hash, out_votes ) );
+  hook( DMG_CHAIN_STEP_SIGNED, height, &x->hash );
+  dmg_signed_header_t sh = { .header = *x->header };
+  uint8_t header_bytes[ DMG_SIGNED_HEADER_SZ ], cert_bytes[ DMG_CERT_SZ ];
+  memcpy( sh.sig, out_votes->propose, sizeof sh.sig );
+  dmg_signed_header_encode( &sh, header_bytes );
+  dmg_cert_encode( &out_votes->finalization, cert_bytes );
+  DMG_TRY( dmg_block_log_append_block( chain->log, height, &x->hash, DMG_SPAN( header_bytes ), body ) );
+  hook( DMG_CHAIN_STEP_BODY, height, &x->hash );
+  DMG_TRY( append_receipts( chain, x ) );
   hook( DMG_CHAIN_STEP_RECEIPTS, height, &x->hash );
   DMG_TRY( dmg_block_log_append_final( chain->log, &x->hash, &x->header->parent_hash, DMG_SPAN( cert_bytes ) ) );
   hook( DMG_CHAIN_STEP_FINAL, height, &x->hash );
   if( chain->cfg.is_durable ) DMG_TRY( dmg_block_log_sync( chain->log ) );
   hook( DMG_CHAIN_STEP_SYNCED, height, &x->hash );
+  return DMG_OK;
+}
 
+/* The state after a final block, and its place in the indexes. */
+static dmg_err_t commit( dmg_chain_t * chain, executed_t const * x, dmg_hash_t * out_root ) {
+  uint64_t height = x->header->height;
   dmg_read_t const * reads;
   size_t read_cnt;
   dmg_view_reads( x->view, &reads, &read_cnt );
@@ -253,20 +268,8 @@ static dmg_err_t commit( dmg_chain_t * chain, executed_t const * x, dmg_hash_t *
   return DMG_OK;
 }
 
-static dmg_err_t append_body( dmg_chain_t * chain, dmg_signed_header_t const * sh, dmg_hash_t const * hash, dmg_span_t body ) {
-  uint8_t header[ DMG_SIGNED_HEADER_SZ ];
-  dmg_signed_header_encode( sh, header );
-  hook( DMG_CHAIN_STEP_SIGNED, sh->header.height, hash );
-  DMG_TRY( dmg_block_log_append_block( chain->log, sh->header.height, hash, DMG_SPAN( header ), body ) );
-  /* S8.1, C6.1: the body is on disk before any vote for it exists. */
-  if( chain->cfg.is_durable ) DMG_TRY( dmg_block_log_sync( chain->log ) );
-  hook( DMG_CHAIN_STEP_BODY, sh->header.height, hash );
-  return DMG_OK;
-}
-
-static void head_of( dmg_chain_t * chain, executed_t const * x, dmg_hash_t const * root, dmg_chain_head_t * out ) {
-  *out = (dmg_chain_head_t){ .block = { .height = x->header->height, .time_ms = x->header->time_ms, .hash = x->hash }, .root = *root, .is_empty = !x->tx_cnt };
-  dmg_solo_certify( &chain->solo, DMG_VOTE_NOTARIZE, x->header->height, &x->hash, &out->block.notarization );
+static dmg_chain_head_t head_of( executed_t const * x, dmg_hash_t const * root, dmg_cert_t const * notarization ) {
+  return (dmg_chain_head_t){ .block = { .height = x->header->height, .time_ms = x->header->time_ms, .hash = x->hash, .notarization = *notarization }, .root = *root, .is_empty = !x->tx_cnt };
 }
 
 typedef struct { dmg_at_block_t at; uint64_t time_ms; uint32_t tx_cnt; } made_t;
@@ -325,20 +328,25 @@ static dmg_err_t make_block( dmg_chain_t * chain, uint64_t time_ms, made_t * out
   for( ; next<ref_cnt; next++ ) left[ left_cnt++ ] = refs[ next ];
 
   dmg_buf_t body_buf = dmg_buf( DMG_BODY_SZ_MAX );
-  dmg_signed_header_t sh;
+  dmg_header_t header;
+  dmg_solo_votes_t votes;
   dmg_chain_head_t head;
   dmg_hash_t root, body_hash = dmg_body_hash( &body );
-  executed_t x = { .header = &sh.header, .tx_ids = tx_ids, .tx_cnt = (uint32_t)exec.tx_cnt, .exec = &exec, .view = view };
+  executed_t x = { .header = &header, .tx_ids = tx_ids, .tx_cnt = (uint32_t)exec.tx_cnt, .exec = &exec, .view = view };
   err = dmg_body_encode( &body, &body_buf );
   if( !err ) {
-    dmg_solo_propose( &chain->solo, &parent.block, time_ms, &body_hash, (uint32_t)body_buf.sz, &parent.root, &sh, &x.hash );
-    err = append_body( chain, &sh, &x.hash, dmg_buf_span( &body_buf ) );
+    dmg_solo_header( &chain->solo, &parent.block, time_ms, &body_hash, (uint32_t)body_buf.sz, &parent.root, &header, &x.hash );
+    hook( DMG_CHAIN_STEP_BUILT, height, &x.hash );
+    err = dmg_chain_votes_save( chain, &header, &x.hash, dmg_buf_span( &body_buf ) );
+    hook( DMG_CHAIN_STEP_SAVED, height, &x.hash );
   }
+  if( !err ) err = finalize( chain, &x, dmg_buf_span( &body_buf ), &votes );
   if( !err ) err = commit( chain, &x, &root );
+  if( !err ) err = dmg_chain_votes_final( chain, height, &x.hash, &votes.finalization );
   dmg_buf_fini( &body_buf );
   dmg_view_close( view );
   DMG_TRY( err );
-  head_of( chain, &x, &root, &head );
+  head = head_of( &x, &root, &votes.notarization );
   uint64_t t3 = dmg_os_mono_ns();
 
   pthread_mutex_lock( &chain->lock );
@@ -570,20 +578,15 @@ static dmg_err_t open_runtime( dmg_chain_t * chain, char out_why[512] ) {
   return dmg_runtime_open( &cfg, &chain->runtime );
 }
 
-/* Executes a stored block again and commits it: what a crash between its steps left undone. */
-static dmg_err_t replay( dmg_chain_t * chain, dmg_chain_head_t const * parent, dmg_hash_t const * hash, dmg_chain_head_t * out_head ) {
-  dmg_arena_reset( chain->arena );
-  dmg_buf_t buf = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
-  dmg_err_t err = dmg_block_log_block( chain->log, hash, &buf, NULL );
-  dmg_span_t raw = err ? dmg_span( NULL, 0 ) : dmg_arena_dup( chain->arena, dmg_buf_span( &buf ) );
-  dmg_buf_fini( &buf );
-  DMG_TRY( err );
+/* Executes a block again and commits it: what a crash between its steps left undone.  raw: signed header and body; not final
+   yet: its votes are cast (again). */
+static dmg_err_t replay( dmg_chain_t * chain, dmg_chain_head_t const * parent, dmg_hash_t const * hash, dmg_span_t raw, bool is_final, dmg_chain_head_t * out_head ) {
   dmg_signed_header_t sh;
   dmg_body_t * body;
   if( raw.sz<DMG_SIGNED_HEADER_SZ || dmg_signed_header_decode( dmg_span( raw.p, DMG_SIGNED_HEADER_SZ ), &sh ).kind!=DMG_VERDICT_GOOD
       || dmg_body_decode( dmg_span( raw.p+DMG_SIGNED_HEADER_SZ, raw.sz-DMG_SIGNED_HEADER_SZ ), chain->arena, &body ).kind!=DMG_VERDICT_GOOD ) return DMG_ERR_CORRUPT;
-  dmg_hash_t body_hash = dmg_body_hash( body );
-  if( !dmg_hash_eq( &body_hash, &sh.header.body_hash ) || !dmg_hash_eq( &sh.header.parent_hash, &parent->block.hash ) || !dmg_hash_eq( &sh.header.parent_state_root, &parent->root ) ) return DMG_ERR_CORRUPT;
+  dmg_hash_t body_hash = dmg_body_hash( body ), header_hash = dmg_header_hash( &sh.header );
+  if( !dmg_hash_eq( &header_hash, hash ) || sh.header.height!=parent->block.height+1 || !dmg_hash_eq( &body_hash, &sh.header.body_hash ) || !dmg_hash_eq( &sh.header.parent_hash, &parent->block.hash ) || !dmg_hash_eq( &sh.header.parent_state_root, &parent->root ) ) return DMG_ERR_CORRUPT;
 
   dmg_tx_t **  txs = DMG_ARENA_NEW( chain->arena, dmg_tx_t *, body->tx_cnt+1 );
   dmg_hash_t * ids = DMG_ARENA_NEW( chain->arena, dmg_hash_t, body->tx_cnt+1 );
@@ -597,16 +600,43 @@ static dmg_err_t replay( dmg_chain_t * chain, dmg_chain_head_t const * parent, d
   dmg_view_t * view;
   dmg_exec_out_t exec;
   dmg_hash_t root;
+  dmg_solo_votes_t votes = { 0 };
   dmg_block_ctx_t ctx = block_ctx( chain, sh.header.height, sh.header.time_ms );
   DMG_TRY( dmg_state_view( chain->state, &parent->block.hash, &view ) );
-  err = dmg_runtime_exec_block( chain->runtime, view, &ctx, txs, body->tx_cnt, 0, chain->arena, &exec );
+  dmg_err_t err = dmg_runtime_exec_block( chain->runtime, view, &ctx, txs, body->tx_cnt, 0, chain->arena, &exec );
   if( !err && exec.is_invalid ) err = DMG_ERR_CORRUPT;
   executed_t x = { .header = &sh.header, .hash = *hash, .tx_ids = ids, .tx_cnt = body->tx_cnt, .exec = &exec, .view = view };
+  if( !err && is_final )  err = append_receipts( chain, &x );   /* if the disk lost them */
+  if( !err && !is_final ) err = finalize( chain, &x, dmg_span( raw.p+DMG_SIGNED_HEADER_SZ, raw.sz-DMG_SIGNED_HEADER_SZ ), &votes );
   if( !err ) err = commit( chain, &x, &root );
+  if( !err && !is_final ) err = dmg_chain_votes_final( chain, sh.header.height, hash, &votes.finalization );
   dmg_view_close( view );
   DMG_TRY( err );
-  head_of( chain, &x, &root, out_head );
+  *out_head = head_of( &x, &root, &votes.notarization );
   return DMG_OK;
+}
+
+/* What the next block says of a final one.  Below the safety file's floor (after an import) its FINALIZATION: C4.2 takes either. */
+static dmg_err_t head_cert( dmg_chain_t * chain, dmg_chain_head_t * head ) {
+  if( head->block.height>dmg_signer_safety( chain->signer )->floor ) return dmg_solo_notarization( &chain->solo, head->block.height, &head->block.hash, &head->block.notarization );
+  dmg_hash_t hash, parent;
+  dmg_buf_t cert = dmg_buf( 1024 );
+  dmg_err_t err = dmg_block_log_final( chain->log, head->block.height, &hash, &parent, &cert );
+  if( !err && dmg_cert_decode( dmg_buf_span( &cert ), &head->block.notarization ).kind!=DMG_VERDICT_GOOD ) err = DMG_ERR_CORRUPT;
+  dmg_buf_fini( &cert );
+  return err;
+}
+
+/* A final block of the log; its certificate is in its child. */
+static dmg_err_t replay_final( dmg_chain_t * chain, dmg_chain_head_t * head ) {
+  dmg_hash_t hash;
+  dmg_buf_t buf = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
+  dmg_arena_reset( chain->arena );
+  dmg_err_t err = dmg_block_log_hash( chain->log, head->block.height+1, &hash );
+  if( !err ) err = dmg_block_log_block( chain->log, &hash, &buf, NULL );
+  if( !err ) err = replay( chain, head, &hash, dmg_buf_span( &buf ), true, head );
+  dmg_buf_fini( &buf );
+  return err;
 }
 
 /* The head as the state has it: its block says when it was made. */
@@ -623,20 +653,9 @@ static dmg_err_t state_head( dmg_chain_t * chain, dmg_chain_head_t * out ) {
     dmg_buf_fini( &buf );
     DMG_TRY( err );
     h.block.time_ms = sh.header.time_ms;
-    dmg_solo_certify( &chain->solo, DMG_VOTE_NOTARIZE, h.block.height, &h.block.hash, &h.block.notarization );
   }
   *out = h;
   return DMG_OK;
-}
-
-typedef struct { uint64_t height; dmg_hash_t hash; bool is_found; } unfinished_t;
-
-/* A block at the next height that was stored, perhaps voted for, and never finished. */
-static void find_unfinished( void * ctx, uint64_t height, dmg_hash_t const * hash ) {
-  unfinished_t * u = ctx;
-  if( height!=u->height || u->is_found ) return;
-  u->hash     = *hash;
-  u->is_found = true;
 }
 
 static dmg_err_t not_replayed( dmg_chain_head_t const * head, dmg_err_t err, char out_why[512] ) {
@@ -654,16 +673,19 @@ static dmg_err_t recover( dmg_chain_t * chain, char out_why[512] ) {
   if( err && err!=DMG_ERR_NOT_FOUND ) return err;
   if( head.block.height>tip && head.block.height ) { snprintf( out_why, 512, "the state is at height %lu but the block log ends at %lu: blocks are missing", (unsigned long)head.block.height, (unsigned long)tip ); return DMG_ERR_CORRUPT; }
   while( head.block.height<tip ) {
-    err = dmg_block_log_hash( chain->log, head.block.height+1, &hash );
-    if( !err ) err = replay( chain, &head, &hash, &head );
+    err = replay_final( chain, &head );
     if( err ) return not_replayed( &head, err, out_why );
     replayed++;
   }
-  /* A stored block above the tip may have been signed: finish that one, never sign another at its height. */
-  unfinished_t u = { .height = head.block.height+1 };
-  dmg_block_log_each_live( chain->log, find_unfinished, &u );
-  if( u.is_found ) {
-    err = replay( chain, &head, &u.hash, &head );
+  if( head.block.height && !chain->unfinished.sz ) {
+    snprintf( out_why, 512, "no vote for block %lu, the head; see the log", (unsigned long)head.block.height );
+    DMG_TRY( head_cert( chain, &head ) );
+  }
+  /* C6.3: what was voted for is voted for again and finished; another at its height would convict us. */
+  if( chain->unfinished.sz ) {
+    dmg_arena_reset( chain->arena );
+    err = replay( chain, &head, &chain->unfinished_hash, dmg_buf_span( &chain->unfinished ), false, &head );
+    dmg_buf_fini( &chain->unfinished );
     if( err ) return not_replayed( &head, err, out_why );
     replayed++;
   }
@@ -709,12 +731,14 @@ dmg_err_t dmg_chain_open( dmg_chain_cfg_t const * cfg, dmg_chain_t ** out_chain,
   chain->pool_state    = (dmg_txpool_state_t){ .ctx = chain, .account = pool_account, .lane = pool_lane, .seen = pool_seen, .spendable = pool_spendable, .check_call = pool_check_call };
   dmg_err_t err = chain->genesis_arena && chain->arena && chain->pool_arena ? DMG_OK : DMG_ERR_NOMEM;
   if( !err ) err = open_genesis( chain, out_why );
-  if( !err ) {
-    dmg_solo_init( &chain->solo, &chain->chain_id, cfg->validator_secret, genesis_param( chain->genesis, DMG_PARAM_WINDOW_VIEWS ) );
-    err = open_storage( chain, out_why );
-  }
+  if( !err ) err = open_storage( chain, out_why );
+  if( !err ) err = dmg_chain_votes_open( chain, out_why );
   dmg_wipe( chain->cfg.validator_secret, sizeof chain->cfg.validator_secret );
-  if( !err ) err = open_runtime( chain, out_why );
+  if( !err ) {
+    dmg_safety_epoch_t epoch = { .anchor_ms = chain->genesis->time_ms, .skew_ms = genesis_param( chain->genesis, DMG_PARAM_SKEW_MS ) };
+    dmg_solo_init( &chain->solo, chain->signer, genesis_param( chain->genesis, DMG_PARAM_WINDOW_VIEWS ), epoch );
+    err = open_runtime( chain, out_why );
+  }
   if( !err && dmg_state_head( chain->state, NULL, NULL, NULL )==DMG_ERR_NOT_FOUND ) err = make_genesis( chain, out_why );
   if( !err ) err = recover( chain, out_why );
   if( !err ) err = dmg_chain_new_pool( chain );
@@ -763,12 +787,14 @@ void dmg_chain_close( dmg_chain_t * chain ) {
   dmg_runtime_close( chain->runtime );
   dmg_code_cache_close( chain->cache );
   dmg_vm_close( chain->vm );
+  dmg_signer_close( chain->signer );
+  dmg_wal_close( chain->wal );
+  dmg_buf_fini( &chain->unfinished );
   dmg_block_log_close( chain->log );
   dmg_state_close( chain->state );
   dmg_kv_close( chain->kv );
   dmg_data_dir_close( chain->data_dir );
   dmg_vfs_free( chain->vfs );
-  dmg_solo_fini( &chain->solo );
   dmg_buf_fini( &chain->pending );
   dmg_arena_free( chain->pool_arena );
   dmg_arena_free( chain->arena );

@@ -16,6 +16,7 @@
 #include "storage/block_log.h"
 #include "storage/data_dir.h"
 #include "storage/state.h"
+#include "storage/wal.h"
 #include "txpool/txpool.h"
 #include "types/params.h"
 
@@ -53,6 +54,10 @@ struct dmg_chain {
   dmg_state_t *       state;
   dmg_vfs_t *         vfs;
   dmg_block_log_t *   log;
+  dmg_wal_t *         wal;                /* with a data folder */
+  dmg_signer_t *      signer;
+  dmg_buf_t           unfinished;         /* at a start: signed header and body of a block that was voted for and is not final */
+  dmg_hash_t          unfinished_hash;
   dmg_query_t         query;
   dmg_query_dev_t     query_dev;
   dmg_query_events_t  events;
@@ -90,7 +95,7 @@ struct dmg_chain {
 };
 
 /* For tests of recovery: called after each step of a block, in this order; NULL outside tests.  height and hash say of which. */
-typedef enum { DMG_CHAIN_STEP_SIGNED, DMG_CHAIN_STEP_BODY, DMG_CHAIN_STEP_RECEIPTS, DMG_CHAIN_STEP_FINAL, DMG_CHAIN_STEP_SYNCED, DMG_CHAIN_STEP_STATE, DMG_CHAIN_STEP_CNT } dmg_chain_step_t;
+typedef enum { DMG_CHAIN_STEP_BUILT, DMG_CHAIN_STEP_SAVED, DMG_CHAIN_STEP_SIGNED, DMG_CHAIN_STEP_BODY, DMG_CHAIN_STEP_RECEIPTS, DMG_CHAIN_STEP_FINAL, DMG_CHAIN_STEP_SYNCED, DMG_CHAIN_STEP_STATE, DMG_CHAIN_STEP_CNT } dmg_chain_step_t;
 extern void (* dmg_chain_hook)( dmg_chain_step_t step, uint64_t height, dmg_hash_t const * hash );
 
 /* S8.6: a chain that cannot go on from what it has in memory stops at once; the next start reads what is on disk. */
@@ -108,6 +113,14 @@ void     dmg_chain_flush_events( dmg_chain_t * chain );
 
 /* The pool's answer in rpc's words. */
 void     dmg_chain_status( dmg_txpool_status_t const * status, dmg_query_tx_status_t * out );
+
+/* chain_votes.c.  Opens vote log and safety file, holds them against each other and the blocks (C6.4, C6.5): the block that was
+   voted for and is not final goes into chain->unfinished.  CORRUPT: the chain must not go on. */
+DMG_MUST_USE dmg_err_t dmg_chain_votes_open ( dmg_chain_t * chain, char out_why[512] );
+/* SAVE of C6.1: header, body and the three votes for it, synced. */
+DMG_MUST_USE dmg_err_t dmg_chain_votes_save ( dmg_chain_t * chain, dmg_header_t const * header, dmg_hash_t const * hash, dmg_span_t body );
+/* The block is final on disk: the log's floor, with the next block's sync. */
+DMG_MUST_USE dmg_err_t dmg_chain_votes_final( dmg_chain_t * chain, uint64_t height, dmg_hash_t const * hash, dmg_cert_t const * finalization );
 
 void dmg_chain_query_fill( dmg_chain_t * chain );   /* chain_query.c */
 void dmg_chain_dev_fill  ( dmg_chain_t * chain );   /* chain_dev.c */

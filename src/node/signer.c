@@ -1,6 +1,6 @@
 #include "node/signer.h"
 #include "base/assert.h"
-#include "base/log.h"
+#include "base/os.h"
 #include "crypto/bls.h"
 #include "crypto/kdf.h"
 
@@ -26,6 +26,16 @@ static void key_of( uint8_t const secret[ DMG_BLS_SECRET_SZ ], uint8_t out[ DMG_
   bool is_good = dmg_bls_public( secret, &key );
   DMG_ASSERT( is_good );
   dmg_bls_key_store( &key, out );
+}
+
+void dmg_signer_host( uint8_t out[ DMG_SAFETY_HOST_SZ ] ) {
+  dmg_buf_t id = { 0 };
+  memset( out, 0, DMG_SAFETY_HOST_SZ );
+  if( !dmg_os_file_read( "/etc/machine-id", 256, &id ) && id.sz ) {
+    dmg_hash_t h = dmg_sha256( dmg_buf_span( &id ) );
+    memcpy( out, h.b, DMG_SAFETY_HOST_SZ );
+  }
+  dmg_buf_fini( &id );
 }
 
 /* ---- The file ---- */

@@ -31,6 +31,8 @@ typedef struct {
   bool         is_durable;   /* sync before a signature leaves */
 } dmg_signer_cfg_t;
 
+/* This machine's id, hashed (/etc/machine-id); zeros if it has none. */
+void dmg_signer_host( uint8_t out[ DMG_SAFETY_HOST_SZ ] );
 /* Makes a file that has signed nothing, whole or not at all.  from_ms: dmg_safety_init.  EXISTS. */
 DMG_MUST_USE dmg_err_t dmg_signer_init( dmg_signer_cfg_t const * cfg, uint64_t from_ms );
 /* Reads the file; nothing is written.  Without a file (vfs NULL) it is ready to sign. */

@@ -1,6 +1,7 @@
 /* solo: what the lone validator signs is what a light client checks (C2.7), and nothing else passes for it. */
 #include "node/solo.h"
 #include "node/dev_genesis.h"
+#include "base/log.h"
 #include "crypto/bls.h"
 
 #include <setjmp.h>
@@ -19,53 +20,70 @@ static bool vote_holds( dmg_vote_kind_t kind, uint64_t view, dmg_hash_t const * 
   return holds( DMG_BLS_VOTE, dmg_span( msg, sizeof msg ), sig );
 }
 
-static void test_header_follows_its_parent( void ** state ) {
+static dmg_solo_t new_solo( void ) {
+  dmg_signer_cfg_t cfg = { .chain_id = chain };
+  dmg_signer_t * signer;
   dmg_solo_t solo;
-  dmg_solo_init( &solo, &chain, secret, 4 );
+  memcpy( cfg.secret, secret, 32 );
+  assert_int_equal( dmg_signer_open( &cfg, &signer, NULL ), DMG_OK );
+  dmg_solo_init( &solo, signer, 4, (dmg_safety_epoch_t){ .anchor_ms = 1000 } );
+  return solo;
+}
+
+static void test_header_follows_its_parent( void ** state ) {
+  dmg_solo_t solo = new_solo();
   dmg_solo_parent_t anchor = { .time_ms = 1000, .hash = chain };
   dmg_hash_t body = { { 5 } }, root = { { 6 } }, hash, hash2;
-  dmg_signed_header_t sh, sh2;
-  dmg_solo_propose( &solo, &anchor, 1001, &body, 3, &root, &sh, &hash );
+  dmg_header_t h1, h2;
+  dmg_solo_votes_t votes, votes2;
+  dmg_solo_header( &solo, &anchor, 1001, &body, 3, &root, &h1, &hash );
   static dmg_cert_t const none;
-  assert_int_equal( sh.header.height, 1 );
-  assert_int_equal( sh.header.view, 1 );
-  assert_int_equal( sh.header.parent_view, 0 );
-  assert_memory_equal( &sh.header.parent_cert, &none, sizeof none );
-  dmg_hash_t again = dmg_header_hash( &sh.header );
+  assert_int_equal( h1.height, 1 );
+  assert_int_equal( h1.view, 1 );
+  assert_int_equal( h1.parent_view, 0 );
+  assert_memory_equal( &h1.parent_cert, &none, sizeof none );
+  dmg_hash_t again = dmg_header_hash( &h1 );
   assert_memory_equal( again.b, hash.b, 32 );
-  assert_true( vote_holds( DMG_VOTE_PROPOSE, 1, &hash, sh.sig ) );
-  assert_false( vote_holds( DMG_VOTE_NOTARIZE, 1, &hash, sh.sig ) );   /* a proposal is no vote */
-  assert_false( vote_holds( DMG_VOTE_PROPOSE, 2, &hash, sh.sig ) );
+  assert_int_equal( dmg_solo_cast( &solo, 1, &hash, &votes ), DMG_OK );
+  assert_true( vote_holds( DMG_VOTE_PROPOSE, 1, &hash, votes.propose ) );
+  assert_false( vote_holds( DMG_VOTE_NOTARIZE, 1, &hash, votes.propose ) );   /* a proposal is no vote */
+  assert_false( vote_holds( DMG_VOTE_PROPOSE, 2, &hash, votes.propose ) );
 
-  dmg_solo_parent_t parent = { .height = 1, .time_ms = 1001, .hash = hash };
-  dmg_solo_certify( &solo, DMG_VOTE_NOTARIZE, 1, &hash, &parent.notarization );
-  dmg_solo_propose( &solo, &parent, 1002, &body, 3, &root, &sh2, &hash2 );
-  assert_int_equal( sh2.header.height, 2 );
-  assert_int_equal( sh2.header.parent_view, 1 );
-  assert_memory_equal( sh2.header.parent_hash.b, hash.b, 32 );
-  assert_int_equal( sh2.header.parent_cert.kind, DMG_VOTE_NOTARIZE );
-  assert_true( vote_holds( DMG_VOTE_NOTARIZE, 1, &hash, sh2.header.parent_cert.sig ) );
-  dmg_solo_fini( &solo );
+  dmg_solo_parent_t parent = { .height = 1, .time_ms = 1001, .hash = hash, .notarization = votes.notarization };
+  dmg_solo_header( &solo, &parent, 1002, &body, 3, &root, &h2, &hash2 );
+  assert_int_equal( h2.height, 2 );
+  assert_int_equal( h2.parent_view, 1 );
+  assert_memory_equal( h2.parent_hash.b, hash.b, 32 );
+  assert_int_equal( h2.parent_cert.kind, DMG_VOTE_NOTARIZE );
+  assert_true( vote_holds( DMG_VOTE_NOTARIZE, 1, &hash, h2.parent_cert.sig ) );
+  /* One block a height: another would convict it (C9.1). */
+  assert_int_equal( dmg_solo_cast( &solo, 1, &hash2, &votes2 ), DMG_ERR_PERM );
+  assert_int_equal( dmg_solo_cast( &solo, 1, &hash, &votes2 ), DMG_OK );
+  assert_memory_equal( &votes2, &votes, sizeof votes );
+  dmg_signer_close( solo.signer );
 }
 
 static void test_certificate_is_of_its_kind_only( void ** state ) {
-  dmg_solo_t solo;
-  dmg_cert_t cert;
+  dmg_solo_t solo = new_solo();
+  dmg_solo_votes_t votes;
+  dmg_cert_t again;
   dmg_hash_t hash = { { 9 } };
-  dmg_solo_init( &solo, &chain, secret, 4 );
-  dmg_solo_certify( &solo, DMG_VOTE_FINALIZE, 7, &hash, &cert );
-  assert_int_equal( cert.bitmap[ 0 ], 1 );
-  assert_true( vote_holds( DMG_VOTE_FINALIZE, 7, &hash, cert.sig ) );
-  assert_false( vote_holds( DMG_VOTE_NOTARIZE, 7, &hash, cert.sig ) );
+  assert_int_equal( dmg_solo_cast( &solo, 7, &hash, &votes ), DMG_OK );
+  assert_int_equal( votes.finalization.kind, DMG_VOTE_FINALIZE );
+  assert_int_equal( votes.finalization.bitmap[ 0 ], 1 );
+  assert_true( vote_holds( DMG_VOTE_FINALIZE, 7, &hash, votes.finalization.sig ) );
+  assert_false( vote_holds( DMG_VOTE_NOTARIZE, 7, &hash, votes.finalization.sig ) );
+  assert_int_equal( dmg_solo_notarization( &solo, 7, &hash, &again ), DMG_OK );
+  assert_memory_equal( &again, &votes.notarization, sizeof again );
   hash.b[ 0 ] ^= 1;
-  assert_false( vote_holds( DMG_VOTE_FINALIZE, 7, &hash, cert.sig ) );
-  dmg_solo_fini( &solo );
+  assert_false( vote_holds( DMG_VOTE_FINALIZE, 7, &hash, votes.finalization.sig ) );
+  assert_int_equal( dmg_solo_notarization( &solo, 7, &hash, &again ), DMG_ERR_PERM );
+  dmg_signer_close( solo.signer );
 }
 
 static void test_reveal_is_one_a_window( void ** state ) {
-  dmg_solo_t solo;
+  dmg_solo_t solo = new_solo();
   uint8_t a[ 48 ], b[ 48 ], msg[ DMG_REVEAL_MSG_SZ ];
-  dmg_solo_init( &solo, &chain, secret, 4 );
   for( uint64_t h = 1; h<=9; h++ ) assert_int_equal( dmg_solo_is_window_first( &solo, h ), h==1 || h==5 || h==9 );
   dmg_solo_reveal( &solo, 1, a );
   dmg_solo_reveal( &solo, 4, b );
@@ -79,10 +97,14 @@ static void test_reveal_is_one_a_window( void ** state ) {
   /* Back to an earlier window, as dev_revert does. */
   dmg_solo_reveal( &solo, 2, b );
   assert_memory_equal( a, b, 48 );
-  dmg_solo_fini( &solo );
+  dmg_signer_close( solo.signer );
 }
 
-static int setup( void ** state ) { dmg_dev_validator( secret, key ); return 0; }
+static int setup( void ** state ) {
+  dmg_log_setup( -1, DMG_LOG_LEVEL_ERROR, DMG_LOG_FORMAT_TEXT );
+  dmg_dev_validator( secret, key );
+  return 0;
+}
 
 int main( void ) {
   struct CMUnitTest const tests[] = {

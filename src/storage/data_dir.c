@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FORMAT_MAJOR = 1, FORMAT_MINOR = 0, PATH_MAX_SZ = 4096 };
+enum { FORMAT_MAJOR = 2, FORMAT_MINOR = 0, PATH_MAX_SZ = 4096 };
 
 struct dmg_data_dir { int lock_fd; };
 
@@ -62,7 +62,7 @@ static dmg_err_t store_check( char const * path, dmg_span_t text, char const * b
   /* The rest of the line may look different in another format: the version comes first. */
   if( major!=FORMAT_MAJOR )
     return dmg_open_why( out_why, DMG_ERR_VERSION, "%.200s has format %lu.%lu, this program reads %u.%u; %s", path, major, minor, FORMAT_MAJOR, FORMAT_MINOR,
-                major>FORMAT_MAJOR ? "use a newer demiurge or another storage.path" : "run `demiurge storage upgrade`" );
+                major>FORMAT_MAJOR ? "use a newer demiurge or another storage.path" : "it keeps no record of what its validator signed, so it cannot go on safely: set storage.path to an empty folder" );
   if( sscanf( line, "demiurge-store %*u.%*u %31s %64[0-9a-f]%n", has_backend, has_genesis, &end )!=2 || strcmp( line+end, "\n" ) || strlen( has_genesis )!=64 )
     return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%.300s/STORE is damaged; restore the file or set storage.path to an empty folder", path );
   if( strcmp( has_genesis, genesis_hex ) ) return dmg_open_why( out_why, DMG_ERR_CHAIN, "%.200s belongs to genesis %s, this node runs %s; set storage.path", path, has_genesis, genesis_hex );

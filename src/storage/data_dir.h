@@ -1,8 +1,11 @@
 /* data_dir: the node's data folder: whose it is, and that one process uses it.
 
      data/LOCK    held while the folder is open; holds the pid of the holder
-     data/STORE   one line: "demiurge-store 1.0 rocksdb <genesis hash, 64 hex>"
+     data/STORE   one line: "demiurge-store 2.0 rocksdb <genesis hash, 64 hex>"
      data/db      the key-value store       data/blocks   the block log
+     data/wal     the vote log              data/safety.bin   what was signed
+
+   Format 1 had neither vote log nor safety file: it is refused, as nobody can say what its validator signed.
 
    It is checked before anything in the folder is touched, so that data of another chain, another
    backend or a newer program stays as it was.

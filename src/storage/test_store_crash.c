@@ -264,18 +264,18 @@ static void assert_store( char const * line, dmg_err_t want, char const * text )
 static void test_folder_of_someone_else_is_refused( void ** st ) {
   dir_new();
 #define Z "0000000000000000000000000000000000000000000000000000000000"
-  assert_store( "demiurge-store 1.0 rocksdb 030000" Z "\n", DMG_OK, NULL );
-  assert_store( "demiurge-store 1.9 rocksdb 030000" Z "\n", DMG_OK, NULL );
-  assert_store( "demiurge-store 1.0 rocksdb 040000" Z "\n", DMG_ERR_CHAIN, "belongs to genesis 0400" );
-  assert_store( "demiurge-store 1.0 memory 030000" Z "\n", DMG_ERR_VERSION, "backend memory" );
-  assert_store( "demiurge-store 2.1 anything else\n", DMG_ERR_VERSION, "format 2.1, this program reads 1.0; use a newer" );
-  assert_store( "demiurge-store 4294967297.0 rocksdb 030000" Z "\n", DMG_ERR_VERSION, "format 4294967297.0" );   /* not 1 */
+  assert_store( "demiurge-store 2.0 rocksdb 030000" Z "\n", DMG_OK, NULL );
+  assert_store( "demiurge-store 2.9 rocksdb 030000" Z "\n", DMG_OK, NULL );
+  assert_store( "demiurge-store 2.0 rocksdb 040000" Z "\n", DMG_ERR_CHAIN, "belongs to genesis 0400" );
+  assert_store( "demiurge-store 2.0 memory 030000" Z "\n", DMG_ERR_VERSION, "backend memory" );
+  assert_store( "demiurge-store 3.1 anything else\n", DMG_ERR_VERSION, "format 3.1, this program reads 2.0; use a newer" );
+  assert_store( "demiurge-store 1.0 rocksdb 030000" Z "\n", DMG_ERR_VERSION, "keeps no record of what its validator signed" );
+  assert_store( "demiurge-store 4294967298.0 rocksdb 030000" Z "\n", DMG_ERR_VERSION, "format 4294967298.0" );   /* not 2 */
   assert_store( "demiurge-store -1.0 x\n", DMG_ERR_CORRUPT, "does not say" );
   assert_store( "demiurge-store 1.\n", DMG_ERR_CORRUPT, "does not say" );
-  assert_store( "demiurge-store 0.4 x\n", DMG_ERR_VERSION, "storage upgrade" );
   assert_store( "", DMG_ERR_CORRUPT, "STORE" );
-  assert_store( "demiurge-store 1.0 rocksdb 0300" Z "\n", DMG_ERR_CORRUPT, "damaged" );
-  assert_store( "demiurge-store 1.0 rocksdb 030000" Z " \n", DMG_ERR_CORRUPT, "damaged" );
+  assert_store( "demiurge-store 2.0 rocksdb 0300" Z "\n", DMG_ERR_CORRUPT, "damaged" );
+  assert_store( "demiurge-store 2.0 rocksdb 030000" Z " \n", DMG_ERR_CORRUPT, "damaged" );
   dir_drop();
 }
 

@@ -120,7 +120,7 @@ check "the balance came back"   grep -q '^free       1000003 CGT' <(d balance bo
 stop
 cp -r "$data" "$e2e_dir/other"; rm "$e2e_dir/other/genesis.bin"
 refuse "another chain's folder" 2 "belongs to genesis" d dev --port 0 --data "$e2e_dir/other"
-cp -r "$data" "$e2e_dir/newer"; sed -i 's/store 1\.0/store 9.0/' "$e2e_dir/newer/STORE"
+cp -r "$data" "$e2e_dir/newer"; sed -i 's/store 2\.0/store 9.0/' "$e2e_dir/newer/STORE"
 refuse "a newer format"         2 "newer demiurge" d dev --port 0 --data "$e2e_dir/newer"
 cp -r "$data" "$e2e_dir/torn"; : >"$e2e_dir/torn/genesis.bin"
 refuse "a damaged genesis"      2 "genesis" d dev --port 0 --data "$e2e_dir/torn"
