@@ -89,6 +89,6 @@ dmg_hash_t dmg_cli_hash( dmg_jv_t object, char const * key );
 dmg_span_t dmg_cli_hex ( dmg_cli_t * cli, dmg_jv_t object, char const * key );   /* empty for null */
 dmg_jv_t   dmg_cli_get ( dmg_jv_t object, char const * key );
 
-extern dmg_cli_cmd_t const dmg_cmds_dev[], dmg_cmds_key[], dmg_cmds_tx[], dmg_cmds_read[], dmg_cmds_config[], dmg_cmds_node[];
+extern dmg_cli_cmd_t const dmg_cmds_dev[], dmg_cmds_key[], dmg_cmds_tx[], dmg_cmds_read[], dmg_cmds_config[], dmg_cmds_node[], dmg_cmds_signer[];
 
 #endif

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static dmg_cli_cmd_t const * const table[] = { dmg_cmds_dev, dmg_cmds_tx, dmg_cmds_read, dmg_cmds_key, dmg_cmds_config, dmg_cmds_node };
+static dmg_cli_cmd_t const * const table[] = { dmg_cmds_dev, dmg_cmds_tx, dmg_cmds_read, dmg_cmds_key, dmg_cmds_config, dmg_cmds_node, dmg_cmds_signer };
 
 static struct { char const * name, * value, * text; } const global_opt[] = {
   { "--rpc", "URL", "the node (default http://127.0.0.1:7369/rpc)" },

@@ -79,13 +79,19 @@ static dmg_err_t slot_judge( dmg_signer_t const * s, uint8_t const * slot, dmg_o
   return DMG_OK;
 }
 
+/* The file, open, and its two slots; what is missing of them is zeros.  The caller closes the file, after a failure too. */
+static dmg_err_t slots_read( dmg_vfs_t * vfs, char const * path, dmg_file_t ** out_file, uint8_t both[ FILE_SZ ], dmg_open_why_t * out_why ) {
+  size_t got;
+  dmg_err_t err = dmg_vfs_open( vfs, path, false, out_file );
+  if( err ) return dmg_open_why( out_why, err, "%.300s: %s", path, dmg_err_text( err ) );
+  DMG_TRY( dmg_file_pread( *out_file, both, FILE_SZ, 0, &got ) );
+  memset( both+got, 0, FILE_SZ-got );
+  return DMG_OK;
+}
+
 static dmg_err_t file_read( dmg_signer_t * s, dmg_open_why_t * out_why ) {
   uint8_t both[ FILE_SZ ];
-  size_t got;
-  dmg_err_t err = dmg_vfs_open( s->cfg.vfs, s->cfg.path, false, &s->file );
-  if( err ) return dmg_open_why( out_why, err, "%.300s: %s", s->cfg.path, dmg_err_text( err ) );
-  DMG_TRY( dmg_file_pread( s->file, both, sizeof both, 0, &got ) );
-  memset( both+got, 0, sizeof both-got );
+  DMG_TRY( slots_read( s->cfg.vfs, s->cfg.path, &s->file, both, out_why ) );
   dmg_span_t slots[ 2 ] = { dmg_span( both, DMG_SAFETY_SLOT_SZ ), dmg_span( both+DMG_SAFETY_SLOT_SZ, DMG_SAFETY_SLOT_SZ ) };
   for( uint32_t i = 0; i<2; i++ ) DMG_TRY( slot_judge( s, slots[ i ].p, out_why ) );
   dmg_safety_t file;
@@ -124,16 +130,20 @@ void dmg_signer_close( dmg_signer_t * s ) {
   free( s );
 }
 
+static dmg_err_t slot_write( dmg_file_t * file, dmg_safety_t * s, bool is_durable ) {
+  uint8_t slot[ DMG_SAFETY_SLOT_SZ ];
+  s->seq++;
+  dmg_safety_encode( s, slot );
+  DMG_TRY( dmg_file_pwrite( file, slot, sizeof slot, s->seq%2*DMG_SAFETY_SLOT_SZ ) );
+  return is_durable ? dmg_file_sync( file ) : DMG_OK;
+}
+
 /* Takes next as what the file says: the slot that is not the newest is written, and synced before anyone sees a signature. */
 static dmg_err_t put( dmg_signer_t * s, dmg_safety_t const * next ) {
-  uint8_t slot[ DMG_SAFETY_SLOT_SZ ];
   if( s->broken ) return s->broken;
   dmg_safety_t n = *next;
   if( s->file ) {
-    n.seq++;
-    dmg_safety_encode( &n, slot );
-    dmg_err_t err = dmg_file_pwrite( s->file, slot, sizeof slot, n.seq%2*DMG_SAFETY_SLOT_SZ );
-    if( !err && s->cfg.is_durable ) err = dmg_file_sync( s->file );
+    dmg_err_t err = slot_write( s->file, &n, s->cfg.is_durable );
     if( err ) return s->broken = err;   /* what is in the slot now is unknown: nothing is signed any more */
     s->sync_cnt += s->cfg.is_durable;
   }
@@ -233,4 +243,38 @@ dmg_err_t dmg_signer_import( dmg_signer_t * s, dmg_safety_export_t const * in, u
 void dmg_signer_forget( dmg_signer_t * s ) {
   DMG_ASSERT( !s->file && !s->cfg.vfs );
   dmg_safety_init( &s->safety, &s->cfg.chain_id, s->key, s->cfg.host, 0 );
+}
+
+/* ---- Without the key ---- */
+
+static dmg_err_t file_open( dmg_vfs_t * vfs, char const * path, dmg_file_t ** out_file, dmg_safety_t * out, dmg_open_why_t * out_why ) {
+  uint8_t both[ FILE_SZ ];
+  dmg_safety_t first;
+  DMG_TRY( slots_read( vfs, path, out_file, both, out_why ) );
+  dmg_span_t slots[ 2 ] = { dmg_span( both, DMG_SAFETY_SLOT_SZ ), dmg_span( both+DMG_SAFETY_SLOT_SZ, DMG_SAFETY_SLOT_SZ ) };
+  /* Whose file it is, it says itself. */
+  if( dmg_safety_decode( slots[ 0 ], &first ).kind || dmg_safety_choose( slots, &first.chain_id, first.key, out )!=2 )
+    return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%.300s: a slot is damaged or this is no safety file; start its node once, it rebuilds the slot from its vote log", path );
+  return DMG_OK;
+}
+
+dmg_err_t dmg_signer_file_read( dmg_vfs_t * vfs, char const * path, dmg_safety_t * out_safety, dmg_open_why_t * out_why ) {
+  dmg_file_t * file = NULL;
+  dmg_err_t err = file_open( vfs, path, &file, out_safety, out_why );
+  dmg_file_close( file );
+  return err;
+}
+
+dmg_err_t dmg_signer_file_import( dmg_vfs_t * vfs, char const * path, dmg_safety_export_t const * in, uint32_t cnt, uint64_t wall_ms, dmg_safety_t * out_safety, dmg_open_why_t * out_why ) {
+  dmg_file_t * file = NULL;
+  dmg_safety_t s;
+  bool is_ours = false;
+  dmg_err_t err = file_open( vfs, path, &file, &s, out_why );
+  for( uint32_t i = 0; i<cnt && !err; i++ ) is_ours |= dmg_safety_import( &s, in+i, wall_ms );
+  if( !err && !is_ours ) err = dmg_open_why( out_why, DMG_ERR_CHAIN, "nothing in the import is of the chain and key of %.300s", path );
+  if( !err ) err = slot_write( file, &s, true );
+  if( !err ) err = slot_write( file, &s, true );
+  dmg_file_close( file );
+  if( !err ) *out_safety = s;
+  return err;
 }

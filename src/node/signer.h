@@ -67,6 +67,13 @@ DMG_MUST_USE dmg_err_t dmg_signer_import( dmg_signer_t * signer, dmg_safety_expo
 /* A chain in memory goes back and writes its history anew (dev_revert): without a file only (asserted). */
 void dmg_signer_forget( dmg_signer_t * signer );
 
+/* ---- Without the key, the process that holds it stopped: export and import of a file (C6.5) ---- */
+
+/* CORRUPT unless both slots are good: a start of its owner mends that, from its vote log. */
+DMG_MUST_USE dmg_err_t dmg_signer_file_read  ( dmg_vfs_t * vfs, char const * path, dmg_safety_t * out_safety, dmg_open_why_t * out_why );
+/* Raises its marks, both slots synced.  CHAIN: none of the cnt exports is of its chain and key. */
+DMG_MUST_USE dmg_err_t dmg_signer_file_import( dmg_vfs_t * vfs, char const * path, dmg_safety_export_t const * in, uint32_t cnt, uint64_t wall_ms, dmg_safety_t * out_safety, dmg_open_why_t * out_why );
+
 uint64_t dmg_signer_syncs( dmg_signer_t const * signer );
 
 #endif

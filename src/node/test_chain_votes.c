@@ -139,6 +139,33 @@ static void test_a_lost_proposal_stops_the_chain( void ** state ) {
   sh( "rm -rf % %.old" );
 }
 
+/* An export comes back into its own folder: all up to the head counts as signed, and the chain goes on above it. */
+static void test_the_chain_goes_on_after_an_import( void ** state ) {
+  char path[ 128 ];
+  dmg_safety_t before, after;
+  dmg_safety_export_t x;
+  dmg_open_why_t why;
+  new_dir();
+  mine( 3 );
+  snprintf( path, sizeof path, "%s/safety.bin", dir );
+  assert_int_equal( dmg_signer_file_read( dmg_vfs_os(), path, &before, &why ), DMG_OK );
+  dmg_safety_export( &before, &x );
+  assert_int_equal( dmg_signer_file_import( dmg_vfs_os(), path, &x, 1, 5, &after, &why ), DMG_OK );
+  assert_int_equal( after.floor, before.marks[ DMG_VOTE_FINALIZE ].view );
+  assert_int_equal( after.from_ms, 0 );
+  mine( 2 );
+  mine( 1 );
+  /* From elsewhere, and further than this chain is. */
+  x.marks[ DMG_VOTE_NOTARIZE ].view = 1000;
+  assert_int_equal( dmg_signer_file_import( dmg_vfs_os(), path, &x, 1, 5, &after, &why ), DMG_OK );
+  refused( DMG_ERR_CORRUPT, "blocks above the last one here were signed" );
+  x.chain_id.b[ 0 ] ^= 1;
+  assert_int_equal( dmg_signer_file_import( dmg_vfs_os(), path, &x, 1, 5, &after, &why ), DMG_ERR_CHAIN );
+  flip( "safety.bin", 300 );
+  assert_int_equal( dmg_signer_file_read( dmg_vfs_os(), path, &after, &why ), DMG_ERR_CORRUPT );
+  sh( "rm -rf %" );
+}
+
 static void test_a_folder_without_a_record_of_votes_is_refused( void ** state ) {
   new_dir();
   mine( 1 );
@@ -176,6 +203,7 @@ int main( int argc, char ** argv ) {
     cmocka_unit_test( test_a_lost_log_is_no_harm_a_lost_file_is ),
     cmocka_unit_test( test_parts_of_a_backup_do_not_pass ),
     cmocka_unit_test( test_a_lost_proposal_stops_the_chain ),
+    cmocka_unit_test( test_the_chain_goes_on_after_an_import ),
     cmocka_unit_test( test_a_folder_without_a_record_of_votes_is_refused ),
     cmocka_unit_test( test_a_chain_in_memory_may_go_back ),
   };

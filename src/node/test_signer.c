@@ -1,6 +1,7 @@
 /* The signer with its file and the vote log, on a disk that crashes and lies: whatever happens, two votes of C9.1's pairs are
    never both released.  Held against a model that remembers every vote that ever left (C6, I4). */
 #include "node/signer.h"
+#include "node/safety_json.h"
 #include "base/log.h"
 #include "crypto/bls.h"
 #include "storage/wal.h"
@@ -384,6 +385,47 @@ static void test_without_a_file_it_remembers_until_told_to_forget( void ** state
   dmg_signer_close( s );
 }
 
+static void test_json_of_a_safety_file( void ** state ) {
+  dmg_safety_t s;
+  dmg_safety_export_t x, back[ DMG_SAFETY_JSON_MAX ];
+  dmg_buf_t text = dmg_buf( 16384 );
+  dmg_safety_epoch_t const when = { .anchor_ms = 50 };
+  uint8_t const host[ DMG_SAFETY_HOST_SZ ] = { 1 };
+  char why[ 200 ];
+  uint32_t cnt;
+  bool is_new;
+  dmg_safety_init( &s, &chain, key, host, 7 );
+  for( uint64_t view = 1; view<70; view++ ) assert_int_equal( dmg_safety_vote( &s, &(dmg_safety_vote_t){ (dmg_vote_kind_t)( view%2 ), 3, view, { { (uint8_t)( view%2 ? 0 : 9 ) } } }, &when, &is_new ), DMG_SAFETY_OK );
+  dmg_safety_observe( &s, UINT64_MAX );
+  dmg_safety_export( &s, &x );
+  assert_int_equal( dmg_safety_json_print( &x, &text ), DMG_OK );
+  assert_int_equal( dmg_safety_json_parse( dmg_buf_span( &text ), back, &cnt, why ), DMG_OK );
+  assert_int_equal( cnt, 1 );
+  assert_memory_equal( back[ 0 ].marks, x.marks, sizeof x.marks );
+  assert_memory_equal( back[ 0 ].key, key, sizeof key );
+  assert_memory_equal( back[ 0 ].chain_id.b, chain.b, 32 );
+  assert_int_equal( back[ 0 ].epoch, 3 );
+  assert_int_equal( back[ 0 ].floor, x.floor );
+  assert_true( back[ 0 ].from_ms==UINT64_MAX && back[ 0 ].is_observer );
+  /* Each of these changed, or gone, is refused; a mark that is read as less than it says would be signed again. */
+  char const * const parts[] = { "demiurge-safety", "\"1\"", "chain_id\":\"0x", "\"key\":\"0x", "\"epoch\":3", "observe", "from_ms\":\"", "floor\":\"", "notarize", "nullify", "finalize", "propose", "view\":\"", "metadata", "data\":[{" };
+  for( size_t i = 0; i<sizeof parts/sizeof *parts; i++ ) {
+    char bad[ 8192 ];
+    size_t n = text.sz, at = 0;
+    assert_true( n<sizeof bad-1 );
+    memcpy( bad, text.p, n );
+    bad[ n ] = 0;
+    char * p = strstr( bad, parts[ i ] );
+    assert_non_null( p );
+    at = (size_t)( p-bad )+strlen( parts[ i ] )-1;
+    bad[ at ] = bad[ at ]=='3' ? '-' : '~';
+    cnt = 99;
+    assert_int_equal( dmg_safety_json_parse( dmg_span( bad, n ), back, &cnt, why ), DMG_ERR_INVALID );
+    assert_true( cnt==99 && *why );
+  }
+  dmg_buf_fini( &text );
+}
+
 static int setup( void ** state ) {
   dmg_bls_key_t k;
   uint8_t secret[ 32 ] = { [31] = 5 };
@@ -400,6 +442,7 @@ int main( void ) {
     cmocka_unit_test( test_a_failed_write_is_final ),
     cmocka_unit_test( test_one_sync_a_turn_and_none_for_what_was_signed ),
     cmocka_unit_test( test_open_says_whose_file_it_is ),
+    cmocka_unit_test( test_json_of_a_safety_file ),
     cmocka_unit_test( test_without_a_file_it_remembers_until_told_to_forget ),
   };
   return cmocka_run_group_tests( tests, setup, NULL );

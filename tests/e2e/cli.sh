@@ -117,7 +117,18 @@ kill -TERM "$node_pid"; code=0; wait "$node_pid" || code=$?; node_pid=
 start --data "$data"
 [ "$(d status | sed -n 's/^final *//p')" -ge "$head" ] || die "the head went back"
 check "the balance came back"   grep -q '^free       1000003 CGT' <(d balance bob)
+refuse "export beside a node"   2 "in use by process" d signer export --data "$data"
 stop
+json "signer export"            d signer export --data "$data"
+cp "$e2e_dir/out" "$e2e_dir/marks.json"
+json "signer import"            d signer import "$e2e_dir/marks.json" --data "$data"
+refuse "an import of another"   3 "chain and key" d signer import <(sed 's/"key":"0x../"key":"0x00/' "$e2e_dir/marks.json") --data "$data"
+refuse "an import of no JSON"   2 "expected value" d signer import "$e2e_dir/bad.toml" --data "$data"
+start --data "$data"
+check "it goes on above them"   d transfer bob 1 --from alice --yes
+stop
+cp -r "$data" "$e2e_dir/unsafe"; rm "$e2e_dir/unsafe/safety.bin"
+refuse "no record of votes"     1 "safety.bin is missing" d dev --port 0 --data "$e2e_dir/unsafe"
 cp -r "$data" "$e2e_dir/other"; rm "$e2e_dir/other/genesis.bin"
 refuse "another chain's folder" 2 "belongs to genesis" d dev --port 0 --data "$e2e_dir/other"
 cp -r "$data" "$e2e_dir/newer"; sed -i 's/store 2\.0/store 9.0/' "$e2e_dir/newer/STORE"
