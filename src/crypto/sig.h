@@ -58,7 +58,9 @@ bool dmg_sig_verify( dmg_sig_scheme_t scheme, dmg_span_t key, dmg_span_t msg, dm
 typedef struct { dmg_sig_scheme_t scheme; dmg_span_t key, msg; dmg_sig_t sig; } dmg_sig_job_t;
 
 /* R4.2: bit i (byte i/8, bit i%8) of out_ok is what dmg_sig_verify says of job i; spare bits are
-   zero, out_ok has (job_cnt+7)/8 bytes.  Ed25519 jobs go in batches of 64, the rest singly.  seed
+   zero, out_ok has (job_cnt+7)/8 bytes.  Ed25519 jobs go in batches of up to 128, the rest singly; a batch
+   that fails goes singly too, so that a job costs at most its share of one equation and one single check, whatever
+   stands beside it.  seed
    feeds the batch coefficients: random in the node, fixed in the simulator; the verdicts do not
    depend on it.  Returns the number of valid jobs. */
 size_t dmg_sig_verify_many( dmg_sig_job_t const * jobs, size_t job_cnt, uint8_t const seed[32], uint8_t * out_ok );
@@ -75,7 +77,7 @@ typedef struct {
   dmg_span_t      msg;
 } dmg_ed25519_item_t;
 
-/* Any number of items, one equation a batch, halved on failure; accepts exactly what single
+/* Any number of items, one equation a batch of up to 128, singles where it fails; accepts exactly what single
    verification accepts.  out_ok and the result as in dmg_sig_verify_many. */
 size_t dmg_ed25519_verify_batch( dmg_ed25519_item_t const * items, size_t item_cnt, uint8_t const seed[32], uint8_t * out_ok );
 

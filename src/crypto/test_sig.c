@@ -298,13 +298,12 @@ static void test_garbage_is_false( void ** state ) {
   }
 }
 
-/* A mix of schemes, some broken: the batch says what singles say, at every count around the batch size. */
-static void test_many_equals_singles( void ** state ) {
-  enum { N = 150 };
+/* A mix of schemes, one in bad_in broken: the batch says what singles say, at every count around the batch size. */
+static void many_equals_singles( uint32_t seed, uint32_t bad_in ) {
+  enum { N = 300 };
   static uint8_t key[N][96], sig[N][64], msg[N][32];
   static dmg_sig_job_t job[N];
   uint8_t  want[N], coef[32] = { 3 }, ok[ ( N+7 )/8 ];
-  uint32_t seed = vec_seed();
   for( size_t i=0; i<N; i++ ) {
     dmg_sig_scheme_t scheme = vec_rnd( &seed )%12 ? DMG_SIG_ED25519 : (dmg_sig_scheme_t)( vec_rnd( &seed )%2 ? DMG_SIG_SECP256K1 : DMG_SIG_P256 );
     uint8_t secret[32];
@@ -315,11 +314,11 @@ static void test_many_equals_singles( void ** state ) {
     else if( scheme==DMG_SIG_SECP256K1 ) { assert_true( dmg_secp256k1_public( secret, key[i] ) ); assert_true( dmg_secp256k1_sign( secret, DMG_SPAN( msg[i] ), sig[i] ) ); }
     else                                 { assert_true( dmg_p256_public( secret, key[i] ) ); assert_true( dmg_p256_sign( secret, DMG_SPAN( msg[i] ), sig[i] ) ); }
     job[i] = (dmg_sig_job_t){ .scheme = scheme, .key = dmg_span( key[i], dmg_sig_key_sz( scheme ) ), .msg = DMG_SPAN( msg[i] ), .sig = plain( DMG_SPAN( sig[i] ) ) };
-    if( vec_rnd( &seed )%9==0 ) msg[i][ vec_rnd( &seed )%32 ] ^= 1;
-    if( vec_rnd( &seed )%20==0 ) job[i].sig.sig.sz = 63;
+    if( vec_rnd( &seed )%bad_in==0 ) msg[i][ vec_rnd( &seed )%32 ] ^= 1;
+    if( vec_rnd( &seed )%( 2*bad_in )==0 ) job[i].sig.sig.sz = 63;
     want[i] = dmg_sig_verify( job[i].scheme, job[i].key, job[i].msg, &job[i].sig );
   }
-  static size_t const cnts[] = { 0, 1, 2, 63, 64, 65, 127, 128, 129, N };
+  static size_t const cnts[] = { 0, 1, 2, 63, 64, 65, 127, 128, 129, 255, 256, 257, N };
   for( size_t c=0; c<sizeof( cnts )/sizeof( *cnts ); c++ ) {
     size_t good = 0;
     size_t got  = dmg_sig_verify_many( job, cnts[c], coef, ok );
@@ -331,6 +330,13 @@ static void test_many_equals_singles( void ** state ) {
     assert_int_equal( got, good );
     coef[0]++;
   }
+}
+
+static void test_many_equals_singles( void ** state ) {
+  uint32_t seed = vec_seed();
+  many_equals_singles( seed, 9 );
+  many_equals_singles( seed+1, 200 );          /* some batches hold one bad, others none */
+  many_equals_singles( seed+2, 1u<<30 );
 }
 
 static void test_bls_scheme( void ** state ) {
