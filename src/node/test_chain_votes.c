@@ -65,6 +65,41 @@ static void flip( char const * name, uint64_t off ) {
   close( fd );
 }
 
+/* The orders of C6.1, step by step: a kill of the process cannot show a sync that is missing. */
+static dmg_chain_t * watched;
+static uint64_t wal_syncs, signer_syncs, order_cnt[ DMG_CHAIN_STEP_CNT ];
+
+static void order( dmg_chain_step_t step, uint64_t height, dmg_hash_t const * hash ) {
+  dmg_wal_stats_t s;
+  if( !watched ) return;
+  dmg_wal_stats( watched->wal, &s );
+  uint64_t signs = dmg_signer_syncs( watched->signer );
+  order_cnt[ step ]++;
+  switch( step ) {
+  case DMG_CHAIN_STEP_BUILT:  wal_syncs = s.sync_cnt; signer_syncs = signs; break;
+  case DMG_CHAIN_STEP_SAVED:  assert_int_equal( s.sync_cnt, wal_syncs+1 ); assert_int_equal( signs, signer_syncs ); break;
+  case DMG_CHAIN_STEP_SIGNED: assert_int_equal( s.sync_cnt, wal_syncs+1 ); assert_int_equal( signs, signer_syncs+1 ); break;
+  /* One of each a block. */
+  default:                    assert_int_equal( s.sync_cnt, wal_syncs+1 ); assert_int_equal( signs, signer_syncs+1 ); break;
+  }
+}
+
+static void test_saved_then_signed_then_written( void ** state ) {
+  dmg_at_block_t head;
+  new_dir();
+  dmg_chain_t * chain = open_chain( dir, DMG_PACE_MANUAL, 1764000000000u );
+  dmg_query_t const * q = dmg_chain_query( chain );
+  watched = chain;
+  dmg_chain_hook = order;
+  assert_int_equal( q->dev->mine( q->ctx, 6, 0, &head ), DMG_OK );
+  dmg_chain_stop( chain );
+  dmg_chain_hook = NULL;
+  watched = NULL;
+  for( int step = 0; step<DMG_CHAIN_STEP_CNT; step++ ) assert_true( order_cnt[ step ]>=6 );
+  dmg_chain_close( chain );
+  sh( "rm -rf %" );
+}
+
 static void test_a_lost_slot_is_rebuilt( void ** state ) {
   new_dir();
   dmg_hash_t head = mine( 3 );
@@ -126,6 +161,39 @@ static void test_parts_of_a_backup_do_not_pass( void ** state ) {
   dmg_hash_t again = mine( 0 );
   assert_memory_equal( again.b, head.b, 32 );
   sh( "rm -rf % %.old %.new" );
+}
+
+/* A block of this key above the tip that no vote is known for: another past of it signed that. */
+static void test_a_block_that_the_votes_do_not_know_stops_the_chain( void ** state ) {
+  new_dir();
+  mine( 2 );
+  for( uint64_t above = 1; above<=2; above++ ) {
+    char path[ 128 ];
+    dmg_kv_t * kv;
+    dmg_block_log_t * log;
+    uint64_t tip;
+    dmg_hash_t hash, other = { { (uint8_t)above } };
+    sh( "rm -rf %.old; cp -r % %.old" );
+    snprintf( path, sizeof path, "%s/db", dir );
+    assert_int_equal( dmg_kv_rocks_open( &(dmg_kv_rocks_cfg_t){ .dir = path, .is_universal = true }, &kv, NULL ), DMG_OK );
+    snprintf( path, sizeof path, "%s/blocks", dir );
+    dmg_block_log_cfg_t cfg = { .dir = path };
+    dmg_dev_genesis_cfg_t gcfg = { .time_ms = 1764000000000u, .name = "dev", .modules = modules, .module_cnt = 2 };
+    dmg_span_t genesis;
+    dmg_genesis_t * g;
+    assert_int_equal( dmg_dev_genesis( &gcfg, accounts, arena, &genesis ), DMG_OK );
+    assert_int_equal( dmg_genesis_decode( genesis, arena, &g ).kind, DMG_VERDICT_GOOD );
+    cfg.genesis_hash = dmg_genesis_hash( genesis );
+    assert_int_equal( dmg_block_log_open( &cfg, dmg_vfs_os(), kv, &log, NULL ), DMG_OK );
+    assert_int_equal( dmg_block_log_tip( log, &tip, &hash ), DMG_OK );
+    assert_int_equal( dmg_block_log_append_block( log, tip+above, &other, DMG_SPAN_STR( "header" ), DMG_SPAN_STR( "body" ) ), DMG_OK );
+    assert_int_equal( dmg_block_log_sync( log ), DMG_OK );
+    dmg_block_log_close( log );
+    dmg_kv_close( kv );
+    refused( DMG_ERR_CORRUPT, "know no vote for" );
+    sh( "rm -rf % && mv %.old %" );
+  }
+  sh( "rm -rf %" );
 }
 
 /* Votes for the next block are saved, and what they were for is lost: it stops, it does not sign another. */
@@ -198,10 +266,12 @@ static int quiet_setup( void ** state ) {
 int main( int argc, char ** argv ) {
   if( argc>1 && !strcmp( argv[ 1 ], DMG_COMPILE_CHILD_VERB ) ) return dmg_compile_child_main( argc, argv );
   struct CMUnitTest const tests[] = {
+    cmocka_unit_test( test_saved_then_signed_then_written ),
     cmocka_unit_test( test_a_lost_slot_is_rebuilt ),
     cmocka_unit_test( test_a_corrupt_log_is_put_aside_and_the_file_decides ),
     cmocka_unit_test( test_a_lost_log_is_no_harm_a_lost_file_is ),
     cmocka_unit_test( test_parts_of_a_backup_do_not_pass ),
+    cmocka_unit_test( test_a_block_that_the_votes_do_not_know_stops_the_chain ),
     cmocka_unit_test( test_a_lost_proposal_stops_the_chain ),
     cmocka_unit_test( test_the_chain_goes_on_after_an_import ),
     cmocka_unit_test( test_a_folder_without_a_record_of_votes_is_refused ),

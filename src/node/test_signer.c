@@ -281,6 +281,86 @@ static void test_a_crash_at_any_step( void ** state ) {
   assert_true( step>20 );
 }
 
+static void start_is( node_t * n, dmg_safety_start_t want ) {
+  assert_int_equal( node_open( n, 1000 ), DMG_OK );
+  assert_int_equal( n->start, want );
+}
+
+/* Two faults, a start between them: the start made good what the first one took. */
+static void test_a_start_makes_both_slots_whole( void ** state ) {
+  dmg_safety_epoch_t const when = { .anchor_ms = 1 };
+  for( int slot = 0; slot<2; slot++ ) {
+    node_t n = { .vfs = new_vfs() };
+    dmg_signer_cfg_t cfg = cfg_of( n.vfs );
+    dmg_safety_vote_t v = { DMG_VOTE_NOTARIZE, 0, 1, { { 1 } } };
+    released_cnt = 0;
+    assert_int_equal( dmg_signer_init( &cfg, 0 ), DMG_OK );
+    start_is( &n, DMG_SAFETY_START_VOTE );
+    assert_int_equal( turn( &n, &v, 1, &when ), DMG_OK );
+    assert_int_equal( released_cnt, 1 );
+    node_close( &n );
+    fault( n.vfs, FAULT_LOSE_LOG );
+    start_is( &n, DMG_SAFETY_START_FILE );
+    node_close( &n );
+    assert_true( dmg_vfs_mem_flip( n.vfs, "d/safety.bin", (uint64_t)slot*8*DMG_SAFETY_SLOT_SZ+8*200 ) );
+    start_is( &n, DMG_SAFETY_START_OBSERVE );
+    node_close( &n );
+    dmg_vfs_free( n.vfs );
+  }
+}
+
+static void test_an_observer_signs_nothing_until_a_later_epoch( void ** state ) {
+  dmg_safety_epoch_t when = { .anchor_ms = 1, .skew_ms = 10 };
+  node_t n = { .vfs = new_vfs() };
+  dmg_signer_cfg_t cfg = cfg_of( n.vfs );
+  dmg_signer_answer_t a;
+  dmg_safety_vote_t v = { DMG_VOTE_NOTARIZE, 0, 1, { { 1 } } };
+  assert_int_equal( dmg_signer_init( &cfg, 0 ), DMG_OK );
+  fault( n.vfs, FAULT_FLIP_BOTH );
+  start_is( &n, DMG_SAFETY_START_OBSERVE );
+  assert_int_equal( dmg_signer_sign( n.signer, &v, 1, &when, &a ), DMG_OK );
+  assert_int_equal( a.answer, DMG_SAFETY_OBSERVER );
+  assert_true( dmg_is_zero( a.sig, sizeof a.sig ) );
+  node_close( &n );
+  dmg_safety_t both;
+  assert_int_equal( dmg_signer_file_read( n.vfs, "d/safety.bin", &both, NULL ), DMG_OK );
+  /* It stays one over a restart, whose file is whole again. */
+  start_is( &n, DMG_SAFETY_START_VOTE );
+  assert_int_equal( dmg_signer_sign( n.signer, &v, 1, &when, &a ), DMG_OK );
+  assert_int_equal( a.answer, DMG_SAFETY_OBSERVER );
+  v.epoch = 1;
+  when.anchor_ms = 1000+2*10;
+  assert_int_equal( dmg_signer_sign( n.signer, &v, 1, &when, &a ), DMG_OK );
+  assert_int_equal( a.answer, DMG_SAFETY_OBSERVER );
+  when.anchor_ms++;
+  assert_int_equal( dmg_signer_sign( n.signer, &v, 1, &when, &a ), DMG_OK );
+  assert_int_equal( a.answer, DMG_SAFETY_OK );
+  node_close( &n );
+  dmg_vfs_free( n.vfs );
+}
+
+/* A log of another past of the same key: it cannot be this file's, so it decides nothing. */
+static void test_a_log_that_contradicts_the_file_is_not_believed( void ** state ) {
+  dmg_safety_epoch_t const when = { .anchor_ms = 1 };
+  node_t n = { .vfs = new_vfs() };
+  dmg_signer_cfg_t cfg = cfg_of( n.vfs );
+  dmg_safety_vote_t v = { DMG_VOTE_NOTARIZE, 0, 1, { { 1 } } };
+  dmg_hash_t other = { { 2 } };
+  released_cnt = 0;
+  assert_int_equal( dmg_signer_init( &cfg, 0 ), DMG_OK );
+  start_is( &n, DMG_SAFETY_START_VOTE );
+  assert_int_equal( turn( &n, &v, 1, &when ), DMG_OK );
+  assert_int_equal( dmg_wal_append_vote( n.wal, 0, DMG_VOTE_FINALIZE, 1, &other ), DMG_OK );
+  assert_int_equal( dmg_wal_sync( n.wal ), DMG_OK );
+  node_close( &n );
+  start_is( &n, DMG_SAFETY_START_FILE );
+  node_close( &n );
+  assert_true( dmg_vfs_mem_flip( n.vfs, "d/safety.bin", 8*200 ) );
+  start_is( &n, DMG_SAFETY_START_OBSERVE );
+  node_close( &n );
+  dmg_vfs_free( n.vfs );
+}
+
 static void test_a_failed_write_is_final( void ** state ) {
   dmg_safety_epoch_t const when = { .anchor_ms = 1 };
   for( uint64_t step = 0; step<2; step++ ) {
@@ -439,6 +519,9 @@ int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_no_sequence_of_crashes_and_faults_gives_a_slashable_pair ),
     cmocka_unit_test( test_a_crash_at_any_step ),
+    cmocka_unit_test( test_a_start_makes_both_slots_whole ),
+    cmocka_unit_test( test_an_observer_signs_nothing_until_a_later_epoch ),
+    cmocka_unit_test( test_a_log_that_contradicts_the_file_is_not_believed ),
     cmocka_unit_test( test_a_failed_write_is_final ),
     cmocka_unit_test( test_one_sync_a_turn_and_none_for_what_was_signed ),
     cmocka_unit_test( test_open_says_whose_file_it_is ),

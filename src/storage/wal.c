@@ -215,7 +215,7 @@ static dmg_err_t corrupt( dmg_wal_t const * wal, uint64_t number, uint64_t off, 
 /* Checks the segment added last.  C6.3: only the last of all may end torn. */
 static dmg_err_t scan( dmg_wal_t * wal, bool is_last, dmg_open_why_t * out_why ) {
   reader_t rd;
-  uint64_t number = wal->seg[ wal->seg_cnt-1 ].number, off = 0, durable = 0;
+  uint64_t number = wal->seg[ wal->seg_cnt-1 ].number, off = 0;
   DMG_TRY( reader_open( wal, number, &rd ) );
   dmg_err_t err;
   found_t f;
@@ -224,16 +224,14 @@ static dmg_err_t scan( dmg_wal_t * wal, bool is_last, dmg_open_why_t * out_why )
     if( is_first && !off ) wal->seq = f.rec.seq;   /* where the log begins is nobody's business */
     if( f.rec.seq!=wal->seq || f.durable>off ) { is_misplaced = true; err = DMG_ERR_NOT_FOUND; break; }
     note( wal, &f.rec, f.view );
-    if( f.durable>durable ) durable = f.durable;
     wal->seq++;
     wal->rec_cnt++;
     off += f.sz;
   }
   if( off>rd.file_sz ) off = rd.file_sz;           /* the last record's padding may be cut short */
-  bool is_zero = true, is_synced = off<durable;
-  if( err==DMG_ERR_NOT_FOUND ) err = is_rest_zero( &rd, off, &is_zero );
   /* A file is never used twice and a cut is synced, so no crash leaves a good record in a wrong place. */
-  is_synced = is_synced || is_misplaced;
+  bool is_zero = true, is_synced = is_misplaced;
+  if( err==DMG_ERR_NOT_FOUND ) err = is_rest_zero( &rd, off, &is_zero );
   if( !err && !is_zero && !is_synced && is_last ) {
     err = is_synced_past( &rd, off, is_first && !off ? NULL : &wal->seq, &is_synced );
   }
