@@ -36,7 +36,7 @@ static void make_plain( char * text ) {
   for( ; *text; text++ ) if( ( (uint8_t)*text<0x20 && *text!='\n' ) || *text==0x7f ) *text = '?';
 }
 
-int dmg_cli_fail( dmg_cli_t const * cli, int code, char const * name, char const * fmt, ... ) {
+int (dmg_cli_fail)( dmg_cli_t const * cli, int code, char const * name, char const * fmt, ... ) {
   char text[ 16384 ];
   va_list ap;
   va_start( ap, fmt );

@@ -3,6 +3,8 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 
+int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz );
+
 int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   uint8_t slot[ DMG_SAFETY_SLOT_SZ ] = "DMGSAFE1\1", again[ DMG_SAFETY_SLOT_SZ ];
   dmg_safety_t s;

@@ -27,13 +27,13 @@ void dmg_safety_encode( dmg_safety_t const * s, uint8_t out[ DMG_SAFETY_SLOT_SZ 
   dmg_store_u64le( out+AT_SEQ, s->seq );
   dmg_store_u32le( out+AT_EPOCH, s->epoch );
   for( uint32_t k = 0; k<DMG_SAFETY_KIND_CNT; k++ ) {
-    dmg_store_u64le( out+AT_MARKS+40*k, s->marks[ k ].view );
-    memcpy( out+AT_MARKS+40*k+8, s->marks[ k ].hash.b, 32 );
+    dmg_store_u64le( out+AT_MARKS+(size_t)40*k, s->marks[ k ].view );
+    memcpy( out+AT_MARKS+(size_t)40*k+8, s->marks[ k ].hash.b, 32 );
   }
   dmg_store_u64le( out+AT_FLOOR, s->floor );
   memcpy( out+AT_HOST, s->host, DMG_SAFETY_HOST_SZ );
   for( uint32_t i = 0; i<s->open_cnt; i++ ) {
-    uint8_t * p = out+AT_OPEN+OPEN_SZ*i;
+    uint8_t * p = out+AT_OPEN+(size_t)OPEN_SZ*i;
     dmg_store_u64le( p, s->open[ i ].view );
     p[ 8 ] = s->open[ i ].flags;
     memcpy( p+9, s->open[ i ].hash.b, 32 );
@@ -69,12 +69,12 @@ dmg_verdict_t dmg_safety_decode( dmg_span_t slot, dmg_safety_t * out ) {
   memcpy( s.key, p+AT_KEY, DMG_BLS_KEY_SZ );
   memcpy( s.host, p+AT_HOST, DMG_SAFETY_HOST_SZ );
   for( uint32_t k = 0; k<DMG_SAFETY_KIND_CNT; k++ ) {
-    s.marks[ k ] = (dmg_safety_mark_t){ .view = dmg_load_u64le( p+AT_MARKS+40*k ), .hash = dmg_hash_load( p+AT_MARKS+40*k+8 ) };
-    if( ( !s.marks[ k ].view || k==DMG_VOTE_NULLIFY ) && !dmg_is_zero( s.marks[ k ].hash.b, 32 ) ) return dmg_verdict_bad_at( "marks.hash", k, "not zero", AT_MARKS+40*k+8 );
+    s.marks[ k ] = (dmg_safety_mark_t){ .view = dmg_load_u64le( p+AT_MARKS+(size_t)40*k ), .hash = dmg_hash_load( p+AT_MARKS+(size_t)40*k+8 ) };
+    if( ( !s.marks[ k ].view || k==DMG_VOTE_NULLIFY ) && !dmg_is_zero( s.marks[ k ].hash.b, 32 ) ) return dmg_verdict_bad_at( "marks.hash", k, "not zero", AT_MARKS+(size_t)40*k+8 );
   }
   for( uint32_t i = 0; i<DMG_SAFETY_OPEN_MAX; i++ ) {
-    uint8_t const * q = p+AT_OPEN+OPEN_SZ*i;
-    if( dmg_is_zero( q, (size_t)( AT_FROM-AT_OPEN )-OPEN_SZ*i ) ) break;
+    uint8_t const * q = p+AT_OPEN+(size_t)OPEN_SZ*i;
+    if( dmg_is_zero( q, (size_t)( AT_FROM-AT_OPEN )-(size_t)OPEN_SZ*i ) ) break;
     dmg_safety_open_t * e = s.open+s.open_cnt;
     *e = (dmg_safety_open_t){ .view = dmg_load_u64le( q ), .flags = q[ 8 ], .hash = dmg_hash_load( q+9 ) };
     memcpy( e->propose_hash, q+41, 8 );

@@ -49,7 +49,7 @@ dmg_err_t dmg_signer_init( dmg_signer_cfg_t const * cfg, uint64_t from_ms ) {
   if( !dmg_vfs_open( cfg->vfs, cfg->path, false, &file ) ) { dmg_file_close( file ); return DMG_ERR_EXISTS; }
   key_of( cfg->secret, key );
   dmg_safety_init( &s, &cfg->chain_id, key, cfg->host, from_ms );
-  for( uint32_t i = 0; i<2; i++ ) { s.seq = i; dmg_safety_encode( &s, both+i*DMG_SAFETY_SLOT_SZ ); }
+  for( uint32_t i = 0; i<2; i++ ) { s.seq = i; dmg_safety_encode( &s, both+(size_t)i*DMG_SAFETY_SLOT_SZ ); }
   snprintf( beside, sizeof beside, "%s.new", cfg->path );
   snprintf( dir, sizeof dir, "%s", cfg->path );
   char * slash = strrchr( dir, '/' );

@@ -203,8 +203,8 @@ static bool kinded( reader_t * r, dmg_jv_t v, dmg_span_t * out_kind, dmg_jv_t * 
 }
 
 static bool enumeration( reader_t * r, dmg_type_t const * t, dmg_jv_t v ) {
-  dmg_span_t kind;
-  dmg_jv_t payload;
+  dmg_span_t kind = { 0 };
+  dmg_jv_t payload = { 0 };
   uint32_t number;
   bool is_unknown = t->is_open && !dmg_jv_is_absent( v ) && dmg_jv_type( v )==DMG_JSON_OBJECT && !dmg_jv_is_absent( dmg_jv_get( v, "tag" ) );
   if( !kinded( r, v, &kind, &payload, is_unknown ? "tag" : "value" ) ) return false;
@@ -229,8 +229,8 @@ static bool enumeration( reader_t * r, dmg_type_t const * t, dmg_jv_t v ) {
 }
 
 static bool asset( reader_t * r, dmg_jv_t v ) {
-  dmg_span_t kind;
-  dmg_jv_t payload;
+  dmg_span_t kind = { 0 };
+  dmg_jv_t payload = { 0 };
   if( !kinded( r, v, &kind, &payload, "value" ) ) return false;
   for( uint32_t i = 0; i<DMG_ASSET_CNT; i++ ) {
     if( !dmg_span_eq( kind, dmg_span_cstr( asset_kind[ i ] ) ) ) continue;

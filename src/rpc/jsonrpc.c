@@ -18,7 +18,7 @@ static char const * const form_text[] = {
   DMG_RPC_FORM_TABLE( FORM_TEXT )
 };
 
-bool dmg_rpc_fail( dmg_rpc_call_t * call, int code, char const * name, char const * fmt, ... ) {
+bool (dmg_rpc_fail)( dmg_rpc_call_t * call, int code, char const * name, char const * fmt, ... ) {
   va_list ap;
   va_start( ap, fmt );
   vsnprintf( call->fail.text, sizeof call->fail.text, fmt, ap );
@@ -46,7 +46,7 @@ void dmg_rpc_fail_data( dmg_rpc_call_t * call, char const * fmt, ... ) {
   memcpy( call->fail.data+used, more, (size_t)n+1 );
 }
 
-bool dmg_rpc_fail_err( dmg_rpc_call_t * call, dmg_err_t err, char const * what ) {
+bool (dmg_rpc_fail_err)( dmg_rpc_call_t * call, dmg_err_t err, char const * what ) {
   switch( err ) {
   case DMG_ERR_NOT_FOUND:   return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "%s: there is none", what );
   case DMG_ERR_PRUNED: {
@@ -87,7 +87,7 @@ static void quote( dmg_span_t name, char out[ 64 ] ) {
   else                   snprintf( out, 64, "of that name" );
 }
 
-bool dmg_rpc_fail_value( dmg_rpc_call_t * call, char const * path, char const * expected, dmg_jv_t got, char const * got_text ) {
+bool (dmg_rpc_fail_value)( dmg_rpc_call_t * call, char const * path, char const * expected, dmg_jv_t got, char const * got_text ) {
   char pic[ 64 ];
   picture( got, pic );
   if( !got_text ) got_text = pic;
@@ -122,7 +122,7 @@ bool dmg_rpc_members( dmg_rpc_call_t * call, char const * path, dmg_jv_t object,
   return true;
 }
 
-bool dmg_rpc_fail_param( dmg_rpc_call_t * call, char const * path, char const * expected ) {
+bool (dmg_rpc_fail_param)( dmg_rpc_call_t * call, char const * path, char const * expected ) {
   dmg_jv_t got = { 0 };
   size_t n = strcspn( path, "." );
   for( uint32_t i = 0; i<DMG_RPC_PARAM_MAX && call->method->param[ i ].name; i++ )

@@ -107,6 +107,12 @@ bool dmg_rpc_fail_err( dmg_rpc_call_t * call, dmg_err_t err, char const * what )
 bool dmg_rpc_fail_param( dmg_rpc_call_t * call, char const * path, char const * expected );
 /* The same of a place inside a parameter: what came is got, or got_text where that says it better (NULL: got). */
 bool dmg_rpc_fail_value( dmg_rpc_call_t * call, char const * path, char const * expected, dmg_jv_t got, char const * got_text );
+#ifdef __clang_analyzer__   /* it does not see across files that these are false */
+#define dmg_rpc_fail( ... )        ( (void)dmg_rpc_fail( __VA_ARGS__ ), false )
+#define dmg_rpc_fail_err( ... )    ( (void)dmg_rpc_fail_err( __VA_ARGS__ ), false )
+#define dmg_rpc_fail_param( ... )  ( (void)dmg_rpc_fail_param( __VA_ARGS__ ), false )
+#define dmg_rpc_fail_value( ... )  ( (void)dmg_rpc_fail_value( __VA_ARGS__ ), false )
+#endif
 /* Members of an object by name, absent ones absent.  False: not an object, or a member that names lacks. */
 bool dmg_rpc_members( dmg_rpc_call_t * call, char const * path, dmg_jv_t object, char const * const * names, uint32_t name_cnt, dmg_jv_t * out );
 

@@ -18,6 +18,8 @@ static dmg_err_t copy( void * ctx, dmg_wal_rec_t const * rec ) {
   return c->to ? dmg_wal_append( c->to, rec->type, rec->epoch, &rec->payload, 1 ) : DMG_OK;
 }
 
+int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz );
+
 /* The first byte says where the second segment begins; records get good checksums where an odd byte asks for it. */
 int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   static bool is_quiet;

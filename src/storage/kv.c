@@ -6,7 +6,7 @@
 
 /* The trait's own half: bounds, order and handle counts, so that every backend refuses the same. */
 
-dmg_err_t dmg_open_why( dmg_open_why_t * out, dmg_err_t err, char const * fmt, ... ) {
+dmg_err_t (dmg_open_why)( dmg_open_why_t * out, dmg_err_t err, char const * fmt, ... ) {
   if( out ) {
     va_list ap;
     va_start( ap, fmt );

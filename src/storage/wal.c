@@ -112,11 +112,13 @@ static dmg_err_t rec_at( reader_t * rd, uint64_t off, found_t * out ) {
   size_t got;
   DMG_TRY( rd_at( rd, off, HEAD, &h, &got ) );
   if( got<HEAD ) return DMG_ERR_NOT_FOUND;
+  DMG_ASSERT( h );
   uint32_t len = dmg_load_u32le( h );
   if( len>DMG_WAL_PAYLOAD_MAX || !h[28] || h[28]>DMG_WAL_EPOCH || h[29] || h[30] || h[31] ) return DMG_ERR_NOT_FOUND;
   uint64_t sz = rec_sz( len );
   DMG_TRY( rd_at( rd, off, (size_t)sz, &h, &got ) );
   if( got<HEAD+len ) return DMG_ERR_NOT_FOUND;
+  DMG_ASSERT( h );
   found_t f = { .rec = { .seq = dmg_load_u64le( h+8 ), .epoch = dmg_load_u32le( h+24 ), .type = (dmg_wal_type_t)h[28], .payload = dmg_span( h+HEAD, len ) }, .durable = dmg_load_u64le( h+16 ), .sz = sz };
   if( dmg_crc32c( 0, dmg_span( h+8, HEAD-8+len ) )!=dmg_load_u32le( h+4 ) || !dmg_is_zero( h+HEAD+len, got-HEAD-len ) ) return DMG_ERR_NOT_FOUND;
   if( !payload_view( f.rec.type, f.rec.epoch, f.rec.payload, &f.view ) ) return DMG_ERR_NOT_FOUND;

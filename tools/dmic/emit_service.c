@@ -209,7 +209,7 @@ dmg_err_t dmic_emit_rpc_c( dmic_service_t const * s, dmg_buf_t * out ) {
       for( uint32_t p = 0; p<s->methods.v[ m ]->params.n; p++ ) {
         dmi_def_t const * of;
         (void)plain( s, s->methods.v[ m ]->params.v[ p ].type, &of );
-        is_used = is_used || of==def;
+        is_used = is_used || ( of && of==def );
       }
     if( !is_used || !dmic_service_is_word( def ) ) continue;
     DMG_TRY( dmg_buf_printf( out, "static char const * const words_%.*s[] = {", DMI_S( def->name ) ) );
