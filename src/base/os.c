@@ -20,6 +20,7 @@ static uint64_t clock_ns( clockid_t id ) {
 }
 uint64_t dmg_os_wall_ms( void ) { return clock_ns( CLOCK_REALTIME )/1000000u; }
 uint64_t dmg_os_mono_ns( void ) { return clock_ns( CLOCK_MONOTONIC ); }
+uint64_t dmg_os_thread_cpu_ns( void ) { return clock_ns( CLOCK_THREAD_CPUTIME_ID ); }
 
 void dmg_os_sleep_ns( uint64_t ns ) {
   struct timespec t = { .tv_sec = (time_t)( ns/1000000000u ), .tv_nsec = (long)( ns%1000000000u ) };

@@ -12,6 +12,7 @@
 
 uint64_t dmg_os_wall_ms( void );    /* Unix time */
 uint64_t dmg_os_mono_ns( void );    /* never goes back */
+uint64_t dmg_os_thread_cpu_ns( void ); /* CPU time of the calling thread */
 void     dmg_os_sleep_ns( uint64_t ns );
 /* Cryptographic randomness; asserts that the kernel gave it. */
 void     dmg_os_random( void * out, size_t sz );

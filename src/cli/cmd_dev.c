@@ -176,14 +176,15 @@ static int dev( dmg_cli_t * cli ) {
   err = dmg_chain_open( &cfg, &chain, why );
   dmg_wipe( cfg.validator_secret, sizeof cfg.validator_secret );
   if( err ) { code = dmg_cli_fail( cli, err==DMG_ERR_INVALID || err==DMG_ERR_CHAIN || err==DMG_ERR_VERSION || err==DMG_ERR_LOCKED || err==DMG_ERR_PERM ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, dmg_err_name( err ), "%s", why ); goto out; }
-  rpc = dmg_rpc_new( dmg_chain_query( chain ) );
+  dmg_rpc_limits_t limits = dmg_config_rpc_limits( &config );
+  rpc = dmg_rpc_new( dmg_chain_query( chain ), &limits );
   if( !rpc ) { code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" ); goto out; }
   dmg_query_events_t events = dmg_rpc_events( rpc );
   dmg_chain_events( chain, &events );
   err = dmg_chain_start( chain );
   if( err ) { code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, dmg_err_name( err ), "the chain does not start: %s", dmg_err_text( err ) ); goto out; }
   dmg_http_server_cfg_t scfg = { .address = dmg_config_text( &config, DMG_CONFIG_RPC_ADDRESS ), .port = (uint16_t)dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ),
-                                 .threads = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_RPC_THREADS ), .rpc = rpc, .ctx = chain, .is_ready = ready, .metrics = metrics };
+                                 .threads = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_RPC_THREADS ), .is_behind_proxy = dmg_config_bool( &config, DMG_CONFIG_RPC_PROXY ), .rpc = rpc, .ctx = chain, .is_ready = ready, .metrics = metrics };
   if( dmg_http_server_start( &scfg, &server, why ) ) {
     code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Listen", "cannot listen on %s port %u: %s; --port names another, 0 any", scfg.address, scfg.port, why );
     goto out;

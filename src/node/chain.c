@@ -412,10 +412,12 @@ static void * chain_thread( void * arg ) {
     if( chain->pace.kind==DMG_PACE_MANUAL && time_ms<chain->clock_min_ms ) time_ms = chain->clock_min_ms;
     pthread_mutex_unlock( &chain->lock );
 
+    atomic_store( &chain->making_ns, now );
     pthread_mutex_lock( &chain->writing );
     made_t made;
     dmg_err_t err = make_block( chain, time_ms, &made );
     pthread_mutex_unlock( &chain->writing );
+    atomic_store( &chain->making_ns, 0 );
     if( err ) dmg_chain_fatal( "making a block", err );
     /* Not under `writing`: the receiver reads, and dev_revert holds readers back while it waits for `writing`. */
     dmg_chain_flush_events( chain );

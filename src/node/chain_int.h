@@ -82,6 +82,7 @@ struct dmg_chain {
   dmg_chain_head_t    head;
   dmg_pace_t          pace;
   uint64_t            last_block_ns;      /* monotonic */
+  atomic_ulong        making_ns;          /* when the block in the making was begun; 0: none is */
   uint64_t            mine_left;          /* blocks asked for by dev_mine */
   uint64_t            mine_step_ms;
   int64_t             clock_offset_ms;    /* dev: ahead of the wall clock */

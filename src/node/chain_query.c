@@ -1,11 +1,14 @@
 /* chain_query: the read side of a chain, as rpc's table (rpc/query.h).
 
    Reads pin a view of a final block or the head and never wait for the block being made. */
+#include "base/os.h"
 #include "node/chain_int.h"
 #include "types/block.h"
 #include "types/state_proof.h"
 
 #include <stdio.h>
+
+#define DMG_CHAIN_BLOCK_NS 250000000ull
 
 /* Between the two no dev_revert happens: what is read in one go is of one chain.  May be nested. */
 static void reading  ( dmg_chain_t * chain ) { pthread_rwlock_rdlock( &chain->readers ); }
@@ -322,6 +325,12 @@ static dmg_err_t q_tx_preview( void * ctx, dmg_span_t const * raws, uint32_t cnt
   return DMG_OK;
 }
 
+/* F3.2: by how many block times (250 ms) the block in the making is late. */
+static uint32_t q_lag( void * ctx ) {
+  uint64_t since = atomic_load( &( (dmg_chain_t *)ctx )->making_ns ), now = dmg_os_mono_ns();
+  return since && now>since ? (uint32_t)( ( now-since )/DMG_CHAIN_BLOCK_NS ) : 0;
+}
+
 void dmg_chain_query_fill( dmg_chain_t * chain ) {
   dmg_query_t * q = &chain->query;
   q->ctx          = chain;
@@ -339,4 +348,5 @@ void dmg_chain_query_fill( dmg_chain_t * chain ) {
   q->module_abi   = q_module_abi;
   q->modules      = q_modules;
   q->view_close   = q_view_close;
+  q->lag          = q_lag;
 }

@@ -26,6 +26,13 @@ static bool parse_size( char const * text, uint64_t * out ) {
   return false;
 }
 
+dmg_rpc_limits_t dmg_config_rpc_limits( dmg_config_t const * c ) {
+  /* A unit is 10 us: a core has 100,000 a second. */
+  return (dmg_rpc_limits_t){ .query_ms = (uint32_t)dmg_config_uint( c, DMG_CONFIG_RPC_QUERY_MS ),
+    .cost = { .rate = (uint32_t)dmg_config_uint( c, DMG_CONFIG_RPC_UNITS ), .burst = (uint32_t)dmg_config_uint( c, DMG_CONFIG_RPC_BURST ),
+              .all_rate = dmg_config_uint( c, DMG_CONFIG_RPC_THREADS )*1000*dmg_config_uint( c, DMG_CONFIG_RPC_SHARE ) } };
+}
+
 bool dmg_config_pace( char const * text, dmg_pace_t * out ) {
   char * end;
   if( !strcmp( text, "auto" ) )   { *out = (dmg_pace_t){ .kind = DMG_PACE_AUTO };   return true; }

@@ -11,7 +11,7 @@
 #define DMG_NODE_CONFIG_H
 
 #include "base/bytes.h"
-#include "rpc/query.h"
+#include "rpc/jsonrpc.h"
 
 typedef enum { DMG_CONFIG_STRING, DMG_CONFIG_UINT, DMG_CONFIG_BOOL, DMG_CONFIG_SIZE } dmg_config_form_t;
 
@@ -21,6 +21,11 @@ typedef enum { DMG_CONFIG_STRING, DMG_CONFIG_UINT, DMG_CONFIG_BOOL, DMG_CONFIG_S
   X( RPC_ADDRESS,     "rpc.address",     DMG_CONFIG_STRING, "127.0.0.1",  0, 0,      "where JSON-RPC listens" )                              \
   X( RPC_PORT,        "rpc.port",        DMG_CONFIG_UINT,   "7369",       0, 65535,  "TCP port; 0: any" )                                    \
   X( RPC_THREADS,     "rpc.threads",     DMG_CONFIG_UINT,   "1",          1, 64,     "worker threads of JSON-RPC" )                          \
+  X( RPC_PROXY,       "rpc.behind_proxy", DMG_CONFIG_BOOL,  "false",      0, 0,      "loopback is a proxy, not the operator: its calls are counted" ) \
+  X( RPC_UNITS,       "rpc.units_per_second", DMG_CONFIG_UINT, "300",     0, 1000000, "of one client, in 10 us of a core; 0: nobody is counted" ) \
+  X( RPC_BURST,       "rpc.units_burst", DMG_CONFIG_UINT,   "3000",       100, 10000000, "units that a client can save up" )                 \
+  X( RPC_SHARE,       "rpc.share_percent", DMG_CONFIG_UINT, "80",         1, 100,    "of the RPC threads, for all counted clients together" ) \
+  X( RPC_QUERY_MS,    "rpc.query_ms",    DMG_CONFIG_UINT,   "10000",      100, 600000, "a call ends after" )                                 \
   X( STORAGE_PATH,    "storage.path",    DMG_CONFIG_STRING, "",           0, 0,      "data folder; empty: all in memory" )                   \
   X( STORAGE_FSYNC,   "storage.fsync",   DMG_CONFIG_BOOL,   "true",       0, 0,      "a block is final only once it is on disk" )            \
   X( STORAGE_TREE,    "storage.tree_bytes", DMG_CONFIG_SIZE, "8GiB",      16777216, (uint64_t)1<<42, "memory of the state tree" )            \
@@ -50,6 +55,9 @@ typedef struct {
 DMG_MUST_USE dmg_err_t dmg_config_load( char const * path, dmg_config_t * out, dmg_buf_t * out_why );
 /* A flag's value over all else; origin names the flag.  INVALID: out_why. */
 DMG_MUST_USE dmg_err_t dmg_config_set ( dmg_config_t * config, dmg_config_key_t key, char const * text, char const * origin, dmg_buf_t * out_why );
+
+/* What the settings rpc.* say about who may ask how much (F3.4). */
+dmg_rpc_limits_t dmg_config_rpc_limits( dmg_config_t const * config );
 
 /* auto, manual, or 10ms to 60000ms; false: none of these. */
 bool dmg_config_pace( char const * text, dmg_pace_t * out );

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   static uint64_t ws;
   if( !rpc ) {
     fake_init( &fake );
-    rpc  = dmg_rpc_new( &fake.query );
+    rpc  = dmg_rpc_new( &fake.query, NULL );
     json = dmg_json_new();
     node = dmg_rpc_events( rpc );
     dmg_rpc_ws_set( rpc, &(dmg_rpc_ws_t){ .send = ws_send } );
@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   ws++;
   for( int i = 0; i<2; i++ ) {
     dmg_buf_t out = dmg_buf( DMG_RPC_ANSWER_MAX );
-    bool has = dmg_rpc_handle( rpc, dmg_span( data, sz ), i ? ws : 0, &out );
+    bool has = fake_ask( rpc, dmg_span( data, sz ), i ? ws : 0, &out );
     dmg_jv_t root;
     char why[ 160 ];
     DMG_ASSERT( has==( out.sz>0 ) && out.sz<=DMG_RPC_ANSWER_MAX );

@@ -10,16 +10,17 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { WS_OUT_MAX = 16<<20, SEND_MS = 30000, DRAIN_STEP_NS = 2000000, DRAIN_STEPS = 1000 };
+enum { WS_OUT_MAX = 16<<20, SEND_MS = 30000, DRAIN_STEP_NS = 2000000, DRAIN_STEPS = 1000, SOCK_BUCKET_CNT = 1024 };
 
 /* An open WebSocket. */
-typedef struct sock { struct sock * next; uint64_t ws; dmg_buf_t held; } sock_t;   /* held: an answer that found it full; p NULL: none */
+typedef struct sock { struct sock * next; uint64_t ws; dmg_cost_who_t who; dmg_buf_t held; } sock_t;   /* held: an answer that found it full; p NULL: none */
 
 struct dmg_http_server {
   dmg_http_server_cfg_t  cfg;
   dmgn_http_t * _Atomic  http;
   pthread_mutex_t        lock;        /* of socks; and held around start, see wait_for_start */
-  sock_t *               socks;
+  sock_t *               socks[ SOCK_BUCKET_CNT ];   /* by ws */
+  uint32_t               sock_cnt;
   atomic_uint            held_cnt;
   atomic_bool            is_draining;
 };
@@ -31,19 +32,43 @@ static bool is_any_case( dmgn_http_span_t s, char const * text ) { return s.ptr 
 
 static dmgn_http_hdr_t hdr( char const * name, char const * value ) { return (dmgn_http_hdr_t){ { name, strlen( name ) }, { value, strlen( value ) } }; }
 
-/* type NULL: no body.  more: a header of this answer's own. */
-static void reply( dmgn_req_t * req, int status, char const * type, dmg_span_t body, dmgn_http_hdr_t more, dmgn_http_span_t cors ) {
-  dmgn_http_hdr_t hdrs[ 6 ] = { hdr( "cache-control", "no-store" ), hdr( "x-content-type-options", "nosniff" ) };
+/* Headers of one answer: F3.4's. */
+typedef struct { char cost[ 16 ], policy[ 48 ], left[ 64 ], retry[ 16 ]; dmgn_http_hdr_t hdr[ 4 ]; size_t cnt; } bill_hdrs_t;
+
+static void bill_hdrs( dmg_http_server_t const * s, dmg_rpc_bill_t const * bill, bill_hdrs_t * out ) {
+  dmg_cost_cfg_t const * cfg = dmg_rpc_cost_cfg( s->cfg.rpc );
+  out->cnt = 0;
+  snprintf( out->cost, sizeof out->cost, "%u", bill->units );
+  out->hdr[ out->cnt++ ] = hdr( "demiurge-cost", out->cost );
+  if( bill->is_counted ) {
+    /* q units in any w seconds; r are left, and in t seconds all are there again. */
+    snprintf( out->policy, sizeof out->policy, "\"anonymous\";q=%u;w=%u", cfg->burst, ( cfg->burst+cfg->rate-1 )/cfg->rate );
+    snprintf( out->left, sizeof out->left, "\"anonymous\";r=%u;t=%u", bill->left.left, bill->left.full_s );
+    out->hdr[ out->cnt++ ] = hdr( "ratelimit-policy", out->policy );
+    out->hdr[ out->cnt++ ] = hdr( "ratelimit", out->left );
+  }
+  if( bill->retry_ms ) {
+    snprintf( out->retry, sizeof out->retry, "%u", ( bill->retry_ms-1 )/1000+1 );
+    out->hdr[ out->cnt++ ] = hdr( "retry-after", out->retry );
+  }
+}
+
+/* type NULL: no body.  more: headers of this answer's own, at most 4. */
+static void reply_with( dmgn_req_t * req, int status, char const * type, dmg_span_t body, dmgn_http_hdr_t const * more, size_t more_cnt, dmgn_http_span_t cors ) {
+  dmgn_http_hdr_t hdrs[ 10 ] = { hdr( "cache-control", "no-store" ), hdr( "x-content-type-options", "nosniff" ) };
   size_t n = 2;
-  if( type )         hdrs[ n++ ] = hdr( "content-type", type );
-  if( more.name.sz ) hdrs[ n++ ] = more;
+  if( type ) hdrs[ n++ ] = hdr( "content-type", type );
+  for( size_t i = 0; i<more_cnt; i++ ) hdrs[ n++ ] = more[ i ];
   if( cors.sz ) {
     hdrs[ n++ ] = hdr( "vary", "origin" );
     hdrs[ n++ ] = (dmgn_http_hdr_t){ { "access-control-allow-origin", 27 }, cors };
+    hdrs[ n++ ] = hdr( "access-control-expose-headers", "demiurge-cost, ratelimit, ratelimit-policy, retry-after" );
   }
   /* The peer may be gone: nobody is left to tell. */
   (void)dmgn_http_reply( req, status, hdrs, n, body.p, body.sz );
 }
+
+static void reply( dmgn_req_t * req, int status, char const * type, dmg_span_t body, dmgn_http_hdr_t more, dmgn_http_span_t cors ) { reply_with( req, status, type, body, &more, more.name.sz ? 1 : 0, cors ); }
 
 static void reply_json( dmgn_req_t * req, int status, dmg_span_t body ) { reply( req, status, "application/json", body, (dmgn_http_hdr_t){ 0 }, (dmgn_http_span_t){ 0 } ); }
 
@@ -101,6 +126,13 @@ static origin_t origin_of( dmg_http_server_t const * s, dmgn_req_t const * req, 
   return ORIGIN_FOREIGN;
 }
 
+static dmg_cost_who_t who_of( dmg_http_server_t const * s, dmgn_req_t const * req ) {
+  uint8_t addr[ 16 ];
+  uint16_t port;
+  dmgn_req_peer( req, addr, &port );
+  return dmg_cost_who( addr, dmgn_req_is_unix( req ), s->cfg.is_behind_proxy );
+}
+
 static bool type_is_json( dmgn_req_t const * req ) {
   dmgn_http_span_t type = dmgn_req_header( req, "content-type", 12 );
   static char const want[] = "application/json";
@@ -122,11 +154,25 @@ static void on_rpc( dmg_http_server_t * s, dmgn_req_t * req ) {
   }
   if( !is( method, "POST" ) ) { refuse_method( req, "POST", "JSON-RPC is POST with Content-Type: application/json" ); return; }
   if( !type_is_json( req ) )  { problem( req, 415, "UnsupportedMediaType", "Content-Type must be application/json", (dmgn_http_hdr_t){ 0 }, cors ); return; }
+  dmg_rpc_from_t from = { .who = who_of( s, req ) };
+  dmg_rpc_bill_t bill;
+  bill_hdrs_t more;
+  if( !dmg_rpc_admit( s->cfg.rpc, &from, &bill ) ) {
+    /* F4.1: 429 when the request was not read. */
+    char text[ 320 ];
+    int n = snprintf( text, sizeof text, "{\"type\":\"about:blank\",\"title\":\"LimitExceeded\",\"status\":429,\"detail\":\"%u units a second, up to %u; rpc_limits tells prices\",\"name\":\"LimitExceeded\","
+                      "\"limit\":%u,\"cost\":1,\"retryAfterMs\":%u}\n", dmg_rpc_cost_cfg( s->cfg.rpc )->rate, dmg_rpc_cost_cfg( s->cfg.rpc )->burst, dmg_rpc_cost_cfg( s->cfg.rpc )->burst, bill.retry_ms );
+    DMG_ASSERT( n>0 && (size_t)n<sizeof text );
+    bill_hdrs( s, &bill, &more );
+    reply_with( req, 429, "application/problem+json", dmg_span( text, (size_t)n ), more.hdr, more.cnt, cors );
+    return;
+  }
   dmgn_http_span_t body = dmgn_req_body( req );
   dmg_buf_t out = dmg_buf( DMG_RPC_ANSWER_MAX );
   /* F4.1: 200 whenever a JSON-RPC body answers, 204 when only notifications came. */
-  bool has_answer = dmg_rpc_handle( s->cfg.rpc, dmg_span( body.ptr, body.sz ), 0, &out );
-  reply( req, has_answer ? 200 : 204, has_answer ? "application/json" : NULL, dmg_buf_span( &out ), (dmgn_http_hdr_t){ 0 }, cors );
+  bool has_answer = dmg_rpc_handle( s->cfg.rpc, dmg_span( body.ptr, body.sz ), &from, &out, &bill );
+  bill_hdrs( s, &bill, &more );
+  reply_with( req, has_answer ? 200 : 204, has_answer ? "application/json" : NULL, dmg_buf_span( &out ), more.hdr, more.cnt, cors );
   dmg_buf_fini( &out );
 }
 
@@ -186,10 +232,13 @@ static int on_ws_open( void * user, uint64_t ws, dmgn_req_t * req ) {
   if( atomic_load( &s->is_draining ) )                  return 503;
   sock_t * sock = calloc( 1, sizeof *sock );
   if( !sock ) return 503;
-  sock->ws = ws;
+  sock->ws  = ws;
+  sock->who = who_of( s, req );
   pthread_mutex_lock( &s->lock );
-  sock->next = s->socks;
-  s->socks   = sock;
+  sock_t ** at = &s->socks[ ws%SOCK_BUCKET_CNT ];
+  sock->next = *at;
+  *at        = sock;
+  s->sock_cnt++;
   pthread_mutex_unlock( &s->lock );
   return 0;
 }
@@ -203,7 +252,7 @@ static void ws_close( dmg_http_server_t * s, uint64_t ws, int code, char const *
 
 /* Under the lock; NULL at the end: not open. */
 static sock_t ** sock_at( dmg_http_server_t * s, uint64_t ws ) {
-  sock_t ** at = &s->socks;
+  sock_t ** at = &s->socks[ ws%SOCK_BUCKET_CNT ];
   while( *at && ( *at )->ws!=ws ) at = &( *at )->next;
   return at;
 }
@@ -243,9 +292,19 @@ static bool answer( dmg_http_server_t * s, uint64_t ws, dmg_buf_t * text ) {
 static int on_ws_msg( void * user, uint64_t ws, int is_text, uint8_t const * bytes, size_t bytes_sz ) {
   dmg_http_server_t * s = user;
   if( !is_text ) { ws_close( s, ws, 1003, "JSON-RPC is text" ); return 0; }
+  dmg_rpc_from_t from = { .ws = ws };
+  pthread_mutex_lock( &s->lock );
+  sock_t * sock = *sock_at( s, ws );
+  DMG_ASSERT( sock );
+  from.who = sock->who;
+  pthread_mutex_unlock( &s->lock );
+  dmg_rpc_bill_t bill;
+  /* Read in any case, so that each call gets its refusal under its id; who goes on into debt as deep as it gets is cut off (F5.6). */
+  (void)dmg_rpc_admit( s->cfg.rpc, &from, &bill );
+  if( bill.is_counted && bill.left.is_spent ) { ws_close( s, ws, 4429, "limit" ); return 0; }
   dmg_buf_t out = dmg_buf( DMG_RPC_ANSWER_MAX );
   bool is_done = true;
-  if( dmg_rpc_handle( s->cfg.rpc, dmg_span( bytes, bytes_sz ), ws, &out ) ) is_done = answer( s, ws, &out );
+  if( dmg_rpc_handle( s->cfg.rpc, dmg_span( bytes, bytes_sz ), &from, &out, &bill ) ) is_done = answer( s, ws, &out );
   else dmg_rpc_ws_room( s->cfg.rpc, ws );
   dmg_buf_fini( &out );
   return is_done ? 0 : 1;
@@ -266,6 +325,7 @@ static void on_ws_close( void * user, uint64_t ws, int code ) {
   sock_t ** at = sock_at( s, ws ), * sock = *at;
   DMG_ASSERT( sock );
   *at = sock->next;
+  s->sock_cnt--;
   if( sock->held.p ) atomic_fetch_sub( &s->held_cnt, 1 );
   pthread_mutex_unlock( &s->lock );
   dmg_buf_fini( &sock->held );
@@ -305,7 +365,7 @@ void dmg_http_server_drain( dmg_http_server_t * server ) {
   dmgn_http_drain( server->http );
   dmg_rpc_drain( server->cfg.rpc );
   pthread_mutex_lock( &server->lock );
-  for( sock_t * sock = server->socks; sock; sock = sock->next ) ws_close( server, sock->ws, 1001, "drain" );
+  for( size_t i = 0; i<SOCK_BUCKET_CNT; i++ ) for( sock_t * sock = server->socks[ i ]; sock; sock = sock->next ) ws_close( server, sock->ws, 1001, "drain" );
   pthread_mutex_unlock( &server->lock );
 }
 
@@ -320,7 +380,7 @@ void dmg_http_server_stop( dmg_http_server_t * server ) {
     dmg_os_sleep_ns( DRAIN_STEP_NS );
   }
   dmgn_http_free( server->http );
-  DMG_ASSERT( !server->socks && !server->held_cnt );
+  DMG_ASSERT( !server->sock_cnt && !server->held_cnt );
   pthread_mutex_destroy( &server->lock );
   free( server );
 }

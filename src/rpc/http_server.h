@@ -6,6 +6,7 @@
      421  Host is neither loopback nor listed (DNS rebinding, F3.6)
      403  Origin is neither the page's own server nor listed: /rpc and /ws answer no foreign page.  A listed one gets
           CORS headers, never credentials
+     429  the client has no unit left (F3.4): not read.  Every answer of /rpc says what it cost and, to who is counted, what is left
      404, 405, 415, 426  path, method, Content-Type, no upgrade; the rest native/include/dmgn_http.h refuses
 
    Memory    a WebSocket holds up to ws_out_max unsent bytes and one answer; while that answer waits its messages are not read
@@ -29,6 +30,7 @@ typedef struct {
   bool         (*is_ready)( void * ctx, dmg_buf_t * out_reasons );
   dmg_err_t    (*metrics) ( void * ctx, dmg_buf_t * out );   /* appends Prometheus text */
   char const * const * origins;           /* "https://hub.example" as browsers send it, or "*"; ends with NULL; may be NULL: none */
+  bool           is_behind_proxy;         /* loopback is not the operator but a proxy: it is counted (F3.4) */
   uint32_t       ws_out_max;              /* 0: 16 MiB; smaller than DMG_RPC_ANSWER_MAX closes a socket that asks for more */
 } dmg_http_server_cfg_t;
 

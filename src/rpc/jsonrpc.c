@@ -1,5 +1,6 @@
 #include "rpc/jsonrpc.h"
 #include "base/assert.h"
+#include "base/os.h"
 #include "codec/bcs.h"
 #include "crypto/bech32.h"
 #include "rpc/rpc_int.h"
@@ -7,6 +8,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* F3.5, F3.2 */
+enum { QUERY_MS = 10000, UNIT_NS = 10000, UNIT_BYTES = 16<<10, LOOP_SLOW_NS = 50000000, LOOP_STUCK_NS = 200000000, LOOP_WINDOW_NS = 1000000000, LAG_C = 2, LAG_B = 4 };
 
 char const * dmg_rpc_code_name( int code ) {
   for( uint32_t i = 0; i<dmg_rpc_code_cnt; i++ ) if( dmg_rpc_code_tab[ i ].code==code ) return dmg_rpc_code_tab[ i ].name;
@@ -242,13 +246,24 @@ static bool bind_params( dmg_rpc_call_t * call, dmg_jv_t params ) {
   return true;
 }
 
-dmg_rpc_t * dmg_rpc_new( dmg_query_t const * query ) {
+static uint64_t system_now_ns( void * ctx ) { return dmg_os_mono_ns(); }
+static uint64_t system_cpu_ns( void * ctx ) { return dmg_os_thread_cpu_ns(); }
+
+dmg_rpc_t * dmg_rpc_new( dmg_query_t const * query, dmg_rpc_limits_t const * limits ) {
   dmg_rpc_t * rpc = calloc( 1, sizeof *rpc );
   if( !rpc ) return NULL;
   rpc->query = query;
+  if( limits ) rpc->limits = *limits;
+  if( !rpc->limits.query_ms ) rpc->limits.query_ms = QUERY_MS;
+  if( !rpc->limits.now_ns )   rpc->limits.now_ns   = system_now_ns;
+  if( !rpc->limits.cpu_ns )   rpc->limits.cpu_ns   = system_cpu_ns;
   rpc->subs  = dmg_rpc_sub_new();
   pthread_mutex_init( &rpc->lock, NULL );
-  if( !rpc->subs ) { dmg_rpc_free( rpc ); return NULL; }
+  uint64_t seed;
+  dmg_os_random( &seed, sizeof seed );
+  bool is_counting = rpc->limits.cost.rate;
+  if( is_counting ) rpc->cost = dmg_cost_new( &rpc->limits.cost, seed );
+  if( !rpc->subs || ( is_counting && !rpc->cost ) ) { dmg_rpc_free( rpc ); return NULL; }
   return rpc;
 }
 
@@ -262,6 +277,7 @@ void dmg_rpc_free( dmg_rpc_t * rpc ) {
     free( s );
   }
   dmg_rpc_sub_free( rpc->subs );
+  dmg_cost_free( rpc->cost );
   pthread_mutex_destroy( &rpc->lock );
   free( rpc );
 }
@@ -328,14 +344,153 @@ static void put_error( dmg_jw_t * w, dmg_jv_t id, dmg_rpc_call_t const * call ) 
 enum { ERROR_SZ_MAX = 6*( 320+160+DMG_RPC_ID_SZ_MAX )+1024+256 };
 _Static_assert( DMG_RPC_BATCH_MAX*ERROR_SZ_MAX<DMG_RPC_ANSWER_MAX/8, "a full batch of errors is small" );
 
-/* One request object.  Writes its answer unless it is a notification.  A result may not take the room that errors of the
-   left_cnt requests after it, and its own, may need. */
-static void handle_one( dmg_rpc_t * rpc, dmg_jv_t req, uint32_t left_cnt, uint64_t ws, dmg_arena_t * arena, dmg_jw_t * out ) {
-  dmg_rpc_call_t call = { .rpc = rpc, .query = rpc->query, .arena = arena, .out = out, .ws = ws };
+/* --- Cost and load --- */
+
+static uint64_t now_ns( dmg_rpc_t const * rpc ) { return rpc->limits.now_ns( rpc->limits.clock_ctx ); }
+
+dmg_cost_cfg_t const * dmg_rpc_cost_cfg( dmg_rpc_t const * rpc ) { return &rpc->limits.cost; }
+
+void dmg_rpc_charge( dmg_rpc_call_t * call, uint64_t units ) { call->extra = units>UINT32_MAX-call->extra ? UINT32_MAX : call->extra+(uint32_t)units; }
+
+bool dmg_rpc_in_time( dmg_rpc_call_t * call ) {
+  if( now_ns( call->rpc )<call->deadline_ns ) return true;
+  dmg_rpc_fail( call, DMG_RPC_TIMEOUT, NULL, "a call ends after %u ms; ask for less, or for parts", call->rpc->limits.query_ms );
+  dmg_rpc_fail_data( call, "\"limitMs\":%u", call->rpc->limits.query_ms );
+  return false;
+}
+
+static bool is_counted( dmg_rpc_t const * rpc, dmg_cost_who_t const * who ) { return rpc->cost && !who->is_free; }
+
+bool dmg_rpc_charge_item( dmg_rpc_t * rpc, dmg_cost_who_t const * who, uint32_t units ) {
+  dmg_cost_left_t left;
+  if( !is_counted( rpc, who ) ) return true;
+  dmg_cost_settle( rpc->cost, who, now_ns( rpc ), 0, &left );
+  if( left.is_spent ) return false;
+  dmg_cost_settle( rpc->cost, who, now_ns( rpc ), units, &left );
+  return true;
+}
+
+bool dmg_rpc_admit( dmg_rpc_t * rpc, dmg_rpc_from_t const * from, dmg_rpc_bill_t * bill ) {
+  *bill = (dmg_rpc_bill_t){ .units = 1, .is_counted = is_counted( rpc, &from->who ) };
+  if( !bill->is_counted || dmg_cost_take( rpc->cost, &from->who, now_ns( rpc ), 1, &bill->left )==DMG_COST_GRANTED ) return true;
+  atomic_fetch_add( &rpc->refused_cnt[ 0 ], 1 );
+  bill->units    = 0;
+  bill->retry_ms = bill->left.retry_ms;
+  return false;
+}
+
+/* F3.2: a request blocks the other connections of its thread, so how long requests take is how late the loop is. */
+static void loop_note( dmg_rpc_t * rpc, uint64_t now, uint64_t took_ns ) {
+  atomic_fetch_add_explicit( &rpc->loop_cnt, 1, memory_order_relaxed );
+  if( took_ns>LOOP_SLOW_NS )  atomic_fetch_add( &rpc->loop_slow_cnt, 1 );
+  if( took_ns>LOOP_STUCK_NS ) atomic_fetch_add( &rpc->loop_stuck_cnt, 1 );
+  unsigned long from = atomic_load( &rpc->loop_from_ns );
+  if( now<from+LOOP_WINDOW_NS || !atomic_compare_exchange_strong( &rpc->loop_from_ns, &from, now ) ) return;
+  unsigned cnt = atomic_exchange( &rpc->loop_cnt, 0 ), slow = atomic_exchange( &rpc->loop_slow_cnt, 0 ), stuck = atomic_exchange( &rpc->loop_stuck_cnt, 0 );
+  atomic_store( &rpc->loop_load, stuck>cnt/100 ? 2u : slow>cnt/100 ? 1u : 0u );
+}
+
+/* How many classes are refused: 0 none, 1 C, 2 B and C; never A. */
+static unsigned load( dmg_rpc_t * rpc, uint64_t now ) {
+  uint32_t lag = rpc->query->lag ? rpc->query->lag( rpc->query->ctx ) : 0;
+  unsigned by_lag = lag>=LAG_B ? 2 : lag>=LAG_C ? 1 : 0;
+  /* What the loop was like is known for one window. */
+  unsigned by_loop = now<atomic_load( &rpc->loop_from_ns )+2ull*LOOP_WINDOW_NS ? atomic_load( &rpc->loop_load ) : 0;
+  return by_lag>by_loop ? by_lag : by_loop;
+}
+
+/* The method's cost, before it runs; the request's first unit is taken already.  false: refused. */
+static bool take_cost( dmg_rpc_call_t * call, dmg_rpc_bill_t * bill, uint32_t paid ) {
+  dmg_rpc_t * rpc = call->rpc;
+  uint64_t now = now_ns( rpc );
+  char class = call->method->class;
+  if( (unsigned)( class-'A' )>2u-load( rpc, now ) ) {
+    bill->retry_ms = 1000;
+    dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "the node is behind; calls of class %c wait (F3.2), try again later", class );
+    dmg_rpc_fail_data( call, "\"reason\":\"overloaded\",\"retryAfterMs\":1000" );
+  } else {
+    uint32_t cost = call->method->cost;
+    dmg_cost_verdict_t v = dmg_cost_take( rpc->cost, &call->who, now, cost>paid ? cost-paid : 0, &bill->left );
+    if( v==DMG_COST_GRANTED ) return true;
+    bill->retry_ms = bill->left.retry_ms;
+    if( v==DMG_COST_OF_ALL ) {
+      dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "all clients together ask for more than this node serves; try again in %u ms", bill->retry_ms );
+      dmg_rpc_fail_data( call, "\"reason\":\"overloaded\",\"cost\":%u,\"retryAfterMs\":%u", cost, bill->retry_ms );
+    } else {
+      dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "%s costs %u units, %u are left; %u a second come back, up to %u", call->method->name, cost, bill->left.left, rpc->limits.cost.rate, rpc->limits.cost.burst );
+      dmg_rpc_fail_data( call, "\"limit\":%u,\"cost\":%u,\"retryAfterMs\":%u", rpc->limits.cost.burst, cost, bill->retry_ms );
+    }
+  }
+  atomic_fetch_add( &rpc->refused_cnt[ class-'A' ], 1 );
+  return false;
+}
+
+/* --- Calls --- */
+
+/* Runs the method; its answer, whole, or nothing that stays.  A result may not take the room that errors of the left_cnt requests
+   after it, and its own, may need. */
+static bool run( dmg_rpc_call_t * call, dmg_jv_t id, uint32_t left_cnt ) {
+  dmg_jw_t *  out = call->out;
+  dmg_buf_t * buf = out->buf;
+  size_t max = buf->max, kept = ( left_cnt+1u )*(size_t)ERROR_SZ_MAX;
+  buf->max = max>kept && max-kept>buf->sz ? max-kept : buf->sz;
+  dmg_jw_open( out, '{' );
+  dmg_jw_kcstr( out, "jsonrpc", "2.0" );
+  put_id( out, id );
+  dmg_jw_key( out, "result" );
+  bool is_done = call->method->handler( call );
+  dmg_jw_close( out, '}' );
+  buf->max = max;
+  if( is_done && out->is_full ) {
+    is_done = dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "the answer passes %u MiB, ask for less", DMG_RPC_ANSWER_MAX>>20 );
+    dmg_rpc_fail_data( call, "\"limit\":%u", DMG_RPC_ANSWER_MAX );
+  }
+  return is_done;
+}
+
+/* The same with its cost taken, before and after (F3.3): what it charged for, or the CPU time it took if that is more. */
+static bool run_counted( dmg_rpc_call_t * call, dmg_jv_t id, uint32_t left_cnt, dmg_rpc_bill_t * bill, uint32_t paid, bool * out_ran ) {
+  dmg_rpc_t * rpc = call->rpc;
+  bool is_timed = is_counted( rpc, &call->who );
+  if( is_timed && !take_cost( call, bill, paid ) ) return false;
+  *out_ran = true;
+  size_t   from = call->out->buf->sz;
+  uint64_t cpu  = is_timed ? rpc->limits.cpu_ns( rpc->limits.clock_ctx ) : 0;
+  bool is_done = run( call, id, left_cnt );
+  uint64_t spent = is_timed ? ( rpc->limits.cpu_ns( rpc->limits.clock_ctx )-cpu )/UNIT_NS : 0, cost = call->method->cost, listed = (uint64_t)cost+call->extra+( call->out->buf->sz-from )/UNIT_BYTES;
+  if( spent<listed ) spent = listed;
+  if( spent>UINT32_MAX ) spent = UINT32_MAX;
+  if( is_timed && spent>cost ) dmg_cost_settle( rpc->cost, &call->who, now_ns( rpc ), (uint32_t)( spent-cost ), &bill->left );
+  bill->units += (uint32_t)spent-paid;
+  return is_done;
+}
+
+typedef struct { dmg_rpc_t * rpc; dmg_rpc_from_t from; uint64_t deadline_ns; dmg_rpc_bill_t * bill; uint32_t paid; } request_t;   /* paid: units taken when it was admitted, for its first call */
+
+static void settle( request_t * r, uint32_t units ) {
+  r->bill->units += units;
+  if( units && r->bill->is_counted ) dmg_cost_settle( r->rpc->cost, &r->from.who, now_ns( r->rpc ), units, &r->bill->left );
+}
+
+/* One request object.  Writes its answer unless it is a notification. */
+static void handle_one( dmg_rpc_t * rpc, dmg_jv_t req, uint32_t left_cnt, request_t * r, dmg_arena_t * arena, dmg_jw_t * out ) {
+  dmg_rpc_call_t call;
+  memset( &call, 0, offsetof( dmg_rpc_call_t, fail.name ) );   /* not the kilobyte behind it, which dmg_rpc_fail writes */
+  call.rpc         = rpc;
+  call.query       = rpc->query;
+  call.arena       = arena;
+  call.out         = out;
+  call.ws          = r->from.ws;
+  call.who         = r->from.who;
+  call.deadline_ns = r->deadline_ns;
+  call.fail.name[ 0 ] = call.fail.text[ 0 ] = call.fail.data[ 0 ] = 0;
   dmg_jv_t id = { 0 };
+  uint32_t paid = r->paid;
+  r->paid = 0;
   if( dmg_jv_type( req )!=DMG_JSON_OBJECT ) {
     dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "a request is an object with jsonrpc, method and id" );
-    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    atomic_fetch_add( &rpc->invalid_cnt, 1 );
+    settle( r, 1-paid );   /* what never reached a method costs one unit too */
     put_error( out, id, &call );
     return;
   }
@@ -356,7 +511,8 @@ static void handle_one( dmg_rpc_t * rpc, dmg_jv_t req, uint32_t left_cnt, uint64
     dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "a request has only the members jsonrpc, id, method, params" );
   else is_good = true;
   if( !is_good ) {
-    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    atomic_fetch_add( &rpc->invalid_cnt, 1 );
+    settle( r, 1-paid );
     put_error( out, id, &call );
     return;
   }
@@ -372,30 +528,16 @@ static void handle_one( dmg_rpc_t * rpc, dmg_jv_t req, uint32_t left_cnt, uint64
   }
   dmg_buf_t * buf = out->buf;
   size_t      from = buf->sz;
-  bool        comma = out->needs_comma;
-  bool        is_done = false;
+  bool        comma = out->needs_comma, is_done = false, is_run = false;
   if( !call.method ) {
     char quoted[ 64 ];
     quote( text, quoted );
     dmg_rpc_fail( &call, DMG_RPC_METHOD_NOT_FOUND, NULL, "there is no method %s; rpc.discover lists them", quoted );
-    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    atomic_fetch_add( &rpc->invalid_cnt, 1 );
   } else if( call.method->is_dev && !rpc->query->dev ) {
     dmg_rpc_fail( &call, DMG_RPC_METHOD_DISABLED, NULL, "%s works only on a chain started by `demiurge dev`", call.method->name );
-  } else if( bind_params( &call, params ) ) {
-    size_t max = buf->max, kept = ( left_cnt+1u )*(size_t)ERROR_SZ_MAX;
-    buf->max = max>kept && max-kept>buf->sz ? max-kept : buf->sz;
-    dmg_jw_open( out, '{' );
-    dmg_jw_kcstr( out, "jsonrpc", "2.0" );
-    put_id( out, id );
-    dmg_jw_key( out, "result" );
-    is_done = call.method->handler( &call );
-    dmg_jw_close( out, '}' );
-    buf->max = max;
-    if( is_done && out->is_full ) {
-      is_done = dmg_rpc_fail( &call, DMG_RPC_LIMIT_EXCEEDED, NULL, "the answer passes %u MiB, ask for less", DMG_RPC_ANSWER_MAX>>20 );
-      dmg_rpc_fail_data( &call, "\"limit\":%u", DMG_RPC_ANSWER_MAX );
-    }
-  }
+  } else if( dmg_rpc_in_time( &call ) && bind_params( &call, params ) ) is_done = run_counted( &call, id, left_cnt, r->bill, paid, &is_run );
+  if( !is_run ) settle( r, 1-paid );
   if( call.method ) atomic_fetch_add( is_done ? &rpc->ok_cnt[ lo ] : &rpc->failed_cnt[ lo ], 1 );
   if( is_done && has_id ) return;
   /* Take back what was written: a failed call's part, or a notification's answer. */
@@ -411,8 +553,12 @@ static void answer_error( dmg_jw_t * out, int code, char const * text ) {
   put_error( out, (dmg_jv_t){ 0 }, &call );
 }
 
-bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, uint64_t ws, dmg_buf_t * out ) {
+bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, dmg_rpc_from_t const * who, dmg_buf_t * out, dmg_rpc_bill_t * bill ) {
   DMG_ASSERT( !out->sz );
+  uint64_t began_ns = now_ns( rpc );
+  request_t r = { .rpc = rpc, .from = *who, .deadline_ns = began_ns+(uint64_t)rpc->limits.query_ms*1000000, .bill = bill, .paid = bill->units>0 };
+  bill->is_counted = is_counted( rpc, &who->who );
+  settle( &r, (uint32_t)( body.sz/UNIT_BYTES ) );   /* reading costs as writing does */
   if( out->max>DMG_RPC_ANSWER_MAX ) out->max = DMG_RPC_ANSWER_MAX;
   dmg_jw_t w = dmg_jw( out );
   dmg_rpc_scratch_t * s = scratch_take( rpc );
@@ -423,29 +569,34 @@ bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, uint64_t ws, dmg_buf_t * 
   if( !dmg_json_parse( s->json, body, &root, why ) ) {
     bool is_limit = dmg_json_is_past_limit( s->json );
     snprintf( text, sizeof text, is_limit ? "past a limit of JSON: %s" : "not JSON: %s", why );
-    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    atomic_fetch_add( &rpc->invalid_cnt, 1 );
+    settle( &r, 1-r.paid );
     answer_error( &w, is_limit ? DMG_RPC_LIMIT_EXCEEDED : DMG_RPC_PARSE, text );
   } else if( dmg_jv_type( root )!=DMG_JSON_ARRAY ) {
-    handle_one( rpc, root, 0, ws, s->arena, &w );
+    handle_one( rpc, root, 0, &r, s->arena, &w );
   } else if( !dmg_jv_cnt( root ) ) {
-    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    atomic_fetch_add( &rpc->invalid_cnt, 1 );
+    settle( &r, 1-r.paid );
     answer_error( &w, DMG_RPC_INVALID_REQUEST, "an empty batch" );
   } else if( dmg_jv_cnt( root )>DMG_RPC_BATCH_MAX ) {
-    atomic_fetch_add( &rpc->refused_cnt, 1 );
+    atomic_fetch_add( &rpc->invalid_cnt, 1 );
     snprintf( text, sizeof text, "a batch has at most %u calls, got %u", DMG_RPC_BATCH_MAX, dmg_jv_cnt( root ) );
+    settle( &r, 1-r.paid );
     answer_error( &w, DMG_RPC_LIMIT_EXCEEDED, text );
   } else {
     uint32_t left = dmg_jv_cnt( root );
     dmg_jw_open( &w, '[' );
     size_t from = out->sz;
     for( dmg_jv_t e = dmg_jv_first( root ); !dmg_jv_is_absent( e ); e = dmg_jv_next( root, e ) ) {
-      handle_one( rpc, e, --left, ws, s->arena, &w );
+      handle_one( rpc, e, --left, &r, s->arena, &w );
       dmg_arena_reset( s->arena );
     }
     if( out->sz==from ) out->sz = 0;   /* only notifications */
     else dmg_jw_close( &w, ']' );
   }
   scratch_give( rpc, s );
+  uint64_t ended_ns = now_ns( rpc );
+  loop_note( rpc, ended_ns, ended_ns-began_ns );
   /* Full is a buffer too small for an error, or no memory: with nothing better to say, the shortest error. */
   if( w.is_full ) {
     out->sz = 0;
@@ -461,7 +612,8 @@ dmg_err_t dmg_rpc_metrics( dmg_rpc_t * rpc, dmg_buf_t * out ) {
     if( ok )     DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_requests_total{method=\"%s\",code=\"ok\"} %lu\n", dmg_rpc_method_tab[ i ].name, ok ) );
     if( failed ) DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_requests_total{method=\"%s\",code=\"failed\"} %lu\n", dmg_rpc_method_tab[ i ].name, failed ) );
   }
-  DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_rpc_refused_total counter\ndemiurge_rpc_refused_total %lu\n", atomic_load( &rpc->refused_cnt ) ) );
+  DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_rpc_invalid_total counter\ndemiurge_rpc_invalid_total %lu\n# TYPE demiurge_rpc_refused_total counter\n", atomic_load( &rpc->invalid_cnt ) ) );
+  for( int i = 0; i<3; i++ ) DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_refused_total{class=\"%c\"} %lu\n", 'A'+i, atomic_load( &rpc->refused_cnt[ i ] ) ) );
   return dmg_buf_printf( out, "# TYPE demiurge_rpc_subscriptions gauge\ndemiurge_rpc_subscriptions %u\n", dmg_rpc_sub_cnt( rpc->subs ) );
 }
 
@@ -559,6 +711,22 @@ bool dmg_rpc_do_rpc_limits( dmg_rpc_call_t * call ) {
   dmg_jw_knum( w, "subscriptions", DMG_RPC_SUB_PER_WS_MAX );
   dmg_jw_knum( w, "subscriptionIds", DMG_RPC_SUB_ID_MAX );
   dmg_jw_knum( w, "webSocketMessageBytes", 256<<10 );
+  dmg_jw_knum( w, "queryMs", call->rpc->limits.query_ms );
+  dmg_jw_knum( w, "unitsPerSecond", call->rpc->limits.cost.rate );
+  dmg_jw_knum( w, "unitsBurst", call->rpc->limits.cost.burst );
+  dmg_jw_kbool( w, "isCounted", is_counted( call->rpc, &call->who ) );
+  dmg_jw_key( w, "prices" );
+  dmg_jw_open( w, '[' );
+  for( uint32_t i = 0; i<DMG_RPC_METHOD_CNT; i++ ) {
+    dmg_method_t const * m = &dmg_rpc_method_tab[ i ];
+    if( m->is_dev && !call->query->dev ) continue;
+    dmg_jw_open( w, '{' );
+    dmg_jw_kcstr( w, "method", m->name );
+    dmg_jw_kcstr( w, "class", (char[]){ m->class, 0 } );
+    dmg_jw_knum ( w, "cost", m->cost );
+    dmg_jw_close( w, '}' );
+  }
+  dmg_jw_close( w, ']' );
   dmg_jw_close( w, '}' );
   return true;
 }

@@ -1,6 +1,6 @@
 /* jsonrpc: JSON-RPC 2.0 over bytes, and streams over a WebSocket (F4.1, F5).
 
-     body --> dmg_rpc_handle --> answer bytes, or none (only notifications)
+     who, body --> dmg_rpc_admit, dmg_rpc_handle --> answer bytes, or none (only notifications), and what it cost
      node --> dmg_rpc_events --> sub_item notifications --> dmg_rpc_ws_t.send
 
    Threads   every function from any number of threads; for one WebSocket dmg_rpc_handle, _ws_room and
@@ -8,10 +8,14 @@
    Failure   none: what is wrong becomes a JSON-RPC error
    Bounds    batch DMG_RPC_BATCH_MAX, answer DMG_RPC_ANSWER_MAX, id DMG_RPC_ID_SZ_MAX, memory of one call
              DMG_RPC_ARENA_MAX; JSON by rpc/json.h; subscriptions below
+   Cost      each call of a client that is counted takes its method's cost before it runs and what it did beyond afterwards
+             (F3.3, rpc/cost.h); a stream's items are charged as they are sent, and wait while their client is deep in debt.  When
+             blocks or calls lag, counted clients lose class C first, then B (F3.2).  A call ends after query_ms
    Not here  HTTP (http_server.h), which methods there are (method.h) */
 #ifndef DMG_RPC_JSONRPC_H
 #define DMG_RPC_JSONRPC_H
 
+#include "rpc/cost.h"
 #include "rpc/query.h"
 
 enum {
@@ -22,14 +26,33 @@ enum {
 typedef struct dmg_rpc     dmg_rpc_t;
 typedef struct dmg_rpc_sub dmg_rpc_sub_t;
 
-/* query is borrowed until free. NULL: out of memory. */
-dmg_rpc_t * dmg_rpc_new ( dmg_query_t const * query );
+/* All zero: nobody is counted, 10 s a call, the clocks of the system. */
+typedef struct {
+  dmg_cost_cfg_t cost;
+  uint32_t       query_ms;
+  void *         clock_ctx;                          /* tests bring a clock of their own */
+  uint64_t     (*now_ns)( void * clock_ctx );        /* never goes back */
+  uint64_t     (*cpu_ns)( void * clock_ctx );        /* CPU time of the calling thread */
+} dmg_rpc_limits_t;
+
+/* query is borrowed until free; limits NULL: all zero. NULL: out of memory. */
+dmg_rpc_t * dmg_rpc_new ( dmg_query_t const * query, dmg_rpc_limits_t const * limits );
 /* Nobody calls any more, the node's events included. */
 void        dmg_rpc_free( dmg_rpc_t * rpc );
 
-/* Answers body into out, an empty buffer of any max; DMG_RPC_ANSWER_MAX of it is used at most.  ws: id of the WebSocket it
-   came on, 0 for HTTP.  false: nothing is to be sent.  On a WebSocket call dmg_rpc_ws_room once the answer is queued. */
-bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, uint64_t ws, dmg_buf_t * out );
+/* Who asks; ws: id of the WebSocket it came on, 0 for HTTP. */
+typedef struct { uint64_t ws; dmg_cost_who_t who; } dmg_rpc_from_t;
+
+/* units: what the request cost, also of clients that are not counted; the rest only if is_counted.  retry_ms: 0, or something was
+   refused until then. */
+typedef struct { uint32_t units, retry_ms; bool is_counted; dmg_cost_left_t left; } dmg_rpc_bill_t;
+
+/* Before a request is read: takes the first unit of it.  false: the client has none left, bill says until when. */
+bool dmg_rpc_admit ( dmg_rpc_t * rpc, dmg_rpc_from_t const * from, dmg_rpc_bill_t * bill );
+/* Answers body into out, an empty buffer of any max; DMG_RPC_ANSWER_MAX of it is used at most.  bill: as dmg_rpc_admit left it, or zero.
+   false: nothing is to be sent.  On a WebSocket call dmg_rpc_ws_room once the answer is queued. */
+bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, dmg_rpc_from_t const * from, dmg_buf_t * out, dmg_rpc_bill_t * bill );
+dmg_cost_cfg_t const * dmg_rpc_cost_cfg( dmg_rpc_t const * rpc );
 
 /* Requests by method and outcome, and open streams, as Prometheus text. */
 dmg_err_t dmg_rpc_metrics( dmg_rpc_t * rpc, dmg_buf_t * out );

@@ -19,11 +19,13 @@
 #define DMG_RPC_METHOD_H
 
 #include "codec/abi.h"
+#include "rpc/cost.h"
 #include "rpc/json.h"
 #include "rpc/query.h"
 #include "rpc/rpc_gen.h"
 
-enum { DMG_RPC_PARAM_MAX = 8, DMG_RPC_ITEMS_MAX = 1000 };
+/* 1 gas is 1 ns on the reference machine, a unit 10 us. */
+enum { DMG_RPC_PARAM_MAX = 8, DMG_RPC_ITEMS_MAX = 1000, DMG_RPC_UNIT_GAS = 10000 };
 
 typedef struct { int code; char const * name; int http; bool is_retry; } dmg_rpc_code_t;
 /* "InvalidParams", ..; "Internal" for a code outside the table. */
@@ -92,6 +94,9 @@ struct dmg_rpc_call {
   dmg_rpc_arg_t        arg[ DMG_RPC_PARAM_MAX ];
   dmg_jw_t *           out;
   uint64_t             ws;             /* 0: not on a WebSocket */
+  dmg_cost_who_t       who;
+  uint64_t             deadline_ns;
+  uint32_t             extra;          /* units beyond the method's cost */
   struct { int code; char name[ 160 ]; char text[ 320 ]; char data[ 1024 ]; } fail;   /* data: members of the error's data, "" or "\"a\":1,.." */
 };
 
@@ -115,6 +120,11 @@ bool dmg_rpc_fail_value( dmg_rpc_call_t * call, char const * path, char const * 
 #endif
 /* Members of an object by name, absent ones absent.  False: not an object, or a member that names lacks. */
 bool dmg_rpc_members( dmg_rpc_call_t * call, char const * path, dmg_jv_t object, char const * const * names, uint32_t name_cnt, dmg_jv_t * out );
+
+/* Work beyond the method's cost, in units of 10 us (F3.3). */
+void dmg_rpc_charge( dmg_rpc_call_t * call, uint64_t units );
+/* false: the call has taken too long and fails with Timeout (F3.5); for loops that read. */
+bool dmg_rpc_in_time( dmg_rpc_call_t * call );
 
 /* A member {height, hash, isFinal}; put_at calls it "at". */
 void dmg_rpc_put_block( dmg_jw_t * out, char const * key, dmg_at_block_t const * block );

@@ -206,6 +206,8 @@ bool dmg_rpc_do_chain_blocks( dmg_rpc_call_t * call ) {
   bool has_more = true;
   for( ; cnt && has_more && !w->is_full; cnt-- ) {
     dmg_query_block_t b;
+    if( !dmg_rpc_in_time( call ) ) return false;
+    dmg_rpc_charge( call, 1 );
     if( !get_block( call, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = height }, &b ) ) {
       if( call->fail.code!=DMG_RPC_NOT_FOUND || height==from ) return false;
       has_more = false;

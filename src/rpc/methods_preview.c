@@ -267,7 +267,9 @@ static bool preview( dmg_rpc_call_t * call, dmg_span_t const * raws, uint32_t cn
     dmg_rpc_fail_data( call, "\"reason\":\"%s\"", why.name );
     return false;
   }
-  return err ? dmg_rpc_fail_err( call, err, "transaction" ) : true;
+  if( err ) return dmg_rpc_fail_err( call, err, "transaction" );
+  for( uint32_t i = 0; i<cnt; i++ ) dmg_rpc_charge( call, out[ i ].gas_used/DMG_RPC_UNIT_GAS );
+  return true;
 }
 
 /* "balances.InsufficientBalance" of a fault that the interface names, else the status. */

@@ -37,6 +37,7 @@ static bool open_for( dmg_rpc_call_t * call, dmg_rpc_arg_t const * at, dmg_rpc_a
 /* The proof that arg asks for; none, if it is not set. */
 static bool put_proof( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_span_t key, dmg_rpc_arg_t const * arg ) {
   if( !arg->is_set ) return true;
+  dmg_rpc_charge( call, 2 );
   dmg_query_proof_t proof;
   dmg_jw_t * w = call->out;
   dmg_err_t err = call->query->view_prove( call->query->ctx, view, key, call->arena, &proof );
@@ -98,6 +99,7 @@ bool dmg_rpc_do_state_get_many( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   if( dmg_jv_cnt( keys )>DMG_RPC_ITEMS_MAX ) return dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "at most %u keys, got %u", DMG_RPC_ITEMS_MAX, dmg_jv_cnt( keys ) );
   if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
+  dmg_rpc_charge( call, dmg_jv_cnt( keys ) );
   dmg_jw_t * w = call->out;
   bool is_good = true;
   dmg_jw_open( w, '{' );
@@ -110,7 +112,7 @@ bool dmg_rpc_do_state_get_many( dmg_rpc_call_t * call ) {
     if( !dmg_jv_hex( e, key, sizeof key, &sz ) || sz<4 ) { is_good = dmg_rpc_fail_param( call, "keys", "0x hex of 4 to 128 bytes each" ); break; }
     dmg_jw_open( w, '{' );
     dmg_jw_khex( w, "key", dmg_span( key, sz ) );
-    is_good = put_value( call, &view, "value", dmg_span( key, sz ) );
+    is_good = dmg_rpc_in_time( call ) && put_value( call, &view, "value", dmg_span( key, sz ) );
     dmg_jw_close( w, '}' );
   }
   dmg_jw_close( w, ']' );
@@ -132,6 +134,7 @@ bool dmg_rpc_do_state_list( dmg_rpc_call_t * call ) {
   keys   = DMG_ARENA_NEW( call->arena, dmg_span_t, limit );
   values = DMG_ARENA_NEW( call->arena, dmg_span_t, limit );
   dmg_err_t err = keys && values ? call->query->view_list( call->query->ctx, &view, prefix, after, (uint32_t)limit, call->arena, keys, values, &cnt ) : DMG_ERR_LIMIT;
+  dmg_rpc_charge( call, cnt/10 );
   dmg_jw_open( w, '{' );
   dmg_rpc_put_at( w, &view.at );
   dmg_jw_key( w, "items" );
@@ -571,6 +574,7 @@ static dmg_err_t weigh( dmg_rpc_call_t * call, dmg_query_view_t const * view, dm
       message_sig_t * s = &sigs[ i ];
       if( s->is_used || s->scheme!=auth.scheme || !dmg_span_eq( s->key, auth.key ) ) continue;
       s->is_used = true;
+      dmg_rpc_charge( call, dmg_scheme_gas( auth.scheme )/DMG_RPC_UNIT_GAS );
       if( dmg_sig_verify( auth.scheme, auth.key, dmg_hash_span( digest ), &s->sig ) ) { *out_weight += auth.weight; break; }
       *out_why = "a signature does not hold over H(\"dmg/message/v1\", message)";
       break;

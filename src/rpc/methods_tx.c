@@ -12,7 +12,14 @@ static bool fail_rejected( dmg_rpc_call_t * call, dmg_query_why_t const * why ) 
   return false;
 }
 
+/* F3.3: 10 a signature, of which the method's cost holds one. */
+static void charge_signatures( dmg_rpc_call_t * call ) {
+  dmg_tx_t * tx;
+  if( !call->who.is_free && dmg_tx_decode( call->arg[ 0 ].bytes, call->arena, &tx ).kind==DMG_VERDICT_GOOD && tx->sig_cnt ) dmg_rpc_charge( call, 10*( tx->sig_cnt-1u ) );
+}
+
 bool dmg_rpc_do_tx_submit( dmg_rpc_call_t * call ) {
+  charge_signatures( call );
   dmg_hash_t id;
   dmg_query_tx_status_t status;
   dmg_query_why_t why = { .name = "" };
@@ -113,6 +120,7 @@ bool dmg_rpc_do_tx_estimate( dmg_rpc_call_t * call ) {
   if( err==DMG_ERR_INVALID ) return fail_rejected( call, &why );
   if( err ) return dmg_rpc_fail_err( call, err, "transaction" );
   dmg_jw_open( w, '{' );
+  dmg_rpc_charge( call, p.gas_used/DMG_RPC_UNIT_GAS );
   dmg_jw_kcstr( w, "status", dmg_status_name( p.status ) );
   if( p.status!=DMG_STATUS_OK ) dmg_jw_kcstr( w, "error", p.why.text );
   dmg_jw_ku64( w, "gas", p.gas_to_set );

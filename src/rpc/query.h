@@ -126,6 +126,9 @@ typedef struct {
   dmg_err_t (*modules)    ( void * ctx, dmg_query_view_t const *, uint16_t * out_ids, uint32_t max, uint32_t * out_cnt );
   void      (*view_close) ( void * ctx, dmg_query_view_t * );
 
+  /* Blocks by which making them is behind: 0 unless one takes longer than a block's time (F3.2).  May be NULL. */
+  uint32_t  (*lag)        ( void * ctx );
+
   dmg_query_dev_t const * dev;      /* NULL: not a dev chain; dev_* is then MethodDisabled */
 } dmg_query_t;
 

@@ -56,7 +56,7 @@ struct sub {
   watch_t  watch[];
 };
 
-struct sock { sock_t * next; uint64_t ws; sub_t * subs; uint32_t cnt; };
+struct sock { sock_t * next; uint64_t ws; sub_t * subs; uint32_t cnt; dmg_cost_who_t who; };
 
 typedef struct { dmg_at_block_t at; uint64_t time_ms; uint32_t tx_cnt; } head_t;
 
@@ -70,6 +70,7 @@ struct dmg_rpc_sub {
   uint32_t        cnt;
   atomic_uint     behind_cnt;
   bool            is_draining;
+  bool            is_owed;                  /* some stream waits because its client is deep in debt */
   head_t          head;                     /* newest known; height 0: none yet */
   uint64_t        event_height;             /* of the last on_block */
   dmg_hash_t      topic_hash[ TOPIC_CNT ];
@@ -219,7 +220,7 @@ static dmg_jw_t * note_begin( note_t * note, char const * method, sub_t const * 
 }
 
 /* false: the socket is full or gone; the stream is then behind. */
-static bool note_send( dmg_rpc_t * rpc, note_t * note, sub_t * s ) {
+static bool note_send( dmg_rpc_t * rpc, note_t * note, sub_t * s, bool is_charged ) {
   dmg_jw_close( &note->w, '}' );
   dmg_jw_close( &note->w, '}' );
   DMG_ASSERT( !note->w.is_full );
@@ -227,6 +228,8 @@ static bool note_send( dmg_rpc_t * rpc, note_t * note, sub_t * s ) {
      at behind_cnt without the lock. */
   bool was_behind = s->is_behind;
   set_behind( rpc->subs, s, true );
+  /* F3.3: an item costs 1 a 4 KiB.  Who cannot pay waits as if its socket were full, until a block comes. */
+  if( is_charged && !dmg_rpc_charge_item( rpc, &s->sock->who, (uint32_t)( note->buf.sz+4095 )/4096 ) ) { rpc->subs->is_owed = true; return false; }
   bool is_sent = rpc->ws.send && !rpc->ws.send( rpc->ws.ctx, s->sock->ws, dmg_buf_span( &note->buf ) );
   if( is_sent ) set_behind( rpc->subs, s, was_behind );
   return is_sent;
@@ -256,7 +259,7 @@ static void tell_head( dmg_rpc_t * rpc, sub_t * s ) {
   dmg_jw_ku64 ( w, "timeMs", head->time_ms );
   dmg_jw_knum ( w, "txCount", head->tx_cnt );
   dmg_jw_close( w, '}' );
-  if( note_send( rpc, &note, s ) ) s->seq = head->at.height;
+  if( note_send( rpc, &note, s, true ) ) s->seq = head->at.height;
 }
 
 /* F5.3: what is not kept any more, by seq. */
@@ -266,7 +269,7 @@ static bool tell_gap( dmg_rpc_t * rpc, sub_t * s ) {
   dmg_jw_ku64 ( w, "from", s->seq+1 );
   dmg_jw_ku64 ( w, "to", s->gap_to );
   dmg_jw_kcstr( w, "reason", "pruned" );
-  if( !note_send( rpc, &note, s ) ) return false;
+  if( !note_send( rpc, &note, s, true ) ) return false;
   s->seq    = s->gap_to;
   s->gap_to = 0;
   return true;
@@ -290,7 +293,7 @@ static void tell_status( dmg_rpc_t * rpc, watch_t * watch, dmg_query_tx_status_t
   dmg_jw_key( w, "status" );
   dmg_put_status( w, status );
   dmg_jw_close( w, '}' );
-  if( !note_send( rpc, &note, s ) ) { watch->is_dirty = true; return; }
+  if( !note_send( rpc, &note, s, true ) ) { watch->is_dirty = true; return; }
   watch->told = now;
   s->seq++;
 }
@@ -317,7 +320,7 @@ static void tell_stop( dmg_rpc_t * rpc, sub_t * s, char const * reason ) {
   cursor_text( rpc->subs, s->topic, s->seq, s->topic==TOPIC_HEADS ? s->seq : chain.head.height, cursor );
   dmg_jw_kcstr( w, "reason", reason );
   dmg_jw_kcstr( w, "cursor", cursor );
-  (void)note_send( rpc, &note, s );
+  (void)note_send( rpc, &note, s, false );
 }
 
 /* --- What the server and the node say --- */
@@ -369,6 +372,12 @@ static void on_block( void * ctx, dmg_at_block_t const * at, uint64_t time_ms, u
   for( sub_t * s = subs->heads; s; s = s->next_head ) {
     if( is_back && s->seq>=at->height ) s->seq = at->height-1;
     if( !s->is_behind ) tell_head( rpc, s );
+  }
+  if( subs->is_owed ) {
+    subs->is_owed = false;
+    for( size_t i = 0; i<SOCK_BUCKET_CNT; i++ )
+      for( sock_t * sock = subs->socks[ i ]; sock; sock = sock->next )
+        for( sub_t * s = sock->subs; s; s = s->next ) if( s->is_behind ) catch_up( rpc, s );
   }
   pthread_mutex_unlock( &subs->lock );
 }
@@ -441,7 +450,8 @@ static bool start_sub( dmg_rpc_call_t * call, sub_t * s, bool has_cursor, head_t
   if( !*at ) {
     *at = calloc( 1, sizeof **at );
     if( !*at ) return dmg_rpc_fail_err( call, DMG_ERR_FULL, "subscription" );
-    ( *at )->ws = call->ws;
+    ( *at )->ws  = call->ws;
+    ( *at )->who = call->who;
   }
   call->query->chain( call->query->ctx, out_chain );
   if( now->at.height && dmg_hash_eq( &now->at.hash, &out_chain->head.hash ) ) subs->head = *now;

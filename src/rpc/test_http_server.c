@@ -20,6 +20,7 @@ static dmg_rpc_t *           rpc;
 static dmg_query_events_t    node;
 static dmg_http_server_t *   server;
 static atomic_bool           is_node_ready;
+static bool                  is_behind_proxy;   /* the test itself is then a counted client */
 static char const * const    hosts[] = { "node.example", NULL }, * const origins[] = { "https://hub.example", NULL };
 
 static bool ready( void * ctx, dmg_buf_t * out ) {
@@ -30,16 +31,17 @@ static dmg_err_t metrics( void * ctx, dmg_buf_t * out ) { return dmg_buf_printf(
 
 static void start( uint32_t ws_out_max, uint32_t threads ) {
   char why[ 256 ];
-  dmg_http_server_cfg_t cfg = { .address = "127.0.0.1", .threads = threads, .hosts = hosts, .origins = origins, .rpc = rpc, .is_ready = ready, .metrics = metrics, .ws_out_max = ws_out_max };
+  dmg_http_server_cfg_t cfg = { .address = "127.0.0.1", .threads = threads, .hosts = hosts, .origins = origins, .rpc = rpc, .is_ready = ready, .metrics = metrics, .ws_out_max = ws_out_max, .is_behind_proxy = is_behind_proxy };
   if( dmg_http_server_start( &cfg, &server, why ) ) fail_msg( "%s", why );
 }
 
 static int setup( void ** state ) {
   fake_init( &fake );
-  rpc = dmg_rpc_new( &fake.query );
+  rpc = dmg_rpc_new( &fake.query, NULL );
   if( !rpc ) return 1;
   node = dmg_rpc_events( rpc );
   is_node_ready = true;
+  is_behind_proxy = false;
   start( 0, 2 );
   return 0;
 }
@@ -521,12 +523,63 @@ static void test_streams_of_heads_and_transactions( void ** state ) {
   block( 10 );                                          /* to nobody */
 }
 
-static void restart( uint32_t ws_out_max, uint32_t threads ) {
+static void restart_with( dmg_rpc_limits_t const * limits, uint32_t ws_out_max, uint32_t threads ) {
   dmg_http_server_stop( server );
   dmg_rpc_free( rpc );                                  /* it has drained */
-  rpc  = dmg_rpc_new( &fake.query );
+  rpc  = dmg_rpc_new( &fake.query, limits );
   node = dmg_rpc_events( rpc );
   start( ws_out_max, threads );
+}
+
+static void restart( uint32_t ws_out_max, uint32_t threads ) { restart_with( NULL, ws_out_max, threads ); }
+
+/* A clock that stands still: nothing comes back. */
+static uint64_t stopped( void * ctx ) { return 5000000000u; }
+
+static void test_counted_clients_see_what_is_left( void ** state ) {
+  dmg_rpc_limits_t limits = { .cost = { .rate = 10, .burst = 100 }, .now_ns = stopped, .cpu_ns = stopped };
+  answer_t const * a = ask( "%s", post( "", HEAD ) );
+  assert_has( a->head, "demiurge-cost: 1\r\n" );
+  assert_null( strcasestr( a->head, "ratelimit" ) );      /* loopback is free */
+  restart_with( &limits, 0, 1 );
+  a = ask( "%s", post( "", HEAD ) );
+  assert_null( strcasestr( a->head, "ratelimit" ) );
+  is_behind_proxy = true;
+  restart_with( &limits, 0, 1 );
+  a = ask( "%s", post( "", HEAD ) );
+  assert_int_equal( a->status, 200 );
+  assert_has( a->head, "demiurge-cost: 1\r\n" );
+  assert_has( a->head, "ratelimit-policy: \"anonymous\";q=100;w=10\r\n" );
+  assert_has( a->head, "ratelimit: \"anonymous\";r=99;t=1\r\n" );
+  assert_null( strcasestr( a->head, "retry-after" ) );
+  a = ask( "%s", post( "", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"balances_supply\"}" ) );
+  assert_has( a->head, "demiurge-cost: 40\r\n" );
+  a = ask( "%s", post( "", "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"balances_supply\"},{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"balances_supply\"}]" ) );
+  assert_int_equal( a->status, 200 );                   /* F4.1: it was read */
+  assert_has( a->body, "\"name\":\"LimitExceeded\",\"limit\":100,\"cost\":40,\"retryAfterMs\":2100}" );
+  assert_has( a->head, "retry-after: 3\r\n" );
+  for( int i = 0; i<18; i++ ) ask( "%s", post( "", HEAD ) );
+  a = ask( "%s", post( "Origin: https://hub.example\r\n", HEAD ) );
+  assert_int_equal( a->status, 429 );
+  assert_has( a->head, "application/problem+json" );
+  assert_has( a->head, "retry-after: 1\r\n" );
+  assert_has( a->head, "r=0;t=10\r\n" );
+  assert_has( a->head, "access-control-expose-headers: demiurge-cost, ratelimit, ratelimit-policy, retry-after" );
+  assert_has( a->body, "\"name\":\"LimitExceeded\",\"limit\":100,\"cost\":1,\"retryAfterMs\":100" );
+  assert_int_equal( ask( "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" )->status, 200 );
+}
+
+static void test_a_socket_that_does_not_stop_asking_is_closed( void ** state ) {
+  dmg_rpc_limits_t limits = { .cost = { .rate = 10, .burst = 20 }, .now_ns = stopped, .cpu_ns = stopped };
+  is_behind_proxy = true;
+  restart_with( &limits, 0, 1 );
+  conn_t * c = open_ws();
+  for( int i = 0; i<20; i++ ) { say( c, HEAD ); assert_has( hear_text( c ), "\"result\"" ); }
+  say( c, HEAD );
+  assert_has( hear_text( c ), "\"id\":1,\"error\":{\"code\":-32005" );   /* under its id, though nothing is left */
+  for( int i = 0; i<30; i++ ) say( c, HEAD );
+  assert_int_equal( hear_close( c ), 4429 );
+  close_conn( c );
 }
 
 /* F5.2: what the kernel and the server do not buffer is skipped; the newest comes when there is room. */
@@ -707,7 +760,7 @@ int main( void ) {
     T( test_calls_go_over_a_websocket ),
     T( test_broken_messages_close_with_their_code ),
     T( test_streams_of_heads_and_transactions ),
-    T( test_a_slow_reader_skips_to_the_newest ),
+    T( test_counted_clients_see_what_is_left ), T( test_a_socket_that_does_not_stop_asking_is_closed ), T( test_a_slow_reader_skips_to_the_newest ),
     T( test_answers_wait_for_a_slow_reader ),
     T( test_an_answer_that_can_never_fit_closes_the_socket ),
     T( test_many_sockets_hear_each_block ),

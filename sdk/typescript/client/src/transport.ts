@@ -26,6 +26,7 @@ export interface HttpOptions {
   readonly answerMax?: number;
 }
 
+const LIMIT_EXCEEDED = -32005;
 /* F3.5 allows answers of 8 MiB, hex and batches included. */
 const ANSWER_MAX = 8 * 1024 * 1024 + 65_536;
 
@@ -56,14 +57,21 @@ export function http(
       );
     }
     const text = await bounded(response, answerMax, url);
+    let answer: Json;
     try {
-      return JSON.parse(text) as Json;
+      answer = JSON.parse(text) as Json;
     } catch {
       throw new TransportError(
         `${url} answered HTTP ${response.status} and no JSON: ${text.slice(0, 200)}`,
         response.status,
       );
     }
+    /* F4.1: a request that was not even read, for lack of units, has a problem document for an answer. */
+    if (response.status === 429) {
+      const problem = (typeof answer === "object" && answer !== null ? answer : {}) as JsonObject;
+      throw new RpcError(LIMIT_EXCEEDED, String(problem["detail"] ?? "too many requests"), problem);
+    }
+    return answer;
   }
 
   async function once(method: string, params: JsonObject, signal: AbortSignal | undefined): Promise<Json> {

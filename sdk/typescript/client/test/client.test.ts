@@ -162,6 +162,13 @@ describe("http", () => {
     const e = (await fails(chain.request("no_such"))) as k.RpcError;
     expect([e.name, node.requests.filter((m) => m === "no_such").length]).toEqual(["MethodNotFound", 1]);
   });
+  test("a 429 is LimitExceeded: waited for, then told", async () => {
+    node.intercept = (m, n) => (m === "chain_head" && n === 1 ? "busy" : undefined);
+    expect((await chain.head()).head.height).toBe(2n);
+    node.intercept = () => "busy";
+    const e = (await fails(chain.head())) as k.RpcError;
+    expect([e.name, e.retryAfterMs, e.isRetryable]).toEqual(["LimitExceeded", 1, true]);
+  });
   test("a batch answers in its own order, errors beside results", async () => {
     const got = await k.http(node.rpc).batch([
       ["chain_head", {}],

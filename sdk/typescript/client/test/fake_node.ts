@@ -43,8 +43,8 @@ export class FakeNode {
   readonly state = new Map<string, Uint8Array>();
   readonly done = new Map<string, Done>();
   readonly requests: string[] = [];
-  /** Runs before a method; may throw a Refusal, or return "drop" to break the connection. */
-  intercept: (method: string, count: number) => undefined | "drop" = () => undefined;
+  /** Runs before a method; may throw a Refusal, return "drop" to break the connection, or "busy" for a 429. */
+  intercept: (method: string, count: number) => undefined | "drop" | "busy" = () => undefined;
   /** Changes an answer on its way out. */
   tamper: (method: string, result: Params) => Params = (_, r) => r;
   readonly #subs = new Map<string, { readonly socket: WebSocket; readonly topic: string; next: number }>();
@@ -331,10 +331,11 @@ export class FakeNode {
   #answer(
     one: { readonly id: number; readonly method: string; readonly params: Params },
     socket: WebSocket | null,
-  ): object | "drop" {
+  ): object | "drop" | "busy" {
     this.requests.push(one.method);
     try {
-      if (this.intercept(one.method, this.requests.filter((m) => m === one.method).length) === "drop") return "drop";
+      const instead = this.intercept(one.method, this.requests.filter((m) => m === one.method).length);
+      if (instead !== undefined) return instead;
       return {
         jsonrpc: "2.0",
         id: one.id,
@@ -353,6 +354,11 @@ export class FakeNode {
     const answers = (Array.isArray(body) ? body : [body]).map((one) => this.#answer(one, null));
     if (answers.includes("drop")) {
       request.socket.destroy();
+      return;
+    }
+    if (answers.includes("busy")) {
+      response.writeHead(429, { "content-type": "application/problem+json", "retry-after": "1" });
+      response.end(JSON.stringify({ status: 429, name: "LimitExceeded", detail: "too much", retryAfterMs: 1 }));
       return;
     }
     response.setHeader("content-type", "application/json");

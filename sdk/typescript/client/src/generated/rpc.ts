@@ -655,6 +655,14 @@ export interface TxItem {
   readonly status: TxStatus;
 }
 
+export type Class = "A" | "B" | "C";
+
+export interface Price {
+  readonly method: string;
+  readonly class: Class;
+  readonly cost: number;
+}
+
 export interface Limits {
   readonly batch: number;
   readonly answerBytes: number;
@@ -666,6 +674,14 @@ export interface Limits {
   readonly subscriptions: number;
   readonly subscriptionIds: number;
   readonly webSocketMessageBytes: number;
+  readonly queryMs: number;
+  /** Of one client, in units of 10 us of a core; 0: nobody is counted. */
+  readonly unitsPerSecond: number;
+  readonly unitsBurst: number;
+  /** The asking client is. */
+  readonly isCounted: boolean;
+  /** The least that each method costs. */
+  readonly prices: readonly Price[];
 }
 
 export interface Named {
@@ -899,7 +915,7 @@ export interface Methods {
     readonly params: Record<string, never>;
     readonly result: JsonObject;
   };
-  /** Limits of this server. */
+  /** Limits and prices of this server. */
   readonly rpc_limits: {
     readonly params: Record<string, never>;
     readonly result: Limits;
