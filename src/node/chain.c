@@ -588,7 +588,8 @@ static dmg_err_t replay( dmg_chain_t * chain, dmg_chain_head_t const * parent, d
   if( raw.sz<DMG_SIGNED_HEADER_SZ || dmg_signed_header_decode( dmg_span( raw.p, DMG_SIGNED_HEADER_SZ ), &sh ).kind!=DMG_VERDICT_GOOD
       || dmg_body_decode( dmg_span( raw.p+DMG_SIGNED_HEADER_SZ, raw.sz-DMG_SIGNED_HEADER_SZ ), chain->arena, &body ).kind!=DMG_VERDICT_GOOD ) return DMG_ERR_CORRUPT;
   dmg_hash_t body_hash = dmg_body_hash( body ), header_hash = dmg_header_hash( &sh.header );
-  if( !dmg_hash_eq( &header_hash, hash ) || sh.header.height!=parent->block.height+1 || !dmg_hash_eq( &body_hash, &sh.header.body_hash ) || !dmg_hash_eq( &sh.header.parent_hash, &parent->block.hash ) || !dmg_hash_eq( &sh.header.parent_state_root, &parent->root ) ) return DMG_ERR_CORRUPT;
+  if( !dmg_hash_eq( &header_hash, hash ) || sh.header.height!=parent->block.height+1 || !dmg_hash_eq( &body_hash, &sh.header.body_hash ) ||
+      !dmg_hash_eq( &sh.header.parent_hash, &parent->block.hash ) || !dmg_hash_eq( &sh.header.parent_state_root, &parent->root ) ) return DMG_ERR_CORRUPT;
 
   dmg_tx_t **  txs = DMG_ARENA_NEW( chain->arena, dmg_tx_t *, body->tx_cnt+1 );
   dmg_hash_t * ids = DMG_ARENA_NEW( chain->arena, dmg_hash_t, body->tx_cnt+1 );
