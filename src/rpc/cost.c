@@ -23,7 +23,7 @@ struct dmg_cost {
 };
 
 dmg_cost_who_t dmg_cost_who( uint8_t const addr[ 16 ], bool is_unix, bool is_behind_proxy ) {
-  static uint8_t const v4[ 12 ] = { 0,0,0,0,0,0,0,0,0,0,0xff,0xff }, v6_loopback[ 16 ] = { 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1 };
+  static uint8_t const v4[ 12 ] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff }, v6_loopback[ 16 ] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 };
   dmg_cost_who_t who = { .is_free = is_unix };
   bool is_v4 = !memcmp( addr, v4, 12 );
   memcpy( who.key, addr, is_v4 ? 16 : 8 );

@@ -18,11 +18,11 @@ static int setup( void ** state ) {
 static int teardown( void ** state ) { dmg_cost_free( cost ); return 0; }
 
 static dmg_cost_who_t v4( uint32_t n ) {
-  uint8_t a[ 16 ] = { 0,0,0,0,0,0,0,0,0,0,0xff,0xff,(uint8_t)( n>>24 ),(uint8_t)( n>>16 ),(uint8_t)( n>>8 ),(uint8_t)n };
+  uint8_t a[ 16 ] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, (uint8_t)( n>>24 ), (uint8_t)( n>>16 ), (uint8_t)( n>>8 ), (uint8_t)n };
   return dmg_cost_who( a, false, false );
 }
 static dmg_cost_who_t v6( uint8_t net, uint8_t host ) {
-  uint8_t a[ 16 ] = { 0x20,1,0xd,0xb8,0,0,0,net,0,0,0,0,0,0,0,host };
+  uint8_t a[ 16 ] = { 0x20, 1, 0xd, 0xb8, 0, 0, 0, net, 0, 0, 0, 0, 0, 0, 0, host };
   return dmg_cost_who( a, false, false );
 }
 

@@ -19,7 +19,7 @@ static dmg_rpc_bill_t bill;
 static char           text[ DMG_RPC_ANSWER_MAX+1 ];
 static char           sent[ 4096 ];
 static uint32_t       sent_cnt;
-static dmg_rpc_from_t const stranger = { .who = { .key = { 0,0,0,0,0,0,0,0,0,0,0xff,0xff,10,0,0,1 } } }, operator_ = { .who = { .is_free = true } };
+static dmg_rpc_from_t const stranger = { .who = { .key = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1 } } }, operator_ = { .who = { .is_free = true } };
 
 static uint64_t clock_now( void * ctx ) { assert_ptr_equal( ctx, &fake ); return now += now_step; }
 static uint64_t clock_cpu( void * ctx ) { return cpu += cpu_step; }
