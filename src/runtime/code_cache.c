@@ -86,23 +86,24 @@ static void note( dmg_code_cache_t * cache, dmg_hash_t const * name, dmg_hash_t 
   cache->notes[ i ] = (note_t){ .name = *name, .sum = sum ? *sum : (dmg_hash_t){ { 0 } }, .is_gone = !sum };
 }
 
-/* Does the artifact of this name have this sum, by what was noted, else by the store? */
-static bool sum_holds( dmg_code_cache_t * cache, dmg_hash_t const * name, dmg_hash_t const * sum ) {
+/* By what was noted, else by the store: OK, this is the sum of that artifact; CORRUPT, it is another; NOT_FOUND, this store has none. */
+static dmg_err_t sum_check( dmg_code_cache_t * cache, dmg_hash_t const * name, dmg_hash_t const * sum ) {
   uint8_t key[ META_KEY_SZ ];
   dmg_kv_val_t val;
-  bool is_noted = false, holds = false;
-  if( !cache->cfg.store ) return true;
+  bool is_noted = false;
+  dmg_err_t err = DMG_ERR_NOT_FOUND;
+  if( !cache->cfg.store ) return DMG_OK;
   pthread_mutex_lock( &cache->lock );
   for( uint32_t i = 0; i<cache->note_cnt && !is_noted; i++ ) {
     if( !dmg_hash_eq( &cache->notes[ i ].name, name ) ) continue;
     is_noted = true;
-    holds    = !cache->notes[ i ].is_gone && dmg_hash_eq( &cache->notes[ i ].sum, sum );
+    if( !cache->notes[ i ].is_gone ) err = dmg_hash_eq( &cache->notes[ i ].sum, sum ) ? DMG_OK : DMG_ERR_CORRUPT;
   }
   pthread_mutex_unlock( &cache->lock );
-  if( is_noted || dmg_kv_get( cache->cfg.store, DMG_KV_META, NULL, meta_key( name, key ), &val ) ) return holds;
-  holds = dmg_span_eq( val.v, dmg_hash_span( sum ) );
+  if( is_noted || dmg_kv_get( cache->cfg.store, DMG_KV_META, NULL, meta_key( name, key ), &val ) ) return err;
+  err = dmg_span_eq( val.v, dmg_hash_span( sum ) ) ? DMG_OK : DMG_ERR_CORRUPT;
   dmg_kv_val_release( &val );
-  return holds;
+  return err;
 }
 
 dmg_err_t dmg_code_cache_sync( dmg_code_cache_t * cache ) {
@@ -164,11 +165,12 @@ static dmg_err_t load( dmg_code_cache_t * cache, dmg_hash_t const * name, char c
   if( artifact.sz && !memcmp( buf.p, magic, 8 ) ) {
     dmg_hash_t sum = dmg_sha256( artifact );
     /* R1.7: machine code runs with all our rights, so nothing loads whose bytes we did not write. */
-    if( !memcmp( sum.b, buf.p+8, 32 ) && sum_holds( cache, name, &sum ) ) err = dmg_vm_load_bytes( cache->cfg.vm, artifact, out_code );
+    if( !memcmp( sum.b, buf.p+8, 32 ) ) err = sum_check( cache, name, &sum );
+    if( !err ) err = dmg_vm_load_bytes( cache->cfg.vm, artifact, out_code );
   }
   dmg_buf_fini( &buf );
   if( !err ) { (void)!utimensat( AT_FDCWD, path, NULL, 0 ); return DMG_OK; }   /* used just now; only the order of eviction depends on it */
-  DMG_LOG_WARN( "artifact_damaged", "%s is not a good artifact, compiling again", path );
+  if( err!=DMG_ERR_NOT_FOUND ) DMG_LOG_WARN( "artifact_damaged", "%s is not a good artifact, compiling again", path );
   return DMG_ERR_NOT_FOUND;
 }
 
