@@ -129,7 +129,7 @@ static void damage( char const * suffix, double where ) {
   closedir( d );
   assert_true( best_sz>8 );
   int fd = open( best, O_RDWR );
-  uint8_t b;
+  uint8_t b = 0;
   off_t at = (off_t)( (double)best_sz*where );
   assert_true( fd>=0 && pread( fd, &b, 1, at )==1 );
   b ^= 4;
