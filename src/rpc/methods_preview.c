@@ -57,7 +57,7 @@ static void put_plain( dmg_type_t const * t, dmg_bcs_rd_t rd, dmg_buf_t * out ) 
   else {
     dmg_abi_json_print( t, &rd, &w );
     bool is_text = json.sz>=2 && json.p[ 0 ]=='"';
-    (void)!dmg_buf_append( out, json.p+is_text, json.sz-2u*is_text );
+    (void)!dmg_buf_append( out, json.p+is_text, json.sz-( is_text ? 2u : 0u ) );
   }
   dmg_buf_fini( &json );
 }

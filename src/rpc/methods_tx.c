@@ -15,7 +15,7 @@ static bool fail_rejected( dmg_rpc_call_t * call, dmg_query_why_t const * why ) 
 /* F3.3: 10 a signature, of which the method's cost holds one. */
 static void charge_signatures( dmg_rpc_call_t * call ) {
   dmg_tx_t * tx;
-  if( !call->who.is_free && dmg_tx_decode( call->arg[ 0 ].bytes, call->arena, &tx ).kind==DMG_VERDICT_GOOD && tx->sig_cnt ) dmg_rpc_charge( call, 10*( tx->sig_cnt-1u ) );
+  if( !call->who.is_free && dmg_tx_decode( call->arg[ 0 ].bytes, call->arena, &tx ).kind==DMG_VERDICT_GOOD && tx->sig_cnt ) dmg_rpc_charge( call, 10*( (uint64_t)tx->sig_cnt-1u ) );
 }
 
 bool dmg_rpc_do_tx_submit( dmg_rpc_call_t * call ) {
