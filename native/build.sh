@@ -37,7 +37,7 @@ if [ "$(uname -m)" = x86_64 ]; then export CARGO_CFG_CURVE25519_DALEK_BACKEND=av
 
 # Settings that change the product are part of the key.
 lock_key=$( { awk 'BEGIN { RS = ""; ORS = "\n\n" } /\nsource = /' "$here/Cargo.lock"; echo "$rustc_version ${RUSTFLAGS-} ${CARGO_CFG_CURVE25519_DALEK_BACKEND-} $(uname -m)"; } | sha256sum | cut -c1-16)
-src_key=$(cd "$here" && find . -path ./target -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.h' -o -name build.sh \) -print0 |
+src_key=$(cd "$here" && find . \( -path ./target -o -path ./oracle \) -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.h' -o -name build.sh \) -print0 |
   sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
 caches=${XDG_CACHE_HOME:-$HOME/.cache}/demiurge
 cache=$caches/native-$lock_key

@@ -40,13 +40,15 @@ need_advisories() {
 
 lint() {
   cd "$here" || exit
-  local manifest conf manifests=(Cargo.toml ../tests/conformance/rust/Cargo.toml)
+  local manifest conf manifests=(Cargo.toml oracle/Cargo.toml ../tests/conformance/rust/Cargo.toml)
   for manifest in "${manifests[@]}"; do
     "$cargo" fmt --all --check --manifest-path "$manifest"
   done
   if "$cargo" clippy --version >/dev/null 2>&1; then
     # shellcheck disable=SC2086
     "$cargo" clippy --release --locked --workspace --all-targets --target-dir "$target" $jobs -- -D warnings
+    # shellcheck disable=SC2086
+    "$cargo" clippy --release --locked --all-targets --manifest-path oracle/Cargo.toml --target-dir "$caches/oracle-target" $jobs -- -D warnings
     # shellcheck disable=SC2086
     "$cargo" clippy --locked --all-targets --manifest-path ../tests/conformance/rust/Cargo.toml --target-dir "$caches/conformance" $jobs -- -D warnings
   else
