@@ -114,6 +114,7 @@ void dmg_bcs_wr_bytes( dmg_bcs_wr_t * wr, dmg_span_t bytes ) {
 }
 
 bool dmg_utf8_is_valid( dmg_span_t text ) {
+  if( !text.sz ) return true;   /* p may be NULL, which takes no offset */
   uint8_t const * p = text.p, * end = p+text.sz;
   while( p<end ) {
     uint32_t c = *p++, more, least;

@@ -27,7 +27,10 @@ char const * dmg_bcs_bad_text( dmg_bcs_bad_t bad );
 
 typedef struct { uint8_t const * p; uint8_t const * end; uint8_t const * start; dmg_bcs_bad_t bad; size_t bad_off; } dmg_bcs_rd_t;
 
-static inline dmg_bcs_rd_t dmg_bcs_rd( dmg_span_t in ) { return (dmg_bcs_rd_t){ .p = in.p, .end = in.p+in.sz, .start = in.p }; }
+static inline dmg_bcs_rd_t dmg_bcs_rd( dmg_span_t in ) {
+  uint8_t const * p = in.p ? in.p : (uint8_t const *)"";   /* an empty span has p NULL, which takes no offset */
+  return (dmg_bcs_rd_t){ .p = p, .end = p+in.sz, .start = p };
+}
 static inline size_t dmg_bcs_rd_off ( dmg_bcs_rd_t const * rd ) { return (size_t)( rd->p-rd->start ); }
 static inline size_t dmg_bcs_rd_left( dmg_bcs_rd_t const * rd ) { return (size_t)( rd->end-rd->p ); }
 /* Marks the input bad at the current place, if it is not bad already. */
