@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 static dmg_arena_t * test_arena;    /* types and files of the whole program */
+static dmg_kv_t * (*test_kv_open)( void );   /* a store of the program's choice; NULL: in memory */
 
 /* ---- Types by hand ---- */
 
@@ -349,7 +350,8 @@ chain_open_with( chain_t * c, dmg_vm_t * vm, dmg_code_cache_t * cache, module_t 
   c->id = c->head = dmg_genesis_hash( dmg_buf_span( &buf ) );
   dmg_buf_fini( &buf );
 
-  assert_int_equal( dmg_kv_mem_open( (uint64_t)1<<30, &c->kv ), DMG_OK );
+  if( test_kv_open ) c->kv = test_kv_open();
+  else assert_int_equal( dmg_kv_mem_open( (uint64_t)1<<30, &c->kv ), DMG_OK );
   dmg_state_cfg_t scfg = { .genesis_hash = c->id, .secret = 1 };
   assert_int_equal( dmg_state_open( &scfg, c->kv, &c->state, NULL ), DMG_OK );
   dmg_runtime_cfg_t rcfg = { .vm = c->vm, .cache = c->cache, .hash_seed = 42 };
