@@ -1,0 +1,126 @@
+/* Evidence seen while voting (C9.1, C9.5): each vote and certificate against the first seen for its view. */
+#include "consensus/cons_int.h"
+
+static void tell( cons_t * c, dmg_evidence_t const * e ) {
+  if( !c->out || DMG_EVIDENCE_SZ_MAX>FRAMES_SZ-c->frames_sz ) return;
+  uint8_t * p = c->frames+c->frames_sz;
+  size_t sz = dmg_evidence_encode( e, p, DMG_EVIDENCE_SZ_MAX );
+  dmg_cons_action_t * a = sz ? action( c, DMG_CONS_EVIDENCE ) : NULL;
+  if( !a ) return;
+  c->frames_sz += sz;
+  a->evidence.bytes = dmg_span( p, sz );
+}
+
+static bool side_of( cons_t * c, uint8_t kind, uint64_t view, uint32_t signer, dmg_hash_t const * hash, uint8_t const raw[ DMG_BLS_SIG_RAW_SZ ], dmg_side_t * out ) {
+  dmg_bls_sig_t sig;
+  if( !c->cfg.crypto->sig_load_raw( raw, &sig ) ) return false;
+  out->kind = DMG_SIDE_VOTE;
+  out->vote = (dmg_vote_stored_t){ .kind = kind, .epoch = c->rec.epoch, .view = view, .hash = *hash, .signer = (uint16_t)signer };
+  c->cfg.crypto->sig_store( &sig, out->vote.sig );
+  return dmg_vote_stored_verify( &c->keys, &out->vote );
+}
+
+/* The slot's vote against another: both must verify singly before anyone is accused. */
+static void pair( cons_t * c, view_t * s, uint8_t slot_kind, uint32_t signer, uint8_t kind, dmg_hash_t const * hash, uint8_t const raw[ DMG_BLS_SIG_RAW_SZ ] ) {
+  if( bit_get( s->accused, signer ) ) return;
+  dmg_evidence_t e = { 0 };
+  slot_t const * slot = slot_of( c, s, slot_kind, signer );
+  if( !slot_verify( c, s, slot_kind, signer ) || !side_of( c, slot_kind, s->view, signer, &slot->hash, slot->sig, &e.a ) ) return;
+  bit_set( s->accused, signer );   /* once a view, also when the second is a lie: two checks a signer and view bound the work */
+  if( !side_of( c, kind, s->view, signer, hash, raw, &e.b ) ) return;
+  tell( c, &e );
+}
+
+void detect_vote( cons_t * c, view_t * s, uint8_t kind, uint32_t signer, dmg_hash_t const * hash, uint8_t const sig[ DMG_BLS_SIG_RAW_SZ ] ) {
+  slot_t const * n = slot_of( c, s, DMG_VOTE_NOTARIZE, signer ), * z = slot_of( c, s, DMG_VOTE_NULLIFY, signer ), * f = slot_of( c, s, DMG_VOTE_FINALIZE, signer );
+  if( kind==DMG_VOTE_NOTARIZE && n->state && !dmg_hash_eq( &n->hash, hash ) ) pair( c, s, DMG_VOTE_NOTARIZE, signer, kind, hash, sig );   /* E1 */
+  if( kind==DMG_VOTE_FINALIZE && f->state && !dmg_hash_eq( &f->hash, hash ) ) pair( c, s, DMG_VOTE_FINALIZE, signer, kind, hash, sig );   /* E3 */
+  if( kind==DMG_VOTE_NOTARIZE && f->state && !dmg_hash_eq( &f->hash, hash ) ) pair( c, s, DMG_VOTE_FINALIZE, signer, kind, hash, sig );   /* E3 */
+  if( kind==DMG_VOTE_FINALIZE && n->state && !dmg_hash_eq( &n->hash, hash ) ) pair( c, s, DMG_VOTE_NOTARIZE, signer, kind, hash, sig );   /* E3 */
+  if( kind==DMG_VOTE_FINALIZE && z->state ) pair( c, s, DMG_VOTE_NULLIFY,  signer, kind, hash, sig );                                      /* E2 */
+  if( kind==DMG_VOTE_NULLIFY  && f->state ) pair( c, s, DMG_VOTE_FINALIZE, signer, kind, hash, sig );                                      /* E2 */
+  if( kind!=DMG_VOTE_NOTARIZE ) return;
+  for( unsigned i = 0; i<2; i++ ) if( s->blk[ i ].is_used && s->blk[ i ].stat==STAT_BAD && dmg_hash_eq( &s->blk[ i ].hash, hash ) ) detect_header( c, s );
+}
+
+/* Two certificates, or one and what is held: the signers common to both. */
+static void pair_sides( cons_t * c, dmg_side_t const * a, dmg_side_t const * b ) {
+  dmg_evidence_t e = { .a = *a, .b = *b };
+  tell( c, &e );
+}
+
+static bool null_side( cons_t * c, uint64_t view, dmg_side_t * out ) {
+  held_run_t * h = run_at( c, view );
+  if( !h ) return false;
+  out->kind     = DMG_SIDE_RUN;
+  out->run      = h->run;
+  out->run_view = view;
+  return true;
+}
+
+void detect_cert( cons_t * c, view_t * s, dmg_cert_t const * cert ) {
+  dmg_side_t a = { .kind = DMG_SIDE_CERT, .cert = *cert }, b = { .kind = DMG_SIDE_CERT };
+  if( s->has_n && !dmg_hash_eq( &s->n.hash, &cert->hash ) ) { b.cert = s->n; pair_sides( c, &a, &b ); }
+  if( s->has_f && !dmg_hash_eq( &s->f.hash, &cert->hash ) ) { b.cert = s->f; pair_sides( c, &a, &b ); }
+  if( cert->kind==DMG_VOTE_FINALIZE && null_side( c, cert->view, &b ) ) { alarm_text( c, "a view finalized and nullified", cert->view, &cert->hash, NULL ); pair_sides( c, &a, &b ); }
+  /* Single votes of the view against the signers in the certificate. */
+  for( uint32_t i = 0; i<c->keys.n; i++ ) {
+    if( !bit_get( cert->bitmap, i ) || bit_get( s->accused, i ) ) continue;
+    for( uint8_t kind = 0; kind<3; kind++ ) {
+      slot_t const * slot = slot_of( c, s, kind, i );
+      bool differ = !dmg_hash_eq( &slot->hash, &cert->hash );
+      bool is_conflict = cert->kind==DMG_VOTE_FINALIZE ? kind==DMG_VOTE_NULLIFY || differ : kind!=DMG_VOTE_NULLIFY && differ;
+      if( slot->state==SLOT_EMPTY || !is_conflict || !slot_verify( c, s, kind, i ) ) continue;
+      if( !side_of( c, kind, s->view, i, &slot->hash, slot->sig, &b ) ) continue;
+      bit_set( s->accused, i );
+      pair_sides( c, &a, &b );
+      break;
+    }
+  }
+}
+
+/* A run against FINALIZE votes held. */
+void detect_null( cons_t * c, dmg_run_t const * run ) {
+  for( uint32_t e = 0; e<run->cnt; e++ ) {
+    view_t * s = view_get( c, run->first+e );
+    if( !s ) continue;
+    dmg_side_t a = { .kind = DMG_SIDE_RUN, .run = *run, .run_view = s->view }, b;
+    for( uint32_t i = 0; i<c->keys.n; i++ ) {
+      slot_t const * slot = slot_of( c, s, DMG_VOTE_FINALIZE, i );
+      if( slot->state==SLOT_EMPTY || !bit_get( run->bitmaps[ e ], i ) || bit_get( s->accused, i ) || !slot_verify( c, s, DMG_VOTE_FINALIZE, i ) ) continue;
+      if( !side_of( c, DMG_VOTE_FINALIZE, s->view, i, &slot->hash, slot->sig, &b ) ) continue;
+      bit_set( s->accused, i );
+      pair_sides( c, &a, &b );
+    }
+  }
+}
+
+static dmg_side_t propose_side( cons_t * c, blk_t const * b ) {
+  dmg_side_t s = { .kind = DMG_SIDE_VOTE, .vote = { .kind = DMG_VOTE_PROPOSE, .epoch = c->rec.epoch, .view = b->sh.header.view, .hash = b->hash, .signer = b->sh.header.leader } };
+  memcpy( s.vote.sig, b->sh.sig, DMG_BLS_SIG_SZ );
+  return s;
+}
+
+/* E4: two headers of one leader and view.  E5: a NOTARIZE of a header with a false clause. */
+void detect_header( cons_t * c, view_t * s ) {
+  blk_t * x = &s->blk[ 0 ], * y = &s->blk[ 1 ];
+  if( x->is_used && y->is_used && !s->is_e4_told ) {
+    dmg_side_t a = propose_side( c, x ), b = propose_side( c, y );
+    s->is_e4_told = true;
+    if( (int32_t)x->sh.header.leader!=c->me ) pair_sides( c, &a, &b );
+  }
+  for( unsigned k = 0; k<2; k++ ) {
+    blk_t * b = &s->blk[ k ];
+    if( !b->is_used || b->stat!=STAT_BAD || b->is_cover_bad ) continue;   /* a false cover needs its openings: not exported yet */
+    for( uint32_t i = 0; i<c->keys.n; i++ ) {
+      slot_t const * slot = slot_of( c, s, DMG_VOTE_NOTARIZE, i );
+      if( slot->state==SLOT_EMPTY || !dmg_hash_eq( &slot->hash, &b->hash ) || bit_get( s->accused, i ) || !slot_verify( c, s, DMG_VOTE_NOTARIZE, i ) ) continue;
+      dmg_evidence_t e = { .kind = 1, .header = b->sh.header };
+      if( !side_of( c, DMG_VOTE_NOTARIZE, s->view, i, &slot->hash, slot->sig, &e.a ) ) continue;
+      blk_t * p = b->sh.header.parent_view ? blk_find( c, b->sh.header.parent_view, &b->sh.header.parent_hash ) : NULL;
+      if( p ) { e.has_parent = true; e.parent = p->sh.header; }
+      bit_set( s->accused, i );
+      tell( c, &e );
+    }
+  }
+}

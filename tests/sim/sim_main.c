@@ -1,0 +1,326 @@
+/* ./dev sim: seeds, phases, shrinking. */
+#include "sim.h"
+#include "base/os.h"
+
+#include <stdlib.h>
+
+static char const * const mutant_names[] = { "none", "finalize_after_nullify", "nullify_after_finalize", "skip_without_z", "two_notarize", "quorum_short", "enter_on_lone_z", "finalize_without_n", "inactive_self" };
+
+/* --- one run ------------------------------------------------------------------------------------------------ */
+
+typedef struct { uint64_t chaos_ms, heal_ms; uint32_t faults, byz_modes, faults_off, byz_off; int byz; uint8_t mutant; bool is_calm, has_trace; uint32_t n, epoch_len; } opt_t;
+
+static config_t derive( uint64_t seed, opt_t const * o ) {
+  rng_t r = { .s = seed^0x64656d6975726765u };
+  config_t c = { 0 };
+  c.n         = o->n ? (uint8_t)o->n : rng_is( &r, 150000 ) ? 5 : 4;
+  c.byz       = rng_is( &r, 600000 ) ? (int8_t)rng_below( &r, c.n ) : -1;
+  c.has_twin  = c.byz>=0 && rng_is( &r, 400000 );
+  for( uint8_t i = 0; i<c.n; i++ ) c.weights[ i ] = 100;
+  /* Uneven stake, nobody at a third or above. */
+  if( rng_is( &r, 300000 ) ) for( uint8_t i = 0; i<c.n; i++ ) c.weights[ i ] = rng_in( &r, 85, 115 );
+  c.chaos_us  = rng_in( &r, 5, 60 )*1000000;
+  c.heal_us   = 60000000;
+  c.epoch_len = rng_is( &r, 500000 ) ? (uint32_t)rng_in( &r, 60, 120 ) : 1u<<30;
+  c.faults    = (uint32_t)rng_next( &r )&(uint32_t)rng_next( &r )&F_ALL;
+  if( rng_is( &r, 200000 ) ) c.faults = F_ALL;
+  c.byz_modes = (uint32_t)rng_next( &r )&1023;
+  c.runs_max  = rng_is( &r, 200000 ) ? 8 : 256;
+  if( o->is_calm )  { c.faults = 0; c.byz = -1; c.has_twin = false; }
+  if( o->byz==0 )   { c.byz = -1; c.has_twin = false; }
+  if( o->faults )   c.faults = o->faults;
+  if( o->chaos_ms ) c.chaos_us = o->chaos_ms*1000;
+  if( o->epoch_len ) c.epoch_len = o->epoch_len;
+  c.faults    &= ~o->faults_off;
+  c.byz_modes &= ~o->byz_off;
+  c.mutant     = o->mutant;
+  return c;
+}
+
+static void print_config( FILE * f, uint64_t seed, config_t const * c ) {
+  fprintf( f, "seed %lu: n=%u weights", seed, c->n );
+  for( uint8_t i = 0; i<c->n; i++ ) fprintf( f, " %lu", c->weights[ i ] );
+  fprintf( f, ", liar %d%s modes 0x%x, faults 0x%x, chaos %lu ms, epoch %u blocks, runs %u\n", c->byz, c->has_twin ? " (twin)" : "", c->byz>=0 ? c->byz_modes : 0, c->faults, c->chaos_us/1000, c->epoch_len, c->runs_max );
+}
+
+static void setup( world_t * w, uint64_t seed, config_t const * c ) {
+  memset( w, 0, sizeof *w );
+  w->cfg   = *c;
+  w->seed  = seed;
+  w->net.s = seed*5+1; w->clock.s = seed*5+2; w->proc.s = seed*5+3; w->byz.s = seed*5+4; w->exec.s = seed*5+5;
+  w->out   = malloc( sizeof *w->out );
+  DMG_ASSERT( w->out );
+  w->node_cnt = (uint8_t)( c->n+c->has_twin );
+  uint8_t s8[ 8 ];
+  dmg_store_u64le( s8, seed );
+  w->chain_id = dmg_sha256( DMG_SPAN( s8 ) );
+  epoch_t * e = &w->epochs[ 0 ];
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) {
+    node_t * n = &w->nodes[ i ];
+    n->id = i;
+    n->is_twin = i>=c->n;
+    n->key_id  = n->is_twin ? (uint8_t)c->byz : i;
+    n->is_byz  = c->byz==(int)n->key_id;
+    n->slow    = 1;
+    n->life    = 1;
+    n->timer_us = UINT64_MAX;
+    sim_fake_key( n->key_id, n->key, &n->secret );
+    n->mono_us = rng_below( &w->clock, 1000000000 );
+    if( n->is_twin ) continue;
+    memcpy( e->set.members[ i ].key, n->key, DMG_BLS_KEY_SZ );
+    e->set.members[ i ].weight = c->weights[ i ];
+    e->set.cnt = c->n;
+  }
+  e->record = (dmg_record_t){ .version = DMG_RECORD_VERSION, .epoch = 0, .first_height = 1, .last_height = c->epoch_len, .set_hash = dmg_set_hash( &e->set ), .seed = dmg_epoch_seed( &w->chain_id, 0 ),
+    .weight = dmg_set_weight( &e->set ), .n = c->n, .pace_ms = 250, .window = 4, .delta_ms = 200, .cap_ms = 30000, .empty_lag = 16, .body_max = 1u<<20, .body_soft = 128u<<10, .skew_ms = 500 };
+  e->anchor = (dmg_cons_anchor_t){ .hash = w->chain_id, .height = 0, .time_ms = 1700000000000u, .root = dmg_h( DMG_TAG_STATE_VALUE, DMG_SPAN( s8 ) ) };
+  e->is_known = e->has_anchor = true;
+  /* Genesis as a block that everybody executed. */
+  simblk_t * g = calloc( 1, sizeof *g );
+  g->hash   = w->chain_id;
+  g->root   = e->anchor.root;
+  g->beacon = dmg_beacon_first( &w->chain_id );
+  g->has_root = g->has_header = true;
+  for( uint8_t i = 0; i<NODE_MAX; i++ ) g->st[ i ] = HAS_HEADER|HAS_EXEC|HAS_COMMIT;
+  w->blocks[ dmg_load_u32le( g->hash.b )%4096 ] = g;
+}
+
+static void teardown( world_t * w ) {
+  ev_t ev;
+  while( pop( w, &ev ) ) free( ev.data );
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) {
+    node_t * n = &w->nodes[ i ];
+    if( n->is_up ) dmg_arena_free( n->arena );
+    for( uint32_t k = 0; k<n->wal_cnt; k++ ) free( n->wal[ k ].p );
+    free( n->wal );
+    for( uint32_t e = 0; e<EPOCH_MAX; e++ ) free( n->votes[ e ] );
+  }
+  for( uint32_t i = 0; i<4096; i++ ) {
+    for( simblk_t * b = w->blocks[ i ], * next; b; b = next ) { next = b->next; free( b->proposal ); free( b ); }
+    for( simbody_t * b = w->bodies[ i ], * next; b; b = next ) { next = b->next; free( b->bytes ); free( b ); }
+  }
+  for( uint32_t e = 0; e<EPOCH_MAX; e++ ) free( w->keys[ e ] );
+  for( unsigned i = 0; i<64; i++ ) free( w->old[ i ].data );
+  check_free( w );
+  free( w->heap );
+  free( w->out );
+}
+
+/* C12.2: faults end, exactly q of weight alive, chosen anew. */
+static void heal( world_t * w ) {
+  w->is_healing = true;
+  w->heal_at    = w->now;
+  trace( w, "HEAL" );
+  uint32_t epoch = 0;
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) { node_t * n = &w->nodes[ i ]; if( !n->is_byz && n->epoch>epoch ) epoch = n->epoch; }
+  epoch_t * e = &w->epochs[ epoch ];
+  uint64_t left = 0, q = dmg_set_quorum( e->record.weight );
+  bool alive[ NODE_MAX ] = { 0 };
+  for( uint8_t i = 0; i<w->cfg.n; i++ ) if( !w->nodes[ i ].is_byz ) { uint32_t s = signer_of( w, &w->nodes[ i ], epoch ); alive[ i ] = true; if( s!=UINT32_MAX ) left += e->set.members[ s ].weight; }
+  for( uint32_t tries = 0; tries<64; tries++ ) {
+    uint8_t i = (uint8_t)rng_below( &w->proc, w->cfg.n );
+    uint32_t s = signer_of( w, &w->nodes[ i ], epoch );
+    if( !alive[ i ] || s==UINT32_MAX || left-e->set.members[ s ].weight<q ) continue;
+    if( w->cfg.epoch_len<1u<<20 && w->cfg.n>4 ) continue;   /* sets change: who is dead now may be needed then */
+    alive[ i ] = false;
+    left -= e->set.members[ s ].weight;
+  }
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) for( uint8_t j = 0; j<w->node_cnt; j++ ) {
+    uint64_t base = rng_in( &w->net, 500, 60000 );
+    w->links[ i ][ j ] = (link_t){ .base_us = base, .jitter_us = base/4+500 };
+  }
+  w->heal_height = w->finals_top;
+  check_heal_begins( w );
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) {
+    node_t * n = &w->nodes[ i ];
+    n->paused_until = 0;
+    n->slow = 1;
+    clock_set( w, n, 0, (int64_t)rng_below( &w->clock, 201 )-100 );
+    if( !alive[ i ] ) { node_kill( w, n ); continue; }
+    if( n->is_up ) for( uint8_t j = 0; j<w->node_cnt; j++ ) if( j!=i && alive[ j ] && w->nodes[ j ].is_up ) node_link( w, n, &w->nodes[ j ], true );
+    if( !n->is_up ) push( w, (ev_t){ .at = w->now+rng_below( &w->proc, 100000 ), .kind = EV_UP, .to = i, .a = 1 } );
+  }
+}
+
+static uint64_t raised( uint64_t base, uint64_t steps, uint64_t cap ) { for( ; steps && base<cap; steps-- ) base += base/2; return base<cap ? base : cap; }
+
+/* I12: 20 s, plus for each window met whose leader is dead, or which some node had nullified when heal began, its time-outs and T' at the back-off in force. */
+static uint64_t heal_allowance( world_t * w ) {
+  uint64_t most = 0;
+  for( uint8_t i = 0; i<w->cfg.n; i++ ) {
+    node_t * n = &w->nodes[ i ];
+    if( !n->is_up || n->is_byz ) continue;
+    dmg_cons_info_t info;
+    dmg_cons_info( n->core, &info );
+    epoch_t * e = &w->epochs[ info.epoch ];
+    uint64_t L = e->record.window, sum = 0;
+    for( uint64_t k = info.final_view ? ( info.final_view-1 )/L : 0; k<=( info.cur-1 )/L; k++ ) {
+      uint32_t leader = dmg_cons_leader( n->core, k*L+1 );
+      bool is_dead = true, is_null = false;
+      for( uint8_t j = 0; j<w->cfg.n; j++ ) if( w->nodes[ j ].is_up && signer_of( w, &w->nodes[ j ], info.epoch )==leader ) is_dead = false;
+      for( uint64_t v = k*L+1; v<=( k+1 )*L; v++ ) is_null |= was_nullified( w, info.epoch, v );
+      if( !is_dead && !is_null ) continue;
+      uint64_t lag = k-( info.final_view ? ( info.final_view-1 )/L : 0 );
+      sum += raised( 650000, lag>2 ? lag-2 : 0, 30000000 )+raised( 250000, lag>8 ? lag-8 : 0, 10000000 );
+    }
+    if( sum>most ) most = sum;
+  }
+  return most;
+}
+
+static bool is_live( world_t const * w ) {
+  for( uint8_t i = 0; i<w->cfg.n; i++ ) {
+    node_t const * n = &w->nodes[ i ];
+    if( n->is_up && !n->is_byz && n->final_height<=w->heal_height ) return false;
+  }
+  return true;
+}
+
+static void mix_digest( world_t * w ) {
+  uint64_t h = w->digest^w->now;
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) if( w->nodes[ i ].is_up ) h = ( h^dmg_cons_digest( w->nodes[ i ].core ) )*0x9e3779b97f4a7c15u, h ^= h>>31;
+  w->digest = ( h^w->seq )*0x9e3779b97f4a7c15u;
+}
+
+/* Runs one seed; true: no invariant broke. */
+static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to ) {
+  setup( w, seed, c );
+  w->trace = trace_to;
+  faults_start( w );
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) push( w, (ev_t){ .at = rng_below( &w->proc, 300000 ), .kind = EV_UP, .to = i } );
+  push( w, (ev_t){ .at = c->chaos_us, .kind = EV_HEAL } );
+  uint64_t live_at = 0, live_height = 0;
+  ev_t ev;
+  while( !w->why[ 0 ] && pop( w, &ev ) ) {
+    w->now = ev.at;
+    w->events++;
+    if( w->events%1000==0 ) mix_digest( w );
+    if( ev.kind==EV_FAULT ) fault_event( w, &ev );
+    else if( ev.kind==EV_HEAL ) {
+      if( !w->is_healing ) heal( w );
+      else if( !live_at ) {
+        if( is_live( w ) ) { live_at = w->now; live_height = w->finals_top; w->stats[ ST_HEAL_US ] = w->now-w->heal_at; trace( w, "LIVE after %lu ms", ( w->now-w->heal_at )/1000 ); }
+        else if( w->now>w->heal_at+20000000+heal_allowance( w ) ) fail( w, "I12: no new final block %lu ms after heal", ( w->now-w->heal_at )/1000 );
+      } else if( w->now>=live_at+20000000 ) {
+        /* All agree, live leaders' windows finalize: with one of four or five dead well over half of the views. */
+        if( w->finals_top<live_height+20 ) fail( w, "I12: only %lu blocks in 20 s after heal", w->finals_top-live_height );
+        uint64_t lo = UINT64_MAX;
+        for( uint8_t i = 0; i<c->n; i++ ) if( w->nodes[ i ].is_up && !w->nodes[ i ].is_byz && w->nodes[ i ].final_height<lo ) lo = w->nodes[ i ].final_height;
+        if( lo+12<w->finals_top ) fail( w, "I12: a live node is %lu blocks behind", w->finals_top-lo );
+        free( ev.data );
+        break;
+      }
+      push( w, (ev_t){ .at = w->now+100000, .kind = EV_HEAL } );
+    } else node_event( w, &w->nodes[ ev.to ], &ev );
+    free( ev.data );
+  }
+  mix_digest( w );
+  return !w->why[ 0 ];
+}
+
+/* --- many runs ---------------------------------------------------------------------------------------------- */
+
+static bool still_fails( uint64_t seed, config_t const * c ) {
+  world_t * w = malloc( sizeof *w );
+  bool ok = run( w, seed, c, NULL );
+  teardown( w );
+  free( w );
+  return !ok;
+}
+
+/* Greedy: every fault, lie and second that the failure does not need goes. */
+static config_t shrink( uint64_t seed, config_t c ) {
+  for( unsigned i = 0; i<15; i++ ) { config_t t = c; t.faults &= ~( 1u<<i ); if( t.faults!=c.faults && still_fails( seed, &t ) ) c = t; }
+  for( unsigned i = 0; i<10; i++ ) { config_t t = c; t.byz_modes &= ~( 1u<<i ); if( t.byz_modes!=c.byz_modes && still_fails( seed, &t ) ) c = t; }
+  if( c.has_twin ) { config_t t = c; t.has_twin = false; if( still_fails( seed, &t ) ) c = t; }
+  for( config_t t = c; t.chaos_us>2000000; c = t ) { t.chaos_us /= 2; if( !still_fails( seed, &t ) ) break; }
+  return c;
+}
+
+/* The last lines of the shrunk run. */
+static void print_trace( uint64_t seed, config_t const * c, unsigned lines ) {
+  char * text = NULL;
+  size_t sz = 0;
+  FILE * f = open_memstream( &text, &sz );
+  world_t * w = malloc( sizeof *w );
+  run( w, seed, c, f );
+  fclose( f );
+  char * at = text+sz;
+  for( unsigned i = 0; at>text && i<=lines; i++ ) for( --at; at>text && at[ -1 ]!='\n'; at-- );
+  fputs( at, stdout );
+  printf( "  %s\n", w->why );
+  free( text );
+  teardown( w );
+  free( w );
+}
+
+static void usage( void ) {
+  puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--mutant NAME] [--expect-violation]\n"
+        "Runs seeds S, S+1, .. of the deterministic simulator: chaos, then heal with exactly q alive, invariants after every event.\n"
+        "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; --expect-violation exit 0 only if one breaks" );
+}
+
+int main( int argc, char ** argv ) {
+  uint64_t first = 1, seeds = 100, seconds = 0;
+  bool is_twice = false, is_expected = false;
+  opt_t o = { .byz = -1 };
+  for( int i = 1; i<argc; i++ ) {
+    char const * a = argv[ i ], * v = i+1<argc ? argv[ i+1 ] : "";
+    if( !strcmp( a, "--seeds" ) )        { seeds = strtoull( v, NULL, 0 ); i++; }
+    else if( !strcmp( a, "--first" ) )   { first = strtoull( v, NULL, 0 ); i++; }
+    else if( !strcmp( a, "--seed" ) )    { first = strtoull( v, NULL, 0 ); seeds = 1; i++; }
+    else if( !strcmp( a, "--seconds" ) ) { seconds = strtoull( v, NULL, 0 ); if( seeds==100 ) seeds = UINT64_MAX; i++; }
+    else if( !strcmp( a, "--chaos" ) )   { o.chaos_ms = strtoull( v, NULL, 0 ); i++; }
+    else if( !strcmp( a, "--faults" ) )  { o.faults = (uint32_t)strtoull( v, NULL, 0 ); i++; }
+    else if( !strcmp( a, "--epoch" ) )   { o.epoch_len = (uint32_t)strtoull( v, NULL, 0 ); i++; }
+    else if( !strcmp( a, "-n" ) )        { o.n = (uint32_t)strtoull( v, NULL, 0 ); i++; }
+    else if( !strcmp( a, "--trace" ) )   o.has_trace = true;
+    else if( !strcmp( a, "--calm" ) )    o.is_calm = true;
+    else if( !strcmp( a, "--no-liar" ) ) o.byz = 0;
+    else if( !strcmp( a, "--twice" ) )   is_twice = true;
+    else if( !strcmp( a, "--expect-violation" ) ) is_expected = true;
+    else if( !strcmp( a, "--mutant" ) ) {
+      for( o.mutant = 1; o.mutant<DMG_MUTANT_CNT && strcmp( v, mutant_names[ o.mutant ] ); o.mutant++ );
+      if( o.mutant==DMG_MUTANT_CNT ) { fprintf( stderr, "sim: unknown mutant '%s'\n", v ); return 2; }
+      i++;
+    } else { usage(); return strcmp( a, "--help" ) ? 2 : 0; }
+  }
+  if( o.n>NODE_MAX-1 || o.n==1 || o.n==2 || o.n==3 ) { fputs( "sim: -n 4..7\n", stderr ); return 2; }
+  uint64_t t0 = dmg_os_mono_ns(), sim_us = 0, stats[ 16 ] = { 0 }, done = 0, events = 0, slowest = 0;
+  world_t * w = malloc( sizeof *w );
+  for( uint64_t s = first; done<seeds; s++, done++ ) {
+    if( seconds && dmg_os_mono_ns()-t0>seconds*1000000000u ) break;
+    config_t c = derive( s, &o );
+    if( seeds==1 ) print_config( stdout, s, &c );
+    bool ok = run( w, s, &c, o.has_trace ? stdout : NULL );
+    uint64_t digest = w->digest;
+    for( unsigned i = 0; i<16; i++ ) if( i==ST_RUNS_MAX || i==ST_EPOCHS ) stats[ i ] = stats[ i ]>w->stats[ i ] ? stats[ i ] : w->stats[ i ]; else stats[ i ] += w->stats[ i ];
+    if( w->stats[ ST_HEAL_US ]>slowest ) slowest = w->stats[ ST_HEAL_US ];
+    sim_us += w->now;
+    events += w->events;
+    char why[ 256 ];
+    memcpy( why, w->why, sizeof why );
+    teardown( w );
+    if( ok && is_twice ) {
+      ok = run( w, s, &c, NULL ) && w->digest==digest;
+      if( !ok && !w->why[ 0 ] ) snprintf( why, sizeof why, "two runs of one seed differ" );
+      teardown( w );
+    }
+    if( ok ) continue;
+    if( is_expected ) { printf( "violation after %.1f s, seed %lu: %s\n", (double)( dmg_os_mono_ns()-t0 )/1e9, s, why ); free( w ); return 0; }
+    printf( "FAILED seed %lu: %s\n", s, why );
+    print_config( stdout, s, &c );
+    config_t small = shrink( s, c );
+    printf( "shrunk: " );
+    print_config( stdout, s, &small );
+    print_trace( s, &small, 60 );
+    printf( "again: sim --seed %lu --trace\n", s );
+    free( w );
+    return 1;
+  }
+  free( w );
+  double wall = (double)( dmg_os_mono_ns()-t0 )/1e9;
+  printf( "%lu seeds, %.0f s simulated in %.1f s (%.0fx), %lu events, %lu steps, %lu blocks final, last epoch %lu, %lu kills, %lu NULLIFY, %lu evidence, %lu alarms, slowest heal %.1f s\n", done, (double)sim_us/1e6, wall,
+          (double)sim_us/1e6/wall, events, stats[ ST_STEPS ], stats[ ST_BLOCKS ], stats[ ST_EPOCHS ], stats[ ST_KILLS ], stats[ ST_NULLIFIES ], stats[ ST_EVIDENCE ], stats[ ST_ALARMS ], (double)slowest/1e6 );
+  return is_expected;
+}
