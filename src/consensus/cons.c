@@ -378,7 +378,7 @@ void dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t 
     case DMG_CONS_SIGNED:  on_signed ( c, ev ); break;
     case DMG_CONS_VERDICT: on_verdict( c, ev ); break;
     case DMG_CONS_BUILT:   on_built  ( c, ev ); break;
-    case DMG_CONS_GOT:     (void)take_proposal( c, ev->got.proposal, false ); break;
+    case DMG_CONS_GOT:     if( !take_proposal( c, ev->got.proposal, false ) ) c->bad_frames++; break;
     case DMG_CONS_EPOCH:   on_epoch  ( c, ev ); break;
     case DMG_CONS_TICK:
     case DMG_CONS_WORK:    break;
@@ -408,6 +408,9 @@ uint32_t dmg_cons_leader( dmg_cons_t * c, uint64_t view ) { return dmg_schedule_
 void dmg_cons_info( dmg_cons_t const * c, dmg_cons_info_t * out ) {
   *out = (dmg_cons_info_t){ .epoch = c->rec.epoch, .cur = c->cur, .base_view = c->base_view, .final_view = c->v_fin, .lag = lag_of( c ), .signer = c->me, .is_observer = c->is_observer,
                             .is_waiting = c->is_waiting, .is_done = c->is_done, .bad_frames = c->bad_frames, .votes_bad = c->votes_bad, .drops = c->drops, .run_cnt = c->run_cnt };
+  blk_t const * b = c->base_view ? blk_find( (cons_t *)(uintptr_t)c, c->base_view, &c->base_hash ) : NULL;
+  out->has_base_header = !c->base_view || b;
+  out->has_base_root   = !c->base_view || ( b && b->has_root );
 }
 
 static uint64_t mix( uint64_t h, uint64_t x ) { h = ( h^x )*0x9e3779b97f4a7c15u; return h^( h>>29 ); }

@@ -150,6 +150,7 @@ typedef struct {
   bool     is_observer, is_waiting, is_done;
   uint64_t bad_frames, votes_bad, drops;
   uint32_t run_cnt;
+  bool     has_base_header, has_base_root;   /* of the highest base: what proposing and judging wait for */
 } dmg_cons_info_t;
 void         dmg_cons_info( dmg_cons_t const * cons, dmg_cons_info_t * out );
 /* Hash over the state that steps depend on: equal histories give equal values (C12.1). */

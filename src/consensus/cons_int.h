@@ -43,7 +43,7 @@ typedef enum { SLOT_EMPTY, SLOT_HELD, SLOT_GOOD } slot_state_t;
 typedef struct { dmg_hash_t hash; uint8_t sig[ DMG_BLS_SIG_RAW_SZ ]; uint8_t state; } slot_t;
 
 typedef enum { STAT_NEW, STAT_GOOD, STAT_BAD } stat_t;
-typedef enum { BODY_NONE, BODY_ASKED, BODY_VALID, BODY_INVALID } body_t;
+typedef enum { BODY_NONE, BODY_VALID, BODY_INVALID } body_t;
 typedef struct {
   dmg_hash_t          hash;
   dmg_signed_header_t sh;
@@ -51,6 +51,7 @@ typedef struct {
   bool                is_cover_bad;         /* they do not */
   bool                is_judged;            /* its fault was acted on */
   uint8_t             stat, body;
+  bool                is_asked;             /* CHECK is out */
   bool                has_root;
   dmg_hash_t          root;                 /* state after it */
 } blk_t;

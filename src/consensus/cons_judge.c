@@ -114,8 +114,20 @@ static void try_notarize( cons_t * c, view_t * s, blk_t * b ) {
   cast_vote( c, s, DMG_VOTE_NOTARIZE, &b->hash );
 }
 
+static void check( cons_t * c, blk_t * b ) {
+  dmg_cons_action_t * a = !b->is_asked && b->body!=BODY_INVALID && !b->has_root ? action( c, DMG_CONS_CHECK ) : NULL;
+  if( !a ) return;
+  b->is_asked = true;
+  a->check.header = b->sh.header;
+  a->check.hash   = b->hash;
+}
+
 static void judge( cons_t * c, view_t * s, blk_t * b ) {
   dmg_header_t const * h = &b->sh.header;
+  /* What a quorum certified needs no judgement of ours to stand on: only its state is wanted, whatever is known of its parents. */
+  bool is_certified = ( s->has_n && dmg_hash_eq( &s->n.hash, &b->hash ) ) || ( s->has_f && dmg_hash_eq( &s->f.hash, &b->hash ) );
+  if( is_certified ) check( c, b );
+  if( s->view<=c->v_fin ) return;
   if( b->stat==STAT_NEW ) judge_static( c, b );
   if( b->stat==STAT_NEW ) return;
   /* C4.10 is true or false at the moment it is judged: finality that comes later does not call the NULLIFY back. */
@@ -129,11 +141,8 @@ static void judge( cons_t * c, view_t * s, blk_t * b ) {
   }
   blk_t * other = &s->blk[ b==&s->blk[ 0 ] ];
   /* Two headers of a view are kept, one body is executed, unless the other one is notarized. */
-  bool is_second = other->is_used && other->body!=BODY_NONE && !( s->has_n && dmg_hash_eq( &s->n.hash, &b->hash ) );
-  if( b->body==BODY_NONE && !is_second ) {
-    dmg_cons_action_t * a = action( c, DMG_CONS_CHECK );
-    if( a ) { b->body = BODY_ASKED; a->check.header = b->sh.header; a->check.hash = b->hash; }
-  }
+  bool is_second = other->is_used && ( other->is_asked || other->body!=BODY_NONE ) && !( s->has_n && dmg_hash_eq( &s->n.hash, &b->hash ) );
+  if( !is_second ) check( c, b );
   if( !p.has_root ) return;   /* an unfinished execution: wait */
   if( !dmg_hash_eq( &h->parent_state_root, &p.root ) ) {
     if( !b->is_judged ) alarm_text( c, "a foreign state root", s->view, &p.root, &h->parent_state_root );   /* log both */
@@ -151,7 +160,8 @@ void judge_view( cons_t * c, uint64_t view ) {
 void on_verdict( cons_t * c, dmg_cons_event_t const * ev ) {
   blk_t * b = blk_find( c, ev->verdict.view, &ev->verdict.hash );
   if( !b ) return;
-  if( ev->verdict.verdict==DMG_CONS_WAIT ) { if( b->body==BODY_ASKED ) b->body = BODY_NONE; return; }   /* asked again when the view is judged next */
+  b->is_asked = false;
+  if( ev->verdict.verdict==DMG_CONS_WAIT ) return;   /* asked again when the view is judged next */
   b->body = ev->verdict.verdict==DMG_CONS_VALID ? BODY_VALID : BODY_INVALID;
   if( ev->verdict.has_root ) { b->has_root = true; b->root = ev->verdict.root; }
   uint64_t view = b->sh.header.view;
@@ -242,11 +252,7 @@ bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
   if( s && ( b==&s->blk[ 0 ] || b==&s->blk[ 1 ] ) ) {
     if( view<=c->cur || s->has_n ) judge( c, s, b );
     else if( b->stat==STAT_NEW ) judge_static( c, b );
-  } else if( b->body==BODY_NONE ) {
-    /* Below the ring, notarized: only its state is wanted. */
-    dmg_cons_action_t * a = action( c, DMG_CONS_CHECK );
-    if( a ) { b->stat = STAT_GOOD; b->body = BODY_ASKED; a->check.header = b->sh.header; a->check.hash = b->hash; }
-  }
+  } else check( c, b );   /* outside the ring: others rest on it */
   /* Whoever waited for it as a parent. */
   judge_view( c, c->cur );
   if( view==c->v_fin ) on_final_block( c );

@@ -147,6 +147,14 @@ static void on_vote( cons_t * c, uint16_t peer, dmg_vote_t const * v ) {
   if( v->epoch<c->rec.epoch ) { send_handover( c, peer ); return; }
   if( v->epoch>c->rec.epoch ) return;
   if( p->idx<0 || v->signer!=p->idx ) { peer_bad( c, peer ); return; }
+  if( (int32_t)v->signer==c->me ) {
+    /* Our key on a link: another life of ours.  Its votes are not counted; one above our marks is C6.5's alarm. */
+    if( !c->is_observer && v->view>c->marks[ v->kind ] && dmg_vote_verify( &c->keys, v ) ) {
+      alarm_text( c, "our signature above our marks", v->view, NULL, NULL );
+      observe( c, "a vote of ours that we do not know" );
+    }
+    return;
+  }
   if( v->view<c->cur && v->kind!=DMG_VOTE_FINALIZE && c->now_us>=p->bundle_us+RESEND_US ) {
     /* C4.7: to a peer voting below cur, once a second. */
     dmg_peers_t one = peers_one( peer );

@@ -91,7 +91,8 @@ static void resend_cur( cons_t * c ) {
     send_bundle( c, &to, p->hello.cur );
   }
   need_base( c );
-  judge_view( c, c->cur );   /* WAIT verdicts, missing parents: asked again */
+  judge_view( c, c->base_view );   /* WAIT verdicts, missing parents: asked again */
+  judge_view( c, c->cur );
   if( c->is_run_dropped ) {
     /* C11.1: full: drop, want. */
     dmg_want_t w = { .views = { c->cur }, .cnt = 1, .kinds = 1u<<DMG_VOTE_NULLIFY|1u<<DMG_VOTE_NOTARIZE|1u<<DMG_VOTE_FINALIZE };

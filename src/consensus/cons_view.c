@@ -229,10 +229,9 @@ static void hold_cert( cons_t * c, dmg_cert_t const * cert, bool is_logged ) {
   if( is_final ) set_final( c, cert, is_logged );
   advance( c );
   if( !s || s->view!=cert->view ) return;
-  if( !is_final ) {
-    try_finalize( c, s );
-    judge_view( c, cert->view );   /* C4.3: N(v,h) held admits a late NOTARIZE; another body than the first may be the one to run */
-  } else on_final_block( c );
+  if( is_final ) on_final_block( c );
+  else           try_finalize( c, s );
+  judge_view( c, cert->view );   /* C4.3: N(v,h) held admits a late NOTARIZE; another body than the first may be the one to run */
 }
 
 bool take_cert( cons_t * c, dmg_cert_t const * cert, bool is_trusted ) {

@@ -270,7 +270,8 @@ static void do_save( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
     memcpy( x->p, r->payload.p, r->payload.sz );
     if( r->kind==DMG_CONS_REC_PROPOSAL ) {
       dmg_proposal_t p;
-      if( !dmg_proposal_decode( r->payload, &p ).kind ) header_seen( w, n, &p.header.header, &p.hash, r->payload );
+      /* An own one is logged before it is signed: its bytes are of no use to others. */
+      if( !dmg_proposal_decode( r->payload, &p ).kind ) header_seen( w, n, &p.header.header, &p.hash, dmg_span( NULL, 0 ) );
     }
   }
   w->stats[ ST_SAVES ]++;
@@ -480,6 +481,7 @@ void node_kill( world_t * w, node_t * n ) {
   n->core  = NULL;
   n->arena = NULL;
   n->has_timer = n->has_commit = n->is_polling = false;
+  n->paused_until = n->busy_until = 0;
   n->pend_cnt = 0;
   /* Of what was not synced some first records may have reached the disk. */
   uint32_t keep = n->wal_durable+(uint32_t)rng_below( &w->proc, n->wal_cnt-n->wal_durable+1 );
@@ -604,6 +606,7 @@ void node_event( world_t * w, node_t * n, ev_t const * ev ) {
     /* A stopped process keeps what arrives; the order stays, as the queue's sequence grows. */
     ev_t again = *ev;
     again.at = n->paused_until>n->busy_until ? n->paused_until : n->busy_until;
+    if( again.at>w->now+50000 ) again.at = w->now+50000;   /* heal may end the pause */
     if( ev->sz ) { again.data = malloc( ev->sz ); memcpy( again.data, ev->data, ev->sz ); }
     push( w, again );
     return;

@@ -133,7 +133,7 @@ static void heal( world_t * w ) {
   check_heal_begins( w );
   for( uint8_t i = 0; i<w->node_cnt; i++ ) {
     node_t * n = &w->nodes[ i ];
-    n->paused_until = 0;
+    n->paused_until = n->busy_until = 0;
     n->slow = 1;
     clock_set( w, n, 0, (int64_t)rng_below( &w->clock, 201 )-100 );
     if( !alive[ i ] ) { node_kill( w, n ); continue; }
@@ -209,6 +209,14 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
         if( lo+12<w->finals_top ) fail( w, "I12: a live node is %lu blocks behind", w->finals_top-lo );
         free( ev.data );
         break;
+      }
+      if( w->trace ) for( uint8_t i = 0; i<w->node_cnt; i++ ) {
+        node_t * n = &w->nodes[ i ];
+        dmg_cons_info_t f;
+        if( !n->is_up ) continue;
+        dmg_cons_info( n->core, &f );
+        trace( w, "  node %u: epoch %u cur %lu base %lu%s%s final %lu height %lu runs %u pend %u%s%s bad %lu drops %lu", i, f.epoch, f.cur, f.base_view, f.has_base_header ? "" : " no header", f.has_base_root ? "" : " no root",
+               f.final_view, n->final_height, f.run_cnt, n->pend_cnt, n->has_commit ? " commit waits" : "", f.is_waiting ? " waiting" : f.is_done ? " done" : "", f.bad_frames, f.drops );
       }
       push( w, (ev_t){ .at = w->now+100000, .kind = EV_HEAL } );
     } else node_event( w, &w->nodes[ ev.to ], &ev );
