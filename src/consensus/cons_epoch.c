@@ -42,7 +42,7 @@ bool take_handover( cons_t * c, dmg_span_t bytes ) {
   c->next_set = set;
   c->has_next = true;
   if( h.fin.view>c->v_fin ) (void)take_cert( c, &h.fin, true );
-  if( c->is_done ) return true;
+  if( c->is_done || c->rec.epoch!=h.header.epoch ) return true;   /* the certificate finished it, and may have led on */
   finish( c, &h.header, &h.fin );
   return true;
 }

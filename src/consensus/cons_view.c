@@ -217,7 +217,9 @@ static void set_final( cons_t * c, dmg_cert_t const * cert, bool is_logged ) {
 }
 
 /* A certificate that holds. */
-static void hold_cert( cons_t * c, dmg_cert_t const * cert, bool is_logged ) {
+static void hold_cert( cons_t * c, dmg_cert_t const * held, bool is_logged ) {
+  dmg_cert_t const copy = *held, * cert = &copy;   /* what it came in may move */
+  uint32_t epoch = c->rec.epoch;
   bool is_final = cert->kind==DMG_VOTE_FINALIZE;
   view_t * s = view_touch( c, cert->view );
   if( s ) {
@@ -231,6 +233,7 @@ static void hold_cert( cons_t * c, dmg_cert_t const * cert, bool is_logged ) {
   if( !s || s->view!=cert->view ) return;
   if( is_final ) on_final_block( c );
   else           try_finalize( c, s );
+  if( c->rec.epoch!=epoch ) return;
   judge_view( c, cert->view );   /* C4.3: N(v,h) held admits a late NOTARIZE; another body than the first may be the one to run */
 }
 

@@ -471,6 +471,13 @@ static void to_core( world_t * w, node_t * n, dmg_cons_event_t * ev ) {
 
 /* --- life --------------------------------------------------------------------------------------------------- */
 
+static uint32_t taken_at;   /* index of the event that node_wake is running: freed there */
+
+static void node_drop( node_t * n ) {
+  for( uint32_t i = taken_at; i<n->inbox_cnt; i++ ) if( n->inbox[ i ].sz ) free( n->inbox[ i ].data );
+  n->inbox_cnt = 0;
+}
+
 void node_kill( world_t * w, node_t * n ) {
   if( !n->is_up ) return;
   trace( w, "node %u dies", n->id );
@@ -482,6 +489,7 @@ void node_kill( world_t * w, node_t * n ) {
   n->arena = NULL;
   n->has_timer = n->has_commit = n->is_polling = false;
   n->paused_until = n->busy_until = 0;
+  node_drop( n );
   n->pend_cnt = 0;
   /* Of what was not synced some first records may have reached the disk. */
   uint32_t keep = n->wal_durable+(uint32_t)rng_below( &w->proc, n->wal_cnt-n->wal_durable+1 );
@@ -599,18 +607,9 @@ static void on_frame( world_t * w, node_t * n, ev_t const * ev ) {
   to_core( w, n, &e );
 }
 
-void node_event( world_t * w, node_t * n, ev_t const * ev ) {
-  if( ev->kind==EV_UP ) { if( !w->is_healing || ev->a ) node_start( w, n ); return; }
-  if( !n->is_up || ( ev->life && ev->life!=n->life ) ) return;
-  if( n->paused_until>w->now || n->busy_until>w->now ) {
-    /* A stopped process keeps what arrives; the order stays, as the queue's sequence grows. */
-    ev_t again = *ev;
-    again.at = n->paused_until>n->busy_until ? n->paused_until : n->busy_until;
-    if( again.at>w->now+50000 ) again.at = w->now+50000;   /* heal may end the pause */
-    if( ev->sz ) { again.data = malloc( ev->sz ); memcpy( again.data, ev->data, ev->sz ); }
-    push( w, again );
-    return;
-  }
+static uint64_t u64max( uint64_t a, uint64_t b ) { return a>b ? a : b; }
+
+static void handle( world_t * w, node_t * n, ev_t const * ev ) {
   if( n->slow>1 ) n->busy_until = w->now+20*n->slow;
   switch( ev->kind ) {
     case EV_FRAME:   on_frame( w, n, ev ); break;
@@ -662,4 +661,35 @@ void node_event( world_t * w, node_t * n, ev_t const * ev ) {
     }
     default: DMG_ASSERT( !"an unknown event" );
   }
+}
+
+void node_event( world_t * w, node_t * n, ev_t const * ev ) {
+  if( ev->kind==EV_UP ) { if( !w->is_healing || ev->a ) node_start( w, n ); return; }
+  if( !n->is_up || ( ev->life && ev->life!=n->life ) ) return;
+  if( ev->kind==EV_WAKE ) { node_wake( w, n ); return; }
+  if( n->inbox_cnt || n->paused_until>w->now || n->busy_until>w->now ) {
+    /* A stopped process keeps what arrives, in order. */
+    if( n->inbox_cnt==n->inbox_cap ) { n->inbox_cap = n->inbox_cap ? 2*n->inbox_cap : 64; n->inbox = realloc( n->inbox, n->inbox_cap*sizeof *n->inbox ); DMG_ASSERT( n->inbox ); }
+    ev_t * in = &n->inbox[ n->inbox_cnt++ ];
+    *in = *ev;
+    if( ev->sz ) { in->data = malloc( ev->sz ); memcpy( in->data, ev->data, ev->sz ); }
+    if( n->inbox_cnt==1 ) push( w, (ev_t){ .at = u64max( n->paused_until, u64max( n->busy_until, w->now ) ), .kind = EV_WAKE, .to = n->id, .life = n->life } );
+    return;
+  }
+  handle( w, n, ev );
+}
+
+void node_wake( world_t * w, node_t * n ) {
+  uint32_t life = n->life, at = 0;
+  while( n->is_up && n->life==life && at<n->inbox_cnt && n->paused_until<=w->now && n->busy_until<=w->now ) {
+    ev_t ev = n->inbox[ at++ ];
+    taken_at = at;
+    handle( w, n, &ev );
+    taken_at = 0;
+    if( ev.sz ) free( ev.data );
+  }
+  if( n->life!=life ) return;   /* the kill emptied the box: what was taken out is gone with it */
+  memmove( n->inbox, n->inbox+at, ( n->inbox_cnt-at )*sizeof *n->inbox );
+  n->inbox_cnt -= at;
+  if( n->inbox_cnt ) push( w, (ev_t){ .at = u64max( n->paused_until, u64max( n->busy_until, w->now ) ), .kind = EV_WAKE, .to = n->id, .life = n->life } );
 }

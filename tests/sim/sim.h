@@ -33,7 +33,7 @@ static inline uint64_t rng_in( rng_t * r, uint64_t lo, uint64_t hi ) { return lo
 
 /* --- queue ------------------------------------------------------------------------------------------------ */
 
-typedef enum { EV_FRAME, EV_TICK, EV_SAVED, EV_SIGNED, EV_VERDICT, EV_BUILT, EV_GOT, EV_LINK, EV_START, EV_FAULT, EV_POLL, EV_EPOCH, EV_UP, EV_HEAL } ev_kind_t;
+typedef enum { EV_FRAME, EV_TICK, EV_SAVED, EV_SIGNED, EV_VERDICT, EV_BUILT, EV_GOT, EV_LINK, EV_START, EV_FAULT, EV_POLL, EV_WAKE, EV_EPOCH, EV_UP, EV_HEAL } ev_kind_t;
 typedef struct {
   uint64_t  at, seq;
   uint8_t   kind, from, to;
@@ -98,6 +98,8 @@ typedef struct {
   struct blk * pend[ 64 ];
   uint32_t   pend_cnt;
   uint64_t   paused_until;
+  ev_t *     inbox;               /* of a process that is stopped or busy, in order */
+  uint32_t   inbox_cnt, inbox_cap;
   uint64_t   tx_bytes, tx_at_us, tx_peak;
 } node_t;
 
@@ -174,6 +176,7 @@ void trace( world_t * w, char const * fmt, ... ) __attribute__(( format( printf,
 void node_start( world_t * w, node_t * n );
 void node_kill ( world_t * w, node_t * n );
 void node_event( world_t * w, node_t * n, ev_t const * ev );
+void node_wake ( world_t * w, node_t * n );   /* runs what waited, unless it must wait on */
 uint64_t local_us( world_t const * w, node_t const * n );
 uint64_t wall_ms ( world_t const * w, node_t const * n );
 void     clock_set( world_t * w, node_t * n, int64_t drift_ppm, int64_t skew_ms );

@@ -93,6 +93,8 @@ static void teardown( world_t * w ) {
     if( n->is_up ) dmg_arena_free( n->arena );
     for( uint32_t k = 0; k<n->wal_cnt; k++ ) free( n->wal[ k ].p );
     free( n->wal );
+    for( uint32_t k = 0; k<n->inbox_cnt; k++ ) if( n->inbox[ k ].sz ) free( n->inbox[ k ].data );
+    free( n->inbox );
     for( uint32_t e = 0; e<EPOCH_MAX; e++ ) free( n->votes[ e ] );
   }
   for( uint32_t i = 0; i<4096; i++ ) {
@@ -134,6 +136,7 @@ static void heal( world_t * w ) {
   for( uint8_t i = 0; i<w->node_cnt; i++ ) {
     node_t * n = &w->nodes[ i ];
     n->paused_until = n->busy_until = 0;
+    if( n->inbox_cnt ) push( w, (ev_t){ .at = w->now, .kind = EV_WAKE, .to = i, .life = n->life } );
     n->slow = 1;
     clock_set( w, n, 0, (int64_t)rng_below( &w->clock, 201 )-100 );
     if( !alive[ i ] ) { node_kill( w, n ); continue; }
