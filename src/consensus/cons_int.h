@@ -228,6 +228,7 @@ void on_reveal( cons_t * c, uint8_t const sig[ DMG_BLS_SIG_SZ ] );
 
 /* cons_timer.c */
 void timers_enter( cons_t * c );
+void timers_deadlines( cons_t * c );
 void timers_fire ( cons_t * c );
 uint64_t timers_next( cons_t const * c );
 void standstill( cons_t * c, dmg_peers_t const * peers );

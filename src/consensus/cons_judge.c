@@ -209,6 +209,13 @@ static void take_runs( cons_t * c, blk_t * b, dmg_runs_t runs ) {
   /* Else a prefix: the rest comes by `runs` (N9.1), or never, and t_notar decides. */
 }
 
+/* Others rest on it: the base's block, the final one, the boundary of an epoch that is over, what was fetched. */
+static bool is_asked( cons_t const * c, dmg_hash_t const * hash ) {
+  if( dmg_hash_eq( hash, &c->base_hash ) || dmg_hash_eq( hash, &c->fin.hash ) || ( c->is_done && dmg_hash_eq( hash, &c->boundary_hash ) ) ) return true;
+  for( unsigned i = 0; i<FETCH_CNT; i++ ) if( dmg_hash_eq( &c->fetches[ i ].hash, hash ) ) return true;
+  return false;
+}
+
 /* The header's certificates and runs are worth having even if its view is far or its block useless (C4.1). */
 bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
   dmg_proposal_t p;
@@ -216,7 +223,8 @@ bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
   dmg_header_t const * h = &p.header.header;
   if( h->epoch!=c->rec.epoch || !h->view ) return false;
   if( h->leader>=c->keys.n || h->leader!=dmg_schedule_leader( &c->schedule, window_of( c, h->view ) ) ) return false;
-  if( h->view<=c->v_fin && !dmg_hash_eq( &p.hash, &c->fin.hash ) ) return true;   /* closed */
+  bool is_wanted = is_asked( c, &p.hash );
+  if( h->view<=c->v_fin && !is_wanted ) return true;   /* closed */
   blk_t * b = blk_find( c, h->view, &p.hash );
   if( b && ( b->has_just || b->is_cover_bad ) ) return true;
   if( !b && !is_own ) {
@@ -231,12 +239,10 @@ bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
   if( h->parent_view && h->parent_cert.view==h->parent_view ) (void)take_cert( c, &h->parent_cert, is_own );
   b = blk_find( c, h->view, &p.hash );   /* the ring may have moved */
   if( !b ) {
-    bool is_asked = ( h->view==c->base_view && dmg_hash_eq( &p.hash, &c->base_hash ) ) || ( h->view==c->v_fin && dmg_hash_eq( &p.hash, &c->fin.hash ) );
-    for( unsigned i = 0; i<FETCH_CNT && !is_asked; i++ ) is_asked = dmg_hash_eq( &c->fetches[ i ].hash, &p.hash );
-    view_t * s = h->view<=window_end( c, c->cur )+2u*c->rec.window || is_asked ? view_touch( c, h->view ) : NULL;
+    view_t * s = h->view<=window_end( c, c->cur )+2u*c->rec.window ? view_touch( c, h->view ) : NULL;
     if( s ) for( unsigned i = 0; i<2 && !b; i++ ) if( !s->blk[ i ].is_used ) b = &s->blk[ i ];
     /* Two headers of a view are kept; a third, or one below the ring, only if others rest on it. */
-    if( !b && is_asked ) b = blk_keep( c );
+    if( !b && is_wanted ) b = blk_keep( c );
     if( !b ) { c->drops++; return true; }
     *b = (blk_t){ .is_used = true, .hash = p.hash, .sh = p.header };
     prop_keep( c, h->view, &p.hash, bytes );
@@ -253,6 +259,7 @@ bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
     if( view<=c->cur || s->has_n ) judge( c, s, b );
     else if( b->stat==STAT_NEW ) judge_static( c, b );
   } else check( c, b );   /* outside the ring: others rest on it */
+  if( c->is_done && dmg_hash_eq( &hash, &c->boundary_hash ) ) { check( c, b ); try_next_epoch( c ); return true; }
   /* Whoever waited for it as a parent. */
   judge_view( c, c->cur );
   if( view==c->v_fin ) on_final_block( c );

@@ -27,14 +27,19 @@ static void nullify_window( cons_t * c ) {
   for( uint64_t v = c->cur, end = window_end( c, c->cur ); v<=end; v++ ) cast_nullify( c, v );
 }
 
-void timers_enter( cons_t * c ) {
+/* C4.8: from entering the view, at the lag of now: an F that comes later lowers what is still ahead. */
+void timers_deadlines( cons_t * c ) {
   uint64_t lag = lag_of( c ), steps = lag>2 ? lag-2 : 0, cap = (uint64_t)c->rec.cap_ms*1000;
   uint64_t t = (uint64_t)c->rec.pace_ms*1000, d = (uint64_t)c->rec.delta_ms*1000;
+  c->prop_at_us  = c->entered_us+backoff( t+d,   steps, cap*2/3 );
+  c->notar_at_us = c->entered_us+backoff( t+2*d, steps, cap );
+}
+
+void timers_enter( cons_t * c ) {
   bool is_by_null = c->cur!=c->base_view+1;
   c->entered_us     = c->now_us;
   c->is_prop_fired  = c->is_notar_fired = false;
-  c->prop_at_us     = c->now_us+backoff( t+d,   steps, cap*2/3 );   /* C4.8 */
-  c->notar_at_us    = c->now_us+backoff( t+2*d, steps, cap );
+  timers_deadlines( c );
   c->resend_at_us   = c->now_us+RESEND_US;
   if( c->is_waiting || c->is_done ) return;
   (void)view_touch( c, c->cur+c->rec.window );
@@ -90,6 +95,7 @@ static void resend_cur( cons_t * c ) {
     p->bundle_us = c->now_us;
     send_bundle( c, &to, p->hello.cur );
   }
+  try_next_epoch( c );   /* the boundary block: fetched again */
   need_base( c );
   judge_view( c, c->base_view );   /* WAIT verdicts, missing parents: asked again */
   judge_view( c, c->cur );
@@ -110,7 +116,13 @@ void timers_fire( cons_t * c ) {
       view_t * s = view_get( c, c->cur );
       if( !s || ( s->blk[ 0 ].stat!=STAT_GOOD && s->blk[ 1 ].stat!=STAT_GOOD ) ) nullify_window( c );
     }
-    if( !c->is_notar_fired && now>=c->notar_at_us ) { c->is_notar_fired = true; cast_nullify( c, c->cur ); }
+    if( !c->is_notar_fired && now>=c->notar_at_us ) {
+      c->is_notar_fired = true;
+      cast_nullify( c, c->cur );
+      /* The models' versions of these mutants: any open view may be nullified; a view may be left by the clock. */
+      if( MUTANT( c, NULLIFY_AFTER_FINALIZE ) ) for( uint64_t v = u64_max( c->v_fin+1, c->cur>8 ? c->cur-8 : 1 ); v<c->cur; v++ ) cast_nullify( c, v );
+      if( MUTANT( c, SKIP_WITHOUT_Z ) ) { c->cur++; timers_enter( c ); }
+    }
   }
   if( now>=c->future_at_us ) { c->future_at_us = NEVER; judge_view( c, c->cur ); }
   if( now>=c->resend_at_us ) {

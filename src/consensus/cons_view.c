@@ -209,6 +209,7 @@ static void set_final( cons_t * c, dmg_cert_t const * cert, bool is_logged ) {
   c->fin_us        = c->now_us;
   c->is_fin_logged = is_logged;
   c->still_attempt = 0;
+  if( c->cur>c->v_fin ) timers_deadlines( c );   /* else the view is about to be left */
   while( c->run_cnt && dmg_run_last( &c->runs[ c->order[ 0 ] ].run )<=c->v_fin ) run_remove( c, 0 );
   if( c->out ) {
     dmg_cons_action_t * a = action( c, DMG_CONS_COMMIT );

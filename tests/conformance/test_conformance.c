@@ -6,6 +6,8 @@
 #include "crypto/bech32.h"
 #include "crypto/bls.h"
 #include "crypto/sig.h"
+#include "consensus/schedule.h"
+#include "types/agree.h"
 #include "types/block.h"
 #include "types/genesis.h"
 #include "types/items.h"
@@ -356,6 +358,82 @@ static void one_header( void ) {
 
 static void test_headers_bodies_and_votes_match( void ** state ) { each( "headers", one_header ); }
 
+/* --- agreement ---------------------------------------------------------------------------------------- */
+
+static void same_bytes( void const * got, size_t sz ) { CHECK( dmg_span_eq( dmg_span( got, sz ), field( "bcs" ) ) ); }
+static void same_hash( dmg_hash_t got ) { dmg_hash_t want = field_hash( "hash" ); CHECK( dmg_hash_eq( &got, &want ) ); }
+
+/* A list of runs re-encoded behind its head. */
+static void same_runs( uint8_t * out, size_t head_sz, dmg_runs_t runs ) {
+  dmg_run_t run;
+  dmg_span_t raw;
+  while( dmg_runs_next( &runs, &run, &raw ) ) { size_t sz = dmg_run_encode( &run, out+head_sz ); CHECK( sz==raw.sz ); head_sz += sz; }
+  same_bytes( out, head_sz );
+}
+
+static void one_handover( dmg_span_t bcs ) {
+  dmg_handover_t h;
+  dmg_set_t prev, next, got;
+  static uint8_t out[ DMG_HANDOVER_SZ_MAX ];
+  CHECK( !dmg_handover_decode( bcs, &h ).kind && !dmg_set_decode( field( "prev" ), &prev ).kind && !dmg_set_decode( field( "next" ), &next ).kind );
+  CHECK( !dmg_handover_set( &h, &prev, &got ).kind && got.cnt==next.cnt );
+  dmg_hash_t a = dmg_set_hash( &got ), b = dmg_set_hash( &next ), r = dmg_record_hash( &h.record );
+  CHECK( dmg_hash_eq( &a, &b ) && dmg_hash_eq( &r, &h.header.next_epoch_root ) );
+  same_bytes( out, dmg_handover_encode( &h.header, &h.fin, &h.record, &prev, &next, out ) );
+}
+
+static void one_cycle( void ) {
+  static dmg_schedule_t s;
+  static uint8_t cycle[ DMG_CYCLE_WINDOWS ];
+  dmg_set_t set = { 0 };
+  dmg_span_t w = field( "weights" );
+  for( size_t i = 0; i<w.sz; i += 8 ) set.members[ set.cnt++ ].weight = dmg_load_u64le( w.p+i );
+  dmg_hash_t seed = field_hash( "seed" );
+  dmg_schedule_init( &s, &seed, &set );
+  dmg_schedule_cycle( &s, (uint32_t)field_num( "cycle" ), cycle );
+  CHECK( dmg_span_eq( dmg_span( cycle, 64 ), field( "leaders" ) ) );
+  same_hash( dmg_sha256( DMG_SPAN( cycle ) ) );
+  CHECK( dmg_schedule_leader( &s, field_num( "cycle" )*DMG_CYCLE_WINDOWS+9 )==cycle[ 9 ] );
+}
+
+static void one_agree( void ) {
+  static uint8_t out[ DMG_SET_SZ_MAX ];
+  if( field_is( "kind", "cycle" ) ) { one_cycle(); return; }
+  if( field_is( "kind", "seed_next" ) ) {
+    dmg_hash_t b = field_hash( "beacon" ), got = dmg_epoch_seed( &b, (uint32_t)field_num( "epoch" ) ), want = field_hash( "seed" );
+    CHECK( dmg_hash_eq( &got, &want ) );
+    return;
+  }
+  if( field_is( "kind", "just_root" ) ) {
+    dmg_span_t l[ 8 ];
+    dmg_merkle_t tree;
+    dmg_merkle_init( &tree );
+    size_t n = field_list( "leaves", l, 8 );
+    for( size_t i = 0; i<n; i++ ) { dmg_hash_t h = dmg_hash_load( l[ i ].p ); dmg_merkle_add( &tree, DMG_TAG_JUST_NODE, &h ); }
+    dmg_hash_t got = dmg_merkle_end( &tree, DMG_TAG_JUST_NODE ), want = field_hash( "root" );
+    CHECK( n==5 && dmg_hash_eq( &got, &want ) );
+    return;
+  }
+  dmg_span_t bcs = field( "bcs" );
+  dmg_vote_t v; dmg_vote_stored_t s; dmg_run_t run; dmg_record_t rec; dmg_hello_t hello; dmg_want_t want; dmg_bundle_t bundle; dmg_proposal_t p;
+  static dmg_set_t set;
+  static dmg_evidence_t ev;
+  if( field_is( "kind", "vote_wire" ) )        { CHECK( !dmg_vote_decode( bcs, &v ).kind ); dmg_vote_encode( &v, out ); same_bytes( out, DMG_VOTE_WIRE_SZ ); }
+  else if( field_is( "kind", "vote_stored" ) ) { CHECK( !dmg_vote_stored_decode( bcs, &s ).kind ); dmg_vote_stored_encode( &s, out ); same_bytes( out, DMG_VOTE_STORED_SZ ); }
+  else if( field_is( "kind", "run" ) )         { CHECK( !dmg_run_decode( bcs, &run ).kind ); same_bytes( out, dmg_run_encode( &run, out ) ); same_hash( dmg_run_leaf( bcs ) ); }
+  else if( field_is( "kind", "set" ) )         { CHECK( !dmg_set_decode( bcs, &set ).kind ); same_bytes( out, dmg_set_encode( &set, out ) ); same_hash( dmg_set_hash( &set ) ); }
+  else if( field_is( "kind", "record" ) )      { CHECK( !dmg_record_decode( bcs, &rec ).kind ); dmg_record_encode( &rec, out ); same_bytes( out, DMG_RECORD_SZ ); same_hash( dmg_record_hash( &rec ) ); }
+  else if( field_is( "kind", "hello" ) )       { CHECK( !dmg_hello_decode( bcs, &hello ).kind ); dmg_hello_encode( &hello, out ); same_bytes( out, DMG_HELLO_SZ ); }
+  else if( field_is( "kind", "want" ) )        { CHECK( !dmg_want_decode( bcs, &want ).kind ); same_bytes( out, dmg_want_encode( &want, out ) ); }
+  else if( field_is( "kind", "bundle" ) )      { CHECK( !dmg_bundle_decode( bcs, &bundle ).kind ); same_runs( out, dmg_bundle_head( &bundle.base, bundle.runs.cnt, out ), bundle.runs ); }
+  else if( field_is( "kind", "proposal" ) )    { CHECK( !dmg_proposal_decode( bcs, &p ).kind ); same_runs( out, dmg_proposal_head( &p.header, &p.fin, p.runs.cnt, out ), p.runs ); same_hash( p.hash ); }
+  else if( field_is( "kind", "handover" ) )    one_handover( bcs );
+  else if( field_is( "kind", "evidence" ) )    { CHECK( !dmg_evidence_decode( bcs, &ev ).kind ); same_bytes( out, dmg_evidence_encode( &ev, out, sizeof out ) ); }
+  else CHECK( !"an unknown kind" );
+}
+
+static void test_what_validators_exchange_matches( void ** state ) { each( "agree", one_agree ); }
+
 /* --- storage ------------------------------------------------------------------------------------------ */
 
 /* Writes the key anew from its fields, read out of the key at hand. */
@@ -489,6 +567,7 @@ int main( void ) {
     cmocka_unit_test( test_transactions_match_and_verify ),
     cmocka_unit_test( test_receipts_match ),
     cmocka_unit_test( test_headers_bodies_and_votes_match ),
+    cmocka_unit_test( test_what_validators_exchange_matches ),
     cmocka_unit_test( test_stored_items_match ),
     cmocka_unit_test( test_proofs_verify ),
     cmocka_unit_test( test_schema_hashes_match ),
