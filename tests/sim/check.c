@@ -48,6 +48,12 @@ void check_signed( world_t * w, node_t const * n, uint8_t kind, uint32_t epoch, 
   trace( w, "node %u signs %s view %lu %02x%02x", n->id, kind==0 ? "NOTARIZE" : kind==1 ? "NULLIFY" : kind==2 ? "FINALIZE" : "PROPOSE", view, hash->b[ 0 ], hash->b[ 1 ] );
   if( !s || n->is_byz || kind>DMG_VOTE_FINALIZE ) return;
   if( me==UINT32_MAX ) { fail( w, "node %u votes in epoch %u without a seat", n->id, epoch ); return; }
+  if( kind==DMG_VOTE_NULLIFY && w->strict_at && w->now>=w->strict_at ) {
+    /* I12: long after heal only dead leaders lose their windows. */
+    uint32_t leader = dmg_cons_leader( n->core, view );
+    for( uint8_t i = 0; i<w->cfg.n; i++ )
+      if( w->nodes[ i ].is_up && !w->nodes[ i ].is_byz && signer_of( w, &w->nodes[ i ], epoch )==leader ) fail( w, "I12: node %u nullifies view %lu of the live leader %u, %lu ms after heal", n->id, view, leader, ( w->now-w->heal_at )/1000 );
+  }
   bool was_n = false;
   votes_t * vn = NULL;
   if( kind==DMG_VOTE_NULLIFY ) s->null |= 1u<<me;

@@ -144,7 +144,8 @@ typedef struct {
   epoch_t  epochs[ EPOCH_MAX ];
   dmg_hash_t chain_id;
   bool     is_healing, is_quiet;  /* quiet: no trace */
-  uint64_t heal_at, heal_height, heal_limit;
+  uint64_t heal_at, heal_height;
+  uint64_t strict_at;             /* from here on no window of a live leader may be nullified; 0: not yet */
   dmg_cons_out_t * out;
   dmg_keys_t * keys[ EPOCH_MAX ];
   uint64_t digest;

@@ -202,7 +202,7 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
     else if( ev.kind==EV_HEAL ) {
       if( !w->is_healing ) heal( w );
       else if( !live_at ) {
-        if( is_live( w ) ) { live_at = w->now; live_height = w->finals_top; w->stats[ ST_HEAL_US ] = w->now-w->heal_at; trace( w, "LIVE after %lu ms", ( w->now-w->heal_at )/1000 ); }
+        if( is_live( w ) ) { live_at = w->now; live_height = w->finals_top; w->strict_at = w->now+10000000; w->stats[ ST_HEAL_US ] = w->now-w->heal_at; trace( w, "LIVE after %lu ms", ( w->now-w->heal_at )/1000 ); }
         else if( w->now>w->heal_at+20000000+heal_allowance( w ) ) fail( w, "I12: no new final block %lu ms after heal", ( w->now-w->heal_at )/1000 );
       } else if( w->now>=live_at+20000000 ) {
         /* All agree, live leaders' windows finalize: with one of four or five dead well over half of the views. */
