@@ -322,7 +322,7 @@ static void start( cons_t * c ) {
   c->is_started    = true;
   c->entered_us    = c->now_us;
   c->fin_us        = c->now_us;
-  c->is_waiting    = !c->cfg.is_wait_off || ( c->rec.epoch==0 && c->wall_ms<c->anchor.time_ms );
+  c->is_waiting    = true;
   c->wait_until_us = c->cfg.is_wait_off ? c->now_us : c->now_us+wait_us( c );
   c->hello_at_us   = c->now_us;
   c->still_at_us   = c->now_us+STANDSTILL_US;
