@@ -60,3 +60,33 @@ void trace( world_t * w, char const * fmt, ... ) {
   va_end( ap );
   fputc( '\n', w->trace );
 }
+
+void sim_key( world_t const * w, uint32_t id, node_t * n ) {
+  if( !w->cfg.is_real ) { sim_fake_key( id, n->key, &n->secret ); return; }
+  /* Sets ascend by key: the id-th smallest of the first keys that hashing gives. */
+  static uint8_t keys[ NODE_MAX ][ DMG_BLS_KEY_SZ ], secrets[ NODE_MAX ][ 32 ];
+  static bool is_made;
+  for( uint32_t i = 0; i<NODE_MAX && !is_made; i++ ) {
+    uint8_t ikm[ 32 ] = { 7, (uint8_t)i };
+    dmg_bls_key_t pub;
+    bool ok = dmg_bls_keygen( DMG_SPAN( ikm ), secrets[ i ] ) && dmg_bls_public( secrets[ i ], &pub );
+    DMG_ASSERT( ok );
+    dmg_bls_key_store( &pub, keys[ i ] );
+    for( uint32_t k = i; k && memcmp( keys[ k-1 ], keys[ k ], DMG_BLS_KEY_SZ )>0; k-- ) {
+      uint8_t t[ DMG_BLS_KEY_SZ ];
+      memcpy( t, keys[ k ], DMG_BLS_KEY_SZ ); memcpy( keys[ k ], keys[ k-1 ], DMG_BLS_KEY_SZ ); memcpy( keys[ k-1 ], t, DMG_BLS_KEY_SZ );
+      memcpy( t, secrets[ k ], 32 );          memcpy( secrets[ k ], secrets[ k-1 ], 32 );       memcpy( secrets[ k-1 ], t, 32 );
+    }
+  }
+  is_made = true;
+  memcpy( n->key, keys[ id ], DMG_BLS_KEY_SZ );
+  memcpy( n->real_secret, secrets[ id ], 32 );
+}
+
+void sim_sign( world_t const * w, node_t const * n, dmg_bls_use_t use, dmg_span_t msg, uint8_t out_raw[ DMG_BLS_SIG_RAW_SZ ] ) {
+  if( !w->cfg.is_real ) { sim_fake_sign( &n->secret, use, msg, out_raw ); return; }
+  dmg_bls_sig_t sig;
+  bool ok = dmg_bls_sign( n->real_secret, use, msg, &sig );
+  DMG_ASSERT( ok );
+  dmg_bls_sig_store_raw( &sig, out_raw );
+}

@@ -112,7 +112,7 @@ static void byz_vote( world_t * w, node_t * b, node_t * to, uint8_t kind, uint32
   dmg_vote_t v = { .kind = kind, .epoch = epoch, .view = view, .hash = *hash, .signer = (uint16_t)me };
   uint8_t msg[ DMG_VOTE_MSG_SZ ], frame[ 1+DMG_VOTE_WIRE_SZ ] = { DMG_FRAME_VOTE };
   dmg_vote_msg( (dmg_vote_kind_t)kind, &w->chain_id, epoch, view, hash, msg );
-  sim_fake_sign( &b->secret, DMG_BLS_VOTE, DMG_SPAN( msg ), v.sig );
+  sim_sign( w, b, DMG_BLS_VOTE, DMG_SPAN( msg ), v.sig );
   dmg_vote_encode( &v, frame+1 );
   net_send( w, b, to, DMG_SPAN( frame ), 0 );
 }
@@ -128,8 +128,11 @@ static void byz_proposal( world_t * w, node_t * from, node_t * to, dmg_span_t fr
     uint8_t msg[ DMG_VOTE_MSG_SZ ], raw[ DMG_BLS_SIG_RAW_SZ ];
     dmg_hash_t hash = dmg_header_hash( &sh.header );
     dmg_vote_msg( DMG_VOTE_PROPOSE, &w->chain_id, sh.header.epoch, sh.header.view, &hash, msg );
-    sim_fake_sign( &from->secret, DMG_BLS_VOTE, DMG_SPAN( msg ), raw );
-    memcpy( sh.sig, raw, DMG_BLS_SIG_SZ );
+    sim_sign( w, from, DMG_BLS_VOTE, DMG_SPAN( msg ), raw );
+    dmg_bls_sig_t point;
+    bool ok = w->crypto->sig_load_raw( raw, &point );
+    DMG_ASSERT( ok );
+    w->crypto->sig_store( &point, sh.sig );
     dmg_signed_header_encode( &sh, f+1 );
     net_send( w, from, to, dmg_span( f, frame.sz ), 0 );
     if( modes&B_LEND ) byz_vote( w, from, to, DMG_VOTE_NOTARIZE, sh.header.epoch, sh.header.view, &hash );

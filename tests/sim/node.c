@@ -295,7 +295,7 @@ static void do_sign( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   if( a->sign.kind==DMG_CONS_SIGN_REVEAL ) {
     uint8_t msg[ DMG_REVEAL_MSG_SZ ];
     dmg_reveal_msg( &w->chain_id, a->sign.epoch, a->sign.view, msg );
-    sim_fake_sign( &n->secret, DMG_BLS_REVEAL, DMG_SPAN( msg ), ev.data );
+    sim_sign( w, n, DMG_BLS_REVEAL, DMG_SPAN( msg ), ev.data );
     push( w, ev );
     return;
   }
@@ -318,7 +318,7 @@ static void do_sign( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   check_signed( w, n, a->sign.kind, a->sign.epoch, a->sign.view, &a->sign.hash );
   uint8_t msg[ DMG_VOTE_MSG_SZ ];
   dmg_vote_msg( (dmg_vote_kind_t)a->sign.kind, &w->chain_id, a->sign.epoch, a->sign.view, &a->sign.hash, msg );
-  sim_fake_sign( &n->secret, DMG_BLS_VOTE, DMG_SPAN( msg ), ev.data );
+  sim_sign( w, n, DMG_BLS_VOTE, DMG_SPAN( msg ), ev.data );
   push( w, ev );
 }
 
@@ -374,7 +374,7 @@ static void do_evidence( world_t * w, node_t * n, dmg_cons_action_t const * a ) 
   if( dmg_evidence_decode( a->evidence.bytes, &ev ).kind ) { fail( w, "node %u: evidence that does not decode", n->id ); return; }
   uint32_t e = dmg_side_epoch( &ev.a );
   if( e>=EPOCH_MAX || !w->epochs[ e ].is_known ) return;
-  if( !w->keys[ e ] ) { w->keys[ e ] = calloc( 1, sizeof( dmg_keys_t ) ); bool ok = dmg_keys_init( w->keys[ e ], &sim_fake, &w->chain_id, e, &w->epochs[ e ].set ); DMG_ASSERT( ok ); }
+  if( !w->keys[ e ] ) { w->keys[ e ] = calloc( 1, sizeof( dmg_keys_t ) ); bool ok = dmg_keys_init( w->keys[ e ], w->crypto, &w->chain_id, e, &w->epochs[ e ].set ); DMG_ASSERT( ok ); }
   static dmg_schedule_t sch;
   dmg_schedule_init( &sch, &w->epochs[ e ].record.seed, &w->epochs[ e ].set );
   dmg_hash_t next = w->epochs[ e+1 ].is_known ? dmg_record_hash( &w->epochs[ e+1 ].record ) : (dmg_hash_t){ 0 };
@@ -536,7 +536,7 @@ void node_start( world_t * w, node_t * n ) {
   }
   for( uint32_t i = 0; i<n->wal_cnt; i++ ) recs[ cnt++ ] = (dmg_cons_record_t){ .kind = n->wal[ i ].kind, .epoch = n->wal[ i ].epoch, .payload = dmg_span( n->wal[ i ].p, n->wal[ i ].sz ), .block = n->wal[ i ].block };
   epoch_t * ep = &w->epochs[ e ];
-  dmg_cons_cfg_t cfg = { .crypto = &sim_fake, .chain_id = w->chain_id, .record = ep->record, .set = &ep->set, .anchor = ep->anchor, .runs_max = w->cfg.runs_max, .n_max = NODE_MAX, .mutant = w->cfg.mutant };
+  dmg_cons_cfg_t cfg = { .crypto = w->crypto, .chain_id = w->chain_id, .record = ep->record, .set = &ep->set, .anchor = ep->anchor, .runs_max = w->cfg.runs_max, .n_max = NODE_MAX, .mutant = w->cfg.mutant };
   memcpy( cfg.key, n->key, sizeof cfg.key );
   memcpy( cfg.marks, n->marks[ e ], sizeof cfg.marks );
   if( n->is_byz ) cfg.mutant = 0;

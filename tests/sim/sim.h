@@ -74,6 +74,7 @@ typedef struct {
   dmg_arena_t * arena;
   uint8_t    key[ DMG_BLS_KEY_SZ ];
   dmg_bls_key_t secret;
+  uint8_t    real_secret[ 32 ];
 
   /* disk */
   rec_t *    wal;
@@ -132,6 +133,7 @@ enum { B_SELECTIVE = 1, B_BAD_SIG = 2, B_NULLIFY = 4, B_NO_FINALIZE = 8, B_LEND 
 
 typedef struct {
   config_t cfg;
+  dmg_cons_crypto_t const * crypto;
   uint64_t seed, now, seq, events;
   rng_t    net, clock, proc, byz, exec;
   ev_t *   heap;
@@ -166,6 +168,10 @@ enum { ST_STEPS, ST_FRAMES, ST_KILLS, ST_NULLIFIES, ST_EVIDENCE, ST_ALARMS, ST_B
 extern dmg_cons_crypto_t const sim_fake;
 void     sim_fake_key ( uint32_t id, uint8_t out[ DMG_BLS_KEY_SZ ], dmg_bls_key_t * out_secret );
 void     sim_fake_sign( dmg_bls_key_t const * secret, dmg_bls_use_t use, dmg_span_t msg, uint8_t out_raw[ DMG_BLS_SIG_RAW_SZ ] );
+
+/* By the world's crypto: the fake one, or BLS (cfg.is_real). */
+void     sim_key ( world_t const * w, uint32_t id, node_t * n );
+void     sim_sign( world_t const * w, node_t const * n, dmg_bls_use_t use, dmg_span_t msg, uint8_t out_raw[ DMG_BLS_SIG_RAW_SZ ] );
 
 /* engine.c */
 void push( world_t * w, ev_t ev );

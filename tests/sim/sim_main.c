@@ -8,7 +8,7 @@ static char const * const mutant_names[] = { "none", "finalize_after_nullify", "
 
 /* --- one run ------------------------------------------------------------------------------------------------ */
 
-typedef struct { uint64_t chaos_ms, heal_ms; uint32_t faults, byz_modes, faults_off, byz_off; int byz; uint8_t mutant; bool is_calm, has_trace; uint32_t n, epoch_len; } opt_t;
+typedef struct { uint64_t chaos_ms, heal_ms; uint32_t faults, byz_modes, faults_off, byz_off; int byz; uint8_t mutant; bool is_calm, has_trace, is_real; uint32_t n, epoch_len; } opt_t;
 
 static config_t derive( uint64_t seed, opt_t const * o ) {
   rng_t r = { .s = seed^0x64656d6975726765u };
@@ -34,6 +34,7 @@ static config_t derive( uint64_t seed, opt_t const * o ) {
   c.faults    &= ~o->faults_off;
   c.byz_modes &= ~o->byz_off;
   c.mutant     = o->mutant;
+  c.is_real    = o->is_real;
   return c;
 }
 
@@ -46,6 +47,7 @@ static void print_config( FILE * f, uint64_t seed, config_t const * c ) {
 static void setup( world_t * w, uint64_t seed, config_t const * c ) {
   memset( w, 0, sizeof *w );
   w->cfg   = *c;
+  w->crypto = c->is_real ? &dmg_cons_bls : &sim_fake;
   w->seed  = seed;
   w->net.s = seed*5+1; w->clock.s = seed*5+2; w->proc.s = seed*5+3; w->byz.s = seed*5+4; w->exec.s = seed*5+5;
   w->out   = malloc( sizeof *w->out );
@@ -64,7 +66,7 @@ static void setup( world_t * w, uint64_t seed, config_t const * c ) {
     n->slow    = 1;
     n->life    = 1;
     n->timer_us = UINT64_MAX;
-    sim_fake_key( n->key_id, n->key, &n->secret );
+    sim_key( w, n->key_id, n );
     n->mono_us = rng_below( &w->clock, 1000000000 );
     if( n->is_twin ) continue;
     memcpy( e->set.members[ i ].key, n->key, DMG_BLS_KEY_SZ );
@@ -266,9 +268,9 @@ static void print_trace( uint64_t seed, config_t const * c, unsigned lines ) {
 }
 
 static void usage( void ) {
-  puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--mutant NAME] [--expect-violation]\n"
+  puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--real] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--mutant NAME] [--expect-violation]\n"
         "Runs seeds S, S+1, .. of the deterministic simulator: chaos, then heal with exactly q alive, invariants after every event.\n"
-        "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; --expect-violation exit 0 only if one breaks" );
+        "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks" );
 }
 
 int main( int argc, char ** argv ) {
@@ -287,6 +289,7 @@ int main( int argc, char ** argv ) {
     else if( !strcmp( a, "-n" ) )        { o.n = (uint32_t)strtoull( v, NULL, 0 ); i++; }
     else if( !strcmp( a, "--trace" ) )   o.has_trace = true;
     else if( !strcmp( a, "--calm" ) )    o.is_calm = true;
+    else if( !strcmp( a, "--real" ) )    o.is_real = true;
     else if( !strcmp( a, "--no-liar" ) ) o.byz = 0;
     else if( !strcmp( a, "--twice" ) )   is_twice = true;
     else if( !strcmp( a, "--expect-violation" ) ) is_expected = true;
