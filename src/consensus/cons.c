@@ -47,6 +47,12 @@ static void record_cert( cons_t * c, dmg_cert_t const * cert ) {
 
 /* --- votes ------------------------------------------------------------------------------------------------ */
 
+/* C6.4: the safety file knows the newest 64 views voted in; below, the signer refuses, so nothing is decided there. */
+static bool is_votable( cons_t const * c, uint64_t view ) {
+  uint64_t hi = u64_max( c->marks[ 0 ], u64_max( c->marks[ 1 ], c->marks[ 2 ] ) );
+  return view>c->v_fin && view+DMG_SAFETY_OPEN_MAX>hi;
+}
+
 bool can_vote( cons_t const * c ) { return c->me>=0 && !c->is_observer && !c->is_waiting && !c->is_done && c->is_started && c->out; }
 
 static own_t * own_new( cons_t * c ) {
@@ -84,7 +90,7 @@ static void save_reasons( cons_t * c ) {
 }
 
 void cast_vote( cons_t * c, view_t * s, uint8_t kind, dmg_hash_t const * hash ) {
-  own_t * o = own_new( c );
+  own_t * o = is_votable( c, s->view ) ? own_new( c ) : NULL;
   if( !o ) { c->drops++; return; }   /* the driver is slow: decided again when asked again */
   save_reasons( c );
   if( kind==DMG_VOTE_NOTARIZE || kind==DMG_VOTE_PROPOSE ) {
@@ -307,7 +313,7 @@ dmg_cons_t * dmg_cons_new( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_
 static void resign( cons_t * c ) {
   for( uint64_t v = c->ring_hi>=DMG_CONS_RING ? c->ring_hi-DMG_CONS_RING+1 : 1; v<=c->ring_hi; v++ ) {
     view_t * s = view_get( c, v );
-    if( !s || v<=c->v_fin ) continue;
+    if( !s || !is_votable( c, v ) ) continue;
     for( uint8_t kind = 0; kind<4; kind++ ) {
       if( !s->own[ kind ] || ( kind==DMG_VOTE_PROPOSE && !prop_find( c, v, &s->own_hash[ kind ] ) ) ) continue;
       own_t * o = own_new( c );
@@ -407,7 +413,7 @@ uint32_t dmg_cons_leader( dmg_cons_t * c, uint64_t view ) { return dmg_schedule_
 
 void dmg_cons_info( dmg_cons_t const * c, dmg_cons_info_t * out ) {
   *out = (dmg_cons_info_t){ .epoch = c->rec.epoch, .cur = c->cur, .base_view = c->base_view, .final_view = c->v_fin, .lag = lag_of( c ), .signer = c->me, .is_observer = c->is_observer,
-                            .is_waiting = c->is_waiting, .is_done = c->is_done, .bad_frames = c->bad_frames, .votes_bad = c->votes_bad, .drops = c->drops, .run_cnt = c->run_cnt };
+                            .is_waiting = c->is_waiting, .is_done = c->is_done, .bad_frames = c->bad_frames, .votes_bad = c->votes_bad, .drops = c->drops, .run_cnt = c->run_cnt, .anchor = c->anchor.hash };
   blk_t const * b = c->base_view ? blk_find( (cons_t *)(uintptr_t)c, c->base_view, &c->base_hash ) : NULL;
   out->has_base_header = !c->base_view || b;
   out->has_base_root   = !c->base_view || ( b && b->has_root );

@@ -14,6 +14,7 @@
 
 #include "consensus/cons.h"
 #include "consensus/just.h"
+#include "consensus/safety.h"
 #include "consensus/schedule.h"
 #include "base/assert.h"
 

@@ -304,7 +304,6 @@ static void do_sign( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
     if( !n->votes[ a->sign.epoch ] ) n->votes[ a->sign.epoch ] = calloc( VIEW_MAX, sizeof( signed_t ) );
     signed_t * s = &n->votes[ a->sign.epoch ][ a->sign.view ];
     uint8_t bit = (uint8_t)( 1u<<a->sign.kind );
-    /* C6.4: the same vote again is allowed, a conflicting one is refused; an honest core never asks for one. */
     bool is_same = s->flags&bit && dmg_hash_eq( &s->hash[ a->sign.kind ], &a->sign.hash );
     bool is_bad  = ( s->flags&bit && !is_same )
                 || ( a->sign.kind==DMG_VOTE_NULLIFY  && s->flags&1u<<DMG_VOTE_FINALIZE ) || ( a->sign.kind==DMG_VOTE_FINALIZE && s->flags&1u<<DMG_VOTE_NULLIFY )
@@ -314,6 +313,14 @@ static void do_sign( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
     s->flags |= bit;
     s->hash[ a->sign.kind ] = a->sign.hash;
     if( a->sign.kind<3 && a->sign.view>n->marks[ a->sign.epoch ][ a->sign.kind ] ) n->marks[ a->sign.epoch ][ a->sign.kind ] = a->sign.view;
+  }
+  /* C6.4: asked for what it would refuse, an honest core has gone wrong; mutants sign without a file, liars have none. */
+  if( !n->is_byz && !w->cfg.mutant ) {
+    dmg_safety_vote_t  v  = { .kind = (dmg_vote_kind_t)a->sign.kind, .epoch = a->sign.epoch, .view = a->sign.view, .hash = a->sign.hash };
+    dmg_safety_epoch_t ep = { .anchor_ms = w->epochs[ a->sign.epoch ].anchor.time_ms, .skew_ms = 500 };
+    bool is_new;
+    dmg_safety_answer_t answer = dmg_safety_vote( &n->safety, &v, &ep, &is_new );
+    if( answer ) fail( w, "node %u: the safety file refuses kind %u of view %lu: %s", n->id, a->sign.kind, a->sign.view, dmg_safety_answer_text( answer ) );
   }
   check_signed( w, n, a->sign.kind, a->sign.epoch, a->sign.view, &a->sign.hash );
   uint8_t msg[ DMG_VOTE_MSG_SZ ];
@@ -458,9 +465,8 @@ static void to_core( world_t * w, node_t * n, dmg_cons_event_t * ev ) {
     if( info.epoch>w->stats[ ST_EPOCHS ] ) w->stats[ ST_EPOCHS ] = info.epoch;
     epoch_t * e = &w->epochs[ info.epoch ];
     if( !e->has_anchor ) {
-      simblk_t * b = NULL;
-      for( uint32_t i = 0; i<4096 && !b; i++ ) for( simblk_t * x = w->blocks[ i ]; x; x = x->next ) if( x->has_header && x->h.kind==DMG_BLOCK_BOUNDARY && x->h.epoch+1==info.epoch && x->st[ n->id ]&HAS_EXEC && dmg_hash_eq( &x->hash, w->finals_top>=x->h.height ? &w->finals[ x->h.height ] : &x->hash ) ) { b = x; break; }
-      DMG_ASSERT( b );
+      simblk_t * b = blk_get( w, &info.anchor );
+      DMG_ASSERT( b && b->st[ n->id ]&HAS_EXEC );
       e->anchor = (dmg_cons_anchor_t){ .hash = b->hash, .height = b->h.height, .time_ms = b->h.time_ms, .root = b->root };
       e->has_anchor = true;
     }

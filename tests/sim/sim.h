@@ -5,13 +5,14 @@
      after every event: invariants (check.c)
 
    The core is the production object code of src/consensus.  The driver is a model of the node: a log whose unsynced tail is lost in a kill, a safety
-   file, a block store, a stub execution (root = H(parent root, block)), headers and bodies fetched over the same links. */
+   file (the production rules of consensus/safety.h), a block store, a stub execution (root = H(parent root, block)), headers and bodies fetched over the same links. */
 #ifndef DMG_SIM_H
 #define DMG_SIM_H
 
 #include "consensus/cons.h"
 #include "consensus/evidence.h"
 #include "consensus/just.h"
+#include "consensus/safety.h"
 #include "consensus/schedule.h"
 #include "base/assert.h"
 
@@ -63,7 +64,7 @@ typedef struct body { dmg_hash_t hash; uint32_t len; uint8_t * bytes; uint16_t h
 
 typedef struct { uint8_t kind; uint32_t epoch; uint8_t * p; uint32_t sz; dmg_hash_t block; } rec_t;
 
-/* C6.4 without its bounds: every signature ever given, by epoch and view. */
+/* Every signature ever given, by epoch and view: what I4 is checked against, beside the safety file that gave it. */
 typedef struct { uint8_t flags; dmg_hash_t hash[ 4 ]; } signed_t;
 
 typedef struct {
@@ -80,6 +81,7 @@ typedef struct {
   rec_t *    wal;
   uint32_t   wal_cnt, wal_cap, wal_durable;
   uint64_t   saved_seq;
+  dmg_safety_t safety;            /* the file: a slot at a time is whole */
   signed_t * votes[ EPOCH_MAX ];  /* [ VIEW_MAX ] */
   uint64_t   marks[ EPOCH_MAX ][ 3 ];
   uint64_t   final_height;        /* durable */

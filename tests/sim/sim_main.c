@@ -67,6 +67,8 @@ static void setup( world_t * w, uint64_t seed, config_t const * c ) {
     n->life    = 1;
     n->timer_us = UINT64_MAX;
     sim_key( w, n->key_id, n );
+    uint8_t const host[ DMG_SAFETY_HOST_SZ ] = { 1 };
+    dmg_safety_init( &n->safety, &w->chain_id, n->key, host, 0 );
     n->mono_us = rng_below( &w->clock, 1000000000 );
     if( n->is_twin ) continue;
     memcpy( e->set.members[ i ].key, n->key, DMG_BLS_KEY_SZ );
