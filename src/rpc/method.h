@@ -23,6 +23,7 @@
 #include "rpc/json.h"
 #include "rpc/query.h"
 #include "rpc/rpc_gen.h"
+#include "types/receipt.h"
 
 /* 1 gas is 1 ns on the reference machine, a unit 10 us. */
 enum { DMG_RPC_PARAM_MAX = 8, DMG_RPC_ITEMS_MAX = 1000, DMG_RPC_UNIT_GAS = 10000 };
@@ -137,5 +138,21 @@ bool dmg_rpc_args( dmg_rpc_call_t * call, dmg_abi_fn_t const * fn, dmg_jv_t json
 
 /* A module by name or number at a view, with its decoded interface in the call's arena. */
 bool dmg_rpc_module_id( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_jv_t ref, uint16_t * out_id, dmg_abi_t const ** out_abi );
+
+/* ---- What methods and streams tell alike ---- */
+
+/* Interfaces met in one request, of the modules at view. */
+enum { DMG_RPC_ABI_MAX = 64 };
+typedef struct { dmg_rpc_call_t * call; dmg_query_view_t const * view; struct { uint16_t id; dmg_abi_t const * abi; } abi[ DMG_RPC_ABI_MAX ]; uint32_t abi_cnt; } dmg_rpc_abis_t;
+/* NULL: no such module, or it cannot be read. */
+dmg_abi_t const * dmg_rpc_abi_of( dmg_rpc_abis_t * abis, uint16_t id );
+
+typedef struct { uint32_t tx, idx; } dmg_rpc_event_at_t;
+/* An event with its fields by the module's interface; at NULL: without its place in a block. */
+void dmg_rpc_put_event( dmg_rpc_abis_t * abis, dmg_event_t const * event, dmg_rpc_event_at_t const * at );
+/* What chain_block answers; false: call failed. */
+bool dmg_rpc_put_block_answer( dmg_rpc_call_t * call, dmg_query_block_t const * block, uint64_t body_level );
+/* The members of what account_get answers, without at. */
+dmg_err_t dmg_rpc_put_account( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_hash_t const * account );
 
 #endif

@@ -163,7 +163,7 @@ bool dmg_rpc_do_chain_header( dmg_rpc_call_t * call ) {
 
 static uint64_t body_level( dmg_rpc_arg_t const * arg ) { return arg->is_set ? arg->u64 : DMG_RPC_BODY_LEVEL__IDS; }
 
-static bool put_block( dmg_rpc_call_t * call, dmg_query_block_t const * b, uint64_t level ) {
+bool dmg_rpc_put_block_answer( dmg_rpc_call_t * call, dmg_query_block_t const * b, uint64_t level ) {
   dmg_jw_t * w = call->out;
   dmg_signed_header_t sh;
   dmg_body_t * body;
@@ -192,7 +192,7 @@ static bool put_block( dmg_rpc_call_t * call, dmg_query_block_t const * b, uint6
 
 bool dmg_rpc_do_chain_block( dmg_rpc_call_t * call ) {
   dmg_query_block_t b;
-  return get_block_arg( call, &call->arg[ 0 ], &b ) && put_block( call, &b, body_level( &call->arg[ 1 ] ) );
+  return get_block_arg( call, &call->arg[ 0 ], &b ) && dmg_rpc_put_block_answer( call, &b, body_level( &call->arg[ 1 ] ) );
 }
 
 bool dmg_rpc_do_chain_blocks( dmg_rpc_call_t * call ) {
@@ -211,7 +211,7 @@ bool dmg_rpc_do_chain_blocks( dmg_rpc_call_t * call ) {
     if( !get_block( call, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = height }, &b ) ) {
       if( call->fail.code!=DMG_RPC_NOT_FOUND || height==from ) return false;
       has_more = false;
-    } else if( !put_block( call, &b, body_level( &call->arg[ 2 ] ) ) ) return false;
+    } else if( !dmg_rpc_put_block_answer( call, &b, body_level( &call->arg[ 2 ] ) ) ) return false;
     else height++;
   }
   dmg_jw_close( w, ']' );

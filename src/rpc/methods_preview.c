@@ -12,21 +12,21 @@
 
 #include <stdio.h>
 
-enum { LIFETIME_BLOCKS = 480, ABI_MAX = 64, SAYS_SZ_MAX = 1<<20 };
+enum { LIFETIME_BLOCKS = 480, SAYS_SZ_MAX = 1<<20 };
 
-/* Interfaces met in one request. */
-typedef struct { dmg_rpc_call_t * call; dmg_query_view_t view; struct { uint16_t id; dmg_abi_t const * abi; } abi[ ABI_MAX ]; uint32_t abi_cnt; } head_t;
-
-/* NULL: no such module, or it cannot be read. */
-static dmg_abi_t const * abi_of( head_t * h, uint16_t id ) {
+dmg_abi_t const * dmg_rpc_abi_of( dmg_rpc_abis_t * a, uint16_t id ) {
   dmg_span_t raw;
   dmg_abi_t const * abi;
-  for( uint32_t i = 0; i<h->abi_cnt; i++ ) if( h->abi[ i ].id==id ) return h->abi[ i ].abi;
-  if( h->abi_cnt==ABI_MAX || h->call->query->module_abi( h->call->query->ctx, &h->view, id, h->call->arena, &raw ) || dmg_abi_decode( raw, h->call->arena, &abi ).kind!=DMG_VERDICT_GOOD ) return NULL;
-  h->abi[ h->abi_cnt ].id    = id;
-  h->abi[ h->abi_cnt++ ].abi = abi;
+  for( uint32_t i = 0; i<a->abi_cnt; i++ ) if( a->abi[ i ].id==id ) return a->abi[ i ].abi;
+  if( a->abi_cnt==DMG_RPC_ABI_MAX || a->call->query->module_abi( a->call->query->ctx, a->view, id, a->call->arena, &raw ) || dmg_abi_decode( raw, a->call->arena, &abi ).kind!=DMG_VERDICT_GOOD ) return NULL;
+  a->abi[ a->abi_cnt ].id    = id;
+  a->abi[ a->abi_cnt++ ].abi = abi;
   return abi;
 }
+
+/* The head, and the interfaces of its modules. */
+typedef struct { dmg_rpc_call_t * call; dmg_query_view_t view; dmg_rpc_abis_t abis; } head_t;
+static dmg_abi_t const * abi_of( head_t * h, uint16_t id ) { return dmg_rpc_abi_of( &h->abis, id ); }
 
 /* ---- says ---- */
 
@@ -281,7 +281,7 @@ static void error_name( head_t * h, dmg_receipt_t const * r, char out[ 160 ] ) {
 }
 
 static bool open_head( dmg_rpc_call_t * call, head_t * out ) {
-  *out = (head_t){ .call = call };
+  *out = (head_t){ .call = call, .abis = { .call = call, .view = &out->view } };
   dmg_err_t err = call->query->view_open( call->query->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &out->view );
   return err ? dmg_rpc_fail_err( call, err, "head" ) : true;
 }
@@ -312,11 +312,15 @@ static void put_change( dmg_jw_t * w, dmg_query_flow_t const * f, dmg_asset_t co
   dmg_jw_close( w, '}' );
 }
 
-static void put_event( head_t * h, dmg_event_t const * e ) {
-  dmg_jw_t * w = h->call->out;
-  dmg_abi_t const * abi = abi_of( h, e->module );
+void dmg_rpc_put_event( dmg_rpc_abis_t * a, dmg_event_t const * e, dmg_rpc_event_at_t const * at ) {
+  dmg_jw_t * w = a->call->out;
+  dmg_abi_t const * abi = dmg_rpc_abi_of( a, e->module );
   dmg_abi_event_t const * decl = abi ? dmg_abi_event( abi, e->event ) : NULL;
   dmg_jw_open( w, '{' );
+  if( at ) {
+    dmg_jw_knum( w, "tx", at->tx );
+    dmg_jw_knum( w, "idx", at->idx );
+  }
   dmg_jw_knum( w, "module", e->module );
   dmg_jw_knum( w, "event", e->event );
   if( decl && !dmg_type_validate( decl->fields, e->data, NULL ) ) {
@@ -391,7 +395,7 @@ static bool put_preview( head_t * h, dmg_tx_t const * tx, dmg_query_preview_t co
   put_all_says( h, tx );
   dmg_jw_key( w, "events" );
   dmg_jw_open( w, '[' );
-  for( uint32_t i = 0; i<r->event_cnt; i++ ) put_event( h, &r->events[ i ] );
+  for( uint32_t i = 0; i<r->event_cnt; i++ ) dmg_rpc_put_event( &h->abis, &r->events[ i ], NULL );
   dmg_jw_close( w, ']' );
   dmg_jw_ku64( w, "gas", last->gas_to_set );
   dmg_jw_ku64( w, "gasUsed", last->gas_used );

@@ -414,11 +414,8 @@ bool dmg_rpc_do_balances_supply( dmg_rpc_call_t * call ) {
   return err ? dmg_rpc_fail_err( call, err, "supply" ) : true;
 }
 
-bool dmg_rpc_do_account_get( dmg_rpc_call_t * call ) {
+dmg_err_t dmg_rpc_put_account( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_hash_t const * account ) {
   static char const * const kind[] = { "user", "pool", "module" };
-  dmg_hash_t const * account = &call->arg[ 0 ].hash;
-  dmg_query_view_t view;
-  if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
   dmg_jw_t * w = call->out;
   uint8_t key[ DMG_KEY_MAX ], schema;
   dmg_span_t v, bcs;
@@ -426,21 +423,19 @@ bool dmg_rpc_do_account_get( dmg_rpc_call_t * call ) {
   uint64_t lane0 = 0;
   dmg_item_account_t a = { 0 };
   bool exists = false;
-  dmg_err_t err = get( call, &view, dmg_span( key, dmg_key_account( account, key ) ), &v );
+  dmg_err_t err = get( call, view, dmg_span( key, dmg_key_account( account, key ) ), &v );
   if( !err && v.sz ) {
     exists = true;
     err = dmg_value_parse( v, true, &schema, NULL, &bcs );
     if( !err ) err = dmg_item_account_get( bcs, &a );
   }
-  if( !err ) err = get( call, &view, dmg_span( key, dmg_key_lane( account, 0, key ) ), &v );
+  if( !err ) err = get( call, view, dmg_span( key, dmg_key_lane( account, 0, key ) ), &v );
   if( !err && v.sz ) {
     err = dmg_value_parse( v, true, &schema, NULL, &bcs );
     if( !err ) err = dmg_item_u64_get( bcs, &lane0 );
   }
-  if( !err ) err = read_balances( call, &view, account, &b );
+  if( !err ) err = read_balances( call, view, account, &b );
   if( !err ) {
-    dmg_jw_open( w, '{' );
-    dmg_rpc_put_at( w, &view.at );
     dmg_put_kaddress( w, "address", account );
     dmg_jw_kbool( w, "exists", exists );
     if( exists ) {
@@ -458,7 +453,7 @@ bool dmg_rpc_do_account_get( dmg_rpc_call_t * call ) {
     dmg_jw_open( w, '[' );
     for( uint8_t slot = 0; slot<DMG_AUTH_SLOT_MAX && exists && !err; slot++ ) {
       dmg_item_auth_t auth;
-      err = get( call, &view, dmg_span( key, dmg_key_auth( account, slot, key ) ), &v );
+      err = get( call, view, dmg_span( key, dmg_key_auth( account, slot, key ) ), &v );
       if( err || !v.sz ) continue;
       err = dmg_value_parse( v, true, &schema, NULL, &bcs );
       if( !err ) err = dmg_item_auth_get( bcs, &auth );
@@ -479,8 +474,17 @@ bool dmg_rpc_do_account_get( dmg_rpc_call_t * call ) {
     put_balances( w, &b );
     dmg_jw_close( w, '}' );
     dmg_jw_ku64( w, "nonce", lane0 );
-    dmg_jw_close( w, '}' );
   }
+  return err;
+}
+
+bool dmg_rpc_do_account_get( dmg_rpc_call_t * call ) {
+  dmg_query_view_t view;
+  if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
+  dmg_jw_open( call->out, '{' );
+  dmg_rpc_put_at( call->out, &view.at );
+  dmg_err_t err = dmg_rpc_put_account( call, &view, &call->arg[ 0 ].hash );
+  dmg_jw_close( call->out, '}' );
   close_view( call, &view );
   return err ? dmg_rpc_fail_err( call, err, "account" ) : true;
 }

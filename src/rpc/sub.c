@@ -1,4 +1,5 @@
-/* sub: streams over WebSocket (F5): sub_open, sub_close, sub_list; topics `heads` and `tx`.
+/* sub: streams over WebSocket (F5): sub_open, sub_close, sub_list; topics `heads` and `tx`; `blocks`, `events` and `account`
+   are told by a thread of their own (sub_log.c).
 
      node: on_block, on_tx --> streams of that block or id --> sub_item, or "behind" while the socket is full
      socket has room, or sub_open's answer is out --> those behind are told what is newest
@@ -7,9 +8,10 @@
    `heads` skips to the newest and says how many it skipped; `tx` tells the newest status of each id, each change
    while the socket keeps up.
 
-   seq is that of the last item told: of `heads` the height, of `tx` a count from 1.  A cursor is base64url of
-   { version u8 = 1, SHA-256 of the topic's name [32], seq u64, height u64, position u32 = 0 }, 53 bytes in 71
-   characters, without padding.  `heads` goes on after a cursor: first sub_gap if blocks in between are pruned,
+   seq is that of the last item told: of `heads` and `blocks` the height, of `tx` and `account` a count from 1, of `events` the
+   position in the topic's MMR (R4.15).  A cursor is base64url of { version u8 = 1, SHA-256 of the topic [32], seq u64, height u64,
+   position u32 }, 53 bytes in 71 characters, without padding.  The topic hashed is its name; of `events` and `account` name, zero,
+   kind u8 and id[32] as in R4.15; position counts events of a block, all of them.  `heads` goes on after a cursor: first sub_gap if blocks in between are pruned,
    then the newest head.  `tx` tells all statuses at once, so there a cursor only carries seq on.
 
    Locking   subs->lock is held while the node is asked and while the socket is written to: what the node
@@ -18,63 +20,14 @@
 #include "base/assert.h"
 #include "base/os.h"
 #include "rpc/put.h"
-#include "rpc/rpc_int.h"
+#include "rpc/sub_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ITEM_SZ_MAX = 4096, CURSOR_SZ = 53, CURSOR_TEXT_SZ = 71, SOCK_BUCKET_CNT = 1024, ID_BUCKET_BITS = 14 };
+enum { ITEM_SZ_MAX = 4096 };
 
-typedef enum { TOPIC_HEADS = DMG_RPC_TOPIC__HEADS, TOPIC_TX = DMG_RPC_TOPIC__TX, TOPIC_CNT } topic_t;
-static char const * const topic_name[] = { "heads", "tx" };
-
-typedef struct sub  sub_t;
-typedef struct sock sock_t;
-
-/* What was told of a transaction; enough to see whether something changed. */
-typedef struct { uint8_t state, receipt_status; uint32_t index; uint64_t height; } told_t;
-
-/* One id of a `tx` stream, in the bucket of its id. */
-typedef struct watch {
-  struct watch * next, ** at;               /* *at is this one */
-  sub_t *        sub;
-  dmg_hash_t     id;
-  told_t         told;
-  bool           is_dirty;                  /* to be told when there is room */
-} watch_t;
-
-struct sub {
-  sub_t *  next;                            /* of its socket */
-  sub_t *  next_head, ** at_head;           /* HEADS: of all sockets */
-  sock_t * sock;
-  uint64_t id, seq;
-  uint64_t gap_to;                          /* HEADS: sub_gap up to here comes first; 0: none */
-  topic_t  topic;
-  bool     is_behind;                       /* has something to tell that was not sent */
-  bool     is_final_only;                   /* F5.4 */
-  uint32_t watch_cnt;
-  watch_t  watch[];
-};
-
-struct sock { sock_t * next; uint64_t ws; sub_t * subs; uint32_t cnt; dmg_cost_who_t who; };
-
-typedef struct { dmg_at_block_t at; uint64_t time_ms; uint32_t tx_cnt; } head_t;
-
-struct dmg_rpc_sub {
-  pthread_mutex_t lock;
-  sock_t *        socks[ SOCK_BUCKET_CNT ];
-  sub_t *         heads;
-  watch_t *       watches[ 1<<ID_BUCKET_BITS ];
-  uint64_t        secret;                   /* odd: clients choose ids, not buckets */
-  uint64_t        next_id;
-  uint32_t        cnt;
-  atomic_uint     behind_cnt;
-  bool            is_draining;
-  bool            is_owed;                  /* some stream waits because its client is deep in debt */
-  head_t          head;                     /* newest known; height 0: none yet */
-  uint64_t        event_height;             /* of the last on_block */
-  dmg_hash_t      topic_hash[ TOPIC_CNT ];
-};
+static char const * const topic_name[ TOPIC_CNT ] = { [ TOPIC_HEADS ] = "heads", [ TOPIC_TX ] = "tx", [ TOPIC_BLOCKS ] = "blocks", [ TOPIC_EVENTS ] = "events", [ TOPIC_ACCOUNT ] = "account" };
 
 dmg_rpc_sub_t * dmg_rpc_sub_new( void ) {
   dmg_rpc_sub_t * subs = calloc( 1, sizeof *subs );
@@ -83,7 +36,7 @@ dmg_rpc_sub_t * dmg_rpc_sub_new( void ) {
   subs->next_id = 1;
   dmg_os_random( &subs->secret, sizeof subs->secret );
   subs->secret |= 1;
-  for( topic_t t = 0; t<TOPIC_CNT; t++ ) subs->topic_hash[ t ] = dmg_sha256( dmg_span_cstr( topic_name[ t ] ) );
+  pthread_cond_init( &subs->wake, NULL );
   return subs;
 }
 
@@ -100,13 +53,13 @@ static watch_t ** bucket_of( dmg_rpc_sub_t * subs, dmg_hash_t const * id ) {
   return &subs->watches[ dmg_load_u64le( id->b )*subs->secret>>( 64-ID_BUCKET_BITS ) ];
 }
 
-static sock_t ** sock_at( dmg_rpc_sub_t * subs, uint64_t ws ) {
+sock_t ** dmg_sub_sock_at( dmg_rpc_sub_t * subs, uint64_t ws ) {
   sock_t ** at = &subs->socks[ ws%SOCK_BUCKET_CNT ];
   while( *at && ( *at )->ws!=ws ) at = &( *at )->next;
   return at;
 }
 
-static void set_behind( dmg_rpc_sub_t * subs, sub_t * s, bool is_behind ) {
+void dmg_sub_set_behind( dmg_rpc_sub_t * subs, sub_t * s, bool is_behind ) {
   if( s->is_behind==is_behind ) return;
   s->is_behind = is_behind;
   if( is_behind ) atomic_fetch_add( &subs->behind_cnt, 1 );
@@ -126,6 +79,7 @@ static void link_sub( dmg_rpc_sub_t * subs, sock_t * sock, sub_t * s ) {
     if( s->next_head ) s->next_head->at_head = &s->next_head;
     subs->heads = s;
   }
+  if( dmg_sub_is_log( s ) ) dmg_sub_log_link( subs, s );
   for( uint32_t i = 0; i<s->watch_cnt; i++ ) {
     watch_t * w = &s->watch[ i ];
     w->at   = bucket_of( subs, &w->id );
@@ -140,17 +94,24 @@ static void unlink_sub( dmg_rpc_sub_t * subs, sub_t ** at ) {
   *at = s->next;
   s->sock->cnt--;
   subs->cnt--;
-  set_behind( subs, s, false );
+  dmg_sub_set_behind( subs, s, false );
   if( s->topic==TOPIC_HEADS ) {
     *s->at_head = s->next_head;
     if( s->next_head ) s->next_head->at_head = s->at_head;
   }
+  if( dmg_sub_is_log( s ) ) dmg_sub_log_unlink( subs, s );
   for( uint32_t i = 0; i<s->watch_cnt; i++ ) {
     watch_t * w = &s->watch[ i ];
     *w->at = w->next;
     if( w->next ) w->next->at = w->at;
   }
   free( s );
+}
+
+void dmg_sub_end( dmg_rpc_sub_t * subs, sub_t * s ) {
+  sub_t ** at = &s->sock->subs;
+  while( *at!=s ) at = &( *at )->next;
+  unlink_sub( subs, at );
 }
 
 static void drop_sock( dmg_rpc_sub_t * subs, sock_t ** at ) {
@@ -163,20 +124,23 @@ static void drop_sock( dmg_rpc_sub_t * subs, sock_t ** at ) {
 
 void dmg_rpc_sub_free( dmg_rpc_sub_t * subs ) {
   if( !subs ) return;
+  dmg_sub_log_stop( subs );
   for( size_t i = 0; i<SOCK_BUCKET_CNT; i++ ) while( subs->socks[ i ] ) drop_sock( subs, &subs->socks[ i ] );
   DMG_ASSERT( !subs->cnt && !subs->heads && !atomic_load( &subs->behind_cnt ) );
+  pthread_cond_destroy( &subs->wake );
   pthread_mutex_destroy( &subs->lock );
   free( subs );
 }
 
 /* --- Cursors --- */
 
-static void cursor_text( dmg_rpc_sub_t const * subs, topic_t topic, uint64_t seq, uint64_t height, char out[ CURSOR_TEXT_SZ+1 ] ) {
+void dmg_sub_cursor( sub_t const * s, uint64_t seq, uint64_t height, uint32_t position, char out[ CURSOR_TEXT_SZ+1 ] ) {
   static char const digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   uint8_t raw[ CURSOR_SZ+1 ] = { 1 };       /* the last byte pads */
-  memcpy( raw+1, subs->topic_hash[ topic ].b, 32 );
+  memcpy( raw+1, s->topic_hash.b, 32 );
   dmg_store_u64le( raw+33, seq );
   dmg_store_u64le( raw+41, height );
+  dmg_store_u32le( raw+49, position );
   for( size_t i = 0; i<CURSOR_TEXT_SZ; i++ ) {
     uint32_t v = (uint32_t)raw[ i/4*3 ]<<16|(uint32_t)raw[ i/4*3+1 ]<<8|raw[ i/4*3+2 ];
     out[ i ] = digit[ v>>( 18-6*( i%4 ) )&63 ];
@@ -185,7 +149,7 @@ static void cursor_text( dmg_rpc_sub_t const * subs, topic_t topic, uint64_t seq
 }
 
 /* false: no cursor of this topic.  One text a cursor: what it decodes to encodes to it again. */
-static bool cursor_parse( dmg_rpc_sub_t const * subs, topic_t topic, dmg_span_t text, uint64_t * out_seq, uint64_t * out_height ) {
+static bool cursor_parse( sub_t const * s, dmg_span_t text, uint64_t * out_seq, uint64_t * out_height, uint32_t * out_position ) {
   uint8_t raw[ CURSOR_SZ+1 ] = { 0 };
   char again[ CURSOR_TEXT_SZ+1 ];
   if( text.sz!=CURSOR_TEXT_SZ ) return false;
@@ -195,11 +159,14 @@ static bool cursor_parse( dmg_rpc_sub_t const * subs, topic_t topic, dmg_span_t 
     for( size_t bit = 0; bit<6; bit++ ) raw[ ( 6*i+bit )/8 ] |= (uint8_t)( ( v>>( 5-bit )&1 )<<( 7-( 6*i+bit )%8 ) );
   }
   uint64_t seq = dmg_load_u64le( raw+33 ), height = dmg_load_u64le( raw+41 );
-  if( topic==TOPIC_HEADS && seq!=height ) return false;
-  cursor_text( subs, topic, seq, height, again );
+  uint32_t position = dmg_load_u32le( raw+49 );
+  if( ( s->topic==TOPIC_HEADS || s->topic==TOPIC_BLOCKS ) && seq!=height ) return false;
+  if( position && s->topic!=TOPIC_EVENTS ) return false;
+  dmg_sub_cursor( s, seq, height, position, again );
   if( !dmg_span_eq( text, dmg_span( again, CURSOR_TEXT_SZ ) ) ) return false;
-  *out_seq    = seq;
-  *out_height = height;
+  *out_seq      = seq;
+  *out_height   = height;
+  *out_position = position;
   return true;
 }
 
@@ -227,18 +194,18 @@ static bool note_send( dmg_rpc_t * rpc, note_t * note, sub_t * s, bool is_charge
   /* Behind before it is tried: room may be announced before a send that was full returns, and dmg_rpc_ws_room looks
      at behind_cnt without the lock. */
   bool was_behind = s->is_behind;
-  set_behind( rpc->subs, s, true );
+  dmg_sub_set_behind( rpc->subs, s, true );
   /* F3.3: an item costs 1 a 4 KiB.  Who cannot pay waits as if its socket were full, until a block comes. */
   if( is_charged && !dmg_rpc_charge_item( rpc, &s->sock->who, (uint32_t)( note->buf.sz+4095 )/4096 ) ) { rpc->subs->is_owed = true; return false; }
   bool is_sent = rpc->ws.send && !rpc->ws.send( rpc->ws.ctx, s->sock->ws, dmg_buf_span( &note->buf ) );
-  if( is_sent ) set_behind( rpc->subs, s, was_behind );
+  if( is_sent ) dmg_sub_set_behind( rpc->subs, s, was_behind );
   return is_sent;
 }
 
 static dmg_jw_t * item_begin( dmg_rpc_t * rpc, note_t * note, sub_t const * s, uint64_t seq, dmg_at_block_t const * at, char const * state ) {
   char cursor[ CURSOR_TEXT_SZ+1 ];
   dmg_jw_t * w = note_begin( note, "sub_item", s );
-  cursor_text( rpc->subs, s->topic, seq, at->height, cursor );
+  dmg_sub_cursor( s, seq, at->height, 0, cursor );
   dmg_jw_ku64( w, "seq", seq );
   dmg_jw_kcstr( w, "cursor", cursor );
   dmg_rpc_put_at( w, at );
@@ -305,7 +272,8 @@ static void ask_status( dmg_rpc_t * rpc, watch_t * watch ) {
 }
 
 static void catch_up( dmg_rpc_t * rpc, sub_t * s ) {
-  set_behind( rpc->subs, s, false );
+  dmg_sub_set_behind( rpc->subs, s, false );
+  if( dmg_sub_is_log( s ) ) { s->is_ready = true; dmg_sub_log_wake( rpc->subs ); return; }
   if( s->topic==TOPIC_HEADS && ( !s->gap_to || tell_gap( rpc, s ) ) ) tell_head( rpc, s );
   for( uint32_t i = 0; i<s->watch_cnt && !s->is_behind; i++ ) if( s->watch[ i ].is_dirty ) ask_status( rpc, &s->watch[ i ] );
 }
@@ -317,7 +285,8 @@ static void tell_stop( dmg_rpc_t * rpc, sub_t * s, char const * reason ) {
   dmg_jw_t * w = note_begin( &note, "sub_stop", s );
   dmg_query_chain_t chain;
   rpc->query->chain( rpc->query->ctx, &chain );
-  cursor_text( rpc->subs, s->topic, s->seq, s->topic==TOPIC_HEADS ? s->seq : chain.head.height, cursor );
+  if( s->topic==TOPIC_EVENTS ) dmg_sub_cursor( s, s->seq, s->next_height, s->next_item, cursor );
+  else dmg_sub_cursor( s, s->seq, s->topic==TOPIC_HEADS || s->topic==TOPIC_BLOCKS ? s->seq : chain.head.height, 0, cursor );
   dmg_jw_kcstr( w, "reason", reason );
   dmg_jw_kcstr( w, "cursor", cursor );
   (void)note_send( rpc, &note, s, false );
@@ -336,15 +305,15 @@ void dmg_rpc_ws_room( dmg_rpc_t * rpc, uint64_t ws ) {
   /* The usual case after an answer. */
   if( !atomic_load( &subs->behind_cnt ) ) return;
   pthread_mutex_lock( &subs->lock );
-  sock_t * sock = *sock_at( subs, ws );
-  for( sub_t * s = sock ? sock->subs : NULL; s; s = s->next ) if( s->is_behind ) catch_up( rpc, s );
+  sock_t * sock = *dmg_sub_sock_at( subs, ws );
+  for( sub_t * s = sock ? sock->subs : NULL; s; s = s->next ) if( s->is_behind ) { s->is_fresh = false; catch_up( rpc, s ); }
   pthread_mutex_unlock( &subs->lock );
 }
 
 void dmg_rpc_ws_gone( dmg_rpc_t * rpc, uint64_t ws ) {
   dmg_rpc_sub_t * subs = rpc->subs;
   pthread_mutex_lock( &subs->lock );
-  drop_sock( subs, sock_at( subs, ws ) );
+  drop_sock( subs, dmg_sub_sock_at( subs, ws ) );
   pthread_mutex_unlock( &subs->lock );
 }
 
@@ -352,6 +321,7 @@ void dmg_rpc_drain( dmg_rpc_t * rpc ) {
   dmg_rpc_sub_t * subs = rpc->subs;
   pthread_mutex_lock( &subs->lock );
   subs->is_draining = true;
+  dmg_sub_log_wake( subs );
   for( size_t i = 0; i<SOCK_BUCKET_CNT; i++ )
     while( subs->socks[ i ] ) {
       sock_t * sock = subs->socks[ i ];
@@ -368,6 +338,7 @@ static void on_block( void * ctx, dmg_at_block_t const * at, uint64_t time_ms, u
   /* Heights rise by one, but after dev_revert: then this block is told again under its height. */
   bool is_back = at->height<=subs->event_height;
   subs->event_height = at->height;
+  dmg_sub_log_block( subs, at, is_back );
   if( is_back || at->height>=subs->head.at.height ) subs->head = (head_t){ *at, time_ms, tx_cnt };
   for( sub_t * s = subs->heads; s; s = s->next_head ) {
     if( is_back && s->seq>=at->height ) s->seq = at->height-1;
@@ -377,7 +348,7 @@ static void on_block( void * ctx, dmg_at_block_t const * at, uint64_t time_ms, u
     subs->is_owed = false;
     for( size_t i = 0; i<SOCK_BUCKET_CNT; i++ )
       for( sock_t * sock = subs->socks[ i ]; sock; sock = sock->next )
-        for( sub_t * s = sock->subs; s; s = s->next ) if( s->is_behind ) catch_up( rpc, s );
+        for( sub_t * s = sock->subs; s; s = s->next ) if( s->is_behind && !s->is_fresh ) catch_up( rpc, s );
   }
   pthread_mutex_unlock( &subs->lock );
 }
@@ -404,24 +375,36 @@ dmg_query_events_t dmg_rpc_events( dmg_rpc_t * rpc ) { return (dmg_query_events_
 
 /* A stream from the filter, not linked yet; NULL: call failed. */
 static sub_t * make_sub( dmg_rpc_call_t * call, topic_t topic, dmg_rpc_arg_t const * filter ) {
-  dmg_jv_t ids = { 0 };
+  static char const * const names[] = { "ids", "body", "module", "account" };
+  enum { IDS, BODY, MODULE, ACCOUNT, CNT };
+  dmg_jv_t m[ CNT ] = { { 0 } };
   uint32_t cnt = 0;
+  static struct { unsigned takes; char const * want; } const of[ TOPIC_CNT ] = {
+    [ TOPIC_HEADS ] = { 0, "nothing: heads has no filter" }, [ TOPIC_TX ] = { 1<<IDS, "{ids: [transaction ids]}" }, [ TOPIC_BLOCKS ] = { 1<<BODY, "nothing, or {body: none, ids or full}" },
+    [ TOPIC_EVENTS ] = { 1<<MODULE|1<<ACCOUNT, "{module: name or id} or {account: ..}" }, [ TOPIC_ACCOUNT ] = { 1<<ACCOUNT, "{account: ..}" } };
+  if( filter->is_set && dmg_jv_cnt( filter->json ) && !of[ topic ].takes ) { dmg_rpc_fail_param( call, "filter", of[ topic ].want ); return NULL; }
+  if( filter->is_set && !dmg_rpc_members( call, "filter", filter->json, names, CNT, m ) ) return NULL;
+  unsigned has = 0;
+  for( unsigned i = 0; i<CNT; i++ ) if( !dmg_jv_is_absent( m[ i ] ) ) has |= 1u<<i;
+  bool is_one = has && !( has&( has-1 ) );
+  if( has&~of[ topic ].takes || ( !is_one && topic!=TOPIC_HEADS && topic!=TOPIC_BLOCKS ) ) { dmg_rpc_fail_param( call, "filter", of[ topic ].want ); return NULL; }
   if( topic==TOPIC_TX ) {
-    if( filter->is_set ) ids = dmg_jv_get( filter->json, "ids" );
-    if( dmg_jv_is_absent( ids ) || dmg_jv_type( ids )!=DMG_JSON_ARRAY || dmg_jv_cnt( filter->json )!=1 ) { dmg_rpc_fail_param( call, "filter", "{ids: [transaction ids]}" ); return NULL; }
-    cnt = dmg_jv_cnt( ids );
+    if( dmg_jv_type( m[ IDS ] )!=DMG_JSON_ARRAY ) { dmg_rpc_fail_param( call, "filter", of[ topic ].want ); return NULL; }
+    cnt = dmg_jv_cnt( m[ IDS ] );
     if( !cnt || cnt>DMG_RPC_SUB_ID_MAX ) { dmg_rpc_fail_param( call, "filter.ids", "1 to 100 transaction ids" ); return NULL; }
-  } else if( filter->is_set && dmg_jv_cnt( filter->json ) ) { dmg_rpc_fail_param( call, "filter", "nothing: heads has no filter" ); return NULL; }
+  }
   sub_t * s = calloc( 1, sizeof *s+cnt*sizeof *s->watch );
   if( !s ) { dmg_rpc_fail_err( call, DMG_ERR_FULL, "subscription" ); return NULL; }
-  s->topic     = topic;
-  s->watch_cnt = cnt;
+  s->topic      = topic;
+  s->watch_cnt  = cnt;
+  s->topic_hash = dmg_sha256( dmg_span_cstr( topic_name[ topic ] ) );
   watch_t * w = s->watch;
-  for( dmg_jv_t e = cnt ? dmg_jv_first( ids ) : ids; !dmg_jv_is_absent( e ); e = dmg_jv_next( ids, e ), w++ ) {
+  for( dmg_jv_t e = cnt ? dmg_jv_first( m[ IDS ] ) : (dmg_jv_t){ 0 }; !dmg_jv_is_absent( e ); e = dmg_jv_next( m[ IDS ], e ), w++ ) {
     if( !dmg_jv_hash( e, &w->id ) ) { free( s ); dmg_rpc_fail_param( call, "filter.ids", "0x hex of 32 bytes each" ); return NULL; }
     w->sub      = s;
     w->is_dirty = true;
   }
+  if( dmg_sub_is_log( s ) && !dmg_sub_log_filter( call, s, m[ BODY ], m[ MODULE ], m[ ACCOUNT ] ) ) { free( s ); return NULL; }
   return s;
 }
 
@@ -439,7 +422,7 @@ static head_t head_now( dmg_rpc_call_t * call ) {
 /* Links s under the lock; the caller must not touch it afterwards: its socket may be gone already. */
 static bool start_sub( dmg_rpc_call_t * call, sub_t * s, bool has_cursor, head_t const * now, dmg_query_chain_t * out_chain, uint64_t * out_id ) {
   dmg_rpc_sub_t * subs = call->rpc->subs;
-  sock_t ** at = sock_at( subs, call->ws );
+  sock_t ** at = dmg_sub_sock_at( subs, call->ws );
   if( subs->is_draining ) {
     dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "the node is stopping: connect to another one, or later" );
     dmg_rpc_fail_data( call, "\"reason\":\"drain\"" );
@@ -447,6 +430,7 @@ static bool start_sub( dmg_rpc_call_t * call, sub_t * s, bool has_cursor, head_t
   }
   if( ( *at && ( *at )->cnt>=DMG_RPC_SUB_PER_WS_MAX ) || subs->cnt>=DMG_RPC_SUB_MAX )
     return dmg_rpc_fail( call, DMG_RPC_LIMIT_EXCEEDED, NULL, "at most %u subscriptions a socket and %u in all", DMG_RPC_SUB_PER_WS_MAX, DMG_RPC_SUB_MAX );
+  if( dmg_sub_is_log( s ) && !dmg_sub_log_start( call, s ) ) return false;
   if( !*at ) {
     *at = calloc( 1, sizeof **at );
     if( !*at ) return dmg_rpc_fail_err( call, DMG_ERR_FULL, "subscription" );
@@ -460,7 +444,8 @@ static bool start_sub( dmg_rpc_call_t * call, sub_t * s, bool has_cursor, head_t
   if( s->topic==TOPIC_HEADS && out_chain->oldest_height && s->seq<out_chain->oldest_height-1 ) s->gap_to = out_chain->oldest_height-1;
   *out_id = s->id = subs->next_id++;
   link_sub( subs, *at, s );
-  set_behind( subs, s, true );              /* until the answer is out: see dmg_rpc_ws_room */
+  s->is_fresh = true;
+  dmg_sub_set_behind( subs, s, true );              /* until the answer is out: see dmg_rpc_ws_room */
   return true;
 }
 
@@ -470,12 +455,20 @@ bool dmg_rpc_do_sub_open( dmg_rpc_call_t * call ) {
   topic_t topic = (topic_t)call->arg[ 0 ].u64;
   bool is_head = finality->is_set && finality->u64==DMG_RPC_DELIVERY__HEAD;
   uint64_t seq = 0, height = 0, id = 0;
-  if( cursor->is_set && !cursor_parse( subs, topic, cursor->bytes, &seq, &height ) ) return dmg_rpc_fail_param( call, "cursor", "a cursor of this topic, as an item or sub_open gave it" );
-  if( !call->ws ) return dmg_rpc_fail( call, DMG_RPC_INVALID_INPUT, NULL, "streams need a WebSocket: connect to /ws" );
+  uint32_t position = 0;
   sub_t * s = make_sub( call, topic, &call->arg[ 1 ] );
   if( !s ) return false;
+  bool is_bad_cursor = cursor->is_set && !cursor_parse( s, cursor->bytes, &seq, &height, &position );
+  if( is_bad_cursor || !call->ws ) {
+    free( s );
+    return is_bad_cursor ? dmg_rpc_fail_param( call, "cursor", "a cursor of this topic, as an item or sub_open gave it" ) : dmg_rpc_fail( call, DMG_RPC_INVALID_INPUT, NULL, "streams need a WebSocket: connect to /ws" );
+  }
   s->seq           = seq;
   s->is_final_only = !is_head;
+  if( dmg_sub_is_log( s ) && !dmg_sub_log_begin( call, s, cursor->is_set, height, position ) ) { free( s ); return false; }
+  seq    = s->seq;
+  height = dmg_sub_is_log( s ) ? s->next_height-( topic!=TOPIC_EVENTS ) : height;   /* s is the pump's once it is linked */
+  dmg_hash_t topic_hash = s->topic_hash;
 
   head_t now = topic==TOPIC_HEADS && cursor->is_set ? head_now( call ) : (head_t){ 0 };
   dmg_query_chain_t chain;
@@ -485,12 +478,14 @@ bool dmg_rpc_do_sub_open( dmg_rpc_call_t * call ) {
   if( !is_good ) { free( s ); return false; }
 
   char text[ CURSOR_TEXT_SZ+1 ];
-  if( !cursor->is_set ) height = chain.head.height;
+  if( !cursor->is_set && topic<=TOPIC_TX )   height = chain.head.height;
   if( !cursor->is_set && topic==TOPIC_HEADS ) seq = height;
-  cursor_text( subs, topic, seq, height, text );
+  dmg_sub_cursor( &(sub_t){ .topic = topic, .topic_hash = topic_hash }, seq, height, position, text );
   dmg_jw_open( call->out, '{' );
   dmg_jw_ku64 ( call->out, "subscription", id );
-  dmg_jw_ku64 ( call->out, "seq", seq );
+  /* The first event of a topic has 0: before it there is none. */
+  if( seq==UINT64_MAX ) { dmg_jw_key( call->out, "seq" ); dmg_jw_null( call->out ); }
+  else                  dmg_jw_ku64 ( call->out, "seq", seq );
   dmg_jw_kcstr( call->out, "cursor", text );
   dmg_jw_ku64 ( call->out, "retainedFrom", chain.oldest_height );
   dmg_jw_close( call->out, '}' );
@@ -501,7 +496,7 @@ bool dmg_rpc_do_sub_close( dmg_rpc_call_t * call ) {
   dmg_rpc_sub_t * subs = call->rpc->subs;
   bool is_found = false;
   pthread_mutex_lock( &subs->lock );
-  sock_t * sock = *sock_at( subs, call->ws );
+  sock_t * sock = *dmg_sub_sock_at( subs, call->ws );
   for( sub_t ** at = sock ? &sock->subs : NULL; at && *at && !is_found; ) {
     is_found = ( *at )->id==call->arg[ 0 ].u64;
     if( !is_found ) { at = &( *at )->next; continue; }
@@ -520,7 +515,7 @@ bool dmg_rpc_do_sub_list( dmg_rpc_call_t * call ) {
   dmg_jw_key( call->out, "items" );
   dmg_jw_open( call->out, '[' );
   pthread_mutex_lock( &subs->lock );
-  sock_t * sock = *sock_at( subs, call->ws );
+  sock_t * sock = *dmg_sub_sock_at( subs, call->ws );
   for( sub_t * s = sock ? sock->subs : NULL; s; s = s->next ) {
     dmg_jw_open( call->out, '{' );
     dmg_jw_ku64 ( call->out, "subscription", s->id );

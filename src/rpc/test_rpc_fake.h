@@ -38,6 +38,8 @@ typedef struct {
   size_t          abi_sz;
   atomic_size_t   big_sz;                     /* of the value under 0x00020009 */
   bool            is_good_preview, was_billed;
+  _Atomic uint64_t state_oldest;               /* of the states still held */
+  _Atomic uint64_t free_sparks;                /* of account 1; 0: 50 */
   dmg_err_t       err;                        /* what submit, query, preview and dev functions answer */
   char const *    why_name;
   atomic_int      open_views;
@@ -195,10 +197,54 @@ static inline dmg_err_t fake_q_nonce( void * ctx, dmg_hash_t const * account, ui
   return DMG_OK;
 }
 
+/* Block h has h%3 events Counted of module 2 and, every fifth, one Paid that names account 1. */
+static inline uint64_t fake_counted( uint64_t height ) { uint64_t n = 0; for( uint64_t h = 1; h<=height; h++ ) n += h%3; return n; }
+static inline uint64_t fake_paid   ( uint64_t height ) { return height/5; }
+static inline dmg_err_t fake_q_receipts( void * ctx, uint64_t height, dmg_arena_t * arena, dmg_span_t ** out_receipts, uint32_t * out_cnt ) {
+  fake_t * f = ctx;
+  dmg_at_block_t at;
+  DMG_TRY( fake_locate( f, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = height }, &at ) );
+  dmg_event_t event[ 3 ];
+  uint8_t sum[ 2 ][ 8 ] = { { 0 } }, paid[ 40 ] = { 0 };
+  uint32_t n = 0;
+  for( ; n<height%3; n++ ) {
+    dmg_store_u64le( sum[ n ], 10*height+n );
+    event[ n ] = (dmg_event_t){ .module = 2, .event = 1, .data = DMG_SPAN( sum[ n ] ) };
+  }
+  memset( paid, 1, 32 );
+  if( height%5==0 ) event[ n++ ] = (dmg_event_t){ .module = 2, .event = 2, .data = DMG_SPAN( paid ) };
+  dmg_receipt_t r[ 2 ] = { { .id = f->raw_id, .call = DMG_RECEIPT_CALL_NONE }, { .id = f->raw_id, .call = DMG_RECEIPT_CALL_NONE, .events = event, .event_cnt = n } };
+  *out_receipts = DMG_ARENA_NEW( arena, dmg_span_t, 2 );
+  if( !*out_receipts ) return DMG_ERR_LIMIT;
+  *out_cnt = 2;
+  for( int i = 0; i<2; i++ ) {
+    dmg_buf_t buf = dmg_buf( 4096 );
+    dmg_err_t err = dmg_receipt_encode( &r[ i ], &buf );
+    ( *out_receipts )[ i ] = dmg_arena_dup( arena, dmg_buf_span( &buf ) );
+    dmg_buf_fini( &buf );
+    DMG_TRY( err );
+  }
+  return DMG_OK;
+}
+
+/* The count of a topic in the state after a block. */
+static inline dmg_err_t fake_topic( dmg_query_view_t const * view, dmg_span_t key, dmg_arena_t * arena, dmg_span_t * out ) {
+  uint8_t k[ DMG_KEY_MAX ], bcs[ DMG_MMR_BCS_MAX ], value[ DMG_MMR_BCS_MAX+1 ];
+  dmg_hash_t module = dmg_topic_module_id( 2 ), account = fake_id( 1 );
+  dmg_mmr_t mmr = { 0 };
+  bool is_module = dmg_span_eq( key, dmg_span( k, dmg_key_topic( DMG_TOPIC_MODULE, &module, k ) ) );
+  if( !is_module && !dmg_span_eq( key, dmg_span( k, dmg_key_topic( DMG_TOPIC_ACCOUNT, &account, k ) ) ) ) return DMG_ERR_NOT_FOUND;
+  mmr.count = is_module ? fake_counted( view->at.height )+fake_paid( view->at.height ) : fake_paid( view->at.height );
+  if( !mmr.count ) return DMG_ERR_NOT_FOUND;
+  *out = dmg_arena_dup( arena, dmg_span( value, dmg_value_build( false, 1, NULL, dmg_span( bcs, dmg_item_mmr_put( &mmr, bcs ) ), value ) ) );
+  return out->p ? DMG_OK : DMG_ERR_LIMIT;
+}
+
 static inline dmg_err_t fake_q_view_open( void * ctx, dmg_at_t const * at, dmg_query_view_t * out ) {
   fake_t * f = ctx;
   dmg_query_view_t v = { .handle = f };
   DMG_TRY( fake_locate( f, at, &v.at ) );
+  if( v.at.height<f->state_oldest ) return DMG_ERR_PRUNED;
   atomic_fetch_add( &f->open_views, 1 );
   *out = v;
   return DMG_OK;
@@ -211,6 +257,14 @@ static inline dmg_err_t fake_q_view_get( void * ctx, dmg_query_view_t const * vi
     uint8_t * p = dmg_arena_calloc( arena, 1, f->big_sz );
     *out = dmg_span( p, f->big_sz );
     return p ? DMG_OK : DMG_ERR_LIMIT;
+  }
+  if( !fake_topic( view, key, arena, out ) ) return DMG_OK;
+  uint8_t k[ DMG_KEY_MAX ], value[ 64 ], sparks[ 8 ];
+  dmg_hash_t a = fake_id( 1 );
+  dmg_store_u64le( sparks, f->free_sparks );
+  if( f->free_sparks && dmg_span_eq( key, dmg_span( k, dmg_key_free( &a, k ) ) ) ) {
+    *out = dmg_arena_dup( arena, dmg_span( value, dmg_value_build( true, 1, NULL, DMG_SPAN( sparks ), value ) ) );
+    return DMG_OK;
   }
   for( uint32_t i = 0; i<f->kv_cnt; i++ ) {
     fake_kv_t const * kv = &f->kv[ i ];
@@ -304,9 +358,13 @@ static inline void fake_make_abi( fake_t * f ) {
   dmg_type_t counted = { .kind = DMG_TYPE_STRUCT, .fields = sum, .field_cnt = 1 }, none = { .kind = DMG_TYPE_STRUCT };
   (void)dmg_type_measure( &counted );
   (void)dmg_type_measure( &none );
-  dmg_abi_event_t event = { .id = 1, .name = DMG_SPAN_STR( "Counted" ), .fields = &counted };
+  dmg_field_t paid_f[ 2 ] = { { DMG_SPAN_STR( "who" ), &address }, { DMG_SPAN_STR( "sum" ), &amount } };
+  dmg_type_t paid = { .kind = DMG_TYPE_STRUCT, .fields = paid_f, .field_cnt = 2 };
+  (void)dmg_type_measure( &paid );
+  static uint8_t const first[ 1 ] = { 0 };
+  dmg_abi_event_t event[ 2 ] = { { .id = 1, .name = DMG_SPAN_STR( "Counted" ), .fields = &counted }, { .id = 2, .name = DMG_SPAN_STR( "Paid" ), .fields = &paid, .topics = first, .topic_cnt = 1 } };
   dmg_abi_fault_t fault = { .id = 7, .name = DMG_SPAN_STR( "TooPoor" ), .fields = &none };
-  dmg_abi_t abi = { .events = &event, .event_cnt = 1, .faults = &fault, .fault_cnt = 1, .module = 2, .name = DMG_SPAN_STR( "balances" ), .version = { 0, 1, 0 }, .storage_version = 1, .reads_to = 1, .pages = 1,
+  dmg_abi_t abi = { .events = event, .event_cnt = 2, .faults = &fault, .fault_cnt = 1, .module = 2, .name = DMG_SPAN_STR( "balances" ), .version = { 0, 1, 0 }, .storage_version = 1, .reads_to = 1, .pages = 1,
     .host = DMG_SPAN_STR( "dm1" ), .calls = &call, .call_cnt = 1,
                     .queries = &query, .query_cnt = 1 };
   dmg_bcs_wr_t wr = dmg_bcs_wr( f->abi, sizeof f->abi );
@@ -387,7 +445,7 @@ static inline void fake_init( fake_t * f ) {
   fake_put_counter( f, k, dmg_key_burned( 0, k ), false, 1000 );
   f->dev = (dmg_query_dev_t){ .mine = fake_d_mine, .set_pace = fake_d_pace, .increase_time = fake_d_time, .set_time = fake_d_time, .snapshot = fake_d_snapshot, .revert = fake_d_revert, .set_balance = fake_d_balance,
                               .faucet = fake_d_faucet, .account_cnt = fake_d_account_cnt, .account = fake_d_account };
-  f->query = (dmg_query_t){ .ctx = f, .chain = fake_q_chain, .block = fake_q_block, .tx = fake_q_tx, .tx_status = fake_q_tx_status, .tx_submit = fake_q_submit, .tx_preview = fake_q_preview, .nonce = fake_q_nonce,
+  f->query = (dmg_query_t){ .ctx = f, .chain = fake_q_chain, .block = fake_q_block, .receipts = fake_q_receipts, .tx = fake_q_tx, .tx_status = fake_q_tx_status, .tx_submit = fake_q_submit, .tx_preview = fake_q_preview, .nonce = fake_q_nonce,
                             .view_open = fake_q_view_open, .view_get = fake_q_view_get, .view_list = fake_q_view_list, .view_prove = fake_q_view_prove, .module_query = fake_q_module_query,
                             .module_abi = fake_q_module_abi, .modules = fake_q_modules, .view_close = fake_q_view_close, .dev = &f->dev };
 }

@@ -189,6 +189,43 @@ for await (const h of ws.heads({ signal: AbortSignal.timeout(10_000) })) {
   if (heads.length === 2) break;
 }
 must(heads[1] > heads[0], `heads by stream: ${heads.join(", ")}`);
+
+/* Each payment to a new account, in order, without a gap, and again from a cursor in between. */
+const eve = accountFromSeed(seedFromMnemonic(newMnemonic()));
+const pay = (amount) => chain.send(alice, [balances.transfer({ to: eve.address, amount, memo: new Uint8Array() })]);
+await pay(1_000_000n);
+const seenEvents = [];
+setTimeout(async () => {
+  for (const amount of [2n, 3n, 4n]) await pay(amount);
+}, 50);
+for await (const e of ws.events({ account: eve.address }, { signal: AbortSignal.timeout(20_000) })) {
+  if (e.item.name !== "Transferred") continue;
+  seenEvents.push(e);
+  if (seenEvents.length === 3) break;
+}
+must(seenEvents.map((e) => e.item.fields.amount).join() === "2,3,4", "events of an account: each payment, in order");
+must(
+  seenEvents.every((e, i) => i === 0 || e.seq === seenEvents[i - 1].seq + 1n),
+  `without a gap: ${seenEvents.map((e) => e.seq).join(", ")}`,
+);
+for await (const e of ws.events(
+  { account: eve.address },
+  { cursor: seenEvents[0].cursor, signal: AbortSignal.timeout(20_000) },
+)) {
+  must(e.seq === seenEvents[1].seq && e.item.fields.amount === "3", "and again behind the first one's cursor");
+  break;
+}
+const tip = (await chain.head()).head.height;
+setTimeout(() => void pay(5n), 50);
+const chainOf = [];
+for await (const b of ws.blocks({ signal: AbortSignal.timeout(20_000) })) {
+  chainOf.push(b);
+  if (chainOf.length === 2) break;
+}
+must(
+  chainOf[0].item.height > tip && chainOf[1].item.height === chainOf[0].item.height + 1n,
+  `every block: ${chainOf.map((b) => b.item.height).join(", ")}`,
+);
 ws.close();
 chain.close();
 console.log("all good");

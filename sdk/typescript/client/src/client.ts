@@ -1,5 +1,5 @@
 /**
- * A node as an object: the methods of F4.2 that exist, typed, the streams `heads` and `tx`, and sending.
+ * A node as an object: the methods of F4.2 that exist, typed, the streams `heads`, `blocks`, `events` and `tx`, and sending.
  *
  *   const chain = createClient({ transport: http("http://127.0.0.1:7369/rpc") });
  *   await chain.balance(address);                       // what the node says
@@ -92,6 +92,18 @@ export interface StreamItem<T> {
 export interface Head {
   readonly height: bigint;
   readonly hash: Hash;
+}
+
+export interface EventItem {
+  /** Index of the receipt in its block, and of the event in the receipt. */
+  readonly tx: number;
+  readonly idx: number;
+  readonly module: number;
+  readonly event: number;
+  readonly name: string | null;
+  /** By the module's interface, as JSON. */
+  readonly fields: JsonObject | null;
+  readonly data: Uint8Array;
 }
 
 /** Absent is 0. */
@@ -373,6 +385,41 @@ export function createClient({ transport }: ClientOptions) {
   const heads = (o: StreamOptions = {}): AsyncGenerator<StreamItem<Head>> =>
     stream("heads", null, (a) => ({ height: a.get("height").u64(), hash: a.get("hash").hash() }), o);
 
+  /** Every block, from the one after the cursor on, or after the head; without their transactions' bytes. */
+  const blocks = (o: StreamOptions = {}): AsyncGenerator<StreamItem<Head & { readonly ids: readonly Hash[] }>> =>
+    stream(
+      "blocks",
+      null,
+      (a) => ({
+        height: a.get("at").get("height").u64(),
+        hash: a.get("at").get("hash").hash(),
+        ids: a.get("ids").list((x) => x.hash()),
+      }),
+      o,
+    );
+
+  /** Every event of a module, or that names an account in its topics; `seq` is its position in the topic's MMR. */
+  const events = (
+    of: { readonly module: string | number } | { readonly account: Address | string },
+    o: StreamOptions = {},
+  ): AsyncGenerator<StreamItem<EventItem>> =>
+    stream(
+      "events",
+      "module" in of
+        ? { module: of.module }
+        : { account: typeof of.account === "string" ? of.account : addressToText(of.account) },
+      (a) => ({
+        tx: a.get("tx").u32(),
+        idx: a.get("idx").u32(),
+        module: a.get("module").u32(),
+        event: a.get("event").u32(),
+        name: a.get("name").optional((x) => x.text()),
+        fields: a.get("fields").optional((x) => x.object()),
+        data: a.get("data").bytes(),
+      }),
+      o,
+    );
+
   const txs = (
     ids: readonly Hash[],
     o: StreamOptions = {},
@@ -435,6 +482,8 @@ export function createClient({ transport }: ClientOptions) {
     send,
     wait,
     heads,
+    blocks,
+    events,
     txs,
     dev,
     account: async (ref: Address | string, o: RequestOptions = {}): Promise<JsonObject> =>

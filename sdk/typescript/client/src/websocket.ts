@@ -157,7 +157,8 @@ export function webSocket(url: string, options: WebSocketOptions = {}): Required
       feed.state = "lost";
       void send("sub_close", { subscription: p["subscription"] ?? null }, undefined).catch(() => {});
     } else {
-      feed.seq = seq ?? feed.seq;
+      /* What is pruned is not to be had again: the next item counts as the first. */
+      feed.seq = method === "sub_gap" ? null : (seq ?? feed.seq);
       feed.queue.push({ ...p, method });
     }
     feed.wake();

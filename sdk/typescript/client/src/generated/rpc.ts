@@ -623,13 +623,14 @@ export interface Built {
   readonly says: readonly string[];
 }
 
-export type Topic = "heads" | "tx";
+export type Topic = "heads" | "tx" | "blocks" | "events" | "account";
 
 export type Delivery = "final" | "head";
 
 export interface Opened {
   readonly subscription: Decimal;
-  readonly seq: Decimal;
+  /** Of the last item before; null: there was none, the first has 0. */
+  readonly seq?: Decimal | null;
   readonly cursor: string;
   readonly retainedFrom: Decimal;
 }
@@ -653,6 +654,17 @@ export interface HeadItem {
 export interface TxItem {
   readonly id: Hex;
   readonly status: TxStatus;
+}
+
+export interface EventItem {
+  /** Index of the receipt in its block, and of the event in the receipt. */
+  readonly tx: number;
+  readonly idx: number;
+  readonly module: number;
+  readonly event: number;
+  readonly name?: string | null;
+  readonly fields?: Json | null;
+  readonly data: Hex;
 }
 
 export type Class = "A" | "B" | "C";
@@ -1022,7 +1034,7 @@ export interface Methods {
       readonly filter?: JsonObject;
       /** final (default) or head; the same on a chain of one validator */
       readonly finality?: Delivery;
-      /** heads: go on after it, with the newest head and how many were skipped; tx: seq goes on */
+      /** blocks, events: go on after it; heads: with the newest head and how many were skipped; tx, account: seq goes on */
       readonly cursor?: string;
     };
     readonly result: Opened;
@@ -1142,6 +1154,32 @@ export interface Streams {
       readonly ids: readonly Hex[];
     };
     readonly item: TxItem;
+  };
+  /** Every block, from the one after the cursor, or after the head. */
+  readonly blocks: {
+    readonly filter: {
+      /** default ids */
+      readonly body?: BodyLevel;
+    };
+    readonly item: BlockAnswer;
+  };
+  /** Every event of a module, or that names an account in its topics; one of the two.  seq is the position in the topic's MMR. */
+  readonly events: {
+    readonly filter: {
+      /** name or id */
+      readonly module?: NameOrId;
+      /** whose */
+      readonly account?: string;
+    };
+    readonly item: EventItem;
+  };
+  /** What account_get answers, at once and whenever it changes. */
+  readonly account: {
+    readonly filter: {
+      /** whose */
+      readonly account: string;
+    };
+    readonly item: Account;
   };
 }
 
