@@ -71,7 +71,11 @@ static int data_fail( dmg_cli_t * cli, char const * path, dmg_err_t err ) {
   return dmg_cli_fail( cli, err==DMG_ERR_PERM || err==DMG_ERR_EXISTS ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, "Storage", "%s: %s; --data names a folder that this user can write", path, dmg_err_text( err ) );
 }
 
-static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uint16_t port, dmg_hash_t const * chain_id, dmg_dev_account_t const * accounts, uint64_t took_ns ) {
+/* F2.2: a seeded chain begins at a time of its own, so seed and calls fix every hash. */
+#define SEED_TIME_MS 1767225600000ull   /* 2026-01-01, and one ms a seed */
+
+static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uint16_t port, dmg_hash_t const * chain_id, dmg_dev_account_t const * accounts, uint32_t account_cnt, uint64_t took_ns ) {
+  uint32_t key_cnt = dmg_dev_key_cnt( account_cnt );
   char id[ 65 ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
   dmg_hex_encode( chain_id->b, 32, id );
   char const * host = dmg_config_text( config, DMG_CONFIG_RPC_ADDRESS );
@@ -79,7 +83,8 @@ static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uin
   if( strchr( host, ':' ) ) { snprintf( bracketed, sizeof bracketed, "[%.60s]", host ); host = bracketed; }   /* IPv6 in a URL */
   if( cli->is_json ) {
     printf( "{\"rpc\":\"http://%s:%u/rpc\",\"ws\":\"ws://%s:%u/ws\",\"chainId\":\"0x%s\",\"mnemonic\":\"%s\",\"accounts\":[", host, port, host, port, id, DMG_DEV_MNEMONIC );
-    for( uint32_t a = 0; a<DMG_DEV_ACCOUNT_CNT; a++ ) {
+    for( uint32_t a = 0; a<key_cnt; a++ ) {
+      if( a==DMG_DEV_NODE1 || !dmg_dev_account_is_there( a, account_cnt ) ) continue;
       dmg_address_text( &accounts[ a ].address, address );
       dmg_hex_encode( accounts[ a ].secret, 32, secret );
       printf( "%s{\"name\":\"%s\",\"address\":\"%s\",\"secret\":\"0x%s\"}", a ? "," : "", accounts[ a ].name, address, secret );
@@ -89,7 +94,8 @@ static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uin
     char const * data = dmg_config_text( config, DMG_CONFIG_STORAGE_PATH );
     printf( "\ndemiurge dev: ready in %lu ms\n\n  JSON-RPC   http://%s:%u/rpc\n  WebSocket  ws://%s:%u/ws\n  chain      demiurge:%.32s  (%s)\n  accounts   1,000,000 CGT each, one published mnemonic, for this chain only:\n",
             (unsigned long)( took_ns/1000000u ), host, port, host, port, id, *data ? data : "in memory, gone when it stops" );
-    for( uint32_t a = 0; a<DMG_DEV_ACCOUNT_CNT; a++ ) {
+    for( uint32_t a = 0; a<key_cnt; a++ ) {
+      if( a==DMG_DEV_NODE1 || !dmg_dev_account_is_there( a, account_cnt ) ) continue;
       dmg_address_text( &accounts[ a ].address, address );
       printf( "             %-6s %s\n", accounts[ a ].name, address );
     }
@@ -102,7 +108,7 @@ static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uin
 
 static int dev( dmg_cli_t * cli ) {
   static dmg_config_t config;
-  dmg_dev_account_t accounts[ DMG_DEV_KEY_CNT ];
+  static dmg_dev_account_t accounts[ DMG_DEV_KEY_MAX ];
   uint64_t began_ns = dmg_os_mono_ns();
   char why[ 512 ], cache[ 2048 ];
   int code = settings( cli, &config );
@@ -120,26 +126,30 @@ static int dev( dmg_cli_t * cli ) {
   gcfg.body_max        = size_opt( cli, "--body-max", &code );
   gcfg.block_gas       = size_opt( cli, "--block-gas", &code );
   gcfg.block_intrinsic = gcfg.block_gas ? 2*gcfg.block_gas : 0;
+  uint64_t seed = size_opt( cli, "--seed", &code ), account_cnt = size_opt( cli, "--accounts", &code );
   if( code ) return code;
+  if( seed>UINT32_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--seed is 1 to 4294967295" );
+  if( account_cnt>DMG_DEV_ACCOUNT_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--accounts is 1 to %d", DMG_DEV_ACCOUNT_MAX );
+  gcfg.account_cnt = account_cnt ? (uint32_t)account_cnt : DMG_DEV_ACCOUNT_CNT;
 
   char const * data = dmg_config_text( &config, DMG_CONFIG_STORAGE_PATH );
   uint8_t key[ 96 ];
   dmg_span_t genesis;
-  dmg_err_t err = dmg_dev_accounts( accounts );
+  dmg_err_t err = dmg_dev_accounts_n( DMG_DEV_KEY_MAX, accounts );
   if( err ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "the dev accounts: %s", dmg_err_text( err ) );
   dmg_dev_validator( cfg.validator_secret, key );
 
   /* A data folder keeps its genesis: the same chain goes on, whatever modules this binary carries. */
   char genesis_path[ 2048 ];
   dmg_buf_t file = { 0 };
-  gcfg.time_ms = dmg_os_wall_ms();
+  gcfg.time_ms = seed ? SEED_TIME_MS+seed : dmg_os_wall_ms();
   if( *data ) {
     snprintf( genesis_path, sizeof genesis_path, "%.1900s/genesis.bin", data );
     err = dmg_os_mkdirs( data );
     if( err ) return data_fail( cli, data, err );
     err = dmg_os_file_read( genesis_path, DMG_GENESIS_SZ_MAX, &file );
     if( err && err!=DMG_ERR_NOT_FOUND ) return data_fail( cli, genesis_path, err );
-    if( !err && ( gcfg.body_max || gcfg.block_gas ) ) DMG_LOG_WARN( "flags_ignored", "%s holds a chain: --body-max and --block-gas are of a new one", data );
+    if( !err && ( gcfg.body_max || gcfg.block_gas || seed || account_cnt ) ) DMG_LOG_WARN( "flags_ignored", "%s holds a chain: --body-max, --block-gas, --seed and --accounts are of a new one", data );
   }
   if( !*data || err==DMG_ERR_NOT_FOUND ) {
     err = dmg_dev_genesis( &gcfg, accounts, cli->arena, &genesis );
@@ -153,7 +163,14 @@ static int dev( dmg_cli_t * cli ) {
       if( err ) return data_fail( cli, genesis_path, err );
     }
   }
-  if( *data ) genesis = dmg_buf_span( &file );
+  if( *data ) {
+    /* Whose accounts, says the genesis that is there. */
+    dmg_genesis_t * known;
+    genesis = dmg_buf_span( &file );
+    if( dmg_genesis_decode( genesis, cli->arena, &known ).kind==DMG_VERDICT_GOOD && dmg_dev_genesis_account_cnt( known ) ) gcfg.account_cnt = dmg_dev_genesis_account_cnt( known );
+  }
+  cfg.dev_account_cnt = gcfg.account_cnt;
+  cfg.is_seeded       = seed && !*data;
 
   cache_dir( cache );
   cfg.genesis     = genesis;
@@ -191,7 +208,7 @@ static int dev( dmg_cli_t * cli ) {
   }
   dmg_query_chain_t info;
   dmg_chain_query( chain )->chain( chain, &info );
-  print_ready( cli, &config, dmg_http_server_port( server ), &info.chain_id, accounts, dmg_os_mono_ns()-began_ns );
+  print_ready( cli, &config, dmg_http_server_port( server ), &info.chain_id, accounts, gcfg.account_cnt, dmg_os_mono_ns()-began_ns );
   char const * fd_text = dmg_cli_opt( cli, "--ready-fd" );
   if( fd_text ) {
     char * end;
@@ -218,6 +235,7 @@ dmg_cli_cmd_t const dmg_cmds_dev[] = {
     "  Everything is in memory and gone when it stops, unless --data names a folder.", dev,
     { { "--port", "N", "TCP port of JSON-RPC (default 7369; 0: any)" }, { "--blocks", "MODE", "auto (default): at once when there is something to do; manual: only by dev_mine; 250ms: that pace" },
       { "--data", "DIR", "keep the chain in this folder (RocksDB, synced each block)" }, { "--threads", "N", "worker threads of JSON-RPC" }, { "--config", "FILE", "settings" },
+      { "--seed", "N", "a chain whose hashes repeat: with --blocks manual the same calls give the same blocks" }, { "--accounts", "N", "how many funded accounts a new chain has, 1 to 200 (default 10: alice .. judy; then dev11 ..)" },
       { "--ready-fd", "N", "write one byte to this descriptor when ready" }, { "--log", "LEVEL", "error, warn, info or debug" },
       { "--body-max", "BYTES", "a new chain's largest block body (benchmarks)" }, { "--block-gas", "GAS", "a new chain's gas a block (benchmarks)" } } },
   { 0 }

@@ -40,9 +40,12 @@ static int key_path( dmg_cli_t * cli, char const * name, char out[ 4096 ] ) {
 }
 
 static bool is_dev_name( char const * name, dmg_dev_account_t * out ) {
-  dmg_dev_account_t accounts[ DMG_DEV_KEY_CNT ];
-  if( dmg_dev_accounts( accounts ) ) return false;
-  for( uint32_t i = 0; i<DMG_DEV_KEY_CNT; i++ ) if( !strcmp( accounts[ i ].name, name ) ) { *out = accounts[ i ]; return true; }
+  static dmg_dev_account_t accounts[ DMG_DEV_KEY_MAX ];
+  static uint32_t cnt;
+  /* Most names are none of these; the further ones only cost their time when they are meant. */
+  if( !cnt && !dmg_dev_accounts( accounts ) ) cnt = DMG_DEV_KEY_CNT;
+  if( cnt==DMG_DEV_KEY_CNT && !strncmp( name, "dev", 3 ) && !dmg_dev_accounts_n( DMG_DEV_KEY_MAX, accounts ) ) cnt = DMG_DEV_KEY_MAX;
+  for( uint32_t i = 0; i<cnt; i++ ) if( !strcmp( accounts[ i ].name, name ) ) { *out = accounts[ i ]; return true; }
   return false;
 }
 

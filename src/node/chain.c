@@ -186,8 +186,9 @@ static dmg_block_ctx_t block_ctx( dmg_chain_t * chain, uint64_t height, uint64_t
   return c;
 }
 
-/* dev_setBalance: the write set with some accounts' Free overridden; both stay ascending. */
-static void override_writes( dmg_chain_t * chain, dmg_exec_out_t * out ) {
+/* dev_setBalance: the write set with some accounts' Free overridden; both stay ascending.  Adds what that puts into the
+   supply to *io_off (F2.5). */
+static void override_writes( dmg_chain_t * chain, dmg_view_t * view, dmg_exec_out_t * out, dmg_i128_t * io_off ) {
   struct { dmg_hash_t account; uint64_t sparks; } todo[ DMG_CHAIN_OVERRIDE_MAX ];
   pthread_mutex_lock( &chain->lock );
   uint32_t cnt = chain->override_cnt;
@@ -203,12 +204,25 @@ static void override_writes( dmg_chain_t * chain, dmg_exec_out_t * out ) {
   for( uint32_t i = 0; i<cnt; i++ ) {
     uint8_t key[ DMG_KEY_MAX ], value[ DMG_COUNTER_V_MAX ];
     dmg_write_t w = { .is_delete = !todo[ i ].sparks };
-    w.key   = dmg_arena_dup( chain->arena, dmg_span( key, dmg_key_free( &todo[ i ].account, key ) ) );
-    w.value = dmg_arena_dup( chain->arena, dmg_span( value, dmg_counter_build( true, 1, NULL, todo[ i ].sparks, value ) ) );
-    if( !w.key.p || !w.value.p ) dmg_chain_fatal( "dev_setBalance", DMG_ERR_LIMIT );
+    w.key = dmg_arena_dup( chain->arena, dmg_span( key, dmg_key_free( &todo[ i ].account, key ) ) );
+    if( !w.key.p ) dmg_chain_fatal( "dev_setBalance", DMG_ERR_LIMIT );
     size_t at = 0;
     while( at<n && dmg_span_cmp( writes[ at ].key, w.key )<0 ) at++;
-    if( at==n || !dmg_span_eq( writes[ at ].key, w.key ) ) { memmove( writes+at+1, writes+at, ( n-at )*sizeof *writes ); n++; }
+    /* What stands there after this block's transactions; its deposit stays whose it is. */
+    dmg_deposit_rec_t deposit = { 0 };
+    dmg_span_t old = { 0 };
+    uint64_t old_sparks = 0;
+    bool is_written = at<n && dmg_span_eq( writes[ at ].key, w.key );
+    dmg_err_t err = DMG_OK;
+    if( !is_written )                    err = dmg_view_get( view, w.key, chain->arena, &old );
+    else if( writes[ at ].is_delete )    err = DMG_ERR_NOT_FOUND;
+    else                                 old = writes[ at ].value;
+    if( !err ) err = dmg_counter_parse( old, true, &deposit, &old_sparks );
+    if( err && err!=DMG_ERR_NOT_FOUND ) dmg_chain_fatal( "dev_setBalance", err );
+    *io_off += (dmg_i128_t)todo[ i ].sparks-(dmg_i128_t)old_sparks;
+    w.value = dmg_arena_dup( chain->arena, dmg_span( value, dmg_counter_build( true, 1, &deposit, todo[ i ].sparks, value ) ) );
+    if( !w.value.p ) dmg_chain_fatal( "dev_setBalance", DMG_ERR_LIMIT );
+    if( !is_written ) { memmove( writes+at+1, writes+at, ( n-at )*sizeof *writes ); n++; }
     writes[ at ] = w;
   }
   out->writes    = writes;
@@ -305,7 +319,8 @@ static dmg_err_t make_block( dmg_chain_t * chain, uint64_t time_ms, made_t * out
   dmg_err_t err = dmg_runtime_exec_block( chain->runtime, view, &ctx, txs, ref_cnt, DMG_EXEC_BUILD, chain->arena, &exec );
   if( err ) { dmg_view_close( view ); return err; }
   DMG_ASSERT( !exec.is_invalid );
-  override_writes( chain, &exec );
+  dmg_i128_t supply_off = parent.supply_off;
+  override_writes( chain, view, &exec, &supply_off );
   uint64_t t2 = dmg_os_mono_ns();
 
   /* The body is what the executor took, in its order. */
@@ -347,6 +362,7 @@ static dmg_err_t make_block( dmg_chain_t * chain, uint64_t time_ms, made_t * out
   dmg_view_close( view );
   DMG_TRY( err );
   head = head_of( &x, &root, &votes.notarization );
+  head.supply_off = supply_off;
   uint64_t t3 = dmg_os_mono_ns();
 
   pthread_mutex_lock( &chain->lock );

@@ -31,7 +31,9 @@ typedef struct {
   uint64_t                 tree_sz_max;     /* 0: the default */
   dmg_pace_t               pace;
   bool                     is_dev;          /* dev_* are served */
-  dmg_dev_account_t const * dev_accounts;   /* DMG_DEV_KEY_CNT, is_dev only; borrowed */
+  dmg_dev_account_t const * dev_accounts;   /* dmg_dev_key_cnt( dev_account_cnt ), is_dev only; borrowed */
+  uint32_t                 dev_account_cnt; /* besides node1; 0: DMG_DEV_ACCOUNT_CNT */
+  bool                     is_seeded;       /* F2.2: nothing random: the same calls give the same hashes (manual, in memory) */
 } dmg_chain_cfg_t;
 
 /* Opens or makes the chain; with a data folder that holds one: the same head as before. */

@@ -173,7 +173,11 @@ static dmg_err_t d_faucet( void * ctx, dmg_hash_t const * account, uint64_t spar
     pthread_mutex_lock( &chain->lock );
     tx.expiry = chain->head.block.height+240;
     pthread_mutex_unlock( &chain->lock );
-    dmg_os_random( &tx.nonce, sizeof tx.nonce );
+    if( chain->cfg.is_seeded ) {
+      pthread_mutex_lock( &chain->lock );
+      tx.nonce = chain->faucet_seq++;
+      pthread_mutex_unlock( &chain->lock );
+    } else dmg_os_random( &tx.nonce, sizeof tx.nonce );
     err = dmg_tx_body_encode( &tx, &body );
     if( !err ) {
       tx.id = dmg_tx_id( dmg_buf_span( &body ) );
@@ -192,9 +196,13 @@ static dmg_err_t d_faucet( void * ctx, dmg_hash_t const * account, uint64_t spar
   return err;
 }
 
-static uint32_t d_account_cnt( void * ctx ) { return DMG_DEV_KEY_CNT; }
+static uint32_t wanted( dmg_chain_t const * chain ) { return chain->cfg.dev_account_cnt ? chain->cfg.dev_account_cnt : DMG_DEV_ACCOUNT_CNT; }
+static uint32_t d_account_cnt( void * ctx ) { return wanted( ctx )+1; }
 static void     d_account( void * ctx, uint32_t idx, char const ** out_name, dmg_hash_t * out_address ) {
-  dmg_dev_account_t const * a = &( (dmg_chain_t *)ctx )->cfg.dev_accounts[ idx ];
+  dmg_chain_t const * chain = ctx;
+  uint32_t at = 0;
+  for( ;; at++ ) if( dmg_dev_account_is_there( at, wanted( chain ) ) && !idx-- ) break;
+  dmg_dev_account_t const * a = &chain->cfg.dev_accounts[ at ];
   *out_name    = a->name;
   *out_address = a->address;
 }

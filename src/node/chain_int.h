@@ -35,6 +35,7 @@ typedef struct {
   dmg_hash_t        root;                 /* state after it */
   bool              is_empty;             /* no transactions in it */
   uint64_t          price;                /* of the next block */
+  dmg_i128_t        supply_off;           /* sparks that dev_setBalance put in (or took out): 0 unless the supply's sum is broken */
 } dmg_chain_head_t;
 
 typedef struct { dmg_state_snap_t * state; dmg_chain_head_t head; bool is_used; } dmg_chain_snapshot_t;
@@ -90,6 +91,7 @@ struct dmg_chain {
   dmg_chain_snapshot_t snapshots[ DMG_CHAIN_SNAPSHOT_MAX ];
   struct { dmg_hash_t account; uint64_t sparks; } overrides[ DMG_CHAIN_OVERRIDE_MAX ];   /* dev_setBalance, for the next block */
   uint32_t            override_cnt;
+  uint64_t            faucet_seq;         /* nonces of a seeded chain's faucet */
   uint64_t            override_seq, override_taken, override_done;   /* calls so far; those in the block at work; those in the state */
   uint64_t            tx_cnt, block_cnt;
   uint64_t            build_ns, exec_ns, commit_ns;   /* sums, for metrics */

@@ -30,6 +30,7 @@ static void q_chain( void * ctx, dmg_query_chain_t * out ) {
   out->head_ms = chain->head.block.time_ms;
   out->price   = chain->head.price;
   out->tx_cnt  = chain->tx_cnt;
+  out->is_supply_broken = chain->head.supply_off!=0;
   dmg_txpool_stats( chain->pool, &pool );
   pthread_mutex_unlock( &chain->lock );
   out->pooled_cnt    = pool.pooled_cnt;

@@ -8,17 +8,21 @@
 #include "types/items.h"
 #include "types/params.h"
 
+#include <stdio.h>
+
 #define YEAR_MS        ( 365ull*86400000ull )
 #define DEV_ALLOCATION ( 1000000ull*DMG_SPARKS_PER_CGT )
 
 static char const * const account_name[ DMG_DEV_KEY_CNT ] = { "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "node1" };
 
-dmg_err_t dmg_dev_accounts( dmg_dev_account_t out[ DMG_DEV_KEY_CNT ] ) {
+dmg_err_t dmg_dev_accounts_n( uint32_t key_cnt, dmg_dev_account_t * out ) {
   uint8_t seed[ DMG_BIP39_SEED_SZ ];
+  DMG_ASSERT( key_cnt<=DMG_DEV_KEY_MAX );
   DMG_TRY( dmg_bip39_seed( DMG_SPAN_STR( DMG_DEV_MNEMONIC ), dmg_span( NULL, 0 ), seed ) );
-  for( uint32_t a = 0; a<DMG_DEV_KEY_CNT; a++ ) {
+  for( uint32_t a = 0; a<key_cnt; a++ ) {
     dmg_dev_account_t * acc = &out[ a ];
-    acc->name = account_name[ a ];
+    if( a<DMG_DEV_KEY_CNT ) snprintf( acc->name, sizeof acc->name, "%s", account_name[ a ] );
+    else                    snprintf( acc->name, sizeof acc->name, "dev%u", a );
     DMG_TRY( dmg_key_derive_ed25519( dmg_span( seed, sizeof seed ), DMG_KEY_COIN_TEST, a, acc->secret ) );
     dmg_ed25519_public( acc->secret, acc->key );
     dmg_account_init_t init = dmg_account_init_plain( DMG_SIG_ED25519, dmg_span( acc->key, 32 ) );
@@ -26,6 +30,7 @@ dmg_err_t dmg_dev_accounts( dmg_dev_account_t out[ DMG_DEV_KEY_CNT ] ) {
   }
   return DMG_OK;
 }
+dmg_err_t dmg_dev_accounts( dmg_dev_account_t out[ DMG_DEV_KEY_CNT ] ) { return dmg_dev_accounts_n( DMG_DEV_KEY_CNT, out ); }
 
 void dmg_dev_validator( uint8_t out_secret[ 32 ], uint8_t out_key[ 96 ] ) {
   dmg_hash_t ikm = dmg_h( DMG_TAG_DEV_BLS, DMG_SPAN_STR( "node1" ) );
@@ -49,7 +54,7 @@ static bucket_plan_t const bucket_plan[ DMG_BUCKET_CNT ] = {
   [ DMG_BUCKET_OFFERING ] = { 1300000000, 1, { { 0, 1300000000 } } },
 };
 
-enum { CONFIG_SZ_MAX = 8192, SYSTEM_PART_ACCOUNTS = 8 };
+enum { CONFIG_SZ_MAX = 16384, SYSTEM_PART_ACCOUNTS = 8, SYSTEM_PART_SZ = 1024, SYSTEM_PART_MAX = ( DMG_DEV_KEY_MAX+SYSTEM_PART_ACCOUNTS-1 )/SYSTEM_PART_ACCOUNTS };
 
 /* M15.7 with 32 zero bytes for the genesis hash, which cannot name itself, and seq 0. */
 static void possession( uint8_t const secret[ 32 ], dmg_genesis_validator_t * v ) {
@@ -69,11 +74,11 @@ static void possession( uint8_t const secret[ 32 ], dmg_genesis_validator_t * v 
 }
 
 /* system.dmi: Config { accounts list<AccountInit, 8> }, so eleven take two parts. */
-static dmg_span_t system_config( dmg_dev_account_t const * accounts, uint32_t cnt, uint8_t * mem ) {
-  dmg_bcs_wr_t w = dmg_bcs_wr( mem, CONFIG_SZ_MAX );
+static dmg_span_t system_config( dmg_dev_account_t const * const * accounts, uint32_t cnt, uint8_t * mem ) {
+  dmg_bcs_wr_t w = dmg_bcs_wr( mem, SYSTEM_PART_SZ );
   dmg_bcs_wr_uleb( &w, cnt );
   for( uint32_t a = 0; a<cnt; a++ ) {
-    dmg_account_init_t init = dmg_account_init_plain( DMG_SIG_ED25519, dmg_span( accounts[ a ].key, 32 ) );
+    dmg_account_init_t init = dmg_account_init_plain( DMG_SIG_ED25519, dmg_span( accounts[ a ]->key, 32 ) );
     dmg_account_init_write( &w, &init );
   }
   DMG_ASSERT( !w.is_full );
@@ -81,7 +86,7 @@ static dmg_span_t system_config( dmg_dev_account_t const * accounts, uint32_t cn
 }
 
 /* balances.dmi: Config { buckets list<{id u8, total, schedule list<{at_ms, total}, 16>}, 6>, allocations list<{to, bucket u8, amount}, 400>, vesting list<.., 64> } */
-static dmg_span_t balances_config( dmg_dev_account_t const accounts[], uint64_t time_ms, uint8_t * mem ) {
+static dmg_span_t balances_config( dmg_dev_account_t const * const * accounts, uint32_t cnt, uint64_t time_ms, uint8_t * mem ) {
   dmg_bcs_wr_t w = dmg_bcs_wr( mem, CONFIG_SZ_MAX );
   dmg_bcs_wr_uleb( &w, DMG_BUCKET_CNT );
   for( uint32_t b = 0; b<DMG_BUCKET_CNT; b++ ) {
@@ -94,9 +99,9 @@ static dmg_span_t balances_config( dmg_dev_account_t const accounts[], uint64_t 
       dmg_bcs_wr_u64( &w, plan->step[ s ].cgt*DMG_SPARKS_PER_CGT );
     }
   }
-  dmg_bcs_wr_uleb( &w, DMG_DEV_KEY_CNT );
-  for( uint32_t a = 0; a<DMG_DEV_KEY_CNT; a++ ) {
-    dmg_bcs_wr_fixed( &w, accounts[ a ].address.b, 32 );
+  dmg_bcs_wr_uleb( &w, cnt );
+  for( uint32_t a = 0; a<cnt; a++ ) {
+    dmg_bcs_wr_fixed( &w, accounts[ a ]->address.b, 32 );
     dmg_bcs_wr_u8( &w, DMG_BUCKET_OFFERING );
     dmg_bcs_wr_u64( &w, DEV_ALLOCATION );
   }
@@ -105,7 +110,7 @@ static dmg_span_t balances_config( dmg_dev_account_t const accounts[], uint64_t 
   return dmg_bcs_wr_span( &w );
 }
 
-dmg_err_t dmg_dev_genesis( dmg_dev_genesis_cfg_t const * cfg, dmg_dev_account_t const accounts[ DMG_DEV_KEY_CNT ], dmg_arena_t * arena, dmg_span_t * out_bytes ) {
+dmg_err_t dmg_dev_genesis( dmg_dev_genesis_cfg_t const * cfg, dmg_dev_account_t const * accounts, dmg_arena_t * arena, dmg_span_t * out_bytes ) {
   uint8_t secret[ 32 ], raised[ 4 ][ 8 ];
   dmg_genesis_validator_t validator = { .account = accounts[ DMG_DEV_NODE1 ].address, .peer = dmg_span( NULL, 0 ) };
   dmg_dev_validator( secret, validator.key );
@@ -126,14 +131,20 @@ dmg_err_t dmg_dev_genesis( dmg_dev_genesis_cfg_t const * cfg, dmg_dev_account_t 
     params[ param_cnt++ ] = (dmg_genesis_param_t){ .module = d->module, .key = d->key, .value = dmg_span( raised[ i ], 8 ) };
   }
 
+  dmg_dev_account_t const * there[ DMG_DEV_KEY_MAX ];
+  uint32_t account_cnt = cfg->account_cnt ? cfg->account_cnt : DMG_DEV_ACCOUNT_CNT, cnt = 0, part_cnt = 0;
+  if( account_cnt>DMG_DEV_ACCOUNT_MAX ) return DMG_ERR_INVALID;
+  for( uint32_t a = 0; a<dmg_dev_key_cnt( account_cnt ); a++ ) if( dmg_dev_account_is_there( a, account_cnt ) ) there[ cnt++ ] = &accounts[ a ];
+
   dmg_genesis_module_t * modules = DMG_ARENA_NEW( arena, dmg_genesis_module_t, cfg->module_cnt );
-  uint8_t * mem = dmg_arena_alloc( arena, (size_t)3*CONFIG_SZ_MAX );
+  uint8_t * mem = dmg_arena_alloc( arena, CONFIG_SZ_MAX+(size_t)SYSTEM_PART_MAX*SYSTEM_PART_SZ );
   if( !modules || !mem ) return DMG_ERR_LIMIT;
-  dmg_span_t system[ 2 ] = { system_config( accounts, SYSTEM_PART_ACCOUNTS, mem ), system_config( accounts+SYSTEM_PART_ACCOUNTS, DMG_DEV_KEY_CNT-SYSTEM_PART_ACCOUNTS, mem+CONFIG_SZ_MAX ) };
-  dmg_span_t balances    = balances_config( accounts, cfg->time_ms, mem+(size_t)2*CONFIG_SZ_MAX );
+  dmg_span_t system[ SYSTEM_PART_MAX ], balances = balances_config( there, cnt, cfg->time_ms, mem );
+  for( uint32_t a = 0; a<cnt; a += SYSTEM_PART_ACCOUNTS, part_cnt++ )
+    system[ part_cnt ] = system_config( there+a, cnt-a<SYSTEM_PART_ACCOUNTS ? cnt-a : SYSTEM_PART_ACCOUNTS, mem+CONFIG_SZ_MAX+(size_t)part_cnt*SYSTEM_PART_SZ );
   for( uint32_t m = 0; m<cfg->module_cnt; m++ ) {
     modules[ m ] = (dmg_genesis_module_t){ .id = cfg->modules[ m ].id, .code = dmg_code_hash( cfg->modules[ m ].code ) };
-    if( modules[ m ].id==DMG_MODULE_SYSTEM )   { modules[ m ].config = system;    modules[ m ].config_cnt = 2; }
+    if( modules[ m ].id==DMG_MODULE_SYSTEM )   { modules[ m ].config = system;    modules[ m ].config_cnt = part_cnt; }
     if( modules[ m ].id==DMG_MODULE_BALANCES ) { modules[ m ].config = &balances; modules[ m ].config_cnt = 1; }
   }
   dmg_genesis_t genesis = {
@@ -147,4 +158,14 @@ dmg_err_t dmg_dev_genesis( dmg_dev_genesis_cfg_t const * cfg, dmg_dev_account_t 
   }
   dmg_buf_fini( &buf );
   return err;
+}
+
+uint32_t dmg_dev_genesis_account_cnt( dmg_genesis_t const * genesis ) {
+  uint32_t cnt = 0;
+  for( uint32_t m = 0; m<genesis->module_cnt && genesis->kind==DMG_GENESIS_DEV; m++ ) {
+    if( genesis->modules[ m ].id!=DMG_MODULE_SYSTEM ) continue;
+    /* Each part begins with its number of accounts, at most SYSTEM_PART_ACCOUNTS. */
+    for( uint32_t p = 0; p<genesis->modules[ m ].config_cnt; p++ ) if( genesis->modules[ m ].config[ p ].sz ) cnt += genesis->modules[ m ].config[ p ].p[ 0 ];
+  }
+  return cnt && cnt<=DMG_DEV_KEY_MAX ? cnt-1 : 0;
 }

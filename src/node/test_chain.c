@@ -118,8 +118,25 @@ static void test_faucet_and_set_balance( void ** state ) {
   dmg_chain_t * chain = open_chain( NULL, DMG_PACE_AUTO, 1764000000000u );
   dmg_query_t const * q = dmg_chain_query( chain );
   dmg_hash_t id, a = { { 1 } }, b = { { 2 } };
+  dmg_query_chain_t info;
+  uint32_t snap;
+  q->chain( q->ctx, &info );
+  assert_false( info.is_supply_broken );
+  assert_int_equal( q->dev->snapshot( q->ctx, &snap ), DMG_OK );
+  /* F2.5: coins from nowhere are told, until as many are gone or the state is back. */
   assert_int_equal( q->dev->set_balance( q->ctx, &a, 777 ), DMG_OK );
   assert_int_equal( free_of( chain, &a ), 777 );
+  q->chain( q->ctx, &info );
+  assert_true( info.is_supply_broken );
+  assert_int_equal( q->dev->set_balance( q->ctx, &accounts[ 4 ].address, free_of( chain, &accounts[ 4 ].address )-777 ), DMG_OK );
+  q->chain( q->ctx, &info );
+  assert_false( info.is_supply_broken );
+  assert_int_equal( q->dev->set_balance( q->ctx, &a, 0 ), DMG_OK );
+  q->chain( q->ctx, &info );
+  assert_true( info.is_supply_broken );
+  assert_int_equal( q->dev->revert( q->ctx, snap ), DMG_OK );
+  q->chain( q->ctx, &info );
+  assert_false( info.is_supply_broken );
   assert_int_equal( q->dev->faucet( q->ctx, &b, 42, &id ), DMG_OK );
   dmg_query_tx_status_t s = wait_final( chain, &id );
   assert_int_equal( s.state, DMG_TX_FINAL );
@@ -309,6 +326,36 @@ static void test_manual_time_moves_only_when_told( void ** state ) {
   close_chain( chain );
 }
 
+/* F2.2: the same genesis and calls, the same hashes, the faucet included. */
+static void test_a_seeded_manual_chain_repeats_itself( void ** state ) {
+  dmg_hash_t head_hash[ 2 ];
+  for( int run = 0; run<2; run++ ) {
+    dmg_dev_genesis_cfg_t gcfg = { .time_ms = 1764000000000u, .name = "dev", .modules = modules, .module_cnt = 2 };
+    dmg_chain_cfg_t cfg = { .modules = modules, .module_cnt = 2, .cache_dir = cache_dir, .pace = { .kind = DMG_PACE_MANUAL }, .is_dev = true, .dev_accounts = accounts, .tree_sz_max = 64<<20, .is_seeded = true };
+    uint8_t key[ 96 ];
+    char why[ 512 ];
+    dmg_chain_t * chain;
+    dmg_hash_t id, to = { { 7 } };
+    dmg_at_block_t head;
+    assert_int_equal( dmg_dev_genesis( &gcfg, accounts, arena, &cfg.genesis ), DMG_OK );
+    dmg_dev_validator( cfg.validator_secret, key );
+    assert_int_equal( dmg_chain_open( &cfg, &chain, why ), DMG_OK );
+    assert_int_equal( dmg_chain_start( chain ), DMG_OK );
+    dmg_query_t const * q = dmg_chain_query( chain );
+    assert_int_equal( q->dev->faucet( q->ctx, &to, 42, &id ), DMG_OK );
+    assert_int_equal( q->dev->faucet( q->ctx, &to, 42, &id ), DMG_OK );
+    send( chain, &accounts[ 1 ], &to, 5, 0, &id );
+    dmg_os_sleep_ns( 5000000 );   /* the wall clock moves on, the chain's does not */
+    assert_int_equal( q->dev->mine( q->ctx, 2, 500, &head ), DMG_OK );
+    assert_int_equal( q->dev->set_balance( q->ctx, &to, 9 ), DMG_OK );
+    assert_int_equal( q->dev->mine( q->ctx, 1, 500, &head ), DMG_OK );
+    assert_int_equal( free_of( chain, &to ), 9 );
+    head_hash[ run ] = head.hash;
+    close_chain( chain );
+  }
+  assert_memory_equal( head_hash[ 0 ].b, head_hash[ 1 ].b, 32 );
+}
+
 int main( int argc, char ** argv ) {
   if( argc>1 && !strcmp( argv[ 1 ], DMG_COMPILE_CHILD_VERB ) ) return dmg_compile_child_main( argc, argv );
   struct CMUnitTest const tests[] = {
@@ -318,6 +365,7 @@ int main( int argc, char ** argv ) {
     cmocka_unit_test( test_faucet_and_set_balance ),
     cmocka_unit_test( test_a_data_folder_comes_back_as_it_was ),
     cmocka_unit_test( test_manual_time_moves_only_when_told ),
+    cmocka_unit_test( test_a_seeded_manual_chain_repeats_itself ),
     cmocka_unit_test( test_no_transaction_waits_for_the_idle_block ),
     cmocka_unit_test( test_readers_senders_and_reverts_at_once ),
   };

@@ -47,11 +47,11 @@ static void test_validator_is_the_published_one( void ** state ) {
 }
 
 static dmg_err_t make( dmg_dev_genesis_cfg_t cfg, dmg_arena_t * arena, dmg_span_t * out ) {
-  dmg_dev_account_t accounts[ DMG_DEV_KEY_CNT ];
+  dmg_dev_account_t accounts[ DMG_DEV_KEY_MAX ];
   cfg.name       = "dev";
   cfg.modules    = modules;
   cfg.module_cnt = 2;
-  assert_int_equal( dmg_dev_accounts( accounts ), DMG_OK );
+  assert_int_equal( dmg_dev_accounts_n( DMG_DEV_KEY_MAX, accounts ), DMG_OK );
   return dmg_dev_genesis( &cfg, accounts, arena, out );
 }
 
@@ -69,6 +69,32 @@ static void test_genesis_is_good_and_repeatable( void ** state ) {
   assert_int_equal( g->kind, DMG_GENESIS_DEV );
   assert_int_equal( g->validator_cnt, 1 );
   assert_int_equal( g->param_cnt, 0 );
+  dmg_arena_free( arena );
+}
+
+static void test_fewer_and_more_accounts( void ** state ) {
+  uint32_t const cnt[] = { 1, 9, 10, 11, DMG_DEV_ACCOUNT_MAX };
+  for( size_t i = 0; i<sizeof cnt/sizeof *cnt; i++ ) {
+    dmg_arena_t * arena = dmg_arena_new( 8<<20 );
+    dmg_span_t a;
+    dmg_genesis_t * g;
+    uint32_t there = 0;
+    assert_int_equal( make( (dmg_dev_genesis_cfg_t){ .time_ms = 1000, .account_cnt = cnt[ i ] }, arena, &a ), DMG_OK );
+    assert_int_equal( dmg_genesis_decode( a, arena, &g ).kind, DMG_VERDICT_GOOD );
+    assert_int_equal( dmg_genesis_check( g ).kind, DMG_VERDICT_GOOD );
+    assert_int_equal( dmg_dev_genesis_account_cnt( g ), cnt[ i ] );
+    for( uint32_t k = 0; k<dmg_dev_key_cnt( cnt[ i ] ); k++ ) there += dmg_dev_account_is_there( k, cnt[ i ] );
+    assert_int_equal( there, cnt[ i ]+1 );
+    if( cnt[ i ]==10 ) {
+      dmg_span_t b;
+      assert_int_equal( make( (dmg_dev_genesis_cfg_t){ .time_ms = 1000 }, arena, &b ), DMG_OK );
+      assert_true( dmg_span_eq( a, b ) );
+    }
+    dmg_arena_free( arena );
+  }
+  dmg_arena_t * arena = dmg_arena_new( 8<<20 );
+  dmg_span_t a;
+  assert_int_equal( make( (dmg_dev_genesis_cfg_t){ .account_cnt = DMG_DEV_ACCOUNT_MAX+1 }, arena, &a ), DMG_ERR_INVALID );
   dmg_arena_free( arena );
 }
 
@@ -94,6 +120,7 @@ int main( void ) {
     cmocka_unit_test( test_accounts_are_the_published_ones ),
     cmocka_unit_test( test_validator_is_the_published_one ),
     cmocka_unit_test( test_genesis_is_good_and_repeatable ),
+    cmocka_unit_test( test_fewer_and_more_accounts ),
     cmocka_unit_test( test_raised_limits_stay_in_their_bounds ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );

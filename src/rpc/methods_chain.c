@@ -52,6 +52,7 @@ bool dmg_rpc_do_chain_info( dmg_rpc_call_t * call ) {
   dmg_jw_ku64 ( w, "headTimeMs", c.head_ms );
   dmg_jw_ku64 ( w, "oldestHeight", c.oldest_height );
   dmg_jw_ku64 ( w, "price", c.price );
+  dmg_jw_kbool( w, "isSupplyBroken", c.is_supply_broken );
   dmg_query_view_t view;
   dmg_err_t err = call->query->view_open( call->query->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view );
   if( err ) return dmg_rpc_fail_err( call, err, "head" );

@@ -37,6 +37,7 @@ typedef struct {
   uint64_t       tx_cnt;            /* transactions in blocks since start of the process */
   uint32_t       pooled_cnt;
   uint8_t        validator_key[ 96 ];   /* solo */
+  bool           is_supply_broken;  /* dev_setBalance made or took coins (F2.5) */
 } dmg_query_chain_t;
 
 /* One block as stored. */

@@ -62,6 +62,8 @@ export interface ChainInfo {
   readonly oldestHeight: Decimal;
   /** Micro-sparks per gas in the next block. */
   readonly price: Decimal;
+  /** dev_setBalance made coins or took them. */
+  readonly isSupplyBroken: boolean;
   readonly modules: readonly Module[];
 }
 
