@@ -193,7 +193,7 @@ DMG_MUST_USE dmg_err_t dmg_runtime_check_call( dmg_runtime_t * rt, dmg_view_t * 
                                                dmg_call_check_t * out );
 
 typedef struct {
-  bool is_owner;        /* keys are not looked at: the sender acts with its owner role */
+  bool is_owner;        /* no key is needed: the sender acts with its owner role; those that are its still count as signers */
   bool is_any_nonce;    /* the nonce is not looked at */
   bool is_free;         /* fee maximum and balance are not looked at; nothing is reserved or billed */
 } dmg_preview_opts_t;

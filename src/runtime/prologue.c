@@ -129,8 +129,9 @@ authority( dmg_exec_t * x, prologue_t * p, dmg_void_t * out_reason ) {
     if( account.kind!=DMG_ACCOUNT_USER ) REFUSE( DMG_VOID_KEYS );
     p->t_use   = account.t_use;
     p->t_owner = account.t_owner;
+    /* A preview needs no key, but those it has approve: `msig_approve` runs other calls with them than without. */
+    DMG_TRY( keys_of_state( x, p, &reason ) );
     if( x->opts && x->opts->is_owner ) reason = DMG_VOID_NONE;
-    else DMG_TRY( keys_of_state( x, p, &reason ) );
   } else if( x->opts && x->opts->is_owner && !tx->init ) {
     x->tx.role = DMG_ROLE_OWNER;   /* a preview for an account that does not exist yet */
     REFUSE( DMG_VOID_NONE );
@@ -139,7 +140,8 @@ authority( dmg_exec_t * x, prologue_t * p, dmg_void_t * out_reason ) {
     p->is_new  = true;
     p->t_use   = tx->init->t_use;
     p->t_owner = tx->init->t_owner;
-    reason = x->opts && x->opts->is_owner ? DMG_VOID_NONE : keys_of_init( tx, p, &x->tx.slots );
+    reason = keys_of_init( tx, p, &x->tx.slots );
+    if( x->opts && x->opts->is_owner ) reason = DMG_VOID_NONE;
   }
   if( reason ) REFUSE( reason );
   if( ( x->opts && x->opts->is_owner ) || p->owner>=p->t_owner ) x->tx.role = DMG_ROLE_OWNER;

@@ -386,8 +386,17 @@ test_msig_runs_at_its_threshold_as_the_account( void ** state ) {
   assert_int_equal( r->results[ 0 ].p[ 0 ], 0 );
   assert_int_equal( chain_free( c, &to ), 0 );
   by_carol.nonce = 2;
-  r = run( c, &joint, &call, 1, by_carol );
+  /* What it would take is known before: the keys of the preview approve, unverified, and its calls run. */
+  dmg_preview_t      p;
+  dmg_view_t *       view = chain_view( c );
+  dmg_block_ctx_t    ctx  = chain_ctx( c );
+  dmg_preview_opts_t opts = { .is_owner = true, .is_any_nonce = true, .is_free = true };
+  dmg_tx_t *         t    = tx_make( c, &joint, &call, 1, &by_carol );
+  assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t, &opts, c->txs, &p ), DMG_OK );
+  dmg_view_close( view );
+  r = chain_tx( c, t );
   expect( r, DMG_STATUS_OK, 0 );
+  assert_int_equal( r->gas_used, p.tx.gas_used );
   assert_int_equal( r->results[ 0 ].p[ 0 ], 1 );
   assert_int_equal( chain_free( c, &to ), 4321 );
   assert_true( has_event( r, BALANCES, TRANSFER ) );
