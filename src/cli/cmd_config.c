@@ -11,42 +11,69 @@ int dmg_cli_config_load( dmg_cli_t * cli, char const * path, dmg_config_t * out 
   return code;
 }
 
+/* F1.6: networks known by name, below the file and above the defaults. */
+static struct { char const * name, * rpc; } const preset[] = { { "dev", "http://127.0.0.1:7369/rpc" } };
+
 int dmg_cli_config_rpc( dmg_cli_t * cli ) {
   static dmg_config_t config;   /* lives as long as the command */
-  int code = dmg_cli_config_load( cli, NULL, &config );
-  if( !code ) cli->rpc_url = dmg_config_text( &config, DMG_CONFIG_CLIENT_RPC );
-  return code;
+  char const * rpc = cli->flag[ DMG_CLI_FLAG_RPC ], * network = cli->flag[ DMG_CLI_FLAG_NETWORK ];
+  /* Both flags given: nothing is left for a file to say, so a broken one is no matter. */
+  if( rpc && network ) config = (dmg_config_t){ 0 };
+  else {
+    int code = dmg_cli_config_load( cli, cli->flag[ DMG_CLI_FLAG_CONFIG ], &config );
+    if( code ) return code;
+  }
+  if( !network ) network = dmg_config_text( &config, DMG_CONFIG_CLIENT_NETWORK );
+  if( !rpc )     rpc     = dmg_config_text( &config, DMG_CONFIG_CLIENT_RPC );
+  bool is_id = strlen( network )==41 && !strncmp( network, "demiurge:", 9 ) && strspn( network+9, "0123456789abcdef" )==32, is_known = !*network || is_id;
+  for( size_t p = 0; p<sizeof preset/sizeof *preset; p++ ) {
+    if( strcmp( preset[ p ].name, network ) ) continue;
+    is_known = true;
+    if( !cli->flag[ DMG_CLI_FLAG_RPC ] && !strcmp( config.v[ DMG_CONFIG_CLIENT_RPC ].origin, "default" ) ) rpc = preset[ p ].rpc;
+  }
+  if( !is_known ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is no network %.60s: it is dev, or a chain as demiurge: and 32 hex digits", network );
+  cli->rpc_url = rpc;
+  cli->network = network;
+  return DMG_EXIT_OK;
 }
 
 static int config_check( dmg_cli_t * cli ) {
   static dmg_config_t config;
-  int code = dmg_cli_config_load( cli, cli->arg_cnt ? cli->arg[ 0 ] : NULL, &config );
+  int code = dmg_cli_config_load( cli, cli->arg_cnt ? cli->arg[ 0 ] : cli->flag[ DMG_CLI_FLAG_CONFIG ], &config );
   if( code ) return code;
-  if( cli->is_json ) printf( "{\"file\":%s,\"valid\":true}\n", *config.file ? dmg_cli_quote( cli, config.file ) : "null" );
-  else               printf( "%s: good\n", *config.file ? config.file : "no configuration file" );
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"file\":%s,\"valid\":true}", *config.file ? dmg_cli_quote( cli, config.file ) : "null" ) );
+  printf( "%s: good\n", *config.file ? config.file : "no configuration file" );
   return DMG_EXIT_OK;
 }
 
 static int config_show( dmg_cli_t * cli ) {
   static dmg_config_t config;
   bool with_origin = dmg_cli_opt( cli, "--origin" );
-  int code = dmg_cli_config_load( cli, cli->arg_cnt ? cli->arg[ 0 ] : NULL, &config );
+  int code = dmg_cli_config_load( cli, cli->arg_cnt ? cli->arg[ 0 ] : cli->flag[ DMG_CLI_FLAG_CONFIG ], &config );
   if( code ) return code;
+  dmg_buf_t buf = dmg_buf( 1<<20 );
+  dmg_jw_t w = dmg_jw( &buf );
+  dmg_jw_open( &w, '{' );
   for( size_t k = 0; k<DMG_CONFIG_CNT; k++ ) {
     dmg_config_desc_t const * d = &dmg_config_desc[ k ];
     bool is_bare = d->form==DMG_CONFIG_UINT || d->form==DMG_CONFIG_BOOL;
     char value[ DMG_CONFIG_VALUE_MAX+2 ];
     snprintf( value, sizeof value, is_bare ? "%s" : "\"%s\"", config.v[ k ].text );
-    if( cli->is_json ) printf( "%s\"%s\":{\"value\":%s,\"origin\":%s}", k ? "," : "{", d->path, dmg_cli_quote( cli, config.v[ k ].text ), dmg_cli_quote( cli, config.v[ k ].origin ) );
-    else if( with_origin ) printf( "%-20s = %-28s # %s\n", d->path, value, config.v[ k ].origin );
-    else                   printf( "%-20s = %-28s # %s\n", d->path, value, d->text );
+    dmg_jw_key( &w, d->path );
+    dmg_jw_open( &w, '{' );
+    dmg_jw_kcstr( &w, "value", config.v[ k ].text );
+    dmg_jw_kcstr( &w, "origin", config.v[ k ].origin );
+    dmg_jw_close( &w, '}' );
+    if( !dmg_cli_is_data( cli ) ) printf( "%-20s = %-28s # %s\n", d->path, value, with_origin ? config.v[ k ].origin : d->text );
   }
-  if( cli->is_json ) printf( "}\n" );
-  return DMG_EXIT_OK;
+  dmg_jw_close( &w, '}' );
+  if( dmg_cli_is_data( cli ) ) code = dmg_cli_print_json( cli, dmg_buf_span( &buf ) );
+  dmg_buf_fini( &buf );
+  return code;
 }
 
 dmg_cli_cmd_t const dmg_cmds_config[] = {
-  { "config check", "[FILE]", 0, 1, "say what is wrong with a configuration file", NULL, config_check, {{ 0 }} },
-  { "config show", "[FILE]", 0, 1, "every setting; --origin: where each comes from", NULL, config_show, { { "--origin", NULL, "where each value comes from" } } },
+  { "config check", "[FILE]", 0, 1, "say what is wrong with a configuration file", NULL, config_check, 0, {{ 0 }} },
+  { "config show", "[FILE]", 0, 1, "every setting; --origin: where each comes from", NULL, config_show, 0, { { "--origin", NULL, "where each value comes from" } } },
   { 0 }
 };

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "cli/builtin.h"
+#include "cli/cache.h"
 #include "cli/cli.h"
 #include "cli/cmd_config.h"
 #include "crypto/bech32.h"
@@ -24,7 +25,7 @@ static dmg_err_t metrics( void * ctx, dmg_buf_t * out )  { return dmg_chain_metr
 static int settings( dmg_cli_t * cli, dmg_config_t * config ) {
   static struct { char const * flag; dmg_config_key_t key; } const flags[] = {
     { "--port", DMG_CONFIG_RPC_PORT }, { "--data", DMG_CONFIG_STORAGE_PATH }, { "--blocks", DMG_CONFIG_DEV_BLOCKS }, { "--threads", DMG_CONFIG_RPC_THREADS }, { "--log", DMG_CONFIG_LOG_LEVEL } };
-  int code = dmg_cli_config_load( cli, dmg_cli_opt( cli, "--config" ), config );
+  int code = dmg_cli_config_load( cli, cli->flag[ DMG_CLI_FLAG_CONFIG ], config );
   dmg_buf_t why = dmg_buf( 4096 );
   for( size_t i = 0; i<sizeof flags/sizeof *flags && !code; i++ ) {
     char const * v = dmg_cli_opt( cli, flags[ i ].flag );
@@ -32,14 +33,6 @@ static int settings( dmg_cli_t * cli, dmg_config_t * config ) {
   }
   dmg_buf_fini( &why );
   return code;
-}
-
-/* $XDG_CACHE_HOME/demiurge/modules, else ~/.cache/demiurge/modules, else /tmp. */
-static void cache_dir( char out[ 2048 ] ) {
-  char const * xdg = getenv( "XDG_CACHE_HOME" ), * home = getenv( "HOME" );
-  if( xdg && *xdg )        snprintf( out, 2048, "%.1900s/demiurge/modules", xdg );
-  else if( home && *home ) snprintf( out, 2048, "%.1900s/.cache/demiurge/modules", home );
-  else                     snprintf( out, 2048, "/tmp/demiurge-%u/modules", (unsigned)getuid() );
 }
 
 static uint64_t size_opt( dmg_cli_t * cli, char const * name, int * code ) {
@@ -81,7 +74,7 @@ static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uin
   char const * host = dmg_config_text( config, DMG_CONFIG_RPC_ADDRESS );
   char bracketed[ 64 ], secret[ 65 ];
   if( strchr( host, ':' ) ) { snprintf( bracketed, sizeof bracketed, "[%.60s]", host ); host = bracketed; }   /* IPv6 in a URL */
-  if( cli->is_json ) {
+  if( cli->out!=DMG_CLI_TEXT ) {
     printf( "{\"rpc\":\"http://%s:%u/rpc\",\"ws\":\"ws://%s:%u/ws\",\"chainId\":\"0x%s\",\"mnemonic\":\"%s\",\"accounts\":[", host, port, host, port, id, DMG_DEV_MNEMONIC );
     for( uint32_t a = 0; a<key_cnt; a++ ) {
       if( a==DMG_DEV_NODE1 || !dmg_dev_account_is_there( a, account_cnt ) ) continue;
@@ -172,7 +165,7 @@ static int dev( dmg_cli_t * cli ) {
   cfg.dev_account_cnt = gcfg.account_cnt;
   cfg.is_seeded       = seed && !*data;
 
-  cache_dir( cache );
+  dmg_cli_cache_dir( "modules", cache );
   cfg.genesis     = genesis;
   cfg.cache_dir   = cache;
   cfg.data_dir    = *data ? data : NULL;
@@ -232,9 +225,9 @@ out:
 
 dmg_cli_cmd_t const dmg_cmds_dev[] = {
   { "dev", "", 0, 0, "a local chain of one validator, with ten funded accounts",
-    "  Everything is in memory and gone when it stops, unless --data names a folder.", dev,
+    "  Everything is in memory and gone when it stops, unless --data names a folder.", dev, 0,
     { { "--port", "N", "TCP port of JSON-RPC (default 7369; 0: any)" }, { "--blocks", "MODE", "auto (default): at once when there is something to do; manual: only by dev_mine; 250ms: that pace" },
-      { "--data", "DIR", "keep the chain in this folder (RocksDB, synced each block)" }, { "--threads", "N", "worker threads of JSON-RPC" }, { "--config", "FILE", "settings" },
+      { "--data", "DIR", "keep the chain in this folder (RocksDB, synced each block)" }, { "--threads", "N", "worker threads of JSON-RPC" },
       { "--seed", "N", "a chain whose hashes repeat: with --blocks manual the same calls give the same blocks" }, { "--accounts", "N", "how many funded accounts a new chain has, 1 to 200 (default 10: alice .. judy; then dev11 ..)" },
       { "--ready-fd", "N", "write one byte to this descriptor when ready" }, { "--log", "LEVEL", "error, warn, info or debug" },
       { "--body-max", "BYTES", "a new chain's largest block body (benchmarks)" }, { "--block-gas", "GAS", "a new chain's gas a block (benchmarks)" } } },

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 typedef enum { GOOD, WARN, FAIL } grade_t;
-typedef struct { dmg_cli_t * cli; uint32_t cnt[ 3 ]; } report_t;
+typedef struct { dmg_cli_t * cli; uint32_t cnt[ 3 ]; dmg_jw_t w; } report_t;
 
 __attribute__(( format( printf, 4, 5 ) ))
 static void line( report_t * r, grade_t grade, char const * what, char const * fmt, ... ) {
@@ -24,17 +24,12 @@ static void line( report_t * r, grade_t grade, char const * what, char const * f
   va_start( ap, fmt );
   vsnprintf( text, sizeof text, fmt, ap );
   va_end( ap );
-  if( r->cli->is_json ) {
-    dmg_buf_t buf = dmg_buf( 4096 );
-    dmg_jw_t w = dmg_jw( &buf );
-    dmg_jw_open( &w, '{' );
-    dmg_jw_kcstr( &w, "check", what );
-    dmg_jw_kcstr( &w, "grade", word[ grade ] );
-    dmg_jw_kcstr( &w, "text", text );
-    dmg_jw_close( &w, '}' );
-    printf( "%s%.*s", r->cnt[ 0 ]+r->cnt[ 1 ]+r->cnt[ 2 ] ? "," : "", (int)buf.sz, (char const *)buf.p );
-    dmg_buf_fini( &buf );
-  } else printf( "%-5s %-10s %s\n", word[ grade ], what, text );
+  if( !dmg_cli_is_data( r->cli ) ) printf( "%-5s %-10s %s\n", word[ grade ], what, text );
+  dmg_jw_open( &r->w, '{' );
+  dmg_jw_kcstr( &r->w, "check", what );
+  dmg_jw_kcstr( &r->w, "grade", word[ grade ] );
+  dmg_jw_kcstr( &r->w, "text", text );
+  dmg_jw_close( &r->w, '}' );
   r->cnt[ grade ]++;
 }
 
@@ -66,11 +61,15 @@ static int doctor( dmg_cli_t * cli ) {
   report_t r = { .cli = cli };
   char why[ 256 ];
   int status;
-  if( cli->is_json ) printf( "{\"checks\":[" );
+  dmg_buf_t doc = dmg_buf( 1<<20 );
+  r.w = dmg_jw( &doc );
+  dmg_jw_open( &r.w, '{' );
+  dmg_jw_key( &r.w, "items" );
+  dmg_jw_open( &r.w, '[' );
   line( &r, GOOD, "version", "demiurge %s", DMG_VERSION );
 
   dmg_buf_t bad = dmg_buf( 65536 );
-  if( dmg_config_load( NULL, &config, &bad ) ) line( &r, FAIL, "config", "%.*s", (int)( bad.sz ? bad.sz-1 : 0 ), (char const *)bad.p );
+  if( dmg_config_load( cli->flag[ DMG_CLI_FLAG_CONFIG ], &config, &bad ) ) line( &r, FAIL, "config", "%.*s", (int)( bad.sz ? bad.sz-1 : 0 ), (char const *)bad.p );
   else line( &r, GOOD, "config", "%s", *config.file ? config.file : "no file, defaults" );
   dmg_buf_fini( &bad );
 
@@ -98,7 +97,7 @@ static int doctor( dmg_cli_t * cli ) {
 
   dmg_buf_t body = dmg_buf( 65536 );
   char url[ 1100 ];
-  snprintf( url, sizeof url, "%.1000s", dmg_config_text( &config, DMG_CONFIG_CLIENT_RPC ) );
+  snprintf( url, sizeof url, "%.1000s", cli->flag[ DMG_CLI_FLAG_RPC ] ? cli->flag[ DMG_CLI_FLAG_RPC ] : dmg_config_text( &config, DMG_CONFIG_CLIENT_RPC ) );
   char * tail = strstr( url, "/rpc" );
   if( tail ) snprintf( tail, sizeof url-(size_t)( tail-url ), "/ready" );
   dmg_err_t err = dmg_http_get( url, 2000, &status, &body, why );
@@ -106,12 +105,19 @@ static int doctor( dmg_cli_t * cli ) {
   else if( status==200 )  line( &r, GOOD, "node", "ready at %s", url );
   else                    line( &r, WARN, "node", "not ready (HTTP %d): %.*s", status, (int)( body.sz<200 ? body.sz : 200 ), (char const *)body.p );
   dmg_buf_fini( &body );
-  if( cli->is_json ) printf( "],\"ok\":%u,\"warn\":%u,\"fail\":%u}\n", r.cnt[ GOOD ], r.cnt[ WARN ], r.cnt[ FAIL ] );
-  else               printf( "%u ok, %u to look at, %u to mend\n", r.cnt[ GOOD ], r.cnt[ WARN ], r.cnt[ FAIL ] );
-  return r.cnt[ FAIL ] ? DMG_EXIT_INTERNAL : DMG_EXIT_OK;
+  dmg_jw_close( &r.w, ']' );
+  dmg_jw_knum( &r.w, "ok", r.cnt[ GOOD ] );
+  dmg_jw_knum( &r.w, "warn", r.cnt[ WARN ] );
+  dmg_jw_knum( &r.w, "fail", r.cnt[ FAIL ] );
+  dmg_jw_close( &r.w, '}' );
+  int code = DMG_EXIT_OK;
+  if( dmg_cli_is_data( cli ) ) code = dmg_cli_print_json( cli, dmg_buf_span( &doc ) );
+  else printf( "%u ok, %u to look at, %u to mend\n", r.cnt[ GOOD ], r.cnt[ WARN ], r.cnt[ FAIL ] );
+  dmg_buf_fini( &doc );
+  return code ? code : r.cnt[ FAIL ] ? DMG_EXIT_INTERNAL : DMG_EXIT_OK;
 }
 
 dmg_cli_cmd_t const dmg_cmds_node[] = {
-  { "doctor", "", 0, 0, "what may keep a node from running well", NULL, doctor, {{ 0 }} },
+  { "doctor", "", 0, 0, "what may keep a node from running well", NULL, doctor, 0, {{ 0 }} },
   { 0 }
 };

@@ -1,7 +1,7 @@
 /* balance, account, block, chain, query, proof, rpc: reading, and checking what was read. */
 #include "base/os.h"
 #include "cli/cli.h"
-#include "cli/keystore.h"
+#include "cli/draft.h"
 #include "cli/proof.h"
 #include "crypto/bech32.h"
 #include "node/dev_genesis.h"
@@ -13,13 +13,40 @@
 
 int dmg_cli_account( dmg_cli_t * cli, char const * text, dmg_hash_t * out ) {
   char const * why = "is none";
-  bool is_dev;
+  dmg_cli_named_t named;
+  if( !strncmp( text, "demiurge:", 9 ) ) {
+    /* CAIP-10 (F0.3): an account of a chain, which must be this one. */
+    dmg_jv_t r;
+    int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
+    if( code ) return code;
+    dmg_span_t chain = dmg_cli_str( r, "caip2" );
+    if( strncmp( text, (char const *)chain.p, chain.sz ) || text[ chain.sz ]!=':' ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the account is of another chain; the node is on %.*s", (int)chain.sz, (char const *)chain.p );
+    text += chain.sz+1;
+  }
   if( !strncmp( text, "dmg1", 4 ) || !strncmp( text, "DMG1", 4 ) ) {
     if( !dmg_address_parse( dmg_span_cstr( text ), out, &why ) ) return DMG_EXIT_OK;
     return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the address %s", why );
   }
-  if( dmg_cli_name_address( cli, text, out, &is_dev ) ) return DMG_EXIT_OK;
+  if( dmg_cli_named( cli, text, &named ) ) { *out = named.address; return DMG_EXIT_OK; }
   return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "\"%.60s\" is no address (dmg1..), no key of yours and no account of the dev chain", text );
+}
+
+int dmg_cli_at( dmg_cli_t * cli, char const * text, dmg_span_t * out ) {
+  size_t n = strlen( text ), digits = strspn( text, "0123456789" );
+  if( !strcmp( text, "head" ) || !strcmp( text, "final" ) ) *out = dmg_cli_text( cli, "\"%s\"", text );
+  else if( n && digits==n && n<=20 ) *out = dmg_cli_text( cli, "{\"height\":\"%s\"}", text );
+  else if( n==66 && !strncmp( text, "0x", 2 ) && strspn( text+2, "0123456789abcdefABCDEF" )==64 ) *out = dmg_cli_text( cli, "{\"hash\":\"%s\"}", text );
+  else return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a block is head, final, a height or a hash, not \"%.80s\"", text );
+  return DMG_EXIT_OK;
+}
+
+int dmg_cli_at_flag( dmg_cli_t * cli, dmg_span_t * out ) {
+  char const * text = cli->flag[ DMG_CLI_FLAG_AT ];
+  dmg_span_t at;
+  *out = dmg_span( "", 0 );
+  int code = text ? dmg_cli_at( cli, text, &at ) : DMG_EXIT_OK;
+  if( text && !code ) *out = dmg_cli_text( cli, ",\"at\":%.*s", (int)at.sz, (char const *)at.p );
+  return code;
 }
 
 /* Whom to trust: the published validator of a dev chain, or --validator-key and --chain. */
@@ -47,14 +74,16 @@ static int trust_of( dmg_cli_t * cli, dmg_cli_trust_t * out ) {
 static int balance( dmg_cli_t * cli ) {
   dmg_hash_t account;
   char text[ DMG_ADDRESS_TEXT_SZ+1 ], amount[ 4 ][ DMG_CLI_AMOUNT_SZ ];
-  bool is_proven = dmg_cli_opt( cli, "--proof" );
+  bool is_proven = cli->flag[ DMG_CLI_FLAG_PROOF ];
   dmg_cli_trust_t trust;
+  dmg_span_t at;
   dmg_jv_t r;
   int code = dmg_cli_account( cli, cli->arg[ 0 ], &account );
+  if( !code ) code = dmg_cli_at_flag( cli, &at );
   if( code ) return code;
   if( is_proven && ( code = trust_of( cli, &trust ) ) ) return code;
   dmg_address_text( &account, text );
-  if(( code = dmg_cli_call( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"%s}", text, is_proven ? ",\"proof\":\"full\"" : "" ), &r ) )) return code;
+  if(( code = dmg_cli_call( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"%.*s%s}", text, (int)at.sz, (char const *)at.p, is_proven ? ",\"proof\":\"full\"" : "" ), &r ) )) return code;
   uint64_t height = 0, proven = 0;
   if( is_proven ) {
     char why[ 256 ];
@@ -65,7 +94,7 @@ static int balance( dmg_cli_t * cli ) {
     if( !dmg_span_eq( dmg_cli_hex( cli, r, "key" ), dmg_span( key, dmg_key_free( &account, key ) ) ) || ( value.sz && dmg_counter_parse( value, true, NULL, &proven ) ) || proven!=dmg_cli_u64( r, "free" ) )
       return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is of something else than the balance it tells" );
   }
-  if( cli->is_json ) { dmg_cli_print_answer( cli, r ); return DMG_EXIT_OK; }
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print( cli, r );
   dmg_cli_amount_text( dmg_cli_u64( r, "free" ), amount[ 0 ] );
   dmg_cli_amount_text( dmg_cli_u64( r, "held" ), amount[ 1 ] );
   dmg_cli_amount_text( dmg_cli_u64( r, "locked" ), amount[ 2 ] );
@@ -99,29 +128,8 @@ static int proof_verify( dmg_cli_t * cli ) {
   dmg_span_t key = dmg_cli_hex( cli, r, "key" );
   char name[ 128 ];
   dmg_key_print( key, name, sizeof name );
-  if( cli->is_json ) printf( "{\"valid\":true,\"height\":\"%lu\",\"present\":%s}\n", (unsigned long)height, value.sz ? "true" : "false" );
-  else printf( "valid: %s %s in the final state after block %lu\n", name, value.sz ? "has this value" : "is absent", (unsigned long)height );
-  return DMG_EXIT_OK;
-}
-
-static int account_show( dmg_cli_t * cli ) {
-  dmg_hash_t account;
-  char text[ DMG_ADDRESS_TEXT_SZ+1 ];
-  dmg_jv_t r;
-  int code = dmg_cli_account( cli, cli->arg[ 0 ], &account );
-  if( code ) return code;
-  dmg_address_text( &account, text );
-  if(( code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", text ), &r ) )) return code;
-  if( cli->is_json ) { dmg_cli_print_answer( cli, r ); return DMG_EXIT_OK; }
-  char amount[ DMG_CLI_AMOUNT_SZ ];
-  dmg_cli_amount_text( dmg_cli_u64( dmg_cli_get( r, "balances" ), "free" ), amount );
-  bool exists = dmg_jv_type( dmg_cli_get( r, "exists" ) )==DMG_JSON_TRUE;
-  printf( "account  %s\nexists   %s\nfree     %s\nnonce    %lu (lane 0)\n", text, exists ? "yes" : "not yet: it can receive, its first transaction brings its keys", amount, (unsigned long)dmg_cli_u64( r, "nonce" ) );
-  dmg_jv_t auths = dmg_cli_get( r, "auths" );
-  for( dmg_jv_t e = dmg_jv_first( auths ); !dmg_jv_is_absent( e ); e = dmg_jv_next( auths, e ) ) {
-    dmg_span_t scheme = dmg_cli_str( e, "scheme" ), key = dmg_cli_str( e, "key" ), level = dmg_cli_str( e, "level" );
-    printf( "key      %.*s %.*s (%.*s)\n", (int)scheme.sz, (char const *)scheme.p, (int)key.sz, (char const *)key.p, (int)level.sz, (char const *)level.p );
-  }
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"valid\":true,\"key\":\"0x%s\",\"height\":\"%lu\",\"present\":%s}", dmg_cli_hex_of( cli, key ), (unsigned long)height, value.sz ? "true" : "false" ) );
+  printf( "valid: %s %s in the final state after block %lu\n", name, value.sz ? "has this value" : "is absent", (unsigned long)height );
   return DMG_EXIT_OK;
 }
 
@@ -129,23 +137,12 @@ static int show( dmg_cli_t * cli, char const * method, dmg_span_t params ) {
   dmg_jv_t r;
   int code = dmg_cli_call( cli, method, params, &r );
   if( code ) return code;
-  dmg_cli_print_answer( cli, r );
-  return DMG_EXIT_OK;
-}
-
-/* head, final, a height or a hash, as the JSON of F0.4. */
-static int at_json( dmg_cli_t * cli, char const * text, dmg_span_t * out ) {
-  size_t n = strlen( text ), digits = strspn( text, "0123456789" );
-  if( !strcmp( text, "head" ) || !strcmp( text, "final" ) ) *out = dmg_cli_text( cli, "\"%s\"", text );
-  else if( n && digits==n && n<=20 ) *out = dmg_cli_text( cli, "{\"height\":\"%s\"}", text );
-  else if( n==66 && !strncmp( text, "0x", 2 ) && strspn( text+2, "0123456789abcdefABCDEF" )==64 ) *out = dmg_cli_text( cli, "{\"hash\":\"%s\"}", text );
-  else return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a block is head, final, a height or a hash, not \"%.80s\"", text );
-  return DMG_EXIT_OK;
+  return dmg_cli_print( cli, r );
 }
 
 static int block_show( dmg_cli_t * cli ) {
   dmg_span_t at = DMG_SPAN_STR( "\"final\"" );
-  int code = cli->arg_cnt ? at_json( cli, cli->arg[ 0 ], &at ) : DMG_EXIT_OK;
+  int code = cli->arg_cnt ? dmg_cli_at( cli, cli->arg[ 0 ], &at ) : DMG_EXIT_OK;
   if( code ) return code;
   bool is_full = dmg_cli_opt( cli, "--full" );
   return show( cli, "chain_block", dmg_cli_text( cli, "{\"at\":%.*s,\"body\":\"%s\"}", (int)at.sz, (char const *)at.p, is_full ? "full" : "ids" ) );
@@ -155,10 +152,12 @@ static int status( dmg_cli_t * cli ) {
   dmg_jv_t r;
   int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
   if( code ) return code;
-  if( cli->is_json ) { dmg_cli_print_answer( cli, r ); return DMG_EXIT_OK; }
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print( cli, r );
   dmg_span_t name = dmg_cli_str( r, "name" ), kind = dmg_cli_str( r, "kind" ), id = dmg_cli_str( r, "caip2" );
   printf( "chain   %.*s (%.*s) %.*s\nhead    %lu\nfinal   %lu\nprice   %lu micro-sparks per gas\n", (int)name.sz, (char const *)name.p, (int)kind.sz, (char const *)kind.p, (int)id.sz, (char const *)id.p,
           (unsigned long)dmg_cli_u64( dmg_cli_get( r, "head" ), "height" ), (unsigned long)dmg_cli_u64( dmg_cli_get( r, "final" ), "height" ), (unsigned long)dmg_cli_u64( r, "price" ) );
+  dmg_jv_t broken = dmg_jv_get( r, "isSupplyBroken" );
+  if( !dmg_jv_is_absent( broken ) && dmg_jv_type( broken )==DMG_JSON_TRUE ) printf( "supply  broken: dev_setBalance made or took coins\n" );
   dmg_jv_t modules = dmg_cli_get( r, "modules" );
   for( dmg_jv_t e = dmg_jv_first( modules ); !dmg_jv_is_absent( e ); e = dmg_jv_next( modules, e ) ) {
     dmg_span_t m = dmg_cli_str( e, "name" ), v = dmg_cli_str( e, "version" ), s = dmg_cli_str( e, "status" );
@@ -168,8 +167,10 @@ static int status( dmg_cli_t * cli ) {
 }
 
 static int query( dmg_cli_t * cli ) {
-  return show( cli, "state_query", dmg_cli_text( cli, "{\"module\":%s,\"query\":%s,\"args\":%s}", dmg_cli_quote( cli, cli->arg[ 0 ] ), dmg_cli_quote( cli, cli->arg[ 1 ] ),
-                                                 dmg_cli_quote( cli, cli->arg_cnt>2 ? cli->arg[ 2 ] : "0x" ) ) );
+  dmg_span_t result, at;
+  int code = dmg_cli_query( cli, cli->arg[ 0 ], cli->arg[ 1 ], cli->arg_cnt>2 ? cli->arg[ 2 ] : NULL, &result, &at );
+  if( code ) return code;
+  return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"at\":%.*s,\"result\":%.*s}", (int)at.sz, (char const *)at.p, (int)result.sz, (char const *)result.p ) );
 }
 
 static int rpc( dmg_cli_t * cli ) {
@@ -177,7 +178,7 @@ static int rpc( dmg_cli_t * cli ) {
   char why[ 160 ];
   dmg_jv_t v;
   /* Here, as it becomes a part of the request's text. */
-  if( !dmg_json_parse( cli->json, params, &v, why ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "PARAMS is no JSON: %s", why );
+  if( !dmg_json_parse( cli->own, params, &v, why ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "PARAMS is no JSON: %s", why );
   if( dmg_jv_type( v )!=DMG_JSON_OBJECT && dmg_jv_type( v )!=DMG_JSON_ARRAY ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "PARAMS is a JSON object or array" );
   return show( cli, cli->arg[ 0 ], params );
 }
@@ -185,12 +186,11 @@ static int rpc( dmg_cli_t * cli ) {
 #define TRUST { "--validator-key", "0x..", "the validator to trust (a dev chain's is known)" }, { "--chain", "0x..", "the chain id to trust (default: the node's)" }
 
 dmg_cli_cmd_t const dmg_cmds_read[] = {
-  { "balance", "ACCOUNT", 1, 1, "balances of an account; --proof checks them against a block header", NULL, balance, { { "--proof", NULL, "fetch a Merkle proof and the block's certificate, and check both here" }, TRUST } },
-  { "account show", "ACCOUNT", 1, 1, "keys, thresholds, balances and nonce", NULL, account_show, {{ 0 }} },
-  { "block show", "[BLOCK]", 0, 1, "a block as JSON: head, final (default), a height or a hash", NULL, block_show, { { "--full", NULL, "with its transactions' bytes" } } },
-  { "status", "", 0, 0, "the chain a node is on, its head and modules", NULL, status, {{ 0 }} },
-  { "query", "MODULE QUERY [ARGS]", 2, 3, "ask a module; ARGS is 0x hex of their BCS", NULL, query, {{ 0 }} },
-  { "proof verify", "FILE", 1, 1, "check a proven answer against a validator's key, without believing any node", "  FILE  what `demiurge balance ACCOUNT --proof -o json` printed; - for standard input", proof_verify, { TRUST } },
-  { "rpc", "METHOD [PARAMS]", 1, 2, "any JSON-RPC method; PARAMS is JSON", NULL, rpc, {{ 0 }} },
+  { "balance", "ACCOUNT", 1, 1, "balances of an account; --proof checks them against a block header", NULL, balance, DMG_CLI_AT|DMG_CLI_PROVES, { TRUST } },
+  { "block show", "[BLOCK]", 0, 1, "a block as JSON: head, final (default), a height or a hash", NULL, block_show, 0, { { "--full", NULL, "with its transactions' bytes" } } },
+  { "status", "", 0, 0, "the chain a node is on, its head and modules", NULL, status, 0, {{ 0 }} },
+  { "query", "MODULE QUERY [ARGS]", 2, 3, "ask a module; the answer as JSON by its interface", "  ARGS  JSON, an object by name or an array in order; or 0x hex of their BCS; @FILE or - reads either", query, DMG_CLI_AT, {{ 0 }} },
+  { "proof verify", "FILE", 1, 1, "check a proven answer against a validator's key, without believing any node", "  FILE  what `demiurge balance ACCOUNT --proof -o json` printed; - for standard input", proof_verify, 0, { TRUST } },
+  { "rpc", "METHOD [PARAMS]", 1, 2, "any JSON-RPC method; PARAMS is JSON", NULL, rpc, 0, {{ 0 }} },
   { 0 }
 };

@@ -68,8 +68,8 @@ static int import( dmg_cli_t * cli ) {
 
 dmg_cli_cmd_t const dmg_cmds_signer[] = {
   { "signer export", "", 0, 0, "what a validator's key has signed up to, as JSON",
-    "  For a move to another machine: stop the node for good, export, import there. Two nodes with one key are slashed.", export, { { "--data", "DIR", "data folder of the validator" } } },
+    "  For a move to another machine: stop the node for good, export, import there. Two nodes with one key are slashed.", export, 0, { { "--data", "DIR", "data folder of the validator" } } },
   { "signer import", "FILE", 1, 1, "raise the marks of a validator's safety file to those of an export",
-    "  Nothing at or below the highest mark is signed any more. Marks never fall.", import, { { "--data", "DIR", "data folder of the validator" } } },
+    "  Nothing at or below the highest mark is signed any more. Marks never fall.", import, 0, { { "--data", "DIR", "data folder of the validator" } } },
   { 0 }
 };

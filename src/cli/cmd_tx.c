@@ -1,302 +1,356 @@
-/* transfer, call, tx: building, signing, sending and following transactions. */
-#include "base/assert.h"
+/* tx: building, signing, sending, following and replacing transactions, step by step. */
 #include "base/os.h"
-#include "cli/cli.h"
-#include "cli/keystore.h"
-#include "codec/abi.h"
+#include "cli/draft.h"
 #include "crypto/bech32.h"
-#include "crypto/sig.h"
-#include "types/asset.h"
-#include "types/receipt.h"
-#include "types/schema.h"
-#include "types/tx.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIFETIME_BLOCKS = 480 };
-
-/* What all of a transaction but its calls needs from the chain. */
-typedef struct { dmg_hash_t chain; bool is_dev; uint64_t head; } chain_t;
-
-static int chain( dmg_cli_t * cli, chain_t * out ) {
-  dmg_jv_t r;
-  int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
-  if( code ) return code;
-  out->chain  = dmg_cli_hash( r, "chainId" );
-  out->is_dev = dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) );
-  out->head   = dmg_cli_u64( dmg_cli_get( r, "head" ), "height" );
-  return DMG_EXIT_OK;
-}
-
-/* The call's interface as the node tells it; what is signed is the hash computed here over the names, types and the
-   `says` line shown to the user, so a node cannot pass one call off as another. */
-static int find_call( dmg_cli_t * cli, char const * module, char const * name, uint16_t * out_module, dmg_abi_fn_t const ** out_fn, dmg_hash_t * out_schema ) {
-  dmg_jv_t r;
-  dmg_abi_t const * abi;
-  int code = dmg_cli_call( cli, "state_dmi", dmg_cli_text( cli, "{\"module\":%s}", dmg_cli_quote( cli, module ) ), &r );
-  if( code ) return code;
-  dmg_span_t raw = dmg_cli_hex( cli, r, "abi" );
-  if( dmg_abi_decode( raw, cli->arena, &abi ).kind!=DMG_VERDICT_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's interface of module %s does not decode", module );
-  dmg_abi_fn_t const * fn = dmg_abi_call_named( abi, dmg_span_cstr( name ) );
-  if( !fn ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "module %s has no call %s", module, name );
-  if( dmg_schema_hash( abi->module, fn, out_schema ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
-  *out_module = abi->module;
-  *out_fn     = fn;
-  return DMG_EXIT_OK;
-}
-
-static int encode( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_span_t * out ) {
-  dmg_buf_t buf = dmg_buf( DMG_TX_SZ_MAX );
-  dmg_err_t err = dmg_tx_encode( tx, &buf );
-  if( !err ) *out = dmg_arena_dup( cli->arena, dmg_buf_span( &buf ) );
-  dmg_buf_fini( &buf );
-  return err ? dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the transaction passes a limit (65,536 bytes, 32 calls)" ) : DMG_EXIT_OK;
-}
-
-static char * hex_of( dmg_cli_t * cli, dmg_span_t bytes ) {
-  char * hex = dmg_arena_alloc( cli->arena, 2*bytes.sz+1 );
-  if( !hex ) exit( dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" ) );
-  dmg_hex_encode( bytes.p, bytes.sz, hex );
-  return hex;
-}
-
-/* Polls until the transaction is final (or included), refused, or time is up. */
-static int wait_for( dmg_cli_t * cli, char const * id_hex, char const * until ) {
-  uint64_t end = dmg_os_mono_ns()+(uint64_t)cli->timeout_ms*1000000u, pause_ns = 5000000u;
-  for(;;) {
-    dmg_jv_t r;
-    int code = dmg_cli_call( cli, "tx_status", dmg_cli_text( cli, "{\"ids\":[\"0x%s\"]}", id_hex ), &r );
-    if( code ) return code;
-    dmg_jv_t status = dmg_cli_get( dmg_jv_first( dmg_cli_get( r, "items" ) ), "status" );
-    dmg_span_t kind = dmg_cli_str( status, "kind" );
-    if( dmg_span_eq( kind, DMG_SPAN_STR( "final" ) ) || ( !strcmp( until, "included" ) && dmg_span_eq( kind, DMG_SPAN_STR( "included" ) ) ) ) return DMG_EXIT_OK;
-    if( dmg_span_eq( kind, DMG_SPAN_STR( "dropped" ) ) ) {
-      dmg_span_t reason = dmg_cli_str( status, "reason" );
-      return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "0x%s was dropped: %.*s", id_hex, (int)reason.sz, (char const *)reason.p );
-    }
-    if( dmg_span_eq( kind, DMG_SPAN_STR( "expired" ) ) )  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "0x%s expired before it got into a block", id_hex );
-    if( dmg_span_eq( kind, DMG_SPAN_STR( "replaced" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "0x%s was replaced by another with the same nonce", id_hex );
-    if( dmg_os_mono_ns()>end ) return dmg_cli_fail( cli, DMG_EXIT_TIMEOUT, "Timeout", "0x%s is %.*s after %u s; it may still become final: `demiurge tx watch 0x%s`", id_hex, (int)kind.sz, (char const *)kind.p, cli->timeout_ms/1000, id_hex );
-    dmg_os_sleep_ns( pause_ns );
-    if( pause_ns<100000000u ) pause_ns += pause_ns/2;
-  }
-}
-
-/* Prints the receipt.  is_result: it tells whether the command succeeded, so REFUSED unless it is OK, and then no document (F1.3). */
-static int show_receipt( dmg_cli_t * cli, char const * id_hex, bool is_result ) {
-  dmg_jv_t r;
-  int code = dmg_cli_call( cli, "tx_receipt", dmg_cli_text( cli, "{\"id\":\"0x%s\"}", id_hex ), &r );
-  if( code ) return code;
-  dmg_jv_t f = dmg_cli_get( r, "fields" );
-  dmg_span_t status = dmg_cli_str( f, "status" );
-  bool is_ok = !is_result || dmg_span_eq( status, DMG_SPAN_STR( "OK" ) );
-  if( cli->is_json && is_ok ) dmg_cli_print_answer( cli, r );
-  if( !cli->is_json ) {
-    char fee[ DMG_CLI_AMOUNT_SZ ], held[ DMG_CLI_AMOUNT_SZ ];
-    dmg_cli_amount_text( dmg_cli_u64( f, "fee" )+dmg_cli_u64( f, "tip" ), fee );
-    dmg_cli_amount_text( dmg_cli_u64( f, "held" ), held );
-    printf( "transaction  0x%s\nstatus       %.*s\nblock        %lu\nfee          %s\n", id_hex, (int)status.sz, (char const *)status.p, (unsigned long)dmg_cli_u64( dmg_cli_get( r, "at" ), "height" ), fee );
-    if( dmg_cli_u64( f, "held" ) ) printf( "deposit      %s held for storage\n", held );
-    printf( "gas          %lu used, %lu billed\n", (unsigned long)dmg_cli_u64( f, "gasUsed" ), (unsigned long)dmg_cli_u64( f, "gasBilled" ) );
-  }
-  if( is_ok ) return DMG_EXIT_OK;
-  uint32_t module = 0, fault = 0;
-  dmg_jv_u32( dmg_cli_get( f, "module" ), &module );
-  dmg_jv_u32( dmg_cli_get( f, "code" ), &fault );
-  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the transaction ended as %.*s (module %u, code %u); its fee was charged, its effects were dropped", (int)status.sz, (char const *)status.p, module, fault );
-}
-
-/* Estimates, shows, asks, signs, submits; the id of what was sent. */
-static int sign_and_send( dmg_cli_t * cli, chain_t const * c, dmg_cli_signer_t const * signer, dmg_tx_call_t * calls, uint32_t call_cnt, char const * what, char ** out_id_hex ) {
-  dmg_jv_t r;
-  char sender[ DMG_ADDRESS_TEXT_SZ+1 ];
-  int code;
-  dmg_address_text( &signer->address, sender );
-  if(( code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", sender ), &r ) )) return code;
-  bool exists = dmg_jv_type( dmg_cli_get( r, "exists" ) )==DMG_JSON_TRUE;
-  if(( code = dmg_cli_call( cli, "tx_nonces", dmg_cli_text( cli, "{\"account\":\"%s\",\"lanes\":[0]}", sender ), &r ) )) return code;
-  uint64_t nonce = dmg_cli_u64( dmg_jv_first( dmg_cli_get( r, "lanes" ) ), "next" );
-
-  uint8_t sig_bytes[ 64 ] = { 0 };
-  dmg_account_init_t init = dmg_account_init_plain( DMG_SIG_ED25519, dmg_span( signer->key, 32 ) );
-  dmg_tx_sig_t sig = { .scheme = DMG_SIG_ED25519, .key = dmg_span( signer->key, 32 ), .sig = dmg_span( sig_bytes, 64 ) };
-  dmg_tx_t tx = { .version = DMG_TX_VERSION, .chain = c->chain, .sender = signer->address, .lane = 0, .nonce = nonce, .expiry = c->head+LIFETIME_BLOCKS,
-                  .fee_kind = DMG_FEE_ENERGY_THEN_FEE, .calls = calls, .call_cnt = call_cnt, .auth = DMG_TX_AUTH_KEYS, .init = exists ? NULL : &init, .sigs = &sig, .sig_cnt = 1 };
-  dmg_span_t raw = { 0 };
-  if(( code = encode( cli, &tx, &raw ) )) return code;
-  if(( code = dmg_cli_call( cli, "tx_estimate", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", hex_of( cli, raw ) ), &r ) )) return code;
-  if( !dmg_span_eq( dmg_cli_str( r, "status" ), DMG_SPAN_STR( "OK" ) ) ) {
-    dmg_span_t why = dmg_cli_str( r, "error" ), status = dmg_cli_str( r, "status" );
-    return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "it would end as %.*s: %.*s; nothing was sent", (int)status.sz, (char const *)status.p, (int)why.sz, (char const *)why.p );
-  }
-  uint64_t fee = dmg_cli_u64( r, "fee" );
-  if( fee>DMG_AMOUNT_MAX/2 ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the node estimates a fee of %lu sparks, more than there are; nothing was sent", (unsigned long)fee );
-  tx.gas     = dmg_cli_u64( r, "gas" );
-  tx.fee_max = 2*fee;
-
-  char fee_text[ DMG_CLI_AMOUNT_SZ ], max_text[ DMG_CLI_AMOUNT_SZ ], question[ 768 ];
-  dmg_cli_amount_text( fee, fee_text );
-  dmg_cli_amount_text( tx.fee_max, max_text );
-  snprintf( question, sizeof question, "%s\n  from %s (%s)\n  fee  about %s, at most %s; expires at height %lu\nSign and send?", what, signer->name, sender, fee_text, max_text, (unsigned long)tx.expiry );
-  if(( code = dmg_cli_confirm( cli, question ) )) return code;
-
-  dmg_buf_t body = dmg_buf( DMG_TX_SZ_MAX );
-  if( dmg_tx_body_encode( &tx, &body ) ) { dmg_buf_fini( &body ); return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" ); }
-  dmg_hash_t id = dmg_tx_id( dmg_buf_span( &body ) );
-  dmg_buf_fini( &body );
-  dmg_ed25519_sign( signer->secret, dmg_hash_span( &id ), sig_bytes );
-  if(( code = encode( cli, &tx, &raw ) )) return code;
-
-  *out_id_hex = hex_of( cli, dmg_hash_span( &id ) );
-  return dmg_cli_call( cli, "tx_submit", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", hex_of( cli, raw ) ), &r );
-}
-
-static int send_calls( dmg_cli_t * cli, chain_t const * c, char const * from, dmg_tx_call_t * calls, uint32_t call_cnt, char const * what ) {
-  dmg_cli_signer_t signer;
-  char * id_hex = NULL;
-  char const * until = dmg_cli_opt( cli, "--wait" );
-  /* Before anything is sent. */
-  if( until && strcmp( until, "none" ) && strcmp( until, "pooled" ) && strcmp( until, "included" ) && strcmp( until, "final" ) )
-    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--wait is none, pooled, included or final, not %s", until );
-  int code = dmg_cli_signer( cli, from, c->is_dev, &signer );
-  if( code ) return code;
-  code = sign_and_send( cli, c, &signer, calls, call_cnt, what, &id_hex );
-  dmg_cli_signer_wipe( &signer );
-  if( code ) return code;
-  if( until && ( !strcmp( until, "none" ) || !strcmp( until, "pooled" ) ) ) {
-    if( cli->is_json ) printf( "{\"id\":\"0x%s\"}\n", id_hex );
-    else               printf( "0x%s\n", id_hex );
-    return DMG_EXIT_OK;
-  }
-  if(( code = wait_for( cli, id_hex, until ? until : "final" ) )) return code;
-  return show_receipt( cli, id_hex, true );
-}
-
-static char const * sender_name( dmg_cli_t * cli ) {
-  char const * from = dmg_cli_opt( cli, "--from" );
-  if( !from ) from = getenv( "DEMIURGE_FROM" );
-  return from && *from ? from : NULL;
-}
-
-static int transfer( dmg_cli_t * cli ) {
-  chain_t c;
-  dmg_hash_t to;
-  uint64_t amount;
-  char to_text[ DMG_ADDRESS_TEXT_SZ+1 ], amount_text[ DMG_CLI_AMOUNT_SZ ], what[ 256 ];
-  char const * from = sender_name( cli ), * memo = dmg_cli_opt( cli, "--memo" );
-  uint16_t module;
-  dmg_abi_fn_t const * fn = NULL;
-  dmg_hash_t schema;
-  if( !from ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "who pays? --from NAME, a key of `demiurge key list`, or alice .. judy on a dev chain" );
-  if( !dmg_cli_amount_parse( cli->arg[ 1 ], &amount ) || !amount ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "the amount is CGT with at most 8 decimals (12.5) or sparks (1250000000sparks), not \"%s\"", cli->arg[ 1 ] );
-  if( memo && strlen( memo )>64 ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a memo has at most 64 bytes, this one %zu", strlen( memo ) );
-  int code = dmg_cli_account( cli, cli->arg[ 0 ], &to );
-  if( code ) return code;
-  if(( code = chain( cli, &c ) )) return code;
-  /* F1.7: everybody has the keys of alice .. judy; elsewhere money sent there is anybody's. */
-  bool is_dev_name;
-  dmg_hash_t named;
-  if( !c.is_dev && dmg_cli_name_address( cli, cli->arg[ 0 ], &named, &is_dev_name ) && is_dev_name )
-    return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyDenied", "%s is an account of the dev chain whose key everybody knows; this chain is not one", cli->arg[ 0 ] );
-  if(( code = find_call( cli, "balances", "transfer", &module, &fn, &schema ) )) return code;
-  DMG_ASSERT( fn );
-
-  uint8_t mem[ 256 ];
-  dmg_bcs_wr_t w = dmg_bcs_wr( mem, sizeof mem );
-  dmg_bcs_wr_fixed( &w, to.b, 32 );
-  dmg_bcs_wr_u64( &w, amount );
-  dmg_bcs_wr_bytes( &w, dmg_span( memo, memo ? strlen( memo ) : 0 ) );
-  dmg_span_t args = dmg_bcs_wr_span( &w );
-  /* The interface this was written for, or an equal one: never sign bytes the chain would read otherwise. */
-  if( dmg_type_validate( fn->args, args, NULL )!=DMG_BCS_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "SchemaMismatch", "this chain's balances.transfer takes other arguments; a newer demiurge may know them" );
-  dmg_address_text( &to, to_text );
-  dmg_cli_amount_text( amount, amount_text );
-  snprintf( what, sizeof what, "Pay %s to %s (%s)", amount_text, cli->arg[ 0 ], to_text );
-  dmg_tx_call_t call = { .module = module, .call = fn->id, .schema = schema, .args = args };
-  return send_calls( cli, &c, from, &call, 1, what );
-}
-
-/* Any call with its arguments as BCS: what the generic command can do before arguments have a JSON form. */
-static int call_raw( dmg_cli_t * cli ) {
-  chain_t c;
-  uint16_t module;
-  dmg_abi_fn_t const * fn = NULL;
-  dmg_hash_t schema;
-  char const * from = sender_name( cli );
-  if( !from ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "who signs? --from NAME" );
-  char const * hex = cli->arg_cnt>2 ? cli->arg[ 2 ] : "0x";
-  size_t n = strlen( hex );
-  uint8_t * args = dmg_arena_alloc( cli->arena, n/2+1 );
-  if( n<2 || strncmp( hex, "0x", 2 ) || !args || dmg_hex_decode( hex+2, n-2, args, ( n-2 )/2 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "arguments are 0x hex of their BCS" );
-  int code = chain( cli, &c );
-  if( code ) return code;
-  if(( code = find_call( cli, cli->arg[ 0 ], cli->arg[ 1 ], &module, &fn, &schema ) )) return code;
-  DMG_ASSERT( fn );
-  size_t off = 0;
-  dmg_bcs_bad_t bad = dmg_type_validate( fn->args, dmg_span( args, ( n-2 )/2 ), &off );
-  if( bad!=DMG_BCS_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the arguments of %s.%s do not decode: %s at byte %zu", cli->arg[ 0 ], cli->arg[ 1 ], dmg_bcs_bad_text( bad ), off );
-  dmg_tx_call_t call = { .module = module, .call = fn->id, .schema = schema, .args = dmg_span( args, ( n-2 )/2 ) };
-  char what[ 400 ];
-  snprintf( what, sizeof what, "%s.%s: %.*s", cli->arg[ 0 ], cli->arg[ 1 ], (int)fn->says.sz, (char const *)fn->says.p );
-  return send_calls( cli, &c, from, &call, 1, what );
-}
-
-static int id_arg( dmg_cli_t * cli, char const ** out_hex ) {
+static int id_of( dmg_cli_t * cli, char const * a, char const ** out_hex ) {
   dmg_hash_t id;
-  char const * a = cli->arg[ 0 ];
   if( strlen( a )!=66 || strncmp( a, "0x", 2 ) || dmg_hex_decode( a+2, 64, id.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a transaction id is 0x and 64 hex digits, not \"%.80s\"", a );
-  *out_hex = a+2;
+  *out_hex = dmg_cli_hex_of( cli, dmg_hash_span( &id ) );   /* in lower case */
   return DMG_EXIT_OK;
 }
+
+/* BYTES: 0x hex, @FILE or -. */
+static int bytes_of( dmg_cli_t * cli, char const * arg, dmg_tx_t ** out ) {
+  dmg_span_t text, raw;
+  int code = dmg_cli_slurp( cli, arg, &text );
+  if( code ) return code;
+  while( text.sz && ( text.p[ text.sz-1 ]=='\n' || text.p[ text.sz-1 ]==' ' ) ) text.sz--;
+  if( !dmg_cli_unhex( cli, dmg_cli_dup( cli, text ), &raw ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a transaction is 0x hex of its bytes, or @FILE or - with them" );
+  dmg_verdict_t v = dmg_tx_decode( raw, cli->arena, out );
+  if( v.kind==DMG_VERDICT_GOOD ) return DMG_EXIT_OK;
+  char why[ DMG_VERDICT_TEXT_MAX ];
+  dmg_verdict_print( &v, why, sizeof why );
+  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "not a transaction: %s", why );
+}
+
+/* ---- Reading ---- */
 
 static int tx_receipt( dmg_cli_t * cli ) {
-  char const * hex = NULL;
-  int code = id_arg( cli, &hex );
-  return code ? code : show_receipt( cli, hex, false );
+  char const * hex;
+  int code = id_of( cli, cli->arg[ 0 ], &hex );
+  return code ? code : dmg_cli_receipt( cli, hex, false );
 }
 
 static int tx_watch( dmg_cli_t * cli ) {
-  char const * hex = NULL;
-  int code = id_arg( cli, &hex );
+  char const * hex, * until = cli->flag[ DMG_CLI_FLAG_WAIT ] ? cli->flag[ DMG_CLI_FLAG_WAIT ] : "final";
+  int code = id_of( cli, cli->arg[ 0 ], &hex );
   if( code ) return code;
-  if(( code = wait_for( cli, hex, "final" ) )) return code;
-  return show_receipt( cli, hex, true );
-}
-
-static int tx_simple( dmg_cli_t * cli, char const * method ) {
-  char const * hex = NULL;
-  dmg_jv_t r;
-  int code = id_arg( cli, &hex );
-  if( code ) return code;
-  bool is_list = !strcmp( method, "tx_status" );
-  if(( code = dmg_cli_call( cli, method, dmg_cli_text( cli, is_list ? "{\"ids\":[\"0x%s\"]}" : "{\"id\":\"0x%s\"}", hex ), &r ) )) return code;
-  dmg_cli_print_answer( cli, is_list ? dmg_jv_first( dmg_cli_get( r, "items" ) ) : r );
+  if( strcmp( until, "none" ) ) dmg_cli_submitted( cli, hex );
+  if( strcmp( until, "none" ) && ( code = dmg_cli_wait( cli, hex, until ) ) ) return code;
+  if( strcmp( until, "none" ) && strcmp( until, "pooled" ) ) return dmg_cli_receipt( cli, hex, true );
   return DMG_EXIT_OK;
 }
-static int tx_show  ( dmg_cli_t * cli ) { return tx_simple( cli, "tx_get" ); }
-static int tx_status( dmg_cli_t * cli ) { return tx_simple( cli, "tx_status" ); }
 
+static int tx_show( dmg_cli_t * cli ) {
+  char const * hex;
+  dmg_jv_t r;
+  int code = id_of( cli, cli->arg[ 0 ], &hex );
+  if( !code ) code = dmg_cli_call( cli, "tx_get", dmg_cli_text( cli, "{\"id\":\"0x%s\"}", hex ), &r );
+  return code ? code : dmg_cli_print( cli, r );
+}
+
+static int tx_status( dmg_cli_t * cli ) {
+  dmg_buf_t list = dmg_buf( 65536 );
+  dmg_jv_t r;
+  int code = DMG_EXIT_OK;
+  for( uint32_t i = 0; i<cli->arg_cnt && !code; i++ ) {
+    char const * hex;
+    code = id_of( cli, cli->arg[ i ], &hex );
+    if( !code && dmg_buf_printf( &list, "%s\"0x%s\"", i ? "," : "", hex ) ) code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
+  }
+  if( !code ) code = dmg_cli_call( cli, "tx_status", dmg_cli_text( cli, "{\"ids\":[%.*s]}", (int)list.sz, (char const *)list.p ), &r );
+  dmg_buf_fini( &list );
+  if( code ) return code;
+  return dmg_cli_print( cli, cli->arg_cnt>1 ? r : dmg_jv_first( dmg_cli_get( r, "items" ) ) );
+}
+
+/* ---- Building ---- */
+
+/* MODULE CALL [ARGS], or --calls with a list of {module, call, args}. */
+static int tx_build( dmg_cli_t * cli ) {
+  dmg_cli_chain_t chain;
+  dmg_tx_call_t calls[ DMG_TX_CALL_MAX ];
+  dmg_cli_draft_t draft;
+  uint32_t cnt = 0;
+  char const * file = dmg_cli_opt( cli, "--calls" ), * says = NULL;
+  if( !file == ( cli->arg_cnt<2 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "either MODULE CALL [ARGS], or --calls @FILE with a list of {\"module\", \"call\", \"args\"}" );
+  int code = dmg_cli_chain( cli, &chain );
+  if( code ) return code;
+  if( !file ) {
+    code = dmg_cli_make_call( cli, &chain, cli->arg[ 0 ], cli->arg[ 1 ], cli->arg_cnt>2 ? cli->arg[ 2 ] : NULL, &calls[ cnt++ ], &says );
+  } else {
+    dmg_span_t text;
+    dmg_jv_t list;
+    char why[ 160 ];
+    dmg_json_t * json = dmg_json_new();   /* cli->own reads each call's arguments meanwhile */
+    if( !json ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
+    code = dmg_cli_slurp( cli, file, &text );
+    if( !code && !dmg_json_parse( json, text, &list, why ) ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "--calls is no JSON: %s", why );
+    if( !code && ( dmg_jv_type( list )!=DMG_JSON_ARRAY || !dmg_jv_cnt( list ) || dmg_jv_cnt( list )>DMG_TX_CALL_MAX ) ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "--calls is a list of 1 to %d calls", DMG_TX_CALL_MAX );
+    for( dmg_jv_t e = code ? (dmg_jv_t){ 0 } : dmg_jv_first( list ); !dmg_jv_is_absent( e ) && !code; e = dmg_jv_next( list, e ) ) {
+      dmg_jv_t module = dmg_jv_get( e, "module" ), name = dmg_jv_get( e, "call" ), args = dmg_jv_get( e, "args" );
+      bool is_good = dmg_jv_type( e )==DMG_JSON_OBJECT && !dmg_jv_is_absent( module ) && dmg_jv_type( module )==DMG_JSON_STRING && !dmg_jv_is_absent( name ) && dmg_jv_type( name )==DMG_JSON_STRING
+                     && dmg_jv_cnt( e )==( dmg_jv_is_absent( args ) ? 2u : 3u );
+      if( !is_good ) { code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "call %u wants {\"module\": name, \"call\": name, \"args\": ..} and no other member", cnt ); break; }
+      char const * args_text = NULL, * one;
+      if( !dmg_jv_is_absent( args ) ) {
+        dmg_buf_t buf = dmg_buf( 1<<20 );
+        dmg_jw_t w = dmg_jw( &buf );
+        dmg_jw_value( &w, args );
+        /* A string is hex of BCS, as on the command line. */
+        args_text = dmg_cli_dup( cli, dmg_jv_type( args )==DMG_JSON_STRING ? dmg_jv_text( args ) : dmg_buf_span( &buf ) );
+        dmg_buf_fini( &buf );
+      }
+      code = dmg_cli_make_call( cli, &chain, dmg_cli_dup( cli, dmg_jv_text( module ) ), dmg_cli_dup( cli, dmg_jv_text( name ) ), args_text, &calls[ cnt++ ], &one );
+      if( !code ) says = says ? (char const *)dmg_cli_text( cli, "%s; %s", says, one ? one : "" ).p : one;
+    }
+    dmg_json_free( json );
+  }
+  if( !code ) code = dmg_cli_draft( cli, &chain, calls, cnt, says ? says : "", &draft );
+  return code ? code : dmg_cli_draft_print( cli, &draft );
+}
+
+/* What a decoded transaction does, a line a call. */
+static char const * words_of( dmg_cli_t * cli, dmg_tx_t const * tx, bool is_offline ) {
+  char sender[ DMG_ADDRESS_TEXT_SZ+1 ], most[ DMG_CLI_AMOUNT_SZ ];
+  dmg_buf_t out = dmg_buf( 1<<20 );
+  for( uint32_t i = 0; i<tx->call_cnt; i++ ) {
+    char const * says = is_offline ? NULL : dmg_cli_says( cli, &tx->calls[ i ] );
+    if( says ) (void)!dmg_buf_printf( &out, "%s\n", says );
+    else       (void)!dmg_buf_printf( &out, "UNKNOWN CALL: module %u call %u schema 0x%s args 0x%s\n", tx->calls[ i ].module, tx->calls[ i ].call, dmg_cli_hex_of( cli, dmg_hash_span( &tx->calls[ i ].schema ) ), dmg_cli_hex_of( cli, tx->calls[ i ].args ) );
+  }
+  dmg_address_text( &tx->sender, sender );
+  dmg_cli_amount_text( tx->fee_max, most );
+  (void)!dmg_buf_printf( &out, "  from %s, lane %u nonce %lu\n  chain 0x%s\n  fee  at most %s; gas %lu; expires at height %lu", sender, tx->lane, (unsigned long)tx->nonce, dmg_cli_hex_of( cli, dmg_hash_span( &tx->chain ) ), most,
+                         (unsigned long)tx->gas, (unsigned long)tx->expiry );
+  char * text = (char *)(uintptr_t)dmg_cli_dup( cli, dmg_buf_span( &out ) );
+  dmg_cli_plain( text );
+  dmg_buf_fini( &out );
+  return text;
+}
+
+static int tx_sign( dmg_cli_t * cli ) {
+  dmg_tx_t * tx;
+  dmg_cli_chain_t chain = { .is_dev = false };
+  dmg_cli_key_t keys[ DMG_TX_SIG_MAX ];
+  dmg_tx_sig_t sigs[ DMG_TX_SIG_MAX ];
+  uint8_t mem[ DMG_TX_SIG_MAX ][ 64 ];
+  uint32_t cnt = 0;
+  bool is_offline = dmg_cli_opt( cli, "--offline" );
+  char const * names = cli->flag[ DMG_CLI_FLAG_KEY ];
+  if( !names ) names = cli->flag[ DMG_CLI_FLAG_FROM ];
+  if( !names ) names = getenv( "DEMIURGE_FROM" );
+  if( !names || !*names ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "whose keys sign? --key NAME, or several with commas between" );
+  int code = bytes_of( cli, cli->arg[ 0 ], &tx );
+  if( code ) return code;
+  if( tx->auth!=DMG_TX_AUTH_KEYS ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the transaction is not one that keys sign" );
+  if( !is_offline ) {
+    if(( code = dmg_cli_chain( cli, &chain ) )) return code;
+    if( !dmg_hash_eq( &chain.id, &tx->chain ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "the transaction is of another chain than the node; --offline signs without a node" );
+  }
+  memcpy( sigs, tx->sigs, tx->sig_cnt*sizeof *sigs );
+  for( char const * p = names; *p; ) {
+    size_t n = strcspn( p, "," );
+    if( cnt==DMG_TX_SIG_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "at most %d keys sign", DMG_TX_SIG_MAX );
+    if(( code = dmg_cli_key_find( cli, dmg_cli_dup( cli, dmg_span( p, n ) ), chain.is_dev, &keys[ cnt++ ] ) )) return code;
+    p += n+( p[ n ]==',' );
+  }
+  if(( code = dmg_cli_confirm( cli, dmg_cli_dup( cli, dmg_cli_text( cli, "%s\nSign?", words_of( cli, tx, is_offline ) ) ) ) )) return code;
+  uint32_t sig_cnt = tx->sig_cnt;
+  for( uint32_t k = 0; k<cnt; k++ ) {
+    dmg_cli_signer_t signer;
+    uint32_t i = 0;
+    while( i<sig_cnt && !dmg_span_eq( sigs[ i ].key, dmg_cli_key_span( &keys[ k ] ) ) ) i++;
+    if( i==DMG_TX_SIG_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "at most %d keys sign", DMG_TX_SIG_MAX );
+    if( i==sig_cnt ) sig_cnt++;
+    if(( code = dmg_cli_unlock( cli, &keys[ k ], &signer ) )) return code;
+    dmg_cli_sign( &signer, &tx->id, mem[ k ] );
+    dmg_cli_signer_wipe( &signer );
+    sigs[ i ] = (dmg_tx_sig_t){ .scheme = keys[ k ].scheme, .key = dmg_cli_key_span( &keys[ k ] ), .sig = dmg_span( mem[ k ], 64 ) };
+  }
+  dmg_tx_t signed_tx = *tx;
+  signed_tx.sigs    = sigs;
+  signed_tx.sig_cnt = sig_cnt;
+  dmg_buf_t buf = dmg_buf( DMG_TX_SZ_MAX );
+  if( dmg_tx_encode( &signed_tx, &buf ) ) { dmg_buf_fini( &buf ); return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "with these signatures the transaction passes 65,536 bytes" ); }
+  char const * hex = dmg_cli_hex_of( cli, dmg_buf_span( &buf ) );
+  dmg_buf_fini( &buf );
+  uint32_t missing = 0;
+  for( uint32_t i = 0; i<sig_cnt; i++ ) missing += dmg_is_zero( sigs[ i ].sig.p, sigs[ i ].sig.sz );
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"id\":\"0x%s\",\"tx\":\"0x%s\",\"signatures\":%u,\"missing\":%u}", dmg_cli_hex_of( cli, dmg_hash_span( &tx->id ) ), hex, sig_cnt, missing ) );
+  if( missing ) dmg_cli_say( cli, "%u of %u signatures are missing yet", missing, sig_cnt );
+  printf( "0x%s\n", hex );
+  return DMG_EXIT_OK;
+}
+
+static int tx_preview( dmg_cli_t * cli ) {
+  dmg_tx_t * tx;
+  dmg_jv_t r;
+  char fee_text[ DMG_CLI_AMOUNT_SZ ], price_text[ DMG_CLI_AMOUNT_SZ ];
+  int code = bytes_of( cli, cli->arg[ 0 ], &tx );
+  if( !code ) code = dmg_cli_call( cli, "tx_estimate", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", dmg_cli_hex_of( cli, tx->raw ) ), &r );
+  if( code ) return code;
+  dmg_span_t status = dmg_cli_str( r, "status" ), receipt = dmg_cli_hex( cli, r, "receipt" );
+  if( !dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) {
+    dmg_span_t why = dmg_cli_str( r, "error" );
+    return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "it would end as %.*s: %.*s", (int)status.sz, (char const *)status.p, (int)why.sz, (char const *)why.p );
+  }
+  uint64_t gas = dmg_cli_u64( r, "gas" ), used = dmg_cli_u64( r, "gasUsed" ), fee = dmg_cli_u64( r, "fee" ), intrinsic = dmg_cli_u64( r, "intrinsic" );
+  dmg_span_t events = dmg_cli_events_json( cli, receipt );
+  if( dmg_cli_is_data( cli ) )
+    return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"id\":\"0x%s\",\"status\":\"OK\",\"gas\":\"%lu\",\"gasUsed\":\"%lu\",\"intrinsic\":\"%lu\",\"fee\":\"%lu\",\"feeMax\":\"%lu\",\"events\":%.*s}", dmg_cli_hex_of( cli, dmg_hash_span( &tx->id ) ),
+                                                  (unsigned long)gas, (unsigned long)used, (unsigned long)intrinsic, (unsigned long)fee, (unsigned long)tx->fee_max, (int)events.sz, (char const *)events.p ) );
+  dmg_cli_amount_text( fee, fee_text );
+  dmg_cli_amount_text( tx->fee_max, price_text );
+  printf( "%s\n  gas  %lu used, %lu to set, this one has %lu\n  cost about %s\n", words_of( cli, tx, false ), (unsigned long)used, (unsigned long)gas, (unsigned long)tx->gas, fee_text );
+  dmg_json_t * json = dmg_json_new();
+  dmg_jv_t list;
+  char why[ 160 ];
+  if( json && dmg_json_parse( json, events, &list, why ) )
+    for( dmg_jv_t e = dmg_jv_first( list ); !dmg_jv_is_absent( e ); e = dmg_jv_next( list, e ) ) {
+      dmg_buf_t line = dmg_buf( 1<<16 );
+      dmg_jw_t w = dmg_jw( &line );
+      dmg_jw_value( &w, dmg_jv_get( e, "fields" ) );
+      printf( "  does %.*s %.*s\n", (int)dmg_jv_text( dmg_jv_get( e, "event" ) ).sz, (char const *)dmg_jv_text( dmg_jv_get( e, "event" ) ).p, (int)line.sz, (char const *)line.p );
+      dmg_buf_fini( &line );
+    }
+  dmg_json_free( json );
+  return DMG_EXIT_OK;
+}
+
+/* ---- Sending ---- */
+
+typedef struct { char const * id; dmg_cli_refusal_t refusal; } outcome_t;
+
+static void submit_one( dmg_cli_t * cli, dmg_span_t text, outcome_t * out ) {
+  dmg_jv_t r;
+  while( text.sz && ( text.p[ text.sz-1 ]=='\n' || text.p[ text.sz-1 ]==' ' ) ) text.sz--;
+  int code = dmg_cli_try( cli, "tx_submit", dmg_cli_text( cli, "{\"tx\":%s}", dmg_cli_quote( cli, dmg_cli_dup( cli, text ) ) ), &r, &out->refusal );
+  out->id = NULL;
+  /* A failure of the connection was told already; each that it hit is said to have failed. */
+  if( code && !out->refusal.code ) { out->refusal.code = code; snprintf( out->refusal.name, sizeof out->refusal.name, "Unavailable" ); snprintf( out->refusal.message, sizeof out->refusal.message, "the node did not answer" ); }
+  if( code ) return;
+  dmg_hash_t id = dmg_cli_hash( r, "id" );
+  out->id = dmg_cli_hex_of( cli, dmg_hash_span( &id ) );
+  dmg_cli_submitted( cli, out->id );
+}
+
+/* One or many: arguments, or lines of a file.  Each stands alone; 9 if some were taken and some not. */
 static int tx_submit( dmg_cli_t * cli ) {
-  dmg_jv_t r;
-  int code = dmg_cli_call( cli, "tx_submit", dmg_cli_text( cli, "{\"tx\":%s}", dmg_cli_quote( cli, cli->arg[ 0 ] ) ), &r );
-  if( code ) return code;
-  dmg_cli_print_answer( cli, r );
-  return DMG_EXIT_OK;
+  enum { BATCH_MAX = 10000 };
+  uint32_t cnt = 0, bad = 0;
+  char const * until = cli->flag[ DMG_CLI_FLAG_WAIT ] ? cli->flag[ DMG_CLI_FLAG_WAIT ] : "none";
+  outcome_t * o = DMG_ARENA_NEW( cli->arena, outcome_t, BATCH_MAX );
+  if( !o ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
+  for( uint32_t i = 0; i<cli->arg_cnt; i++ ) {
+    dmg_span_t text;
+    int code = dmg_cli_slurp( cli, cli->arg[ i ], &text );
+    if( code ) return code;
+    while( text.sz ) {
+      uint8_t const * nl = memchr( text.p, '\n', text.sz );
+      dmg_span_t one = dmg_span( text.p, nl ? (size_t)( nl-text.p ) : text.sz );
+      text = nl ? dmg_span( nl+1, text.sz-one.sz-1 ) : dmg_span( NULL, 0 );
+      if( !one.sz ) continue;
+      if( cnt==BATCH_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "at most %d transactions in a batch", BATCH_MAX );
+      submit_one( cli, one, &o[ cnt ] );
+      bad += !o[ cnt++ ].id;
+    }
+  }
+  if( !cnt ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "nothing to submit" );
+  if( cnt==1 && bad ) return dmg_cli_fail( cli, o[ 0 ].refusal.code, o[ 0 ].refusal.name, "%s", o[ 0 ].refusal.message );
+  for( uint32_t i = 0; i<cnt && strcmp( until, "none" ); i++ ) { int code = o[ i ].id ? dmg_cli_wait( cli, o[ i ].id, until ) : DMG_EXIT_OK; if( code ) return code; }
+
+  dmg_buf_t buf = dmg_buf( 16<<20 );
+  dmg_jw_t w = dmg_jw( &buf );
+  if( cnt>1 ) { dmg_jw_open( &w, '{' ); dmg_jw_key( &w, "items" ); dmg_jw_open( &w, '[' ); }
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    dmg_jw_open( &w, '{' );
+    dmg_jw_key( &w, "id" );
+    if( o[ i ].id ) dmg_jw_raw( &w, dmg_cli_text( cli, "\"0x%s\"", o[ i ].id ) ); else dmg_jw_null( &w );
+    if( cnt>1 ) {
+      dmg_jw_key( &w, "error" );
+      if( o[ i ].id ) dmg_jw_null( &w );
+      else { dmg_jw_open( &w, '{' ); dmg_jw_kcstr( &w, "name", o[ i ].refusal.name ); dmg_jw_kcstr( &w, "message", o[ i ].refusal.message ); dmg_jw_close( &w, '}' ); }
+    }
+    dmg_jw_close( &w, '}' );
+    if( !dmg_cli_is_data( cli ) && o[ i ].id ) printf( "0x%s\n", o[ i ].id );
+    if( !dmg_cli_is_data( cli ) && !o[ i ].id ) dmg_cli_say( cli, "%u: %s: %s", i+1, o[ i ].refusal.name, o[ i ].refusal.message );
+  }
+  if( cnt>1 ) { dmg_jw_close( &w, ']' ); dmg_jw_close( &w, '}' ); }
+  /* F1.3: of a batch that failed in part the document says which; of one that failed whole there is none. */
+  int code = dmg_cli_is_data( cli ) && bad<cnt ? dmg_cli_print_json( cli, dmg_buf_span( &buf ) ) : DMG_EXIT_OK;
+  dmg_buf_fini( &buf );
+  if( code || !bad ) return code;
+  if( bad==cnt ) return dmg_cli_fail( cli, o[ 0 ].refusal.code, o[ 0 ].refusal.name, "all %u were refused; the first: %s", cnt, o[ 0 ].refusal.message );
+  return dmg_cli_fail( cli, DMG_EXIT_PARTIAL, "PartFailed", "%u of %u were refused", bad, cnt );
 }
 
-#define FROM { "--from", "NAME", "whose key signs (DEMIURGE_FROM)" }
-#define WAIT { "--wait", "WHEN", "none, pooled, included or final (default)" }
+/* ---- Replacing (F4.4) ---- */
+
+/* Whose it is, if --from does not say: the key or account of that address. */
+static void find_owner( dmg_cli_t * cli, dmg_hash_t const * sender ) {
+  static dmg_cli_name_t names[ 1024 ];
+  static char const * const dev[] = { "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy" };
+  char const * env = getenv( "DEMIURGE_FROM" );
+  if( cli->flag[ DMG_CLI_FLAG_FROM ] || ( env && *env ) ) return;
+  size_t cnt = dmg_cli_key_list( names, 1024 );
+  dmg_cli_named_t named;
+  for( size_t i = 0; i<cnt; i++ ) if( dmg_cli_named( cli, names[ i ].name, &named ) && dmg_hash_eq( &named.address, sender ) ) { cli->flag[ DMG_CLI_FLAG_FROM ] = names[ i ].name; return; }
+  for( size_t i = 0; i<sizeof dev/sizeof *dev; i++ ) if( dmg_cli_named( cli, dev[ i ], &named ) && dmg_hash_eq( &named.address, sender ) ) { cli->flag[ DMG_CLI_FLAG_FROM ] = dev[ i ]; return; }
+}
+
+static int replace( dmg_cli_t * cli, bool is_cancel ) {
+  dmg_cli_chain_t chain;
+  dmg_cli_draft_t draft;
+  dmg_tx_t * old;
+  dmg_tx_call_t note;
+  char const * hex;
+  char state[ 32 ];
+  dmg_jv_t r;
+  int code = id_of( cli, cli->arg[ 0 ], &hex );
+  if( !code ) code = dmg_cli_chain( cli, &chain );
+  if( !code ) code = dmg_cli_call( cli, "tx_status", dmg_cli_text( cli, "{\"ids\":[\"0x%s\"]}", hex ), &r );
+  if( code ) return code;
+  dmg_span_t kind = dmg_cli_str( dmg_cli_get( dmg_jv_first( dmg_cli_get( r, "items" ) ), "status" ), "kind" ), raw;
+  snprintf( state, sizeof state, "%.*s", (int)kind.sz, (char const *)kind.p );
+  if( !strcmp( state, "unknown" ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "the node knows no transaction 0x%s", hex );
+  if( strcmp( state, "pooled" ) && strcmp( state, "queued" ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "0x%s is %s: only what still waits can be replaced", hex, state );
+  if(( code = dmg_cli_call( cli, "tx_get", dmg_cli_text( cli, "{\"id\":\"0x%s\"}", hex ), &r ) )) return code;
+  raw = dmg_cli_hex( cli, r, "tx" );
+  if( dmg_tx_decode( raw, cli->arena, &old ).kind!=DMG_VERDICT_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's transaction does not decode" );
+  if( old->lane==DMG_TX_LANE_UNORDERED ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "an unordered transaction has no place that another could take; it expires at height %lu", (unsigned long)old->expiry );
+  find_owner( cli, &old->sender );
+  if( is_cancel ) {
+    if(( code = dmg_cli_make_call( cli, &chain, "system", "note", "{\"data\":\"0x\"}", &note, NULL ) )) return code;
+    code = dmg_cli_draft_replace( cli, &chain, old, &note, 1, dmg_cli_dup( cli, dmg_cli_text( cli, "Replace 0x%s by a note that does nothing", hex ) ), &draft );
+  } else {
+    char const * words = words_of( cli, old, false );
+    code = dmg_cli_draft_replace( cli, &chain, old, old->calls, old->call_cnt, dmg_cli_dup( cli, dmg_cli_text( cli, "Send 0x%s again at a higher price:\n%s", hex, words ) ), &draft );
+  }
+  return code ? code : dmg_cli_draft_send( cli, &draft );
+}
+static int tx_bump  ( dmg_cli_t * cli ) { return replace( cli, false ); }
+static int tx_cancel( dmg_cli_t * cli ) { return replace( cli, true ); }
+
+#define BYTES "  BYTES  0x hex, or @FILE or - with it"
 
 dmg_cli_cmd_t const dmg_cmds_tx[] = {
-  { "transfer", "TO AMOUNT", 2, 2, "pay CGT to an account, wait until it is final",
-    "  TO      dmg1.., a key of yours, or alice .. judy on a dev chain\n  AMOUNT  CGT with up to 8 decimals: 12.5, or in sparks: 1250000000sparks", transfer, { FROM, { "--memo", "TEXT", "at most 64 bytes" }, WAIT } },
-  { "send", "TO AMOUNT", 2, 2, "the same as transfer", NULL, transfer, { FROM, { "--memo", "TEXT", "at most 64 bytes" }, WAIT } },
-  { "call", "MODULE CALL [ARGS]", 2, 3, "make any call; ARGS is 0x hex of their BCS", NULL, call_raw, { FROM, WAIT } },
-  { "tx receipt", "ID", 1, 1, "what a transaction cost and did", NULL, tx_receipt, {{ 0 }} },
-  { "tx watch", "ID", 1, 1, "wait until a transaction is final", NULL, tx_watch, {{ 0 }} },
-  { "tx show", "ID", 1, 1, "a transaction as JSON", NULL, tx_show, {{ 0 }} },
-  { "tx status", "ID", 1, 1, "where a transaction stands, as JSON", NULL, tx_status, {{ 0 }} },
-  { "tx submit", "BYTES", 1, 1, "submit a signed transaction given as 0x hex", NULL, tx_submit, {{ 0 }} },
+  { "tx build", "[MODULE CALL] [ARGS]", 0, 3, "make a transaction, unsigned, and print its bytes",
+    "  ARGS  as of `demiurge call`.  Several calls that happen together or not at all:\n        --calls '[{\"module\":\"balances\",\"call\":\"burn\",\"args\":{\"amount\":\"1\"}}, ..]'",
+    tx_build, DMG_CLI_FROM|DMG_CLI_SENDS|DMG_CLI_PLACES, { { "--calls", "JSON", "a list of {module, call, args}, or @FILE or - with it" } } },
+  { "tx sign", "BYTES", 1, 1, "show a transaction, sign it and print its bytes", BYTES "\n  Signs with --key, or the key of --from; other signatures in it stay.", tx_sign, DMG_CLI_FROM,
+    { { "--offline", NULL, "ask no node: calls are shown as bytes, keys of a dev chain do not sign" } } },
+  { "tx preview", "BYTES", 1, 1, "what a transaction would do and cost now; signatures are not looked at", BYTES, tx_preview, 0, {{ 0 }} },
+  { "tx submit", "BYTES..", 1, DMG_CLI_ARG_MAX, "submit signed transactions; exit code 9 if some were refused", "  BYTES  0x hex, or @FILE or - with one a line", tx_submit, DMG_CLI_WAITS, {{ 0 }} },
+  { "tx watch", "ID", 1, 1, "wait until a transaction is final", NULL, tx_watch, DMG_CLI_WAITS|DMG_CLI_PROVES, {{ 0 }} },
+  { "tx bump", "ID", 1, 1, "send a waiting transaction again, at a price at least 10 % higher", "  The same calls, lane and nonce; whichever gets into a block, the other never will.", tx_bump, DMG_CLI_FROM|DMG_CLI_SENDS|DMG_CLI_WAITS, {{ 0 }} },
+  { "tx cancel", "ID", 1, 1, "put an empty note in the place of a waiting transaction", "  It pays for the note only; once the transaction is in a block it is too late.", tx_cancel, DMG_CLI_FROM|DMG_CLI_SENDS|DMG_CLI_WAITS, {{ 0 }} },
+  { "tx receipt", "ID", 1, 1, "what a transaction cost and did", NULL, tx_receipt, 0, {{ 0 }} },
+  { "tx show", "ID", 1, 1, "a transaction as JSON", NULL, tx_show, 0, {{ 0 }} },
+  { "tx status", "ID..", 1, DMG_CLI_ARG_MAX, "where transactions stand, as JSON", NULL, tx_status, 0, {{ 0 }} },
   { 0 }
 };

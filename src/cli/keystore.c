@@ -1,11 +1,11 @@
 #include "cli/keystore.h"
+#include "base/assert.h"
 #include "base/os.h"
 #include "crypto/bech32.h"
 #include "crypto/kdf.h"
 #include "crypto/seal.h"
 #include "crypto/sig.h"
 #include "node/dev_genesis.h"
-#include "types/address.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { FILE_SZ_MAX = 8192, PASS_MAX = 1024 };
+enum { FILE_SZ_MAX = 16384 };
 
 static bool name_is_good( char const * name ) {
   size_t n = strlen( name );
@@ -49,37 +49,52 @@ static bool is_dev_name( char const * name, dmg_dev_account_t * out ) {
   return false;
 }
 
-typedef struct { dmg_hash_t address; uint8_t key[ 32 ]; uint8_t sealed[ 32+DMG_SEAL_OVERHEAD_SZ ]; } key_file_t;
+/* sealed: of a key; init: of an account. */
+typedef struct { dmg_hash_t address; bool is_key; uint8_t scheme, key[ 33 ], sealed[ 32+DMG_SEAL_OVERHEAD_SZ ]; uint8_t init[ DMG_ACCOUNT_INIT_BCS_MAX ]; size_t init_sz; } key_file_t;
 
-/* NOT_FOUND, CORRUPT (not a key file), IO .. */
+static bool get_hex( dmg_jv_t root, char const * name, uint8_t * out, size_t max, size_t * out_sz ) {
+  dmg_jv_t v = dmg_jv_get( root, name );
+  return !dmg_jv_is_absent( v ) && dmg_jv_hex( v, out, max, out_sz );
+}
+
+/* NOT_FOUND, CORRUPT (neither a key nor an account), IO .. */
 static dmg_err_t key_read( char const * path, key_file_t * out ) {
+  *out = (key_file_t){ 0 };
   dmg_buf_t buf;
   DMG_TRY( dmg_os_file_read( path, FILE_SZ_MAX, &buf ) );
   dmg_json_t * json = dmg_json_new();
   dmg_jv_t root;
   char why[ 160 ];
   size_t sz = 0;
+  uint32_t version;
   bool is_good = json && dmg_json_parse( json, dmg_buf_span( &buf ), &root, why ) && dmg_jv_type( root )==DMG_JSON_OBJECT;
   if( is_good ) {
-    dmg_jv_t address = dmg_jv_get( root, "address" ), key = dmg_jv_get( root, "key" ), sealed = dmg_jv_get( root, "sealed" );
-    is_good = !dmg_jv_is_absent( address ) && !dmg_jv_is_absent( key ) && !dmg_jv_is_absent( sealed )
-              && !dmg_address_parse( dmg_jv_text( address ), &out->address, NULL )
-              && dmg_jv_hex( key, out->key, sizeof out->key, &sz ) && sz==sizeof out->key
-              && dmg_jv_hex( sealed, out->sealed, sizeof out->sealed, &sz ) && sz==sizeof out->sealed;
+    dmg_jv_t address = dmg_jv_get( root, "address" ), scheme = dmg_jv_get( root, "scheme" ), v = dmg_jv_get( root, "version" );
+    is_good = !dmg_jv_is_absent( v ) && dmg_jv_u32( v, &version ) && version==1 && !dmg_jv_is_absent( address ) && !dmg_address_parse( dmg_jv_text( address ), &out->address, NULL );
+    out->is_key = !dmg_jv_is_absent( scheme );
+    out->scheme = DMG_SIG_SCHEME_CNT;
+    for( uint8_t s = 0; is_good && out->is_key && s<=DMG_SIG_P256; s++ ) if( dmg_jv_eq_str( scheme, dmg_scheme_name( s ) ) ) out->scheme = s;
+    if( out->is_key ) is_good = is_good && out->scheme<DMG_SIG_SCHEME_CNT && get_hex( root, "key", out->key, sizeof out->key, &sz ) && sz==dmg_sig_key_sz( out->scheme )
+                                && get_hex( root, "sealed", out->sealed, sizeof out->sealed, &sz ) && sz==sizeof out->sealed;
+    else {
+      dmg_account_init_t init;
+      is_good = is_good && get_hex( root, "init", out->init, sizeof out->init, &out->init_sz ) && dmg_account_init_decode( dmg_span( out->init, out->init_sz ), &init ).kind==DMG_VERDICT_GOOD;
+      if( is_good ) { dmg_hash_t a = dmg_address_of( &init ); is_good = dmg_hash_eq( &a, &out->address ); }
+    }
   }
   dmg_json_free( json );
   dmg_buf_fini( &buf );
   return is_good ? DMG_OK : DMG_ERR_CORRUPT;
 }
 
-/* A line from fd, without its end.  false: nothing there, or too long; an empty line is a line. */
-static bool read_line( int fd, char out[ PASS_MAX ] ) {
+/* false: nothing there, or too long; an empty line is a line. */
+bool dmg_cli_read_line( int fd, char out[ DMG_CLI_PASS_MAX ] ) {
   size_t n = 0;
   for(;;) {
     char c;
     ssize_t got = read( fd, &c, 1 );
     if( got<0 && errno==EINTR ) continue;
-    if( got<0 || ( !got && !n ) || ( got && c!='\n' && n+1>=PASS_MAX ) ) { dmg_wipe( out, PASS_MAX ); return false; }
+    if( got<0 || ( !got && !n ) || ( got && c!='\n' && n+1>=DMG_CLI_PASS_MAX ) ) { dmg_wipe( out, DMG_CLI_PASS_MAX ); return false; }
     if( !got || c=='\n' ) break;
     out[ n++ ] = c;
   }
@@ -95,47 +110,98 @@ static void echo_back( int signo ) {
 }
 
 /* DEMIURGE_PASSPHRASE_FD names a descriptor; else a prompt with the echo off. */
-static int passphrase( dmg_cli_t * cli, char const * prompt, char out[ PASS_MAX ] ) {
+static int passphrase( dmg_cli_t * cli, char const * prompt, char out[ DMG_CLI_PASS_MAX ] ) {
   char const * fd_text = getenv( "DEMIURGE_PASSPHRASE_FD" );
   if( fd_text && *fd_text ) {
     char * end;
     long fd = strtol( fd_text, &end, 10 );
-    if( *end || fd<0 || fd>1023 || !read_line( (int)fd, out ) ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "DEMIURGE_PASSPHRASE_FD=%s gives no passphrase", fd_text );
+    if( *end || fd<0 || fd>1023 || !dmg_cli_read_line( (int)fd, out ) ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "DEMIURGE_PASSPHRASE_FD=%s gives no passphrase", fd_text );
     return DMG_EXIT_OK;
   }
   if( !dmg_os_is_tty( 0 ) ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "a passphrase is needed: run on a terminal, or set DEMIURGE_PASSPHRASE_FD to a descriptor that gives it" );
   struct termios off;
-  fprintf( stderr, "%s: ", prompt );
   if( tcgetattr( 0, &echo_on ) ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "the terminal cannot be asked without an echo" );
   off = echo_on;
   off.c_lflag &= ~(tcflag_t)ECHO;
   signal( SIGINT, echo_back );
   signal( SIGTERM, echo_back );
   tcsetattr( 0, TCSAFLUSH, &off );
-  bool is_good = read_line( 0, out );
+  fprintf( stderr, "%s: ", prompt );   /* only now: who answers at once must not be echoed */
+  bool is_good = dmg_cli_read_line( 0, out );
   tcsetattr( 0, TCSAFLUSH, &echo_on );
-  signal( SIGINT, SIG_DFL );
   signal( SIGTERM, SIG_DFL );
+  dmg_cli_interruptible( cli );
   fputc( '\n', stderr );
-  return is_good ? DMG_EXIT_OK : dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "no passphrase, or one of more than %d bytes", PASS_MAX-1 );
+  return is_good ? DMG_EXIT_OK : dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "no passphrase, or one of more than %d bytes", DMG_CLI_PASS_MAX-1 );
 }
 
-bool dmg_cli_name_address( dmg_cli_t * cli, char const * name, dmg_hash_t * out, bool * out_is_dev ) {
+bool dmg_cli_key_public( unsigned scheme, uint8_t const secret[ 32 ], dmg_cli_key_t * out ) {
+  *out = (dmg_cli_key_t){ .scheme = (uint8_t)scheme };
+  if( scheme==DMG_SIG_ED25519 )   { dmg_ed25519_public( secret, out->key ); return true; }
+  if( scheme==DMG_SIG_SECP256K1 ) return dmg_secp256k1_public( secret, out->key );
+  return dmg_p256_public( secret, out->key );
+}
+
+void dmg_cli_sign( dmg_cli_signer_t const * signer, dmg_hash_t const * msg, uint8_t out_sig[ 64 ] ) {
+  bool is_good = true;
+  if( signer->pub.scheme==DMG_SIG_ED25519 )        dmg_ed25519_sign( signer->secret, dmg_hash_span( msg ), out_sig );
+  else if( signer->pub.scheme==DMG_SIG_SECP256K1 ) is_good = dmg_secp256k1_sign( signer->secret, dmg_hash_span( msg ), out_sig );
+  else                                             is_good = dmg_p256_sign( signer->secret, dmg_hash_span( msg ), out_sig );
+  DMG_ASSERT( is_good );
+}
+
+static dmg_err_t find( char const * name, key_file_t * out ) {
   char dir[ 3000 ], path[ 4096 ];
+  if( !name_is_good( name ) || !keys_dir( dir ) ) return DMG_ERR_NOT_FOUND;
+  snprintf( path, sizeof path, "%s/%s.json", dir, name );
+  return key_read( path, out );
+}
+
+static void dev_key( dmg_dev_account_t const * dev, dmg_cli_key_t * out ) {
+  *out = (dmg_cli_key_t){ .scheme = DMG_SIG_ED25519, .address = dev->address, .is_dev = true };
+  snprintf( out->name, sizeof out->name, "%s", dev->name );
+  memcpy( out->key, dev->key, 32 );
+}
+
+static void file_key( char const * name, key_file_t const * file, dmg_cli_key_t * out ) {
+  *out = (dmg_cli_key_t){ .scheme = file->scheme, .address = file->address };
+  snprintf( out->name, sizeof out->name, "%s", name );
+  memcpy( out->key, file->key, sizeof out->key );
+}
+
+bool dmg_cli_named( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out ) {
   key_file_t file;
   dmg_dev_account_t dev;
-  if( name_is_good( name ) && keys_dir( dir ) ) {
-    snprintf( path, sizeof path, "%s/%s.json", dir, name );
-    if( !key_read( path, &file ) ) { *out = file.address; *out_is_dev = false; return true; }
+  *out = (dmg_cli_named_t){ 0 };
+  dmg_err_t err = find( name, &file );
+  if( err && err!=DMG_ERR_NOT_FOUND ) return false;
+  if( !err ) {
+    out->address = file.address;
+    out->has_key = file.is_key;
+    if( file.is_key ) file_key( name, &file, &out->key );
+    else {
+      dmg_span_t bytes = dmg_arena_dup( cli->arena, dmg_span( file.init, file.init_sz ) );
+      out->has_init = bytes.p && dmg_account_init_decode( bytes, &out->init ).kind==DMG_VERDICT_GOOD;
+    }
+  } else {
+    if( !is_dev_name( name, &dev ) ) return false;
+    out->address = dev.address;
+    out->is_dev  = out->has_key = true;
+    dev_key( &dev, &out->key );
   }
-  if( !is_dev_name( name, &dev ) ) return false;
-  *out        = dev.address;
-  *out_is_dev = true;
+  /* A plain key brings its account's keys; after a rotation the account has them already. */
+  if( out->has_key ) {
+    dmg_span_t key = dmg_arena_dup( cli->arena, dmg_cli_key_span( &out->key ) );
+    dmg_account_init_t init = dmg_account_init_plain( out->key.scheme, key );
+    dmg_hash_t plain = dmg_address_of( &init );
+    out->has_init = key.p && dmg_hash_eq( &plain, &out->address );
+    if( out->has_init ) out->init = init;
+  }
   return true;
 }
 
-int dmg_cli_signer( dmg_cli_t * cli, char const * name, bool is_dev_chain, dmg_cli_signer_t * out ) {
-  char path[ 4096 ], pass[ PASS_MAX ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
+int dmg_cli_key_find( dmg_cli_t * cli, char const * name, bool is_dev_chain, dmg_cli_key_t * out ) {
+  char path[ 4096 ];
   key_file_t file;
   dmg_dev_account_t dev;
   int code = key_path( cli, name, path );
@@ -144,43 +210,73 @@ int dmg_cli_signer( dmg_cli_t * cli, char const * name, bool is_dev_chain, dmg_c
   if( err==DMG_ERR_NOT_FOUND ) {
     if( !is_dev_name( name, &dev ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %s; `demiurge key list` shows yours, `demiurge key new %s` makes it", name, name );
     if( !is_dev_chain ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyDenied", "%s is a key of the dev chain that everybody knows; it signs only for a genesis of kind dev", name );
-    snprintf( out->name, sizeof out->name, "%s", name );
-    memcpy( out->secret, dev.secret, 32 );
-    memcpy( out->key, dev.key, 32 );
-    out->address = dev.address;
-    out->is_dev  = true;
+    dev_key( &dev, out );
     return DMG_EXIT_OK;
   }
   if( err ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s: %s", path, err==DMG_ERR_CORRUPT ? "not a key file" : dmg_err_text( err ) );
+  if( !file.is_key ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is an account of several keys: --key names those that sign", name );
+  file_key( name, &file, out );
+  return DMG_EXIT_OK;
+}
+
+int dmg_cli_unlock( dmg_cli_t * cli, dmg_cli_key_t const * key, dmg_cli_signer_t * out ) {
+  char path[ 4096 ], pass[ DMG_CLI_PASS_MAX ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
+  key_file_t file;
+  dmg_dev_account_t dev;
+  out->pub = *key;
+  if( key->is_dev ) {
+    bool is_known = is_dev_name( key->name, &dev );
+    DMG_ASSERT( is_known );
+    memcpy( out->secret, dev.secret, 32 );
+    return DMG_EXIT_OK;
+  }
+  int code = key_path( cli, key->name, path );
+  if( code ) return code;
+  dmg_err_t err = key_read( path, &file );
+  if( err ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s: %s", path, err==DMG_ERR_CORRUPT ? "not a key file" : dmg_err_text( err ) );
   char prompt[ 64 ];
-  snprintf( prompt, sizeof prompt, "Passphrase of key %s", name );
+  snprintf( prompt, sizeof prompt, "Passphrase of key %s", key->name );
   if(( code = passphrase( cli, prompt, pass ) )) return code;
   dmg_address_text( &file.address, address );
   err = dmg_seal_open( dmg_span_cstr( pass ), dmg_span_cstr( address ), dmg_span( file.sealed, sizeof file.sealed ), out->secret );
   dmg_wipe( pass, sizeof pass );
   if( err==DMG_ERR_PERM ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "wrong passphrase, or %s was altered", path );
   if( err ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s: %s", path, dmg_err_text( err ) );
-  snprintf( out->name, sizeof out->name, "%s", name );
-  memcpy( out->key, file.key, 32 );
-  out->address = file.address;
-  out->is_dev  = false;
+  /* The public key stands beside the seal, unprotected. */
+  dmg_cli_key_t is;
+  if( !dmg_cli_key_public( file.scheme, out->secret, &is ) || file.scheme!=key->scheme || memcmp( is.key, key->key, sizeof is.key ) ) {
+    dmg_cli_signer_wipe( out );
+    return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s was altered: its key is not of its secret", path );
+  }
   return DMG_EXIT_OK;
 }
 
 void dmg_cli_signer_wipe( dmg_cli_signer_t * signer ) { dmg_wipe( signer, sizeof *signer ); }
 
-static int key_write( dmg_cli_t * cli, char const * name, uint8_t const secret[ 32 ] ) {
-  char path[ 4096 ], dir[ 3000 ], pass[ PASS_MAX ], again[ PASS_MAX ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
-  key_file_t file;
-  uint8_t random40[ DMG_SEAL_RANDOM_SZ ];
+static int write_new( dmg_cli_t * cli, char const * name, char path[ 4096 ] ) {
+  char dir[ 3000 ];
   dmg_buf_t old;
   int code = key_path( cli, name, path );
   if( code ) return code;
   /* Whatever stands there, readable or not, is never written over. */
   dmg_err_t there = dmg_os_file_read( path, FILE_SZ_MAX, &old );
   if( !there ) dmg_buf_fini( &old );
-  if( there!=DMG_ERR_NOT_FOUND ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Exists", "there is a key %s already: %s", name, path );
+  if( there!=DMG_ERR_NOT_FOUND ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Exists", "there is a key or account %s already: %s", name, path );
   if( !keys_dir( dir ) || dmg_os_mkdirs( dir ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "cannot make %s", dir );
+  return DMG_EXIT_OK;
+}
+
+static int finish( dmg_cli_t * cli, char const * path, dmg_jw_t * w ) {
+  dmg_err_t err = w->is_full ? DMG_ERR_LIMIT : dmg_os_file_replace( path, dmg_buf_span( w->buf ), 0600 );
+  dmg_buf_fini( w->buf );
+  return err ? dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "%s: %s", path, dmg_err_text( err ) ) : DMG_EXIT_OK;
+}
+
+int dmg_cli_key_write( dmg_cli_t * cli, char const * name, unsigned scheme, uint8_t const secret[ 32 ], dmg_hash_t const * at, dmg_cli_key_t * out ) {
+  char path[ 4096 ], pass[ DMG_CLI_PASS_MAX ], again[ DMG_CLI_PASS_MAX ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
+  uint8_t random40[ DMG_SEAL_RANDOM_SZ ], sealed[ 32+DMG_SEAL_OVERHEAD_SZ ];
+  int code = write_new( cli, name, path );
+  if( code ) return code;
   if(( code = passphrase( cli, "New passphrase", pass ) )) return code;
   if( !*pass ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "an empty passphrase protects nothing; nothing was written" );
   char const * fd_text = getenv( "DEMIURGE_PASSPHRASE_FD" );
@@ -190,138 +286,111 @@ static int key_write( dmg_cli_t * cli, char const * name, uint8_t const secret[ 
     dmg_wipe( again, sizeof again );
     if( code ) { dmg_wipe( pass, sizeof pass ); return code; }
   }
-  dmg_ed25519_public( secret, file.key );
-  dmg_account_init_t init = dmg_account_init_plain( DMG_SIG_ED25519, dmg_span( file.key, 32 ) );
-  file.address = dmg_address_of( &init );
-  dmg_address_text( &file.address, address );
+  bool is_good = dmg_cli_key_public( scheme, secret, out );
+  DMG_ASSERT( is_good );   /* what made the secret saw to it */
+  snprintf( out->name, sizeof out->name, "%s", name );
+  dmg_account_init_t init = dmg_account_init_plain( scheme, dmg_cli_key_span( out ) );
+  out->address = at ? *at : dmg_address_of( &init );
+  dmg_address_text( &out->address, address );
   dmg_os_random( random40, sizeof random40 );
-  dmg_err_t err = dmg_seal( dmg_span_cstr( pass ), dmg_span_cstr( address ), DMG_SEAL_COST_DEFAULT, random40, dmg_span( secret, 32 ), file.sealed );
+  dmg_err_t err = dmg_seal( dmg_span_cstr( pass ), dmg_span_cstr( address ), DMG_SEAL_COST_DEFAULT, random40, dmg_span( secret, 32 ), sealed );
   dmg_wipe( pass, sizeof pass );
   if( err ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "sealing: %s", dmg_err_text( err ) );
   dmg_buf_t buf = dmg_buf( FILE_SZ_MAX );
   dmg_jw_t w = dmg_jw( &buf );
   dmg_jw_open( &w, '{' );
   dmg_jw_knum ( &w, "version", 1 );
-  dmg_jw_kcstr( &w, "scheme", "Ed25519" );
+  dmg_jw_kcstr( &w, "scheme", dmg_scheme_name( scheme ) );
   dmg_jw_kcstr( &w, "address", address );
-  dmg_jw_khex ( &w, "key", dmg_span( file.key, 32 ) );
-  dmg_jw_khex ( &w, "sealed", dmg_span( file.sealed, sizeof file.sealed ) );
+  dmg_jw_khex ( &w, "key", dmg_cli_key_span( out ) );
+  dmg_jw_khex ( &w, "sealed", dmg_span( sealed, sizeof sealed ) );
   dmg_jw_close( &w, '}' );
-  err = w.is_full ? DMG_ERR_LIMIT : dmg_os_file_replace( path, dmg_buf_span( &buf ), 0600 );
-  dmg_buf_fini( &buf );
-  if( err ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "%s: %s", path, dmg_err_text( err ) );
-  if( cli->is_json ) printf( "{\"name\":\"%s\",\"address\":\"%s\"}\n", name, address );
-  else               printf( "%s  %s\n", name, address );
+  return finish( cli, path, &w );
+}
+
+int dmg_cli_account_write( dmg_cli_t * cli, char const * name, dmg_account_init_t const * init, dmg_hash_t * out_address ) {
+  char path[ 4096 ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
+  uint8_t bytes[ DMG_ACCOUNT_INIT_BCS_MAX ];
+  int code = write_new( cli, name, path );
+  if( code ) return code;
+  dmg_bcs_wr_t bcs = dmg_bcs_wr( bytes, sizeof bytes );
+  dmg_account_init_write( &bcs, init );
+  DMG_ASSERT( !bcs.is_full );
+  *out_address = dmg_address_of( init );
+  dmg_address_text( out_address, address );
+  dmg_buf_t buf = dmg_buf( FILE_SZ_MAX );
+  dmg_jw_t w = dmg_jw( &buf );
+  dmg_jw_open( &w, '{' );
+  dmg_jw_knum ( &w, "version", 1 );
+  dmg_jw_kcstr( &w, "address", address );
+  dmg_jw_khex ( &w, "init", dmg_bcs_wr_span( &bcs ) );
+  dmg_jw_close( &w, '}' );
+  return finish( cli, path, &w );
+}
+
+int dmg_cli_key_replace( dmg_cli_t * cli, char const * name, char const * next, char out_old[ DMG_CLI_NAME_MAX+1 ] ) {
+  char path[ 4096 ], next_path[ 4096 ], old_path[ 4096 ], dir[ 3000 ];
+  int code = key_path( cli, name, path );
+  if( !code ) code = key_path( cli, next, next_path );
+  if( code ) return code;
+  /* The old one first: at no moment is a key without a file, and none is written over. */
+  int rc = -1;
+  for( unsigned i = 1; i<100 && rc; i++ ) {
+    snprintf( out_old, DMG_CLI_NAME_MAX+1, "%.24s-old%u", name, i%100 );
+    if(( code = key_path( cli, out_old, old_path ) )) return code;
+    rc = link( path, old_path );
+    if( rc && errno!=EEXIST ) break;
+  }
+  if( rc || rename( next_path, path ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "%s: %s; the new key is in %s", path, strerror( errno ), next_path );
+  if( keys_dir( dir ) ) dmg_os_dir_sync( dir );
   return DMG_EXIT_OK;
 }
 
-static int from_mnemonic( dmg_cli_t * cli, char const * name, char const * words ) {
-  uint8_t seed[ DMG_BIP39_SEED_SZ ], secret[ 32 ];
-  if( dmg_bip39_seed( dmg_span_cstr( words ), dmg_span( NULL, 0 ), seed ) || dmg_key_derive_ed25519( dmg_span( seed, sizeof seed ), DMG_KEY_COIN_TEST, 0, secret ) )
-    return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "deriving the key failed" );
-  int code = key_write( cli, name, secret );
-  dmg_wipe( seed, sizeof seed );
-  dmg_wipe( secret, sizeof secret );
-  return code;
+void dmg_cli_key_drop( dmg_cli_t * cli, char const * name ) {
+  char dir[ 3000 ], path[ 4096 ];
+  if( !name_is_good( name ) || !keys_dir( dir ) ) return;
+  snprintf( path, sizeof path, "%s/%s.json", dir, name );
+  unlink( path );
 }
 
-static int key_new( dmg_cli_t * cli ) {
-  uint8_t entropy[ 16 ];
-  char words[ DMG_BIP39_TEXT_MAX ], path[ 4096 ];
-  int code = key_path( cli, cli->arg[ 0 ], path );
-  if( code ) return code;
-  dmg_os_random( entropy, sizeof entropy );
-  if( dmg_bip39_generate( DMG_SPAN( entropy ), words ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "no mnemonic" );
-  code = from_mnemonic( cli, cli->arg[ 0 ], words );
-  if( !code ) fprintf( stderr, "\nWrite these words down; they restore the key on any machine and are not shown again:\n\n  %s\n\n", words );
-  dmg_wipe( words, sizeof words );
-  dmg_wipe( entropy, sizeof entropy );
-  return code;
+int dmg_cli_scheme( dmg_cli_t * cli, char const * text, unsigned * out ) {
+  for( unsigned s = 0; s<=DMG_SIG_P256; s++ ) if( !text || !strcmp( dmg_sig_scheme_text( s ), text ) ) { *out = s; return DMG_EXIT_OK; }
+  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a key of this keystore is of ed25519, secp256k1 or p256, not of %.40s", text );
 }
 
-static int key_import( dmg_cli_t * cli ) {
-  char line[ PASS_MAX ], words[ DMG_BIP39_TEXT_MAX ];
-  char const * why;
-  size_t word;
-  if( dmg_os_is_tty( 0 ) ) fprintf( stderr, "The words: " );
-  if( !read_line( 0, line ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "no mnemonic on standard input" );
-  if( dmg_bip39_check( dmg_span_cstr( line ), words, &why, &word ) ) {
-    dmg_wipe( line, sizeof line );
-    return word ? dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the mnemonic %s (word %zu)", why, word ) : dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the mnemonic %s", why );
+int dmg_cli_key_secret( dmg_cli_t * cli, unsigned scheme, char const * words, uint32_t index, uint8_t out[ 32 ] ) {
+  uint8_t seed[ DMG_BIP39_SEED_SZ ], key[ 33 ];
+  if( scheme==DMG_SIG_P256 ) {
+    do dmg_os_random( out, 32 ); while( !dmg_p256_public( out, key ) );
+    return DMG_EXIT_OK;
   }
-  dmg_wipe( line, sizeof line );
-  int code = from_mnemonic( cli, cli->arg[ 0 ], words );
-  dmg_wipe( words, sizeof words );
-  return code;
+  dmg_err_t err = dmg_bip39_seed( dmg_span_cstr( words ), dmg_span( NULL, 0 ), seed );
+  if( !err ) err = scheme==DMG_SIG_ED25519 ? dmg_key_derive_ed25519( dmg_span( seed, sizeof seed ), DMG_KEY_COIN_TEST, index, out ) : dmg_key_derive_secp256k1( dmg_span( seed, sizeof seed ), DMG_KEY_COIN_TEST, index, out );
+  dmg_wipe( seed, sizeof seed );
+  return err ? dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "deriving the key: %s", dmg_err_text( err ) ) : DMG_EXIT_OK;
 }
 
 static int name_cmp( void const * a, void const * b ) { return strcmp( a, b ); }
 
-static int key_list( dmg_cli_t * cli ) {
-  enum { LIST_MAX = 1024 };
-  static char names[ LIST_MAX ][ DMG_CLI_NAME_MAX+1 ];
+size_t dmg_cli_key_list( dmg_cli_name_t * out, size_t max ) {
   char dir[ 3000 ];
   size_t cnt = 0;
   DIR * d = keys_dir( dir ) ? opendir( dir ) : NULL;
-  for( struct dirent * e; d && ( e = readdir( d ) ) && cnt<LIST_MAX; ) {
+  for( struct dirent * e; d && cnt<max && ( e = readdir( d ) ); ) {
     size_t n = strlen( e->d_name );
     if( n<=5 || n-5>DMG_CLI_NAME_MAX || strcmp( e->d_name+n-5, ".json" ) ) continue;
-    memcpy( names[ cnt ], e->d_name, n-5 );
-    names[ cnt ][ n-5 ] = 0;
-    if( name_is_good( names[ cnt ] ) ) cnt++;
+    snprintf( out[ cnt ].name, sizeof out[ cnt ].name, "%.*s", (int)( n-5 ), e->d_name );
+    if( name_is_good( out[ cnt ].name ) ) cnt++;
   }
   if( d ) closedir( d );
-  qsort( names, cnt, sizeof *names, name_cmp );
-  if( cli->is_json ) printf( "{\"items\":[" );
-  for( size_t i = 0; i<cnt; i++ ) {
-    dmg_hash_t address;
-    bool is_dev;
-    char text[ DMG_ADDRESS_TEXT_SZ+1 ] = "(not a key file)";
-    if( dmg_cli_name_address( cli, names[ i ], &address, &is_dev ) && !is_dev ) dmg_address_text( &address, text );
-    if( cli->is_json ) printf( "%s{\"name\":\"%s\",\"address\":\"%s\"}", i ? "," : "", names[ i ], text );
-    else               printf( "%-16s %s\n", names[ i ], text );
-  }
-  if( cli->is_json ) printf( "]}\n" );
-  else if( !cnt )    dmg_cli_say( cli, "no keys yet; `demiurge key new NAME` makes one (a dev chain knows alice .. judy by name)" );
-  return DMG_EXIT_OK;
+  qsort( out, cnt, sizeof *out, name_cmp );
+  return cnt;
 }
 
-static int key_export( dmg_cli_t * cli ) {
-  dmg_cli_signer_t signer;
-  char hex[ 65 ];
-  int code = dmg_cli_signer( cli, cli->arg[ 0 ], true, &signer );
-  if( code ) return code;
-  if(( code = dmg_cli_confirm( cli, "Print the secret key in clear?" ) )) { dmg_cli_signer_wipe( &signer ); return code; }
-  dmg_hex_encode( signer.secret, 32, hex );
-  if( cli->is_json ) printf( "{\"name\":\"%s\",\"scheme\":\"Ed25519\",\"secret\":\"0x%s\"}\n", signer.name, hex );
-  else               printf( "0x%s\n", hex );
-  dmg_wipe( hex, sizeof hex );
-  dmg_cli_signer_wipe( &signer );
-  return DMG_EXIT_OK;
+void dmg_cli_key_names( void (* offer)( char const * name ) ) {
+  static dmg_cli_name_t names[ 1024 ];
+  size_t cnt = dmg_cli_key_list( names, 1024 );
+  for( size_t i = 0; i<cnt; i++ ) offer( names[ i ].name );
+  dmg_dev_account_t dev[ DMG_DEV_KEY_CNT ];
+  if( !dmg_dev_accounts( dev ) ) for( uint32_t i = 0; i<DMG_DEV_ACCOUNT_CNT; i++ ) offer( dev[ i ].name );
 }
-
-static int key_sign( dmg_cli_t * cli ) {
-  dmg_cli_signer_t signer;
-  uint8_t sig[ 64 ];
-  char hex[ 129 ], key_hex[ 65 ];
-  int code = dmg_cli_signer( cli, cli->arg[ 0 ], true, &signer );
-  if( code ) return code;
-  /* Messages have a tag of their own, so no message is ever a transaction. */
-  dmg_hash_t h = dmg_h( DMG_TAG_MESSAGE, dmg_span_cstr( cli->arg[ 1 ] ) );
-  dmg_ed25519_sign( signer.secret, dmg_hash_span( &h ), sig );
-  dmg_hex_encode( sig, 64, hex );
-  dmg_hex_encode( signer.key, 32, key_hex );
-  if( cli->is_json ) printf( "{\"key\":\"0x%s\",\"signature\":\"0x%s\"}\n", key_hex, hex );
-  else               printf( "0x%s\n", hex );
-  dmg_cli_signer_wipe( &signer );
-  return DMG_EXIT_OK;
-}
-
-dmg_cli_cmd_t const dmg_cmds_key[] = {
-  { "key new", "NAME", 1, 1, "make a key and show its words once", "  The key is sealed under a passphrase in ~/.config/demiurge/keys (DEMIURGE_KEYS names another place).", key_new, {{ 0 }} },
-  { "key import", "NAME", 1, 1, "restore a key from its words, read from standard input", NULL, key_import, {{ 0 }} },
-  { "key list", "", 0, 0, "the keys of this user", NULL, key_list, {{ 0 }} },
-  { "key export", "NAME", 1, 1, "print a secret key in clear", NULL, key_export, {{ 0 }} },
-  { "key sign", "NAME MESSAGE", 2, 2, "sign a message (never a transaction: the tag differs)", NULL, key_sign, {{ 0 }} },
-  { 0 }
-};

@@ -14,16 +14,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static dmg_cli_cmd_t const * const table[] = { dmg_cmds_dev, dmg_cmds_tx, dmg_cmds_read, dmg_cmds_key, dmg_cmds_config, dmg_cmds_node, dmg_cmds_signer };
+dmg_cli_cmd_t const * const dmg_cli_table[] = { dmg_cmds_dev, dmg_cmds_send, dmg_cmds_tx, dmg_cmds_read, dmg_cmds_sub, dmg_cmds_account, dmg_cmds_key, dmg_cmds_config, dmg_cmds_node, dmg_cmds_signer, NULL };
 
-static struct { char const * name, * value, * text; } const global_opt[] = {
-  { "--rpc", "URL", "the node (default http://127.0.0.1:7369/rpc)" },
-  { "-o", "text|json", "what stdout carries" },
-  { "--timeout", "SECONDS", "of one request, and of waiting for finality (default 30)" },
-  { "--yes", NULL, "do not ask before signing" },
-  { "-q", NULL, "no talk on stderr" },
-  { "-v", NULL, "more talk" },
-  { "--help", NULL, "help of a command" } };
+dmg_cli_flag_desc_t const dmg_cli_flags[ DMG_CLI_FLAG_CNT ] = {
+#define DMG_CLI_FLAG_DESC( name, flag, value, takes, text ) { flag, value, takes, text },
+  DMG_CLI_FLAG_TABLE( DMG_CLI_FLAG_DESC )
+#undef DMG_CLI_FLAG_DESC
+};
 
 char const * dmg_cli_opt( dmg_cli_t const * cli, char const * name ) {
   for( uint32_t i = 0; i<DMG_CLI_OPT_MAX && cli->cmd->opt[ i ].name; i++ ) if( !strcmp( cli->cmd->opt[ i ].name, name ) ) return cli->opt_value[ i ];
@@ -31,9 +28,20 @@ char const * dmg_cli_opt( dmg_cli_t const * cli, char const * name ) {
   return NULL;
 }
 
-/* What a node or file says may hold escape sequences: none reaches the terminal. */
-static void make_plain( char * text ) {
+void dmg_cli_plain( char * text ) {
   for( ; *text; text++ ) if( ( (uint8_t)*text<0x20 && *text!='\n' ) || *text==0x7f ) *text = '?';
+}
+
+bool dmg_cli_number( char const * text, uint64_t max, uint64_t * out ) {
+  uint64_t v = 0;
+  if( !*text ) return false;
+  for( ; *text; text++ ) {
+    uint64_t d = (uint64_t)( *text-'0' );
+    if( d>9 || v>( max-d )/10 ) return false;
+    v = v*10+d;
+  }
+  *out = v;
+  return true;
 }
 
 int (dmg_cli_fail)( dmg_cli_t const * cli, int code, char const * name, char const * fmt, ... ) {
@@ -42,7 +50,14 @@ int (dmg_cli_fail)( dmg_cli_t const * cli, int code, char const * name, char con
   va_start( ap, fmt );
   vsnprintf( text, sizeof text, fmt, ap );
   va_end( ap );
-  if( !cli->is_json ) { make_plain( text ); fprintf( stderr, "demiurge: %s\n", text ); return code; }
+  dmg_cli_progress_end( cli );
+  if( !cli->is_json ) {
+    char const * no_color = getenv( "NO_COLOR" ), * term = getenv( "TERM" );
+    bool has_color = dmg_os_is_tty( 2 ) && !( no_color && *no_color ) && term && strcmp( term, "dumb" );
+    dmg_cli_plain( text );
+    fprintf( stderr, "%sdemiurge:%s %s\n", has_color ? "\033[31m" : "", has_color ? "\033[0m" : "", text );
+    return code;
+  }
   dmg_buf_t buf = dmg_buf( 8*sizeof text );
   dmg_jw_t w = dmg_jw( &buf );
   dmg_jw_open( &w, '{' );
@@ -102,12 +117,37 @@ static int exit_of_code( int64_t code ) {
   }
 }
 
-int dmg_cli_call( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_jv_t * out_result ) {
+char const * dmg_cli_dup( dmg_cli_t * cli, dmg_span_t text ) { return (char const *)dmg_cli_text( cli, "%.*s", (int)text.sz, (char const *)text.p ).p; }
+
+char const * dmg_cli_hex_of( dmg_cli_t * cli, dmg_span_t bytes ) {
+  char * hex = dmg_arena_alloc( cli->arena, 2*bytes.sz+1 );
+  if( !hex ) exit( dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" ) );
+  dmg_hex_encode( bytes.p, bytes.sz, hex );
+  return hex;
+}
+
+bool dmg_cli_unhex( dmg_cli_t * cli, char const * text, dmg_span_t * out ) {
+  size_t n = strlen( text );
+  uint8_t * p = dmg_arena_alloc( cli->arena, n/2+1 );
+  if( n<2 || n%2 || strncmp( text, "0x", 2 ) || !p || dmg_hex_decode( text+2, n-2, p, ( n-2 )/2 ) ) return false;
+  *out = dmg_span( p, ( n-2 )/2 );
+  return true;
+}
+
+int dmg_cli_slurp( dmg_cli_t * cli, char const * arg, dmg_span_t * out ) {
+  dmg_buf_t file = { 0 };
+  if( strcmp( arg, "-" ) && *arg!='@' ) { *out = dmg_span_cstr( arg ); return DMG_EXIT_OK; }
+  char const * path = *arg=='@' ? arg+1 : "/dev/stdin";
+  dmg_err_t err = dmg_os_file_read( path, 16<<20, &file );
+  if( err ) return dmg_cli_fail( cli, err==DMG_ERR_NOT_FOUND ? DMG_EXIT_NOT_FOUND : DMG_EXIT_USAGE, err==DMG_ERR_NOT_FOUND ? "NotFound" : "InvalidInput", "%s: %s", path, dmg_err_text( err ) );
+  *out = dmg_cli_text( cli, "%.*s", (int)file.sz, (char const *)file.p );
+  dmg_buf_fini( &file );
+  return DMG_EXIT_OK;
+}
+
+static int request( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_jv_t * out_result, dmg_cli_refusal_t * out ) {
   char why[ 256 ], json_why[ 160 ];
   int status;
-  /* Only now: commands that ask no node must work with a broken configuration too. */
-  int code = cli->rpc_url ? DMG_EXIT_OK : dmg_cli_config_rpc( cli );
-  if( code ) return code;
   dmg_span_t body = dmg_cli_text( cli, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":%s,\"params\":%.*s}", dmg_cli_quote( cli, method ), (int)params.sz, (char const *)params.p );
   dmg_buf_clear( &cli->answer );
   dmg_err_t err = dmg_http_post_json( cli->rpc_url, body, cli->timeout_ms, &status, &cli->answer, why );
@@ -125,52 +165,45 @@ int dmg_cli_call( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_j
     char number[ 16 ] = "", name_text[ 64 ];
     snprintf( number, sizeof number, "%.*s", (int)( number_text.sz<15 ? number_text.sz : 15 ), (char const *)number_text.p );
     snprintf( name_text, sizeof name_text, "%.*s", (int)( name.sz<63 ? name.sz : 63 ), (char const *)name.p );
-    return dmg_cli_fail( cli, exit_of_code( strtol( number, NULL, 10 ) ), name_text, "%.*s", (int)message.sz, (char const *)message.p );
+    out->code = exit_of_code( strtol( number, NULL, 10 ) );
+    snprintf( out->name, sizeof out->name, "%s", name_text );
+    /* -32602 says where and what would be right (F4.1). */
+    dmg_jv_t path = dmg_jv_is_absent( data ) ? (dmg_jv_t){ 0 } : dmg_jv_get( data, "path" );
+    bool has_path = !dmg_jv_is_absent( path ) && dmg_jv_type( path )==DMG_JSON_STRING && dmg_jv_text( path ).sz<100;
+    bool says_it = has_path && memmem( message.p, message.sz, dmg_jv_text( path ).p, dmg_jv_text( path ).sz );
+    snprintf( out->message, sizeof out->message, "%.*s%s%.*s", (int)message.sz, (char const *)message.p, has_path && !says_it ? " at " : "",
+              has_path && !says_it ? (int)dmg_jv_text( path ).sz : 0, has_path ? (char const *)dmg_jv_text( path ).p : "" );
+    return out->code;
   }
   *out_result = dmg_cli_get( root, "result" );
   return DMG_EXIT_OK;
 }
 
-static void print_value( FILE * to, dmg_buf_t * buf, dmg_jv_t v ) {
-  dmg_jw_t w;
-  buf->sz = 0;
-  w = dmg_jw( buf );
-  switch( dmg_jv_type( v ) ) {
-  case DMG_JSON_NULL:   fputs( "null", to ); return;
-  case DMG_JSON_FALSE:  fputs( "false", to ); return;
-  case DMG_JSON_TRUE:   fputs( "true", to ); return;
-  case DMG_JSON_NUMBER: fwrite( dmg_jv_text( v ).p, 1, dmg_jv_text( v ).sz, to ); return;
-  case DMG_JSON_STRING: dmg_jw_str( &w, dmg_jv_text( v ) ); fwrite( buf->p, 1, buf->sz, to ); return;
-  case DMG_JSON_ARRAY: case DMG_JSON_OBJECT: break;
-  }
-  bool is_object = dmg_jv_type( v )==DMG_JSON_OBJECT, is_first = true;
-  fputc( is_object ? '{' : '[', to );
-  for( dmg_jv_t e = dmg_jv_first( v ); !dmg_jv_is_absent( e ); e = dmg_jv_next( v, e ) ) {
-    if( !is_first ) fputc( ',', to );
-    is_first = false;
-    print_value( to, buf, e );
-    if( is_object ) { fputc( ':', to ); print_value( to, buf, dmg_jv_member( e ) ); }
-  }
-  fputc( is_object ? '}' : ']', to );
+/* --network: the node is on that chain, or nothing is asked of it. */
+static int check_network( dmg_cli_t * cli ) {
+  dmg_cli_refusal_t refusal = { 0 };
+  dmg_jv_t r;
+  cli->is_network_good = true;
+  if( !*cli->network ) return DMG_EXIT_OK;
+  int code = request( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r, &refusal );
+  if( code ) return refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s", refusal.message ) : code;
+  dmg_span_t is = dmg_cli_str( r, strncmp( cli->network, "demiurge:", 9 ) ? "kind" : "caip2" ), id = dmg_cli_str( r, "caip2" );
+  if( dmg_span_eq( is, dmg_span_cstr( cli->network ) ) ) return DMG_EXIT_OK;
+  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "WrongNetwork", "%s is a node of %.*s, not of %s; nothing was done", cli->rpc_url, (int)id.sz, (char const *)id.p, cli->network );
 }
 
-void dmg_cli_print_answer( dmg_cli_t const * cli, dmg_jv_t v ) {
-  dmg_buf_t buf = dmg_buf( 16<<20 );
-  print_value( stdout, &buf, v );
-  putchar( '\n' );
-  dmg_buf_fini( &buf );
+int dmg_cli_try( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_jv_t * out_result, dmg_cli_refusal_t * out ) {
+  out->code = DMG_EXIT_OK;
+  /* Only now: commands that ask no node must work with a broken configuration too. */
+  int code = cli->rpc_url ? DMG_EXIT_OK : dmg_cli_config_rpc( cli );
+  if( !code && !cli->is_network_good ) code = check_network( cli );
+  return code ? code : request( cli, method, params, out_result, out );
 }
 
-int dmg_cli_confirm( dmg_cli_t const * cli, char const * question ) {
-  if( cli->is_yes ) return DMG_EXIT_OK;
-  if( !dmg_os_is_tty( 0 ) ) return dmg_cli_fail( cli, DMG_EXIT_CONFIRM, "ConfirmationNeeded", "this needs a confirmation: add --yes" );
-  char text[ 1024 ];
-  snprintf( text, sizeof text, "%s", question );
-  make_plain( text );
-  fprintf( stderr, "%s [y/N] ", text );
-  char line[ 16 ];
-  if( fgets( line, sizeof line, stdin ) && ( line[ 0 ]=='y' || line[ 0 ]=='Y' ) ) return DMG_EXIT_OK;
-  return dmg_cli_fail( cli, DMG_EXIT_CONFIRM, "NotConfirmed", "not confirmed, nothing was sent" );
+int dmg_cli_call( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_jv_t * out_result ) {
+  dmg_cli_refusal_t refusal;
+  int code = dmg_cli_try( cli, method, params, out_result, &refusal );
+  return code && refusal.code ? dmg_cli_fail( cli, refusal.code, refusal.name, "%s", refusal.message ) : code;
 }
 
 bool dmg_cli_amount_parse( char const * text, uint64_t * out_sparks ) {
@@ -238,185 +271,166 @@ dmg_span_t dmg_cli_hex( dmg_cli_t * cli, dmg_jv_t object, char const * key ) {
   return dmg_span( p, sz );
 }
 
-/* ---- Help, completion ---- */
-
-static int help( char const * only ) {
-  bool is_noun = false;
-  if( !only ) {
-    printf( "demiurge %s: a blockchain for creators and gamers\n\nusage: demiurge COMMAND [ARGS] [FLAGS]\n\n", DMG_VERSION );
-    for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-      for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ ) {
-        char left[ 64 ];
-        snprintf( left, sizeof left, "%s %s", c->name, c->args );
-        printf( "  %-34s %s\n", left, c->text );
-      }
-    printf( "  %-34s %s\n  %-34s %s\n\nflags of every command:\n", "help [COMMAND]", "this list, or the help of one command", "completion bash|zsh|fish", "a completion script for your shell" );
-  }
-  size_t only_sz = only ? strlen( only ) : 0;
-  for( size_t t = 0; only && t<sizeof table/sizeof *table; t++ )
-    for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ ) {
-      /* A noun alone: its verbs. */
-      if( !strncmp( c->name, only, only_sz ) && c->name[ only_sz ]==' ' ) {
-        char left[ 64 ];
-        snprintf( left, sizeof left, "%s %s", c->name, c->args );
-        printf( "  %-34s %s\n", left, c->text );
-        is_noun = true;
-      }
-      if( strcmp( c->name, only ) ) continue;
-      printf( "demiurge %s %s\n\n  %s\n", c->name, c->args, c->text );
-      if( c->more ) printf( "%s\n", c->more );
-      if( c->opt[ 0 ].name ) printf( "\nflags:\n" );
-      for( uint32_t i = 0; i<DMG_CLI_OPT_MAX && c->opt[ i ].name; i++ ) {
-        char left[ 64 ];
-        snprintf( left, sizeof left, "%s %s", c->opt[ i ].name, c->opt[ i ].value ? c->opt[ i ].value : "" );
-        printf( "  %-26s %s\n", left, c->opt[ i ].text );
-      }
-      printf( "\nflags of every command:\n" );
-    }
-  if( is_noun ) printf( "\nflags of every command:\n" );
-  for( size_t i = 0; i<sizeof global_opt/sizeof *global_opt; i++ ) {
-    char left[ 64 ];
-    snprintf( left, sizeof left, "%s %s", global_opt[ i ].name, global_opt[ i ].value ? global_opt[ i ].value : "" );
-    printf( "  %-26s %s\n", left, global_opt[ i ].text );
-  }
-  if( !only ) printf( "\nexit codes: 0 done, 1 internal, 2 usage, 3 refused by the chain, 4 node unavailable, 5 not found, 6 timeout, 7 key locked or denied, 8 confirmation needed\n" );
-  return DMG_EXIT_OK;
-}
-
-/* For single quotes of fish. */
-static void fish_quote( char const * text, char out[ 200 ] ) {
-  size_t n = 0;
-  for( ; *text && n<197; text++ ) {
-    if( *text=='\'' || *text=='\\' ) out[ n++ ] = '\\';
-    out[ n++ ] = *text;
-  }
-  out[ n ] = 0;
-}
-
-static int completion( char const * shell ) {
-  bool is_fish = !strcmp( shell, "fish" );
-  if( !is_fish && strcmp( shell, "bash" ) && strcmp( shell, "zsh" ) ) { fprintf( stderr, "demiurge: completion of bash, zsh or fish, not of %s\n", shell ); return DMG_EXIT_USAGE; }
-  if( !is_fish ) {
-    if( !strcmp( shell, "zsh" ) ) printf( "autoload -U +X bashcompinit && bashcompinit\n" );
-    printf( "_demiurge() {\n  local cur=${COMP_WORDS[COMP_CWORD]} line=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\" words=\n  case \"$line\" in\n" );
-  }
-  for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-    for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ ) {
-      char const * space = strchr( c->name, ' ' );
-      if( is_fish ) {
-        char text[ 200 ];
-        fish_quote( c->text, text );
-        int noun = space ? (int)( space-c->name ) : (int)strlen( c->name );
-        printf( "complete -c demiurge -n __fish_use_subcommand -a '%.*s' -d '%s'\n", noun, c->name, space ? "" : text );
-        if( space ) printf( "complete -c demiurge -n '__fish_seen_subcommand_from %.*s' -a '%s' -d '%s'\n", noun, c->name, space+1, text );
-        continue;
-      }
-      printf( "    \"%s\"*) words=\"", c->name );
-      for( uint32_t i = 0; i<DMG_CLI_OPT_MAX && c->opt[ i ].name; i++ ) printf( "%s ", c->opt[ i ].name );
-      for( size_t i = 0; i<sizeof global_opt/sizeof *global_opt; i++ ) printf( "%s ", global_opt[ i ].name );
-      printf( "\" ;;\n" );
-    }
-  if( is_fish ) return DMG_EXIT_OK;
-  /* Second words of two-word commands, then first words. */
-  for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-    for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ ) {
-      char const * space = strchr( c->name, ' ' );
-      if( space ) printf( "    \"%.*s\") words=\"$words %s\" ;;&\n", (int)( space-c->name ), c->name, space+1 );
-    }
-  printf( "    \"\") words=\"help completion" );
-  for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-    for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ ) printf( " %.*s", (int)strcspn( c->name, " " ), c->name );
-  printf( "\" ;;\n  esac\n  COMPREPLY=( $(compgen -W \"$words\" -- \"$cur\") )\n}\ncomplete -F _demiurge demiurge\n" );
-  return DMG_EXIT_OK;
-}
-
 /* ---- Parsing ---- */
+
+#define EACH( c ) for( dmg_cli_cmd_t const * const * t_ = dmg_cli_table; *t_; t_++ ) for( dmg_cli_cmd_t const * c = *t_; c->name; c++ )
 
 static dmg_cli_cmd_t const * find( int argc, char ** argv, int * out_used ) {
   char two[ 128 ] = "";
   if( argc>2 ) snprintf( two, sizeof two, "%s %s", argv[ 1 ], argv[ 2 ] );
-  for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-    for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ )
-      if( !strcmp( c->name, two ) ) { *out_used = 3; return c; }
-  for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-    for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ )
-      if( !strcmp( c->name, argv[ 1 ] ) ) { *out_used = 2; return c; }
+  EACH( c ) if( !strcmp( c->name, two ) ) { *out_used = 3; return c; }
+  EACH( c ) if( !strcmp( c->name, argv[ 1 ] ) ) { *out_used = 2; return c; }
   return NULL;
 }
 
-static bool is_noun( char const * word ) {
-  size_t n = strlen( word );
-  for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-    for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ ) if( !strncmp( c->name, word, n ) && c->name[ n ]==' ' ) return true;
-  return false;
-}
-
-static int unknown_command( dmg_cli_t const * cli, char ** argv ) {
+static int unknown_command( dmg_cli_t const * cli, int argc, char ** argv ) {
   char const * best = NULL;
   unsigned least = 3;
   size_t noun = strlen( argv[ 1 ] );
-  for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-    for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ ) {
-      unsigned d = dmg_edit_distance( argv[ 1 ], c->name );
-      if( d<least ) { least = d; best = c->name; }
-    }
-  if( is_noun( argv[ 1 ] ) ) {
+  if( dmg_cli_is_noun( argv[ 1 ] ) ) {
     char verbs[ 256 ] = "";
-    for( size_t t = 0; t<sizeof table/sizeof *table; t++ )
-      for( dmg_cli_cmd_t const * c = table[ t ]; c->name; c++ ) {
-        size_t n = strlen( verbs );
-        if( !strncmp( c->name, argv[ 1 ], noun ) && c->name[ noun ]==' ' ) snprintf( verbs+n, sizeof verbs-n, " %s", c->name+noun+1 );
-      }
+    EACH( c ) {
+      size_t n = strlen( verbs );
+      if( !strncmp( c->name, argv[ 1 ], noun ) && c->name[ noun ]==' ' ) snprintf( verbs+n, sizeof verbs-n, " %s", c->name+noun+1 );
+    }
+    if( argc>2 && argv[ 2 ][ 0 ]!='-' ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s has no verb %.60s; it has:%s", argv[ 1 ], argv[ 2 ], verbs );
     return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s needs a verb:%s", argv[ 1 ], verbs );
+  }
+  EACH( c ) {
+    unsigned d = dmg_edit_distance( argv[ 1 ], c->name );
+    if( d<least ) { least = d; best = c->name; }
   }
   if( best ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is no command %s; did you mean %s?", argv[ 1 ], best );
   return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is no command %.100s; `demiurge help` lists them", argv[ 1 ] );
 }
 
-/* true: argv[ *i ] was an option of every command. */
-static bool global_option( dmg_cli_t * cli, int argc, char ** argv, int * i, int * out_code ) {
-  char const * a = argv[ *i ], * v = NULL;
-  *out_code = DMG_EXIT_OK;
-  if( !strcmp( a, "--yes" ) || !strcmp( a, "-y" ) ) { cli->is_yes = true; return true; }
-  if( !strcmp( a, "-q" ) )                          { cli->is_quiet = true; return true; }
-  if( !strcmp( a, "-v" ) )                          { cli->is_verbose = true; return true; }
-  if( strcmp( a, "--rpc" ) && strcmp( a, "-o" ) && strcmp( a, "--timeout" ) ) return false;
-  if( *i+1<argc ) v = argv[ ++*i ];
-  if( !v ) { *out_code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants a value", a ); return true; }
-  if( !strcmp( a, "--rpc" ) ) cli->rpc_url = v;
-  else if( !strcmp( a, "-o" ) ) {
-    cli->is_json = !strcmp( v, "json" );
-    if( !cli->is_json && strcmp( v, "text" ) ) *out_code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "-o is text or json, not %s", v );
-  } else {
-    char * end;
-    unsigned long s = strtoul( v, &end, 10 );
-    if( *end || !s || s>3600 ) *out_code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--timeout wants 1 to 3600 seconds, not %s", v );
-    cli->timeout_ms = (uint32_t)s*1000;
+static bool one_of( char const * value, char const * choices ) {
+  size_t n = strlen( value );
+  for( char const * p = choices; n; p++ ) {
+    size_t len = strcspn( p, "|" );
+    if( len==n && !strncmp( p, value, n ) ) return true;
+    p += len;
+    if( !*p ) break;
   }
+  return false;
+}
+
+/* "--flag" and "=value" apart; the value NULL if it is none. */
+static void split( char const * a, char name[ 32 ], char const ** out_value ) {
+  char const * eq = strncmp( a, "--", 2 ) ? NULL : strchr( a, '=' );
+  size_t n = eq ? (size_t)( eq-a ) : strlen( a );
+  snprintf( name, 32, "%.*s", (int)( n<31 ? n : 31 ), a );
+  *out_value = eq ? eq+1 : NULL;
+}
+
+/* Is a an option? 1: taken, 0: none of these; *out_code. */
+static bool option( dmg_cli_t * cli, int argc, char ** argv, int * i, int * out_code ) {
+  char name[ 32 ];
+  char const * value, ** to = NULL, * wants = NULL;
+  split( argv[ *i ], name, &value );
+  if( !strcmp( name, "-y" ) ) snprintf( name, sizeof name, "--yes" );
+  for( unsigned f = 0; f<DMG_CLI_FLAG_CNT; f++ )
+    if( !strcmp( dmg_cli_flags[ f ].name, name ) && dmg_cli_has( cli->cmd, (dmg_cli_flag_t)f ) ) { to = &cli->flag[ f ]; wants = dmg_cli_flags[ f ].value; }
+  for( uint32_t o = 0; o<DMG_CLI_OPT_MAX && cli->cmd->opt[ o ].name; o++ )
+    if( !strcmp( cli->cmd->opt[ o ].name, name ) ) { to = &cli->opt_value[ o ]; wants = cli->cmd->opt[ o ].value; }
+  if( !to ) return false;
+  if( !wants ) {
+    if( value ) *out_code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is a switch and takes no value", name );
+    *to = "";
+    return true;
+  }
+  if( !value ) {
+    if( *i+1>=argc ) { *out_code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants %s", name, wants ); return true; }
+    value = argv[ ++*i ];
+  }
+  if( strchr( wants, '|' ) && !one_of( value, wants ) ) *out_code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is one of %s, not %.60s", name, wants, value );
+  *to = value;
+  return true;
+}
+
+/* Known before anything can fail, so that every failure has the form that was asked for. */
+static void look_for_out( dmg_cli_t * cli, int argc, char ** argv ) {
+  static char const * const out[] = { [ DMG_CLI_TEXT ] = "text", [ DMG_CLI_JSON ] = "json", [ DMG_CLI_JSONL ] = "jsonl", [ DMG_CLI_CSV ] = "csv" };
+  for( int i = 1; i+1<argc && strcmp( argv[ i ], "--" ); i++ )
+    for( unsigned o = 0; o<4 && !strcmp( argv[ i ], "-o" ); o++ ) if( !strcmp( argv[ i+1 ], out[ o ] ) ) cli->out = (dmg_cli_out_t)o;
+  cli->is_json = cli->out==DMG_CLI_JSON || cli->out==DMG_CLI_JSONL;
+}
+
+/* For the shell: as it stands, or in single quotes. */
+static void put_word( FILE * to, char const * word ) {
+  if( *word && strspn( word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@,+" )==strlen( word ) ) { fprintf( to, " %s", word ); return; }
+  fputs( " '", to );
+  for( ; *word; word++ ) { if( *word=='\'' ) fputs( "'\\''", to ); else fputc( *word, to ); }
+  fputc( '\'', to );
+}
+
+/* F1.5: what was asked, as the one line that needs no questions. */
+static void say_command( dmg_cli_t const * cli ) {
+  if( cli->is_quiet ) return;
+  fprintf( stderr, "the same in one line:\n  demiurge %s", cli->cmd->name );
+  for( uint32_t i = 0; i<cli->arg_cnt; i++ ) put_word( stderr, cli->arg[ i ] );
+  for( uint32_t o = 0; o<DMG_CLI_OPT_MAX && cli->cmd->opt[ o ].name; o++ ) {
+    if( !cli->opt_value[ o ] ) continue;
+    put_word( stderr, cli->cmd->opt[ o ].name );
+    if( cli->cmd->opt[ o ].value ) put_word( stderr, cli->opt_value[ o ] );
+  }
+  for( unsigned f = 0; f<DMG_CLI_FLAG_CNT; f++ ) {
+    if( !cli->flag[ f ] ) continue;
+    put_word( stderr, dmg_cli_flags[ f ].name );
+    if( dmg_cli_flags[ f ].value ) put_word( stderr, cli->flag[ f ] );
+  }
+  fputc( '\n', stderr );
+}
+
+/* Asks for what is missing, on a terminal.  false: nobody to ask. */
+static bool ask_missing( dmg_cli_t * cli ) {
+  dmg_cli_cmd_t const * cmd = cli->cmd;
+  bool has_asked = false;
+  char const * env = getenv( "DEMIURGE_FROM" ), * word = cmd->args;
+  for( uint32_t i = 0; i<cmd->arg_min; i++ ) {
+    size_t n = strcspn( word, " " );
+    char what[ 64 ];
+    snprintf( what, sizeof what, "%.*s", (int)n, word );
+    if( i>=cli->arg_cnt ) {
+      char const * answer = dmg_cli_ask( cli, what );
+      if( !answer ) return false;
+      cli->arg[ cli->arg_cnt++ ] = answer;
+      has_asked = true;
+    }
+    word += n;
+    word += strspn( word, " " );
+  }
+  if( cmd->takes&DMG_CLI_FROM && !cli->flag[ DMG_CLI_FLAG_FROM ] && !( env && *env ) && cmd->takes&DMG_CLI_SENDS ) {
+    cli->flag[ DMG_CLI_FLAG_FROM ] = dmg_cli_ask( cli, "--from, who signs" );
+    has_asked |= cli->flag[ DMG_CLI_FLAG_FROM ]!=NULL;   /* if nobody is there, the command says what it lacks */
+  }
+  if( has_asked ) say_command( cli );
   return true;
 }
 
 static int parse( dmg_cli_t * cli, int argc, char ** argv, int from ) {
   dmg_cli_cmd_t const * cmd = cli->cmd;
   bool is_raw = false;
+  uint64_t seconds = 30;
   for( int i = from; i<argc; i++ ) {
     char const * a = argv[ i ];
-    int code;
+    int code = DMG_EXIT_OK;
     if( !is_raw && !strcmp( a, "--" ) ) { is_raw = true; continue; }
     if( !is_raw && a[ 0 ]=='-' && a[ 1 ] ) {
-      if( global_option( cli, argc, argv, &i, &code ) ) { if( code ) return code; continue; }
-      uint32_t o = 0;
-      while( o<DMG_CLI_OPT_MAX && cmd->opt[ o ].name && strcmp( cmd->opt[ o ].name, a ) ) o++;
-      if( o==DMG_CLI_OPT_MAX || !cmd->opt[ o ].name ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s has no flag %s; `demiurge help %s` lists them", cmd->name, a, cmd->name );
-      if( !cmd->opt[ o ].value ) { cli->opt_value[ o ] = ""; continue; }
-      if( i+1>=argc ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants %s", a, cmd->opt[ o ].value );
-      cli->opt_value[ o ] = argv[ ++i ];
+      if( !option( cli, argc, argv, &i, &code ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s has no flag %.60s; `demiurge help %s` lists them", cmd->name, a, cmd->name );
+      if( code ) return code;
       continue;
     }
     if( cli->arg_cnt>=cmd->arg_max ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "too many arguments; usage: demiurge %s %s", cmd->name, cmd->args );
     cli->arg[ cli->arg_cnt++ ] = a;
   }
-  if( cli->arg_cnt<cmd->arg_min ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "usage: demiurge %s %s", cmd->name, cmd->args );
+  if( cli->flag[ DMG_CLI_FLAG_TIMEOUT ] && ( !dmg_cli_number( cli->flag[ DMG_CLI_FLAG_TIMEOUT ], 3600, &seconds ) || !seconds ) )
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--timeout wants 1 to 3600 seconds, not %s", cli->flag[ DMG_CLI_FLAG_TIMEOUT ] );
+  cli->timeout_ms = (uint32_t)seconds*1000;
+  cli->is_yes     = cli->flag[ DMG_CLI_FLAG_YES ];
+  cli->is_quiet   = cli->flag[ DMG_CLI_FLAG_QUIET ];
+  cli->is_verbose = cli->flag[ DMG_CLI_FLAG_VERBOSE ];
+  if( !ask_missing( cli ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "usage: demiurge %s %s", cmd->name, cmd->args );
   return DMG_EXIT_OK;
 }
 
@@ -426,31 +440,40 @@ int main( int argc, char ** argv ) {
   signal( SIGPIPE, SIG_IGN );
   dmg_crypto_init( dmg_cpu_flags() );
 
-  bool wants_help = argc<2 || !strcmp( argv[ 1 ], "help" ) || !strcmp( argv[ 1 ], "--help" ) || !strcmp( argv[ 1 ], "-h" );
-  if( wants_help && argc<=2 ) { help( NULL ); return argc<2 ? DMG_EXIT_USAGE : DMG_EXIT_OK; }
-  if( !strcmp( argv[ 1 ], "--version" ) ) { printf( "demiurge %s\n", DMG_VERSION ); return DMG_EXIT_OK; }
-  if( !strcmp( argv[ 1 ], "completion" ) ) return completion( argc>2 ? argv[ 2 ] : "bash" );
-  if( wants_help ) { argc--; argv++; }
+  static dmg_cli_t cli;
+  cli.timeout_ms = 30000;
+  cli.answer     = dmg_buf( 16<<20 );
+  the_cli        = &cli;
+  look_for_out( &cli, argc, argv );
+  if( argc<2 ) { dmg_cli_help( &cli, 0, NULL ); return DMG_EXIT_USAGE; }
+  char const * first = argv[ 1 ];
+  if( !strcmp( first, "--version" ) )  { printf( "demiurge %s\n", DMG_VERSION ); return DMG_EXIT_OK; }
+  if( !strcmp( first, "completion" ) && !( argc>2 && !strcmp( argv[ 2 ], "--help" ) ) ) return dmg_cli_completion( &cli, argc>2 ? argv[ 2 ] : "bash" );
+  if( !strcmp( first, "__complete" ) ) return dmg_cli_complete( argc-2, argv+2 );
+  if( !strcmp( first, "help" ) || !strcmp( first, "--help" ) || !strcmp( first, "-h" ) ) return dmg_cli_help( &cli, argc-2, argv+2 );
 
-  int used;
-  dmg_cli_t cli = { .timeout_ms = 30000, .cmd = find( argc, argv, &used ), .answer = dmg_buf( 16<<20 ) };
-  the_cli = &cli;
-  /* Known before anything can fail, so that every failure has the form that was asked for. */
-  for( int i = 1; i+1<argc; i++ ) if( !strcmp( argv[ i ], "-o" ) && !strcmp( argv[ i+1 ], "json" ) ) cli.is_json = true;
-  for( int i = 2; i<argc; i++ ) if( !strcmp( argv[ i ], "--help" ) || !strcmp( argv[ i ], "-h" ) ) wants_help = true;
-  if( !cli.cmd && wants_help && ( is_noun( argv[ 1 ] ) || !strcmp( argv[ 1 ], "help" ) || !strcmp( argv[ 1 ], "completion" ) ) ) return help( is_noun( argv[ 1 ] ) ? argv[ 1 ] : NULL );
-  if( !cli.cmd ) return unknown_command( &cli, argv );
-  if( wants_help ) return help( cli.cmd->name );
+  int used = argc;
+  bool wants_help = false;
+  cli.cmd = find( argc, argv, &used );
+  for( int i = 2; i<argc && strcmp( argv[ i ], "--" ); i++ ) wants_help |= !strcmp( argv[ i ], "--help" ) || !strcmp( argv[ i ], "-h" );
+  if( wants_help && ( cli.cmd || dmg_cli_is_noun( first ) || !strcmp( first, "completion" ) ) ) {
+    char * topic = (char *)(uintptr_t)( cli.cmd ? cli.cmd->name : first );
+    return dmg_cli_help( &cli, 1, &topic );
+  }
+  if( !cli.cmd ) return unknown_command( &cli, argc, argv );
 
   cli.arena = dmg_arena_new( 256<<20 );
   cli.json  = dmg_json_new();
-  if( !cli.arena || !cli.json ) return dmg_cli_fail( &cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
+  cli.own   = dmg_json_new();
+  if( !cli.arena || !cli.json || !cli.own ) return dmg_cli_fail( &cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
+  dmg_cli_interruptible( &cli );
   int code = parse( &cli, argc, argv, used );
   dmg_log_setup( 2, cli.is_verbose ? DMG_LOG_LEVEL_DEBUG : DMG_LOG_LEVEL_WARN, DMG_LOG_FORMAT_AUTO );
   if( !code ) code = cli.cmd->run( &cli );
   if( fflush( stdout ) ) code = DMG_EXIT_INTERNAL;
   dmg_buf_fini( &cli.answer );
   dmg_json_free( cli.json );
+  dmg_json_free( cli.own );
   dmg_arena_free( cli.arena );
   return code;
 }

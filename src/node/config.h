@@ -18,6 +18,7 @@ typedef enum { DMG_CONFIG_STRING, DMG_CONFIG_UINT, DMG_CONFIG_BOOL, DMG_CONFIG_S
 /* X( NAME, "path", form, "default", lo, hi, "text" ): lo and hi bound UINT and SIZE; an empty default: none. */
 #define DMG_CONFIG_TABLE( X )                                                                                                                \
   X( CLIENT_RPC,      "client.rpc",      DMG_CONFIG_STRING, "http://127.0.0.1:7369/rpc", 0, 0, "the node that commands talk to" )            \
+  X( CLIENT_NETWORK,  "client.network",  DMG_CONFIG_STRING, "",           0, 0,      "dev, or demiurge:<32 hex>: commands refuse a node of another chain; empty: any" )  \
   X( RPC_ADDRESS,     "rpc.address",     DMG_CONFIG_STRING, "127.0.0.1",  0, 0,      "where JSON-RPC listens" )                              \
   X( RPC_PORT,        "rpc.port",        DMG_CONFIG_UINT,   "7369",       0, 65535,  "TCP port; 0: any" )                                    \
   X( RPC_THREADS,     "rpc.threads",     DMG_CONFIG_UINT,   "1",          1, 64,     "worker threads of JSON-RPC" )                          \

@@ -298,7 +298,8 @@ static void * opener( void * arg ) {
   uint64_t ws = 100+(uint64_t)(uintptr_t)arg;
   for( int i = 0; i<100; i++ ) {
     dmg_buf_t out = dmg_buf( DMG_RPC_ANSWER_MAX );
-    fake_ask( rpc, i%2 ? DMG_SPAN_STR( "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sub_open\",\"params\":[\"blocks\"]}" ) : DMG_SPAN_STR( "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sub_open\",\"params\":{\"topic\":\"events\",\"filter\":{\"module\":2}}}" ), ws, &out );
+    fake_ask( rpc, i%2 ? DMG_SPAN_STR( "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sub_open\",\"params\":[\"blocks\"]}" ) :
+      DMG_SPAN_STR( "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sub_open\",\"params\":{\"topic\":\"events\",\"filter\":{\"module\":2}}}" ), ws, &out );
     dmg_buf_fini( &out );
     dmg_rpc_ws_room( rpc, ws );
     if( i%3==0 ) dmg_rpc_ws_gone( rpc, ws );

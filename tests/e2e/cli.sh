@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# cli.sh DEMIURGE: the command line's promises: one document on stdout or an error on stderr, exit codes, keys, help, completion,
-# a data folder that refuses what it must, a clean end by signal (F1.2 to F1.9, F2, point 10 of the node).
+# cli.sh DEMIURGE: the command line's promises: one document on stdout or an error on stderr, exit codes, keys, help, man pages, completion,
+# transactions step by step, several keys, streams, a terminal, a data folder that refuses what it must, a clean end by signal
+# (F1.2 to F1.9, F2, F4.4, point 10 of the node).
 demiurge=$(readlink -f "$1")
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/tests/e2e/lib.sh"
@@ -23,6 +24,11 @@ json_error() {
   passed=$((passed+1)); printf 'ok   %s\n' "$name"
 }
 
+# get FIELD COMMAND..: one member of the answer.
+get() { local field=$1; shift; "$@" --fields "$field"; }
+# is NAME WANT GOT
+is() { [ "$2" = "$3" ] || die "$1: '$3' instead of '$2'"; passed=$((passed+1)); printf 'ok   %s\n' "$1"; }
+
 # ---- without a node
 check "help"                    d help
 check "help of a command"       grep -q -- --from <(d help transfer)
@@ -34,18 +40,38 @@ refuse "a noun alone"           2 "needs a verb: new import" d key
 json_error "the error as JSON"  2 Usage d transfr -o json
 json_error "JSON asked for last" 2 Usage d transfer bob 1 --form x -o json
 json_error "no node"            4 Unavailable d status --rpc http://127.0.0.1:1/rpc -o json
+json_error "an unknown flag"    2 Usage d status --form x -o json
+refuse "a flag of others"       2 "has no flag --lane" d status --lane 1
+refuse "no such form"           2 "-o is one of text|json|jsonl|csv" d status -o xml
+refuse "no such wait"           2 "--wait is one of" d transfer bob 1 --from alice --yes --wait soon
+refuse "a switch has no value"  2 "takes no value" d transfer bob 1 --dry-run=1
+refuse "not a timeout"          2 "--timeout wants" d status --timeout=0
+refuse "no such network"        2 "there is no network nowhere" d status --network nowhere
 json_error "no URL"             2 InvalidInput d status --rpc nonsense -o json
 for shell in bash zsh; do
   d completion $shell >"$e2e_dir/completion.$shell"
   check "completion of $shell parses" bash -n "$e2e_dir/completion.$shell"
 done
-complete_key() { bash -c '. "$1"; COMP_WORDS=(demiurge key n); COMP_CWORD=2; _demiurge; printf "%s\n" "${COMPREPLY[@]}"' _ "$e2e_dir/completion.bash"; }
-check "completion knows verbs"  grep -qx new <(complete_key)
-check "fish quotes are even"    python3 -c 'import sys
-for l in sys.stdin:
-    s=l.replace("\\\\","").replace("\\'"'"'","")
-    assert s.count("'"'"'")%2==0, l' < <(d completion fish)
+# complete WORD..: what the bash script offers at the last word.
+complete() { bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(( $#-1 )); _demiurge; printf "%s\n" "${COMPREPLY[@]}"' _ "$e2e_dir/completion.bash" "$demiurge" "$@"; }
+check "completion: commands"    grep -qx transfer <(complete tr)
+check "completion: verbs"       grep -qx new <(complete key n)
+check "completion: flags"       grep -qx -- --dry-run <(complete transfer bob 1 --d)
+check "completion: choices"     grep -qx included <(complete transfer bob 1 --wait in)
+check "completion: names"       grep -qx alice <(complete balance al)
+! complete block show --la | grep -q lane || die "completion offers a flag that the command has not"
+check "fish asks the binary"    grep -q __complete <(d completion fish)
 refuse "no such shell"          2 "bash, zsh or fish" d completion tcsh
+
+check "man pages"               d help --man-dir "$e2e_dir/man"
+while read -r noun verb _; do
+  [ -f "$e2e_dir/man/demiurge-$noun.1" ] || [ -f "$e2e_dir/man/demiurge-$noun-$verb.1" ] || [ "$noun" = help ] || [ "$noun" = completion ] || die "no man page of $noun $verb"
+done < <(d help | sed -n '/^usage/,/^flags/p' | grep '^  [a-z]')
+for flag in --from --dry-run --wait --memo --proof --network; do grep -qF -- "${flag//-/\\-}" "$e2e_dir/man/demiurge-transfer.1" || die "the man page of transfer lacks $flag"; done
+if command -v groff >/dev/null; then
+  for page in "$e2e_dir"/man/*.1; do groff -man -ww -z -Tutf8 "$page" >"$e2e_dir/groff" 2>&1; [ ! -s "$e2e_dir/groff" ] || die "$page: $(cat "$e2e_dir/groff")"; done
+  passed=$((passed+1)); echo "ok   groff has nothing to say"
+else echo "SKIP man pages by groff: it is not installed"; fi
 
 printf '[rpc]\nprot = 1\nthreads = 0\n' >"$e2e_dir/bad.toml"
 refuse "nearest key"            2 "rpc.prot; the nearest known one is rpc.port" d config check "$e2e_dir/bad.toml"
@@ -54,6 +80,8 @@ json_error "config errors as JSON" 2 InvalidConfig d config check "$e2e_dir/bad.
 printf '[client]\nrpc = "http://h/\\"quoted\\""\n' >"$e2e_dir/good.toml"
 json "config check"             d config check "$e2e_dir/good.toml" -o json
 json "config show, odd values"  d config show "$e2e_dir/good.toml" -o json
+is "--fields"                   "http://h/\"quoted\"" "$(d config check "$e2e_dir/good.toml" --fields file >/dev/null && d config show "$e2e_dir/good.toml" -o jsonl | python3 -c 'import json,sys; print(json.load(sys.stdin)["client.rpc"]["value"])')"
+refuse "no such field"          2 "has no field nope; it has file, valid" d config check "$e2e_dir/good.toml" --fields nope
 check "--origin"                grep -q 'good.toml:2' <(d config show "$e2e_dir/good.toml" --origin)
 
 # ---- keys
@@ -81,6 +109,25 @@ sign() { d key sign mine hello -o json 9<<<"pass"; }
 json "key sign"                 sign
 nosign() { d key sign mine hello -o json 9<<<"wrong"; }
 json_error "wrong passphrase"   7 KeyLocked nosign
+newscheme() { d key new "k-$1" --scheme "$1" -o json 9<<<"p" 2>"$e2e_dir/words"; }
+json "a secp256k1 key"          newscheme secp256k1
+json "a P-256 key"              newscheme p256
+export_p256() { d key export k-p256 --yes 9<<<"p" </dev/null; }
+secret=$(export_p256)
+import_p256() { d key import p2 --scheme p256 --secret -o json 9<<<"p" <<<"$secret"; }
+json "a secret comes back"      import_p256
+is "as the same account"        "$(d key list -o csv --fields name,address | sed -n 's/^k-p256,//p')" "$(d key list -o csv --fields name,address | sed -n 's/^p2,//p')"
+nowords() { d key import p3 --scheme p256 9<<<"p" <<<"$words"; }
+refuse "P-256 has no words"     2 "--secret" nowords
+refuse "no such scheme"         2 "one of ed25519|secp256k1|p256" d key new x --scheme rsa
+# F10.7 against the published accounts: index 1 of the dev mnemonic is bob.
+bob_key() { d key import bob2 --index 1 -o json 9<<<"p" <<<"test test test test test test test test test test test junk"; }
+json "another index"            bob_key
+grep -q dmg1pmp33887tg9rkgwh4nf4yjk62q9e86kldcc24vq6r96negzlvfcsg0ghz2 "$e2e_dir/out" || die "index 1 is not bob: $(out)"
+sed 's/"Secp256k1"/"P256"/' "$DEMIURGE_KEYS/k-secp256k1.json" >"$DEMIURGE_KEYS/swapped.json"
+swapped() { d key sign swapped hello 9<<<"p"; }
+refuse "another scheme's name"  7 "was altered" swapped
+is "a list as csv"              "name,scheme" "$(d key list -o csv --fields name,scheme | head -n 1)"
 noexport() { d key export mine 9<<<"pass" </dev/null; }
 refuse "export asks"            8 "--yes" noexport
 
@@ -93,7 +140,7 @@ json "block"                    d block show -o json
 json "transfer"                 d transfer bob 1 --from alice --yes -o json
 json "transfer, not waiting"    d transfer bob 1 --from alice --yes --wait none -o json
 before=$(d rpc tx_nonces "{\"account\":\"$(d account show alice | sed -n 's/^account *//p')\",\"lanes\":[0]}")
-refuse "--wait is checked first" 2 "--wait is" d transfer bob 1 --from alice --yes --wait soon
+refuse "--wait is checked first" 2 "--wait is one of" d transfer bob 1 --from alice --yes --wait soon
 [ "$before" = "$(d rpc tx_nonces "{\"account\":\"$(d account show alice | sed -n 's/^account *//p')\",\"lanes\":[0]}")" ] || die "a transaction was sent all the same"
 json_error "refused by the chain" 3 ChainRefused d transfer bob 99999999 --from alice --yes -o json
 json_error "confirmation"       8 ConfirmationNeeded d transfer bob 1 --from alice -o json
@@ -102,6 +149,148 @@ refuse "PARAMS is no JSON"      2 "no JSON" d rpc chain_head '{"a":'
 refuse "an unknown method"      2 "" d rpc no_such
 refuse "odd hex"                2 "0x hex" d call balances transfer 0x123 --from alice --yes
 json "doctor"                   d doctor -o json
+
+# ---- what is asked, and in which form
+json_error "arguments by type"  2 InvalidInput d call balances burn '{"amount":1}' --from dave --yes -o json
+refuse "path, expected, got"    2 'payments[1].amount wants amount, a decimal string like "7", got 5' d call balances transfer_many '{"payments":[{"to":"bob","amount":"1"},{"to":"bob","amount":5}]}' --from dave --yes
+refuse "an unknown argument"    2 "x wants one of amount" d call balances burn '{"amount":"1","x":1}' --from dave --yes
+refuse "too many by place"      2 "[1] wants 1 arguments" d call balances burn '["1","2"]' --from dave --yes
+check "a call in JSON"          d call balances transfer_many '{"payments":[{"to":"bob","amount":"1"},{"to":"carol","amount":"2"}]}' --from dave --yes
+check "arguments by place"      d call balances burn '["100"]' --from dave --yes
+printf '{"amount":"7"}\n' >"$e2e_dir/args"
+check "arguments of a file"     d call balances burn "@$e2e_dir/args" --from dave --yes
+json "a query in JSON"          d query balances get '{"account":"alice"}' -o json
+python3 -c 'import json,sys; a=json.load(open(sys.argv[1])); assert set(a)=={"at","result"} and set(a["result"])=={"free","held","locked","spendable"}' "$e2e_dir/out" || die "the result: $(out)"
+is "at a block"                 100000000000000 "$(get result.free d query balances get '["alice"]' --at 1)"
+is "a balance at a block"       100000000000000 "$(get free d balance alice --at 1)"
+refuse "no block"               2 "a block is head, final" d balance alice --at yesterday
+is "jsonl is a line an item"    "$(d rpc dev_accounts | grep -o '"name"' | wc -l)" "$(d rpc dev_accounts -o jsonl | wc -l)"
+d rpc dev_accounts -o csv >"$e2e_dir/csv"
+is "csv"                        "name,address" "$(head -n 1 "$e2e_dir/csv")"
+is "csv rows"                   11 "$(( $(wc -l <"$e2e_dir/csv")-1 ))"
+is "csv quotes"                 '"{""kind"":""unknown""}"' "$(d tx status 0x$(printf '0%.0s' {1..64}) -o csv --fields status | tail -n 1)"
+is "tabs between fields"        "dev	false" "$(d status --fields kind,isSupplyBroken)"
+caip=$(get caip2 d status)
+json "the network by id"        d status --network "$caip" -o json
+json "the network by name"      d status --network dev -o json
+json_error "another network"    3 WrongNetwork d balance alice --network "demiurge:$(printf '0%.0s' {1..32})" -o json
+DEMIURGE_CLIENT_NETWORK=demiurge:$(printf '0%.0s' {1..32}) refuse "another network by setting" 3 "nothing was done" d transfer bob 1 --from alice --yes
+alice=$(get address d account show alice)
+is "CAIP-10"                    "$(get free d balance alice)" "$(get free d balance "$caip:$alice")"
+refuse "CAIP-10 of another chain" 2 "another chain" d balance "demiurge:$(printf '0%.0s' {1..32}):$alice"
+check "completion: modules"     grep -qx balances <(complete call b)
+check "completion: calls"       grep -qx transfer_many <(complete call balances transfer_)
+check "completion: queries"     grep -qx supply <(complete query balances s)
+
+# ---- a transaction step by step
+nonce() { d rpc tx_nonces "{\"account\":\"$alice\"}" -o json | sed 's/.*"next":"\([0-9]*\)".*/\1/'; }
+before=$(nonce)
+json "--dry-run"                d transfer bob 1 --from alice --dry-run -o json
+python3 -c 'import json,sys; a=json.load(open(sys.argv[1])); assert a["events"][0]["event"]=="Transferred" and a["events"][0]["fields"]["amount"]=="100000000", a' "$e2e_dir/out" || die "$(out)"
+is "which sends nothing"        "$before" "$(nonce)"
+tx=$(d tx build balances transfer '{"to":"bob","amount":"5","memo":"0x"}' --from alice -q)
+json "tx preview"               d tx preview "$tx" -o json
+refuse "unsigned"               3 "signature" d tx submit "$tx"
+signed=$(d tx sign "$tx" --from alice --yes)
+refuse "offline a dev key does not sign" 7 "everybody knows" d tx sign "$tx" --from alice --yes --offline
+check "tx submit"               d tx submit "$signed" --wait final
+check "again: the same id"      d tx submit "$signed"
+check "two calls in one"        d tx build --calls '[{"module":"balances","call":"burn","args":{"amount":"1"}},{"module":"system","call":"note","args":{"data":"0x01"}}]' --from alice
+refuse "a bad list of calls"    2 "call 0 wants" d tx build --calls '[{"module":"balances"}]' --from alice
+refuse "bytes that are none"    2 "not a transaction" d tx sign 0x00 --from alice --yes
+one=$(d tx sign "$(d tx build system note '["0x01"]' --from carol -q)" --from carol --yes)
+two=$(d tx sign "$(d tx build system note '["0x02"]' --from erin -q)" --from erin --yes)
+json "a batch"                  d tx submit "$one" "$two" -o json
+code=0; printf '%s\n0x00\n%s\n' "$one" "$two" | d tx submit - -o json >"$e2e_dir/out" 2>"$e2e_dir/err" || code=$?
+is "part of a batch failed"     9 "$code"
+python3 -c 'import json,sys; a=json.load(open(sys.argv[1]))["items"]; assert [bool(i["id"]) for i in a]==[True,False,True] and a[1]["error"]["name"]=="TxRejected", a' "$e2e_dir/out" || die "$(out)"
+json_error "a batch that failed whole" 3 TxRejected d tx submit 0x00 0x01 -o json
+
+# ---- what waits can be replaced (F4.4)
+d rpc dev_setBlocks '{"mode":"manual"}' >/dev/null
+id=$(d transfer bob 3 --from frank --yes --wait pooled)
+bumped=$(d tx bump "$id" --yes --wait pooled)
+is "tx bump"                    replaced "$(get status.kind d tx status "$id")"
+python3 - "$(d tx show "$id" 2>/dev/null || d tx show "$bumped")" "$(d tx show "$bumped")" <<'PY'
+import json,sys
+new=json.loads(sys.argv[2])["fields"]
+assert new["lane"]==0 and new["nonce"]=="0", new
+PY
+is "a price 10 % higher"        True "$(python3 -c 'import sys; print(int(sys.argv[2])*10 >= int(sys.argv[1])*11)' "$(d tx bump "$bumped" --dry-run -o json | sed 's/.*"feeMax":"\([0-9]*\)".*/\1/' >"$e2e_dir/fee"; d tx show "$bumped" --fields fields.fee.max)" "$(cat "$e2e_dir/fee")")"
+refuse "too low a price"        2 "must offer at least" d tx bump "$bumped" --fee-max 1sparks --yes
+note=$(d tx cancel "$bumped" --yes --wait pooled)
+is "tx cancel"                  replaced "$(get status.kind d tx status "$bumped")"
+refuse "what is gone"           3 "is replaced" d tx bump "$id" --yes
+refuse "what never was"         5 "knows no" d tx cancel 0x$(printf '1%.0s' {1..64}) --yes
+before=$(get free d balance bob)
+d rpc dev_mine >/dev/null
+is "the note went through"      final "$(get status.kind d tx status "$note")"
+is "the transfer did not"       "$before" "$(get free d balance bob)"
+refuse "too late"               3 "is final" d tx cancel "$note" --yes
+code=0; d transfer bob 1 --from grace --yes --timeout 1 --progress json >"$e2e_dir/out" 2>"$e2e_dir/err" || code=$?
+is "time over"                  6 "$code"
+grep -q '{"progress":{"what":"0x.*","state":"pooled","elapsedMs":"0"' "$e2e_dir/err" || die "--progress json: $(cat "$e2e_dir/err")"
+"$demiurge" transfer bob 1 --from heidi --yes --progress plain -o json >"$e2e_dir/out" 2>"$e2e_dir/err" & waiting=$!
+for _ in $(seq 200); do grep -q 'is pooled' "$e2e_dir/err" && break; sleep 0.02; done
+# bash starts what runs in the background with SIGINT ignored; the command takes it back.
+kill -INT "$waiting"; code=0; wait "$waiting" || code=$?
+is "interrupted"                130 "$code"
+[ ! -s "$e2e_dir/out" ] || die "interrupted, and there is a document: $(out)"
+python3 -c 'import json,sys; e=json.loads(open(sys.argv[1]).read().splitlines()[-1])["error"]; assert e["name"]=="Interrupted" and e["exitCode"]==130 and len(e["submitted"])==1' "$e2e_dir/err" || die "$(cat "$e2e_dir/err")"
+d rpc dev_setBlocks '{"mode":"auto"}' >/dev/null
+json "a proof to wait for"      d transfer bob 1 --from alice --yes --proof -o json
+
+# ---- accounts and their keys
+check "for a key of each kind"  d call balances transfer_many '{"payments":[{"to":"k-secp256k1","amount":"1000000000"},{"to":"k-p256","amount":"1000000000"}]}' --from alice --yes
+create() { d account create k-secp256k1 --yes 9<<<"p"; }
+check "account create"          create
+is "it exists"                  true "$(get exists d account show k-secp256k1)"
+refuse "once"                   3 "exists already" create
+pay_p256() { d transfer bob 1 --from k-p256 --yes 9<<<"p"; }
+check "a P-256 key pays"        pay_p256
+declined() { d account rotate k-secp256k1 9<<<"new" </dev/null; }
+refuse "not confirmed"          8 "--yes" declined
+[ ! -e "$DEMIURGE_KEYS/k-secp256k1-next.json" ] || die "a key that nobody needs was left behind"
+rotate() { d account rotate k-secp256k1 --yes -o json 9<<<"new
+p"; }
+json "account rotate"           rotate
+pay() { d transfer bob 0.1 --from "$1" --yes 9<<<"$2"; }
+check "the new key pays"        pay k-secp256k1 new
+refuse "the old one does not"   3 "keys" pay k-secp256k1-old1 p
+json "multisig create"          d multisig create team alice bob "ed25519:$(d key list -o csv --fields name,key | sed -n 's/^mine,//p')" --threshold 2 -o json
+refuse "not reachable"          2 "make no account" d multisig create team2 alice bob --threshold 3
+refuse "twice the same"         2 "make no account" d multisig create team2 alice alice
+check "for the team"            d transfer team 50 --from alice --yes
+refuse "one key is not enough"  3 "threshold" d transfer bob 1 --from team --key alice --yes
+refuse "whose keys?"            2 "--key" d transfer bob 1 --from team --yes
+json "multisig propose"         d multisig propose team balances transfer '{"to":"judy","amount":"100000000","memo":"0x"}' --key alice --yes -o json
+grep -q '"proposal":0' "$e2e_dir/out" || die "$(out)"
+check "multisig show"           grep -q 'Pay 1 CGT to dmg1g9cxnun3' <(d multisig show team 0)
+before=$(get free d balance judy)
+check "multisig approve"        grep -q 'its calls ran' <(d multisig approve team 0 --key bob --yes)
+is "it paid"                    "$(( before+100000000 ))" "$(get free d balance judy)"
+refuse "once"                   5 "no open proposal" d multisig approve team 0 --key bob --yes
+d multisig propose team balances burn '["1"]' --key bob --yes >/dev/null
+check "multisig cancel"         d multisig cancel team 1 --key alice --yes
+check "two keys at once"        d transfer bob 1 --from team --key alice,bob --yes
+
+# ---- streams
+d rpc dev_setBlocks '{"mode":"50ms"}' >/dev/null
+json "sub heads"                d sub heads --count 2 -o json
+is "as rows"                    2 "$(d sub heads --count 2 -o csv --fields seq,item.height | tail -n +2 | wc -l)"
+d sub heads --count 1 -o jsonl >"$e2e_dir/row"
+cursor=$(sed 's/.*"cursor":"\([^"]*\)".*/\1/' "$e2e_dir/row"); seq=$(sed 's/.*"seq":"\([0-9]*\)".*/\1/' "$e2e_dir/row")
+[ "$(d sub heads --count 1 --cursor "$cursor" --fields seq)" -gt "$seq" ] || die "the stream does not go on at its cursor"
+id=$(d transfer bob 1 --from alice --yes --wait none)
+is "sub tx ends by itself"      "$id final" "$(d sub tx "$id" | tail -n 1 | cut -d' ' -f1,2)"
+json_error "a stream is no document" 2 Usage d sub heads -o json
+refuse "no such topic"          2 "heads or tx" d sub nothing --count 1
+refuse "sub without ids"        2 "which transactions" d sub tx
+d rpc dev_setBlocks '{"mode":"auto"}' >/dev/null
+
+# ---- a terminal
+check "a pseudo-terminal"       python3 "$root/tests/e2e/terminal.py" "$demiurge"
+
 kill -INT "$node_pid"; code=0; wait "$node_pid" || code=$?; node_pid=
 [ "$code" = 0 ] || die "Ctrl-C: exit code $code"
 grep -q 'stopping' "$e2e_dir/node.log" || die "it does not say that it stops"
@@ -143,6 +332,17 @@ fi
 refuse "too large a body"       2 "--body-max is" d dev --port 0 --body-max 4194304
 refuse "a bad pace"             2 "auto, manual or a pace" d dev --port 0 --blocks 5ms
 refuse "a bad port"             2 "rpc.port wants" d dev --port 70000
+refuse "too many accounts"      2 "--accounts is 1 to 200" d dev --port 0 --accounts 201
+# F2.2: the same seed and calls, the same hashes.
+for run in 1 2; do
+  start --seed 7 --accounts 2 --blocks manual
+  d rpc dev_faucet '{"account":"dmg1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0ssqdc3c"}' >/dev/null
+  d transfer bob 1 --from alice --yes --wait pooled >/dev/null
+  d rpc dev_mine '{"blocks":2,"stepMs":"250"}' >"$e2e_dir/seed$run"
+  [ "$run" = 2 ] || is "--accounts"           "alice bob node1" "$(d rpc dev_accounts -o text --fields name | tr '\n' ' ' | sed 's/ $//')"
+  stop
+done
+check "a seed repeats"          cmp "$e2e_dir/seed1" "$e2e_dir/seed2"
 refuse "a port in use"          2 "cannot listen" bash -c 'exec 3<>/dev/null; python3 - "$0" <<"PY"
 import socket,subprocess,sys
 s=socket.socket(); s.bind(("127.0.0.1",0)); s.listen(1)

@@ -1,0 +1,327 @@
+/* account, multisig: making accounts, changing their keys, and calls that several keys approve on chain (M1). */
+#include "base/os.h"
+#include "cli/draft.h"
+#include "crypto/bech32.h"
+#include "crypto/kdf.h"
+#include "types/receipt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int account_show( dmg_cli_t * cli ) {
+  dmg_hash_t account;
+  dmg_span_t at;
+  char text[ DMG_ADDRESS_TEXT_SZ+1 ], amount[ DMG_CLI_AMOUNT_SZ ];
+  dmg_jv_t r;
+  int code = dmg_cli_account( cli, cli->arg[ 0 ], &account );
+  if( !code ) code = dmg_cli_at_flag( cli, &at );
+  if( code ) return code;
+  dmg_address_text( &account, text );
+  if(( code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"%.*s}", text, (int)at.sz, (char const *)at.p ), &r ) )) return code;
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print( cli, r );
+  dmg_cli_amount_text( dmg_cli_u64( dmg_cli_get( r, "balances" ), "free" ), amount );
+  bool exists = dmg_jv_type( dmg_cli_get( r, "exists" ) )==DMG_JSON_TRUE;
+  printf( "account  %s\nexists   %s\nfree     %s\nnonce    %lu (lane 0)\n", text, exists ? "yes" : "not yet: it can receive, its first transaction brings its keys", amount, (unsigned long)dmg_cli_u64( r, "nonce" ) );
+  dmg_jv_t auths = dmg_cli_get( r, "auths" );
+  for( dmg_jv_t e = dmg_jv_first( auths ); !dmg_jv_is_absent( e ); e = dmg_jv_next( auths, e ) ) {
+    dmg_span_t scheme = dmg_cli_str( e, "scheme" ), key = dmg_cli_str( e, "key" ), level = dmg_cli_str( e, "level" );
+    printf( "key      %.*s %.*s (%.*s)\n", (int)scheme.sz, (char const *)scheme.p, (int)key.sz, (char const *)key.p, (int)level.sz, (char const *)level.p );
+  }
+  return DMG_EXIT_OK;
+}
+
+/* The first transaction brings the keys: an empty note does. */
+static int account_create( dmg_cli_t * cli ) {
+  dmg_cli_chain_t chain;
+  dmg_cli_named_t named;
+  dmg_tx_call_t note;
+  dmg_cli_draft_t draft;
+  char text[ DMG_ADDRESS_TEXT_SZ+1 ];
+  dmg_jv_t r;
+  cli->flag[ DMG_CLI_FLAG_FROM ] = cli->arg[ 0 ];
+  if( !dmg_cli_named( cli, cli->arg[ 0 ], &named ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key or account %s; `demiurge key new NAME` or `demiurge multisig create` makes one", cli->arg[ 0 ] );
+  int code = dmg_cli_chain( cli, &chain );
+  if( code ) return code;
+  dmg_address_text( &named.address, text );
+  if(( code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", text ), &r ) )) return code;
+  if( dmg_jv_type( dmg_cli_get( r, "exists" ) )==DMG_JSON_TRUE ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "Exists", "account %s exists already", text );
+  if(( code = dmg_cli_make_call( cli, &chain, "system", "note", "{\"data\":\"0x\"}", &note, NULL ) )) return code;
+  if(( code = dmg_cli_draft( cli, &chain, &note, 1, dmg_cli_dup( cli, dmg_cli_text( cli, "Create account %s with its keys", text ) ), &draft ) )) return code;
+  return dmg_cli_draft_send( cli, &draft );
+}
+
+/* ---- Rotating ---- */
+
+/* The slot of a key among the account's. */
+static int slot_of( dmg_cli_t * cli, dmg_hash_t const * account, dmg_span_t key, uint32_t * out ) {
+  char text[ DMG_ADDRESS_TEXT_SZ+1 ];
+  dmg_jv_t r;
+  dmg_address_text( account, text );
+  int code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", text ), &r );
+  if( code ) return code;
+  dmg_jv_t auths = dmg_cli_get( r, "auths" );
+  for( dmg_jv_t e = dmg_jv_first( auths ); !dmg_jv_is_absent( e ); e = dmg_jv_next( auths, e ) ) {
+    if( !dmg_span_eq( dmg_cli_hex( cli, e, "key" ), key ) ) continue;
+    if( !dmg_jv_u32( dmg_cli_get( e, "slot" ), out ) ) break;
+    return DMG_EXIT_OK;
+  }
+  return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "account %s has no such key; if it does not exist yet, `demiurge account create` makes it", text );
+}
+
+/* M1.3: the new key signs for itself, over this chain and account. */
+static void possession( dmg_cli_chain_t const * chain, dmg_hash_t const * account, dmg_cli_signer_t const * signer, uint8_t out[ 64 ] ) {
+  uint8_t mem[ 64+2+96 ];
+  dmg_bcs_wr_t w = dmg_bcs_wr( mem, sizeof mem );
+  dmg_bcs_wr_fixed( &w, chain->id.b, 32 );
+  dmg_bcs_wr_fixed( &w, account->b, 32 );
+  dmg_bcs_wr_u8( &w, signer->pub.scheme );
+  dmg_bcs_wr_bytes( &w, dmg_cli_key_span( &signer->pub ) );
+  dmg_hash_t msg = dmg_h( DMG_TAG_AUTH_POP, dmg_bcs_wr_span( &w ) );
+  dmg_cli_sign( signer, &msg, out );
+}
+
+/* A new key for NAME's account: written first, so that it is never on chain without being on disk. */
+static int account_rotate( dmg_cli_t * cli ) {
+  dmg_cli_chain_t chain;
+  dmg_cli_named_t named;
+  dmg_cli_key_t key;
+  dmg_cli_signer_t fresh = { 0 };
+  dmg_cli_draft_t draft;
+  dmg_tx_call_t call;
+  dmg_jv_t r;
+  unsigned scheme;
+  uint32_t slot;
+  uint8_t entropy[ 16 ], proof[ 64 ];
+  char words[ DMG_BIP39_TEXT_MAX ], next[ DMG_CLI_NAME_MAX+1 ], old[ DMG_CLI_NAME_MAX+1 ];
+  char const * name = cli->arg[ 0 ], * as = dmg_cli_opt( cli, "--as" ), * says, * id;
+  bool is_dry = cli->flag[ DMG_CLI_FLAG_DRY_RUN ];
+  if( strlen( name )>24 ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a name of more than 24 letters leaves no room for that of the old key; --as names the new one" );
+  if( !dmg_cli_named( cli, name, &named ) || !named.has_key ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %s", name );
+  if( named.is_dev && !as ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is no file that a new key could take the place of; --as NAME names the new key", name );
+  if( as ) snprintf( next, sizeof next, "%.32s", as );
+  else     snprintf( next, sizeof next, "%s-next", name );
+  cli->flag[ DMG_CLI_FLAG_FROM ] = name;
+  int code = dmg_cli_scheme( cli, dmg_cli_opt( cli, "--scheme" ), &scheme );
+  if( !code ) code = dmg_cli_chain( cli, &chain );
+  if( !code ) code = dmg_cli_key_find( cli, name, chain.is_dev, &key );
+  if( !code ) code = slot_of( cli, &named.address, dmg_cli_key_span( &key ), &slot );
+  if( code ) return code;
+
+  dmg_os_random( entropy, sizeof entropy );
+  if( dmg_bip39_generate( DMG_SPAN( entropy ), words ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "no mnemonic" );
+  code = dmg_cli_key_secret( cli, scheme, words, 0, fresh.secret );
+  if( !code && is_dry ) code = dmg_cli_key_public( scheme, fresh.secret, &fresh.pub ) ? DMG_EXIT_OK : DMG_EXIT_INTERNAL;
+  if( !code && !is_dry ) code = dmg_cli_key_write( cli, next, scheme, fresh.secret, &named.address, &fresh.pub );
+  if( !code ) possession( &chain, &named.address, &fresh, proof );
+  dmg_wipe( fresh.secret, sizeof fresh.secret );
+  dmg_wipe( entropy, sizeof entropy );
+  if( code ) goto out;
+  dmg_span_t args = dmg_cli_text( cli, "{\"slot\":%u,\"key\":{\"scheme\":%u,\"key\":\"0x%s\"},\"proof\":\"0x%s\"}", slot, scheme, dmg_cli_hex_of( cli, dmg_cli_key_span( &fresh.pub ) ), dmg_cli_hex_of( cli, dmg_span( proof, 64 ) ) );
+  code = dmg_cli_make_call( cli, &chain, "system", "rotate", (char const *)args.p, &call, &says );
+  if( !code ) code = dmg_cli_draft( cli, &chain, &call, 1, says, &draft );
+  if( is_dry ) { if( !code ) code = dmg_cli_draft_print( cli, &draft ); goto out; }
+  bool is_sent = !code;
+  if( !code ) code = dmg_cli_draft_run( cli, &draft, &id, &r );
+  /* Refused before it was sent: the key is nobody's. */
+  if( code==DMG_EXIT_CONFIRM || code==DMG_EXIT_KEY || code==DMG_EXIT_USAGE ) is_sent = false;
+  if( !is_sent ) { dmg_cli_key_drop( cli, next ); goto out; }
+  if( code ) { dmg_cli_say( cli, "the new key is %s; look with `demiurge account show %s` which of the two the account has", next, name ); goto out; }
+  dmg_span_t status = dmg_cli_str( dmg_cli_get( r, "fields" ), "status" );
+  if( !dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) {
+    dmg_cli_key_drop( cli, next );
+    code = dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the transaction 0x%s ended as %.*s; the account keeps its key", id, (int)status.sz, (char const *)status.p );
+    goto out;
+  }
+  if( !as && ( code = dmg_cli_key_replace( cli, name, next, old ) ) ) goto out;
+  if( scheme!=DMG_SIG_P256 ) fprintf( stderr, "\nWrite these words down; they restore the new key and are not shown again:\n\n  %s\n\n", words );
+  if( dmg_cli_is_data( cli ) )
+    code = dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"id\":\"0x%s\",\"name\":\"%s\",\"old\":%s,\"scheme\":\"%s\",\"key\":\"0x%s\"}",
+      id, as ? next : name, as ? "null" : dmg_cli_quote( cli, old ), dmg_scheme_name( scheme ), dmg_cli_hex_of( cli, dmg_cli_key_span( &fresh.pub ) ) ) );
+  else printf( "%s signs with a new %s key%s%s\n", as ? next : name, dmg_scheme_name( scheme ), as ? "" : "; the old one is ", as ? "" : old );
+out:
+  dmg_wipe( words, sizeof words );
+  return code;
+}
+
+/* ---- Several keys ---- */
+
+/* A key of the keystore, or SCHEME:0x.. of somebody else. */
+static int key_arg( dmg_cli_t * cli, char const * text, dmg_auth_init_t * out ) {
+  char const * colon = strchr( text, ':' );
+  *out = (dmg_auth_init_t){ .level = DMG_LEVEL_OWNER, .weight = 1 };
+  if( colon ) {
+    unsigned scheme;
+    int code = dmg_cli_scheme( cli, dmg_cli_dup( cli, dmg_span( text, (size_t)( colon-text ) ) ), &scheme );
+    if( code ) return code;
+    out->scheme = (uint8_t)scheme;
+    if( !dmg_cli_unhex( cli, colon+1, &out->key ) || out->key.sz!=dmg_sig_key_sz( scheme ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a key of %s is 0x hex of %zu bytes", dmg_sig_scheme_text( scheme ), dmg_sig_key_sz( scheme ) );
+    return DMG_EXIT_OK;
+  }
+  dmg_cli_named_t named;
+  if( !dmg_cli_named( cli, text, &named ) || !named.has_key ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %.40s; others' keys go as SCHEME:0x..", text );
+  out->scheme = named.key.scheme;
+  out->key    = dmg_arena_dup( cli->arena, dmg_cli_key_span( &named.key ) );
+  return DMG_EXIT_OK;
+}
+
+static int threshold( dmg_cli_t * cli, char const * flag, uint16_t * out ) {
+  char const * text = dmg_cli_opt( cli, flag );
+  uint64_t v = *out;
+  if( text && ( !dmg_cli_number( text, 16, &v ) || !v ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants 1 to 16, not %.20s", flag, text );
+  *out = (uint16_t)v;
+  return DMG_EXIT_OK;
+}
+
+static int multisig_create( dmg_cli_t * cli ) {
+  dmg_account_init_t init = { .auth_cnt = cli->arg_cnt-1 };
+  char const * salt = dmg_cli_opt( cli, "--salt" );
+  dmg_hash_t address;
+  char text[ DMG_ADDRESS_TEXT_SZ+1 ];
+  int code = DMG_EXIT_OK;
+  init.t_use = init.t_owner = (uint16_t)init.auth_cnt;   /* all of them, unless less is said */
+  for( uint32_t i = 0; i<init.auth_cnt && !code; i++ ) code = key_arg( cli, cli->arg[ i+1 ], &init.auths[ i ] );
+  if( !code ) code = threshold( cli, "--threshold", &init.t_use );
+  init.t_owner = init.t_use;
+  if( !code ) code = threshold( cli, "--owner", &init.t_owner );
+  if( !code && salt && !dmg_cli_number( salt, UINT64_MAX, &init.salt ) ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--salt wants a number" );
+  if( code ) return code;
+  dmg_verdict_t v = dmg_account_init_check( &init );
+  if( v.kind!=DMG_VERDICT_GOOD ) {
+    char why[ DMG_VERDICT_TEXT_MAX ];
+    dmg_verdict_print( &v, why, sizeof why );
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "these keys make no account: %s", why );
+  }
+  if(( code = dmg_cli_account_write( cli, cli->arg[ 0 ], &init, &address ) )) return code;
+  dmg_address_text( &address, text );
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"name\":\"%s\",\"address\":\"%s\",\"keys\":%u,\"use\":%u,\"owner\":%u}", cli->arg[ 0 ], text, init.auth_cnt, init.t_use, init.t_owner ) );
+  printf( "%s  %s\n", cli->arg[ 0 ], text );
+  dmg_cli_say( cli, "%u of %u keys use it, %u own it.  It can receive now; its first transaction, which it pays for, brings its keys.", init.t_use, init.auth_cnt, init.t_owner );
+  return DMG_EXIT_OK;
+}
+
+/* Sends one call of System for the account of arg 0 and hands back the first result of its receipt; is_there false: not waited for. */
+static int msig_send( dmg_cli_t * cli, dmg_cli_chain_t const * chain, char const * name, dmg_span_t args, char const * what, char const ** out_id, dmg_span_t * out_result, bool * is_there ) {
+  dmg_tx_call_t call;
+  dmg_cli_draft_t draft;
+  dmg_receipt_t * receipt;
+  dmg_jv_t r;
+  cli->flag[ DMG_CLI_FLAG_FROM ] = cli->arg[ 0 ];
+  *is_there = false;
+  int code = dmg_cli_make_call( cli, chain, "system", name, (char const *)args.p, &call, NULL );
+  if( !code ) code = dmg_cli_draft( cli, chain, &call, 1, what, &draft );
+  if( code ) return code;
+  if( cli->flag[ DMG_CLI_FLAG_DRY_RUN ] ) { *out_id = NULL; return dmg_cli_draft_print( cli, &draft ); }
+  code = dmg_cli_draft_run( cli, &draft, out_id, &r );
+  if( code || dmg_jv_is_absent( r ) ) return code;
+  dmg_span_t status = dmg_cli_str( dmg_cli_get( r, "fields" ), "status" );
+  if( !dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the transaction 0x%s ended as %.*s", *out_id, (int)status.sz, (char const *)status.p );
+  if( dmg_receipt_decode( dmg_cli_hex( cli, r, "receipt" ), cli->arena, &receipt ).kind!=DMG_VERDICT_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's receipt does not decode" );
+  *out_result = receipt->result_cnt ? receipt->results[ 0 ] : dmg_span( NULL, 0 );
+  *is_there   = true;
+  return DMG_EXIT_OK;
+}
+
+static int multisig_propose( dmg_cli_t * cli ) {
+  dmg_cli_chain_t chain;
+  dmg_tx_call_t inner;
+  char const * says, * id, * level = dmg_cli_opt( cli, "--level" );
+  dmg_span_t result;
+  bool is_there;
+  int code = dmg_cli_chain( cli, &chain );
+  if( !code ) code = dmg_cli_make_call( cli, &chain, cli->arg[ 1 ], cli->arg[ 2 ], cli->arg_cnt>3 ? cli->arg[ 3 ] : NULL, &inner, &says );
+  if( code ) return code;
+  dmg_span_t args = dmg_cli_text( cli, "{\"calls\":[{\"module\":%u,\"call\":%u,\"schema\":\"0x%s\",\"args\":\"0x%s\"}],\"level\":%u}", inner.module, inner.call, dmg_cli_hex_of( cli, dmg_hash_span( &inner.schema ) ),
+                                  dmg_cli_hex_of( cli, inner.args ), level && !strcmp( level, "owner" ) ? DMG_LEVEL_OWNER : DMG_LEVEL_USE );
+  code = msig_send( cli, &chain, "msig_propose", args, dmg_cli_dup( cli, dmg_cli_text( cli, "Propose for %s: %s", cli->arg[ 0 ], says ? says : "" ) ), &id, &result, &is_there );
+  if( code || !id ) return code;
+  char number[ 16 ] = "null";
+  if( is_there && result.sz==4 ) snprintf( number, sizeof number, "%u", dmg_load_u32le( result.p ) );
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"id\":\"0x%s\",\"proposal\":%s}", id, number ) );
+  if( is_there ) printf( "proposal %s\n", number );
+  else           printf( "0x%s\n", id );
+  return DMG_EXIT_OK;
+}
+
+/* The proposal as JSON, and its calls in words. */
+static int proposal( dmg_cli_t * cli, dmg_span_t * out_json, char const ** out_words ) {
+  dmg_hash_t account;
+  char text[ DMG_ADDRESS_TEXT_SZ+1 ], why[ 160 ];
+  uint64_t number;
+  dmg_span_t at;
+  dmg_jv_t v;
+  if( !dmg_cli_number( cli->arg[ 1 ], UINT32_MAX, &number ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "PROPOSAL is a number, not %.40s", cli->arg[ 1 ] );
+  int code = dmg_cli_account( cli, cli->arg[ 0 ], &account );
+  if( code ) return code;
+  dmg_address_text( &account, text );
+  code = dmg_cli_query( cli, "system", "msig", (char const *)dmg_cli_text( cli, "{\"account\":\"%s\",\"id\":%lu}", text, (unsigned long)number ).p, out_json, &at );
+  if( code ) return code;
+  if( dmg_span_eq( *out_json, DMG_SPAN_STR( "null" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "%s has no open proposal %lu", cli->arg[ 0 ], (unsigned long)number );
+  dmg_json_t * json = dmg_json_new();
+  dmg_buf_t words = dmg_buf( 1<<20 );
+  if( json && dmg_json_parse( json, *out_json, &v, why ) ) {
+    dmg_jv_t calls = dmg_cli_get( v, "calls" );
+    for( dmg_jv_t e = dmg_jv_first( calls ); !dmg_jv_is_absent( e ); e = dmg_jv_next( calls, e ) ) {
+      uint32_t module = 0, call = 0;
+      dmg_jv_u32( dmg_cli_get( e, "module" ), &module );
+      dmg_jv_u32( dmg_cli_get( e, "call" ), &call );
+      dmg_tx_call_t c = { .module = (uint16_t)module, .call = (uint16_t)call, .schema = dmg_cli_hash( e, "schema" ), .args = dmg_cli_hex( cli, e, "args" ) };
+      char const * says = dmg_cli_says( cli, &c );
+      if( says ) (void)!dmg_buf_printf( &words, "%s%s", words.sz ? "; " : "", says );
+      else       (void)!dmg_buf_printf( &words, "%sUNKNOWN CALL: module %u call %u", words.sz ? "; " : "", module, call );
+    }
+  }
+  dmg_json_free( json );
+  *out_words = dmg_cli_dup( cli, dmg_buf_span( &words ) );
+  dmg_cli_plain( (char *)(uintptr_t)*out_words );
+  dmg_buf_fini( &words );
+  return DMG_EXIT_OK;
+}
+
+static int multisig_show( dmg_cli_t * cli ) {
+  dmg_span_t json;
+  char const * words;
+  int code = proposal( cli, &json, &words );
+  if( code ) return code;
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, json );
+  printf( "%s\n%.*s\n", words, (int)json.sz, (char const *)json.p );
+  return DMG_EXIT_OK;
+}
+
+static int msig_vote( dmg_cli_t * cli, char const * call, char const * verb ) {
+  dmg_cli_chain_t chain;
+  dmg_span_t json, result;
+  char const * words, * id;
+  bool is_there;
+  int code = dmg_cli_chain( cli, &chain );
+  if( !code ) code = proposal( cli, &json, &words );
+  if( code ) return code;
+  code = msig_send( cli, &chain, call, dmg_cli_text( cli, "{\"id\":%s}", cli->arg[ 1 ] ), dmg_cli_dup( cli, dmg_cli_text( cli, "%s proposal %s of %s: %s", verb, cli->arg[ 1 ], cli->arg[ 0 ], words ) ), &id, &result, &is_there );
+  if( code || !id ) return code;
+  bool is_approve = !strcmp( call, "msig_approve" ), is_ready = is_there && is_approve && result.sz==1 && result.p[ 0 ];
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, is_approve && is_there ? "{\"id\":\"0x%s\",\"ready\":%s}" : "{\"id\":\"0x%s\"}", id, is_ready ? "true" : "false" ) );
+  if( !is_there )        printf( "0x%s\n", id );
+  else if( !is_approve ) printf( "cancelled\n" );
+  else                   printf( is_ready ? "approved, and done: its calls ran\n" : "approved; more keys are needed\n" );
+  return DMG_EXIT_OK;
+}
+static int multisig_approve( dmg_cli_t * cli ) { return msig_vote( cli, "msig_approve", "Approve" ); }
+static int multisig_cancel ( dmg_cli_t * cli ) { return msig_vote( cli, "msig_cancel", "Cancel" ); }
+
+dmg_cli_cmd_t const dmg_cmds_account[] = {
+  { "account show", "ACCOUNT", 1, 1, "keys, thresholds, balances and nonce", NULL, account_show, DMG_CLI_AT, {{ 0 }} },
+  { "account create", "NAME", 1, 1, "bring an account's keys on chain now, by an empty first transaction",
+    "  Any first transaction does; the account must hold enough to pay for it.  Of an account of several keys --key names those that sign.", account_create, DMG_CLI_TX, {{ 0 }} },
+  { "account rotate", "NAME", 1, 1, "give an account a new key in the place of key NAME; its address stays",
+    "  The new key takes the name, the old one goes on as NAME-old1.  Asks for the new key's passphrase, then for the old one's.", account_rotate, DMG_CLI_FROM|DMG_CLI_SENDS|DMG_CLI_FOLLOWS,
+    { { "--as", "NAME", "name the new key so, and leave the old file alone" }, { "--scheme", "ed25519|secp256k1|p256", "kind of the new key (default ed25519)" } } },
+  { "multisig create", "NAME KEY..", 2, 17, "an account of several keys: its address, and a file NAME that says so",
+    "  KEY  a key of the keystore, or SCHEME:0x.. of somebody else; nothing is sent, and no secret is needed.", multisig_create, 0,
+    { { "--threshold", "N", "how many keys use it (default all)" }, { "--owner", "N", "how many own it: change its keys (default as --threshold)" }, { "--salt", "N", "another account of the same keys" } } },
+  { "multisig propose", "ACCOUNT MODULE CALL [ARGS]", 3, 4, "put a call up for approval on chain, for 7 days", "  One of its keys is enough: --key names it.  ARGS as of `demiurge call`.", multisig_propose, DMG_CLI_TX,
+    { { "--level", "use|owner", "whose threshold it needs (default use)" } } },
+  { "multisig approve", "ACCOUNT PROPOSAL", 2, 2, "approve a proposal; at the threshold its calls run", "  --key names the keys that approve.", multisig_approve, DMG_CLI_TX, {{ 0 }} },
+  { "multisig cancel", "ACCOUNT PROPOSAL", 2, 2, "take a proposal back", NULL, multisig_cancel, DMG_CLI_TX, {{ 0 }} },
+  { "multisig show", "ACCOUNT PROPOSAL", 2, 2, "an open proposal: its calls in words, approvals, end", NULL, multisig_show, DMG_CLI_AT, {{ 0 }} },
+  { 0 }
+};

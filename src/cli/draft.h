@@ -1,0 +1,71 @@
+/* draft: a transaction from what a user says to what the chain answers.
+
+     MODULE CALL ARGS --the module's interface--> calls --nonce, estimate--> draft --show, ask--> sign --> submit --> wait --> receipt
+
+   What is signed binds the interface that is shown: the schema hash is computed here over the names, types and the `says`
+   line, so a node cannot pass one call off as another.
+
+   Memory   all in the command's arena
+   Failure  exit codes, told already */
+#ifndef DMG_CLI_DRAFT_H
+#define DMG_CLI_DRAFT_H
+
+#include "cli/keystore.h"
+#include "codec/abi.h"
+#include "types/tx.h"
+
+typedef struct { dmg_hash_t id; bool is_dev; uint64_t head; } dmg_cli_chain_t;
+int dmg_cli_chain( dmg_cli_t * cli, dmg_cli_chain_t * out );
+
+/* ---- Interfaces ---- */
+
+/* Of a module by name or number. */
+int dmg_cli_abi( dmg_cli_t * cli, char const * module, dmg_abi_t const ** out );
+/* Arguments as BCS from "0x..", JSON (an object by name or an array in order), @FILE or - with either; NULL: none.
+   is_dev: names of the dev chain's accounts are taken too. */
+int dmg_cli_args( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * fn, char const * text, bool is_dev, dmg_span_t * out );
+/* A call with its schema hash; what may be NULL. */
+int dmg_cli_make_call( dmg_cli_t * cli, dmg_cli_chain_t const * chain, char const * module, char const * name, char const * args, dmg_tx_call_t * out, char const ** out_says );
+/* A module's query: its result and the block it was asked at, both as JSON in the arena. */
+int dmg_cli_query( dmg_cli_t * cli, char const * module, char const * name, char const * args, dmg_span_t * out_result, dmg_span_t * out_at );
+/* One value of a type as JSON text in the arena. */
+dmg_span_t dmg_cli_value_json( dmg_cli_t * cli, dmg_type_t const * type, dmg_span_t bcs );
+/* The call in its own words, arguments filled in; NULL: no module of this chain has it. */
+char const * dmg_cli_says( dmg_cli_t * cli, dmg_tx_call_t const * call );
+
+/* ---- Drafts ---- */
+
+typedef struct {
+  dmg_tx_t           tx;
+  dmg_tx_call_t      calls[ DMG_TX_CALL_MAX ];
+  dmg_tx_sig_t       sigs[ DMG_TX_SIG_MAX ];
+  uint8_t            sig_mem[ DMG_TX_SIG_MAX ][ 64 ];
+  dmg_cli_key_t      keys[ DMG_TX_SIG_MAX ];
+  dmg_account_init_t init;
+  char const *       from;              /* as the user named it */
+  char const *       what;              /* what it does, in words */
+  dmg_span_t         raw;               /* unsigned before dmg_cli_draft_sign */
+  uint64_t           gas_used, fee;     /* the node's estimate */
+  dmg_span_t         receipt;           /* BCS, of the estimate */
+} dmg_cli_draft_t;
+
+/* The transaction that --from, --key and the other flags want around these calls, estimated.  REFUSED: it would fail. */
+int dmg_cli_draft( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_call_t const * calls, uint32_t call_cnt, char const * what, dmg_cli_draft_t * out );
+/* The same, but in the place of another that waits: lane and nonce as they are, and a price at least 10 % higher (F4.4). */
+int dmg_cli_draft_replace( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_t const * old, dmg_tx_call_t const * calls, uint32_t call_cnt, char const * what, dmg_cli_draft_t * out );
+/* {id, tx, status, gas, ..} of a draft on stdout; text: its bytes. */
+int dmg_cli_draft_print( dmg_cli_t * cli, dmg_cli_draft_t const * draft );
+/* Shows, asks, signs, sends, waits as --wait says and prints the receipt; --dry-run: shows. */
+int dmg_cli_draft_send( dmg_cli_t * cli, dmg_cli_draft_t * draft );
+/* The same without printing: *out_id, and the answer of tx_receipt if it was waited for (else absent). */
+int dmg_cli_draft_run( dmg_cli_t * cli, dmg_cli_draft_t * draft, char const ** out_id, dmg_jv_t * out_receipt );
+
+/* Waits until a transaction is as far as `until`; refused, expired, replaced are REFUSED, time over is TIMEOUT. */
+int dmg_cli_wait( dmg_cli_t * cli, char const * id_hex, char const * until );
+/* The receipt.  is_result: it tells whether the command succeeded, so REFUSED unless it is OK, and then no document (F1.3). */
+int dmg_cli_receipt( dmg_cli_t * cli, char const * id_hex, bool is_result );
+
+/* Events of a receipt as JSON: [{module, event, fields}]. */
+dmg_span_t dmg_cli_events_json( dmg_cli_t * cli, dmg_span_t receipt );
+
+#endif
