@@ -23,6 +23,7 @@ static dmg_abi_t const *  abis[ 2 ];
 static module_t           mods[ 2 ];
 static person_t           alice, bob, carol, dave, joint;
 static uint8_t            secrets[ 8 ][ 32 ];
+static uint64_t           most_gas[ 2 ][ 16 ];   /* the most that a call here has used, for the person who sets its `gas` line */
 
 static dmg_hash_t
 test_schema( uint16_t module, uint16_t call ) {
@@ -105,6 +106,13 @@ group_setup( void ** state ) {
 static int
 group_teardown( void ** state ) {
   char cmd[ 128 ];
+  for( unsigned m=0; m<2; m++ )
+    for( uint32_t i=0; i<abis[ m ]->call_cnt; i++ ) {
+      dmg_abi_fn_t const * fn = &abis[ m ]->calls[ i ];
+      if( fn->id>=16 || !most_gas[ m ][ fn->id ] ) continue;
+      print_message( "gas %.*s %.*s: %lu used at most, line %lu\n", (int)abis[ m ]->name.sz, (char const *)abis[ m ]->name.p, (int)fn->name.sz, (char const *)fn->name.p,
+                     (unsigned long)most_gas[ m ][ fn->id ], (unsigned long)fn->gas );
+    }
   dmg_code_cache_close( cache );
   dmg_vm_close( vm );
   for( unsigned i=0; i<2; i++ ) dmg_buf_fini( &wasm[ i ] );
@@ -204,11 +212,27 @@ approve( chain_t * c, uint32_t id ) {
   return args_end( c, &w, SYSTEM, MSIG_APPROVE );
 }
 
+/* R5.6: a `gas` line is an upper bound. */
+static void
+gas_note( dmg_tx_t const * tx, dmg_receipt_t const * r ) {
+  uint64_t used = r->gas_used-dmg_min_u64( r->gas_used, dmg_tx_frame_gas( tx ) ), lines = 0;
+  if( r->status!=DMG_STATUS_OK ) return;
+  for( uint32_t i=0; i<tx->call_cnt; i++ ) {
+    if( tx->calls[ i ].module==SYSTEM && tx->calls[ i ].call==MSIG_APPROVE ) return;   /* it runs other calls, on their own lines */
+    lines += dmg_abi_call( abis[ tx->calls[ i ].module-1 ], tx->calls[ i ].call )->gas;
+  }
+  if( tx->call_cnt==1 && used>most_gas[ tx->calls[ 0 ].module-1 ][ tx->calls[ 0 ].call ] ) most_gas[ tx->calls[ 0 ].module-1 ][ tx->calls[ 0 ].call ] = used;
+  if( used>lines ) fail_msg( "module %u call %u used %lu gas, its line says %lu", tx->calls[ 0 ].module, tx->calls[ 0 ].call, (unsigned long)used, (unsigned long)lines );
+}
+
 static dmg_receipt_t *
 run( chain_t * c, person_t const * from, dmg_tx_call_t * calls, uint32_t cnt, tx_opts_t o ) {
   if( !o.gas ) o.gas = 1000000;
   if( !o.fee_max ) o.fee_max = 10*DMG_SPARKS_PER_CGT;
-  return chain_tx( c, tx_make( c, from, calls, cnt, &o ) );
+  dmg_tx_t *      tx = tx_make( c, from, calls, cnt, &o );
+  dmg_receipt_t * r  = chain_tx( c, tx );
+  gas_note( tx, r );
+  return r;
 }
 static dmg_receipt_t *
 run1( chain_t * c, person_t const * from, dmg_tx_call_t call, uint64_t nonce ) { return run( c, from, &call, 1, (tx_opts_t){ .nonce = nonce } ); }
