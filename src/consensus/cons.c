@@ -294,7 +294,8 @@ dmg_cons_t * dmg_cons_new( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_
   c->saves       = DMG_ARENA_NEW( arena, uint8_t, c->saves_max );
   c->scratch     = DMG_ARENA_NEW( arena, uint8_t, DMG_RUNS_SZ_MAX+DMG_RUN_SZ_MAX );
   c->draft       = DMG_ARENA_NEW( arena, uint8_t, PROP_SZ_MAX );
-  if( !c->ring || !c->runs || !c->order || !c->frames || !c->records || !c->saves || !c->scratch || !c->draft || c->runs_max>UINT16_MAX ) return NULL;
+  c->early       = DMG_ARENA_NEW( arena, uint8_t, EARLY_SZ );
+  if( !c->ring || !c->runs || !c->order || !c->frames || !c->records || !c->saves || !c->scratch || !c->draft || !c->early || c->runs_max>UINT16_MAX ) return NULL;
   for( uint32_t i = 0; i<DMG_CONS_RING; i++ ) if( !( c->ring[ i ].slots = DMG_ARENA_NEW( arena, slot_t, 3*(size_t)c->n_max ) ) ) return NULL;
   for( uint32_t i = 0; i<PROP_CNT; i++ ) if( !( c->props[ i ].bytes = DMG_ARENA_NEW( arena, uint8_t, PROP_SZ_MAX ) ) ) return NULL;
   if( !dmg_keys_init( &c->keys, cfg->crypto, &cfg->chain_id, c->rec.epoch, &c->set ) ) return NULL;

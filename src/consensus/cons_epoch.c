@@ -89,4 +89,5 @@ void try_next_epoch( cons_t * c ) {
   timers_enter( c );
   dmg_peers_t up = peers_up( c );
   send_hello( c, &up );
+  early_replay( c );
 }

@@ -30,6 +30,9 @@
 #define FETCH_CNT       8
 #define SEEN_CNT        256
 #define FRAMES_SZ       ( 1u<<20 )
+#define EARLY_SZ        ( 256u<<10 )
+#define EARLY_PEER_SZ   ( 64u<<10 )
+#define EARLY_PEER_CNT  16
 #define N_KEPT          64
 #define NEVER           UINT64_MAX
 
@@ -84,6 +87,7 @@ typedef struct {
   uint64_t    fill_us;                /* N8.3: tokens of resends */
   uint32_t    tokens_b, tokens_f;
   uint32_t    bad;
+  uint32_t    early_sz, early_cnt;
   bool        has_hello;
   dmg_hello_t hello;
 } peer_t;
@@ -157,6 +161,10 @@ struct dmg_cons {
   dmg_header_t boundary;              /* B, once known */
   dmg_hash_t boundary_hash;
   bool       has_boundary;
+
+  /* Frames of e+1 that came before we entered it: who enters first leads on, and may not lose its first view for it. */
+  uint8_t * early;                    /* { peer u16, size u32, bytes }* */
+  size_t    early_sz;
 
   /* outputs of this step */
   dmg_cons_out_t *    out;
@@ -248,6 +256,7 @@ dmg_peers_t peers_up( cons_t const * c );
 dmg_peers_t peers_resend( cons_t * c, dmg_peers_t const * peers, size_t sz );   /* those whose bucket has room; takes from it */
 void peer_bad( cons_t * c, uint16_t peer );
 void map_peers( cons_t * c );
+void early_replay( cons_t * c );
 
 /* cons_epoch.c */
 void on_final_block( cons_t * c );                                  /* after F: is its block the end of the epoch? */

@@ -237,7 +237,8 @@ bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
   if( p.fin.view && !take_cert( c, &p.fin, is_own ) ) c->bad_frames++;
   /* A stolen certificate is no fault of the parent's; that the header carries a false one is judged by C5.1. */
   if( h->parent_view && h->parent_cert.view==h->parent_view ) (void)take_cert( c, &h->parent_cert, is_own );
-  b = blk_find( c, h->view, &p.hash );   /* the ring may have moved */
+  if( c->rec.epoch!=h->epoch ) return true;   /* its F ended the epoch */
+  b = blk_find( c, h->view, &p.hash );        /* the ring may have moved */
   if( !b ) {
     view_t * s = h->view<=window_end( c, c->cur )+2u*c->rec.window ? view_touch( c, h->view ) : NULL;
     if( s ) for( unsigned i = 0; i<2 && !b; i++ ) if( !s->blk[ i ].is_used ) b = &s->blk[ i ];

@@ -218,12 +218,49 @@ static void on_want( cons_t * c, uint16_t peer, dmg_want_t const * w ) {
   }
 }
 
+/* The epoch a frame speaks of; UINT32_MAX: of none. */
+static uint32_t frame_epoch( dmg_span_t frame ) {
+  uint8_t const * p = frame.p;
+  switch( p[ 0 ] ) {
+    case DMG_FRAME_VOTE:     return frame.sz>=1+5 ? dmg_load_u32le( p+2 ) : UINT32_MAX;
+    case DMG_FRAME_CERT:     return frame.sz>=1+5 ? dmg_load_u32le( p+2 ) : UINT32_MAX;
+    case DMG_FRAME_PROPOSAL: return frame.sz>=1+9 ? dmg_load_u32le( p+6 ) : UINT32_MAX;
+    default:                 return UINT32_MAX;
+  }
+}
+
+static void early_keep( cons_t * c, uint16_t peer, dmg_span_t frame ) {
+  peer_t * p = &c->peers[ peer ];
+  if( p->early_cnt==EARLY_PEER_CNT || frame.sz>EARLY_PEER_SZ-p->early_sz || frame.sz+6>EARLY_SZ-c->early_sz ) { c->drops++; return; }
+  uint8_t * at = c->early+c->early_sz;
+  dmg_store_u16le( at, peer );
+  dmg_store_u32le( at+2, (uint32_t)frame.sz );
+  memcpy( at+6, frame.p, frame.sz );
+  c->early_sz += 6+frame.sz;
+  p->early_sz += (uint32_t)frame.sz;
+  p->early_cnt++;
+}
+
+void early_replay( cons_t * c ) {
+  size_t end = c->early_sz;
+  for( size_t at = 0; at<end; ) {
+    uint32_t sz = dmg_load_u32le( c->early+at+2 );
+    dmg_span_t frame = dmg_span( c->early+at+6, sz );
+    if( frame_epoch( frame )==c->rec.epoch ) on_frame( c, dmg_load_u16le( c->early+at ), frame );
+    at += 6+sz;
+  }
+  c->early_sz = 0;
+  for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) c->peers[ i ].early_sz = c->peers[ i ].early_cnt = 0;
+}
+
 void on_frame( cons_t * c, uint16_t peer, dmg_span_t frame ) {
   DMG_ASSERT( peer<DMG_CONS_PEER_MAX );
   peer_t * p = &c->peers[ peer ];
   if( !p->is_up || p->closed_until_us>c->now_us ) return;
   p->heard_us = c->now_us;
   if( !frame.sz || frame.sz>DMG_FRAME_SZ_MAX ) { peer_bad( c, peer ); return; }
+  uint32_t epoch = frame_epoch( frame );
+  if( epoch==c->rec.epoch+1 ) { early_keep( c, peer, frame ); return; }
   dmg_span_t in = dmg_span( frame.p+1, frame.sz-1 );
   bool is_good = false;
   switch( frame.p[ 0 ] ) {
@@ -241,7 +278,6 @@ void on_frame( cons_t * c, uint16_t peer, dmg_span_t frame ) {
       /* An epoch we are not in is no fault of the sender's. */
       is_good = in.sz>=DMG_SIGNED_HEADER_SZ;
       if( !is_good ) break;
-      uint32_t epoch = dmg_load_u32le( in.p+5 );
       if( epoch<c->rec.epoch )       send_handover( c, peer );
       else if( epoch==c->rec.epoch ) is_good = take_proposal( c, in, false );
       break;
