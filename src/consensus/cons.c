@@ -92,11 +92,15 @@ static void save_reasons( cons_t * c ) {
 void cast_vote( cons_t * c, view_t * s, uint8_t kind, dmg_hash_t const * hash ) {
   own_t * o = is_votable( c, s->view ) ? own_new( c ) : NULL;
   if( !o ) { c->drops++; return; }   /* the driver is slow: decided again when asked again */
-  save_reasons( c );
+  prop_t * p = NULL;
   if( kind==DMG_VOTE_NOTARIZE || kind==DMG_VOTE_PROPOSE ) {
-    prop_t * p = prop_find( c, s->view, hash );
+    p = prop_find( c, s->view, hash );
     DMG_ASSERT( p );
-    if( kind==DMG_VOTE_PROPOSE || !s->own[ DMG_VOTE_PROPOSE ] ) record( c, DMG_CONS_REC_PROPOSAL, dmg_span( p->bytes, p->sz ), hash );
+    if( c->saves_props+p->sz>(size_t)PROP_SAVES_MAX*PROP_SZ_MAX ) { c->drops++; return; }
+  }
+  save_reasons( c );
+  if( p ) {
+    if( kind==DMG_VOTE_PROPOSE || !s->own[ DMG_VOTE_PROPOSE ] ) { record( c, DMG_CONS_REC_PROPOSAL, dmg_span( p->bytes, p->sz ), hash ); c->saves_props += p->sz; }
   }
   if( kind==DMG_VOTE_FINALIZE && !s->is_n_logged && !MUTANT( c, FINALIZE_WITHOUT_N ) ) { record_cert( c, &s->n ); s->is_n_logged = true; }
   uint8_t b[ DMG_CONS_REC_VOTE_SZ ];
@@ -290,7 +294,7 @@ dmg_cons_t * dmg_cons_new( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_
   c->frames      = DMG_ARENA_NEW( arena, uint8_t, FRAMES_SZ );
   c->records_max = c->runs_max+4*OWN_MAX;
   c->records     = DMG_ARENA_NEW( arena, dmg_cons_record_t, c->records_max );
-  c->saves_max   = (size_t)c->runs_max*DMG_RUN_SZ_MAX+4*PROP_SZ_MAX+OWN_MAX*512u+DMG_HANDOVER_SZ_MAX;
+  c->saves_max   = (size_t)c->runs_max*DMG_RUN_SZ_MAX+(size_t)PROP_SAVES_MAX*PROP_SZ_MAX+OWN_MAX*512u+DMG_HANDOVER_SZ_MAX;
   c->saves       = DMG_ARENA_NEW( arena, uint8_t, c->saves_max );
   c->scratch     = DMG_ARENA_NEW( arena, uint8_t, DMG_RUNS_SZ_MAX+DMG_RUN_SZ_MAX );
   c->draft       = DMG_ARENA_NEW( arena, uint8_t, PROP_SZ_MAX );
@@ -361,6 +365,7 @@ static void try_end_wait( cons_t * c ) {
 
 static void on_epoch( cons_t * c, dmg_cons_event_t const * ev ) {
   if( ev->epoch.record->epoch!=c->rec.epoch+1 || c->has_next ) return;
+  if( ev->epoch.set->cnt>c->n_max ) { alarm_text( c, "a set larger than this node was configured for", 0, NULL, NULL ); return; }
   c->next_rec = *ev->epoch.record;
   c->next_set = *ev->epoch.set;
   c->has_next = true;
@@ -373,7 +378,7 @@ void dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t 
   out->cnt      = 0;
   c->out        = out;
   c->frames_sz  = 0;
-  c->saves_sz   = 0;
+  c->saves_sz   = c->saves_props = 0;
   c->record_cnt = 0;
   c->now_us     = ev->now_us;
   c->wall_ms    = ev->wall_ms;

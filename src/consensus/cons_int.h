@@ -25,6 +25,7 @@
 #define CLOSE_US        600000000u
 #define OWN_MAX         256
 #define PROP_CNT        16
+#define PROP_SAVES_MAX  4
 #define PROP_SZ_MAX     ( DMG_PROPOSAL_HEAD_MAX+DMG_RUNS_SZ_MAX )
 #define EXTRA_CNT       16
 #define FETCH_CNT       8
@@ -149,6 +150,7 @@ struct dmg_cons {
   uint64_t still_attempt;
 
   peer_t   peers[ DMG_CONS_PEER_MAX ];
+  dmg_peers_t up;
   int16_t  peer_of[ DMG_SET_MAX ];
   uint8_t  suspect[ DMG_SET_MAX ];
   struct { uint64_t view, at_us; dmg_hash_t hash; } fetches[ FETCH_CNT ];
@@ -173,7 +175,7 @@ struct dmg_cons {
   dmg_cons_record_t * records;
   uint32_t            record_cnt, records_max;
   uint8_t *           saves;
-  size_t              saves_sz, saves_max;
+  size_t              saves_sz, saves_max, saves_props;   /* saves_props: proposals among them */
   uint8_t *           scratch;          /* runs of a bundle being written */
   uint8_t *           draft;            /* the proposal being written */
 

@@ -1,11 +1,7 @@
 /* Links, frames in and out (N8.2), resends within N8.3. */
 #include "consensus/cons_int.h"
 
-dmg_peers_t peers_up( cons_t const * c ) {
-  dmg_peers_t out = { 0 };
-  for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) if( c->peers[ i ].is_up ) out.w[ i/64 ] |= (uint64_t)1<<( i%64 );
-  return out;
-}
+dmg_peers_t peers_up( cons_t const * c ) { return c->up; }
 
 static bool peers_any( dmg_peers_t const * p ) { return p->w[ 0 ]|p->w[ 1 ]|p->w[ 2 ]|p->w[ 3 ]; }
 static dmg_peers_t peers_one( uint16_t peer ) { dmg_peers_t p = { 0 }; p.w[ peer/64 ] |= (uint64_t)1<<( peer%64 ); return p; }
@@ -100,9 +96,11 @@ void peer_bad( cons_t * c, uint16_t peer ) { c->bad_frames++; c->peers[ peer ].b
 
 void map_peers( cons_t * c ) {
   for( uint32_t i = 0; i<DMG_SET_MAX; i++ ) c->peer_of[ i ] = -1;
+  memset( &c->up, 0, sizeof c->up );
   for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) {
     peer_t * p = &c->peers[ i ];
     if( !p->is_up ) continue;
+    c->up.w[ i/64 ] |= (uint64_t)1<<( i%64 );
     p->idx = (int16_t)dmg_set_find( &c->set, p->key );
     if( p->idx>=0 ) c->peer_of[ p->idx ] = (int16_t)i;
   }
@@ -210,8 +208,7 @@ static void on_want( cons_t * c, uint16_t peer, dmg_want_t const * w ) {
     if( w->kinds>>DMG_VOTE_PROPOSE&1 ) for( unsigned k = 0; k<PROP_CNT; k++ ) {
       prop_t * p = &c->props[ k ];
       if( !p->sz || p->view!=w->views[ i ] ) continue;
-      view_t * sp = view_get( c, p->view );
-      if( sp && sp->own[ DMG_VOTE_PROPOSE ] && !blk_find( c, p->view, &p->hash ) ) continue;
+      if( dmg_is_zero( p->bytes+DMG_HEADER_SZ, DMG_BLS_SIG_SZ ) ) continue;   /* an own one that is not signed yet */
       to = peers_resend( c, &one, p->sz );
       send_frame( c, &to, DMG_FRAME_PROPOSAL, dmg_span( p->bytes, p->sz ), dmg_span( NULL, 0 ), c->saved_seq );
     }

@@ -145,7 +145,10 @@ void timers_fire( cons_t * c ) {
 
 uint64_t timers_next( cons_t const * c ) {
   uint64_t at = u64_min( c->resend_at_us, c->hello_at_us );
-  if( c->is_waiting ) return u64_min( at, c->wait_until_us>c->now_us ? c->wait_until_us : NEVER );
+  if( c->is_waiting ) {
+    if( c->rec.epoch==0 && c->wall_ms<c->anchor.time_ms ) at = u64_min( at, c->now_us+( c->anchor.time_ms-c->wall_ms )*1000 );
+    return u64_min( at, c->wait_until_us>c->now_us ? c->wait_until_us : NEVER );
+  }
   if( !c->is_done && !c->is_prop_fired )  at = u64_min( at, c->prop_at_us );
   if( !c->is_done && !c->is_notar_fired ) at = u64_min( at, c->notar_at_us );
   at = u64_min( at, u64_max( c->fin_us+STANDSTILL_US, c->still_at_us ) );

@@ -1,5 +1,6 @@
 /* ./dev sim: seeds, phases, shrinking. */
 #include "sim.h"
+#include "base/cpu.h"
 #include "base/os.h"
 
 #include <stdlib.h>
@@ -302,6 +303,7 @@ int main( int argc, char ** argv ) {
     } else { usage(); return strcmp( a, "--help" ) ? 2 : 0; }
   }
   if( o.n>NODE_MAX-1 || o.n==1 || o.n==2 || o.n==3 ) { fputs( "sim: -n 4..7\n", stderr ); return 2; }
+  dmg_crypto_init( dmg_cpu_flags() );
   uint64_t t0 = dmg_os_mono_ns(), sim_us = 0, stats[ 16 ] = { 0 }, done = 0, events = 0, slowest = 0;
   world_t * w = malloc( sizeof *w );
   for( uint64_t s = first; done<seeds; s++, done++ ) {
