@@ -53,7 +53,8 @@ static bool is_votable( cons_t const * c, uint64_t view ) {
   return view>c->v_fin && view+DMG_SAFETY_OPEN_MAX>hi;
 }
 
-bool can_vote( cons_t const * c ) { return c->me>=0 && !c->is_observer && !c->is_waiting && !c->is_done && c->is_started && c->out; }
+/* marks_epoch: the file has signed in a later epoch, and in no earlier one again. */
+bool can_vote( cons_t const * c ) { return c->me>=0 && c->cfg.marks_epoch<=c->rec.epoch && !c->is_observer && !c->is_waiting && !c->is_done && c->is_started && c->out; }
 
 static own_t * own_new( cons_t * c ) {
   own_t * o = &c->own[ c->next_id%OWN_MAX ];
@@ -222,6 +223,7 @@ void reset_epoch( cons_t * c ) {
   memset( c->seen, 0, sizeof c->seen );
   for( uint32_t i = 0; i<OWN_MAX; i++ ) c->own[ i ].state = OWN_FREE;
   memset( c->marks, 0, sizeof c->marks );
+  if( c->cfg.marks_epoch==c->rec.epoch ) memcpy( c->marks, c->cfg.marks, sizeof c->marks );
   for( uint32_t i = 0; i<PROP_CNT; i++ ) c->props[ i ].sz = c->props[ i ].view = 0;
   c->reveal_window = c->reveal_id = c->build_id = c->build_view = 0;
   c->has_reveal = false;
@@ -237,9 +239,11 @@ void reset_epoch( cons_t * c ) {
   map_peers( c );
 }
 
-static void replay( cons_t * c, dmg_cons_restored_t const * restored ) {
-  for( uint32_t i = 0; i<restored->cnt; i++ ) {
-    dmg_cons_record_t const * r = &restored->records[ i ];
+void replay( cons_t * c, dmg_cons_record_t const * records, uint32_t cnt ) {
+  dmg_cons_out_t * out = c->out;
+  c->out = NULL;
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    dmg_cons_record_t const * r = &records[ i ];
     if( r->kind==DMG_CONS_REC_EPOCH && r->epoch+1==c->rec.epoch && r->payload.sz<=sizeof c->handover ) {
       /* Members of e serve the handover two epochs on (C7.4). */
       memcpy( c->handover, r->payload.p, r->payload.sz );
@@ -273,6 +277,22 @@ static void replay( cons_t * c, dmg_cons_restored_t const * restored ) {
     }
   }
   for( uint32_t i = 0; i<c->run_cnt; i++ ) c->runs[ c->order[ i ] ].is_logged = true;
+  c->out = out;
+}
+
+/* The caller's memory ends with _new. */
+static bool keep_later( cons_t * c, dmg_arena_t * arena, dmg_cons_restored_t const * restored ) {
+  c->later = DMG_ARENA_NEW( arena, dmg_cons_record_t, restored->cnt+1 );
+  if( !c->later ) return false;
+  for( uint32_t i = 0; i<restored->cnt; i++ ) {
+    dmg_cons_record_t const * r = &restored->records[ i ];
+    if( r->epoch!=c->rec.epoch+1 ) continue;
+    dmg_cons_record_t * x = &c->later[ c->later_cnt++ ];
+    *x = *r;
+    x->payload = dmg_arena_dup( arena, r->payload );
+    if( !x->payload.p ) return false;
+  }
+  return true;
 }
 
 dmg_cons_t * dmg_cons_new( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_cons_restored_t const * restored ) {
@@ -309,8 +329,8 @@ dmg_cons_t * dmg_cons_new( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_
   c->next_id = 1; c->next_seq = 1;
   c->timer_us = NEVER;
   reset_epoch( c );
-  memcpy( c->marks, cfg->marks, sizeof c->marks );
-  if( restored ) replay( c, restored );
+  if( restored && !keep_later( c, arena, restored ) ) return NULL;
+  if( restored ) replay( c, restored->records, restored->cnt );
   return c;
 }
 
@@ -344,6 +364,16 @@ static void start( cons_t * c ) {
   for( uint64_t v = u64_max( c->v_fin, c->ring_hi>=DMG_CONS_RING ? c->ring_hi-DMG_CONS_RING+1 : 1 ); v<=c->ring_hi; v++ ) judge_view( c, v );
 }
 
+void begin_votes( cons_t * c ) {
+  resign( c );
+  timers_enter( c );
+  for( uint64_t v = c->ring_hi>=DMG_CONS_RING ? c->ring_hi-DMG_CONS_RING+1 : 1; v<=c->ring_hi; v++ ) {
+    view_t * s = view_get( c, v );
+    if( s ) try_finalize( c, s );
+    if( s ) judge_view( c, v );
+  }
+}
+
 /* C6.5: no vote until peers weighing >= q with us told hello, their highest F and certificates, at most wait_us. */
 static void try_end_wait( cons_t * c ) {
   if( !c->is_waiting ) return;
@@ -352,13 +382,7 @@ static void try_end_wait( cons_t * c ) {
   for( uint32_t i = 0; i<c->keys.n; i++ ) if( (int32_t)i!=c->me && c->peer_of[ i ]>=0 && c->peers[ c->peer_of[ i ] ].is_heard ) w += c->keys.weights[ i ];
   if( w<c->keys.quorum && c->now_us<c->wait_until_us ) return;
   c->is_waiting = false;
-  resign( c );
-  timers_enter( c );
-  for( uint64_t v = c->ring_hi>=DMG_CONS_RING ? c->ring_hi-DMG_CONS_RING+1 : 1; v<=c->ring_hi; v++ ) {
-    view_t * s = view_get( c, v );
-    if( s ) try_finalize( c, s );
-    if( s ) judge_view( c, v );
-  }
+  begin_votes( c );
 }
 
 /* --- step ------------------------------------------------------------------------------------------------- */
@@ -418,7 +442,7 @@ void dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t 
 uint32_t dmg_cons_leader( dmg_cons_t * c, uint64_t view ) { return dmg_schedule_leader( &c->schedule, window_of( c, view ) ); }
 
 void dmg_cons_info( dmg_cons_t const * c, dmg_cons_info_t * out ) {
-  *out = (dmg_cons_info_t){ .epoch = c->rec.epoch, .cur = c->cur, .base_view = c->base_view, .final_view = c->v_fin, .lag = lag_of( c ), .signer = c->me, .is_observer = c->is_observer,
+  *out = (dmg_cons_info_t){ .epoch = c->rec.epoch, .cur = c->cur, .base_view = c->base_view, .final_view = c->v_fin, .lag = lag_of( c ), .marks = { c->marks[ 0 ], c->marks[ 1 ], c->marks[ 2 ] }, .signer = c->me, .is_observer = c->is_observer,
                             .is_waiting = c->is_waiting, .is_done = c->is_done, .bad_frames = c->bad_frames, .votes_bad = c->votes_bad, .drops = c->drops, .run_cnt = c->run_cnt, .anchor = c->anchor.hash };
   blk_t const * b = c->base_view ? blk_find( (cons_t *)(uintptr_t)c, c->base_view, &c->base_hash ) : NULL;
   out->has_base_header = !c->base_view || b;

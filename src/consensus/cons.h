@@ -62,7 +62,8 @@ typedef struct {
   dmg_cons_anchor_t         anchor;
   uint32_t                  runs_max;                 /* merged runs kept; 0: DMG_CONS_RUNS_MAX */
   uint32_t                  n_max;                    /* largest set of any epoch to come; 0: DMG_SET_MAX */
-  uint64_t                  marks[ 3 ];               /* highest own view by kind in this epoch, from the safety file (C6.5) */
+  uint64_t                  marks[ 3 ];               /* highest own view by kind, from the safety file (C6.5), .. */
+  uint32_t                  marks_epoch;              /* .. in this epoch: the record's, or the next one if the crash came behind the handover */
   bool                      is_observer;              /* never votes */
   bool                      is_wait_off;              /* solo and tests: no wait at the start */
   uint8_t                   mutant;
@@ -134,7 +135,7 @@ typedef struct { dmg_cons_action_t actions[ DMG_CONS_ACTION_MAX ]; uint32_t cnt;
 typedef struct dmg_cons dmg_cons_t;
 
 /* NULL: the arena is full, or cfg's record and set do not belong together (version, hash, weights, keys that do not load).
-   restored may be NULL.  Records of other epochs in it are skipped. */
+   restored may be NULL.  Records of the epoch after it are kept until that is entered; those of others are skipped. */
 dmg_cons_t * dmg_cons_new ( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_cons_restored_t const * restored );
 void         dmg_cons_step( dmg_cons_t * cons, dmg_cons_event_t const * event, dmg_cons_out_t * out );
 
@@ -146,6 +147,7 @@ bool         dmg_cons_attendance_verify( dmg_cons_t * cons, dmg_attendance_t con
 typedef struct {
   uint32_t epoch;
   uint64_t cur, base_view, final_view, lag;
+  uint64_t marks[ 3 ];    /* highest own view by kind */
   int32_t  signer;        /* -1: not in the set */
   bool     is_observer, is_waiting, is_done;
   uint64_t bad_frames, votes_bad, drops;

@@ -86,7 +86,8 @@ void try_next_epoch( cons_t * c ) {
   dmg_schedule_init( &c->schedule, &c->rec.seed, &c->set );
   reset_epoch( c );
   for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) c->peers[ i ].has_hello = false;
-  timers_enter( c );
+  if( c->later_cnt ) { replay( c, c->later, c->later_cnt ); c->later_cnt = 0; }
+  if( !c->is_waiting ) begin_votes( c );
   dmg_peers_t up = peers_up( c );
   send_hello( c, &up );
   early_replay( c );

@@ -168,6 +168,10 @@ struct dmg_cons {
   uint8_t * early;                    /* { peer u16, size u32, bytes }* */
   size_t    early_sz;
 
+  /* Records of e+1 in a log that is replayed from e: the crash came behind the handover. */
+  dmg_cons_record_t * later;
+  uint32_t            later_cnt;
+
   /* outputs of this step */
   dmg_cons_out_t *    out;
   uint8_t *           frames;
@@ -205,6 +209,8 @@ void record( cons_t * c, uint8_t kind, dmg_span_t payload, dmg_hash_t const * bl
 dmg_cons_action_t * action( cons_t * c, uint8_t kind );
 void alarm_text( cons_t * c, char const * text, uint64_t view, dmg_hash_t const * ours, dmg_hash_t const * theirs );
 void reset_epoch( cons_t * c );
+void replay( cons_t * c, dmg_cons_record_t const * records, uint32_t cnt );   /* nothing leaves */
+void begin_votes( cons_t * c );   /* after a replay, once votes are allowed */
 
 /* cons_view.c */
 view_t * view_get  ( cons_t const * c, uint64_t view );   /* NULL: not in the ring */

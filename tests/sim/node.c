@@ -544,7 +544,9 @@ void node_start( world_t * w, node_t * n ) {
   epoch_t * ep = &w->epochs[ e ];
   dmg_cons_cfg_t cfg = { .crypto = w->crypto, .chain_id = w->chain_id, .record = ep->record, .set = &ep->set, .anchor = ep->anchor, .runs_max = w->cfg.runs_max, .n_max = NODE_MAX, .mutant = w->cfg.mutant };
   memcpy( cfg.key, n->key, sizeof cfg.key );
-  memcpy( cfg.marks, n->marks[ e ], sizeof cfg.marks );
+  /* What the safety file says, or for a liar's twin what it signed. */
+  cfg.marks_epoch = n->is_byz ? e : n->safety.epoch>e ? n->safety.epoch : e;
+  memcpy( cfg.marks, n->marks[ cfg.marks_epoch ], sizeof cfg.marks );
   if( n->is_byz ) cfg.mutant = 0;
   dmg_cons_restored_t restored = { .records = recs, .cnt = cnt };
   n->core = dmg_cons_new( n->arena, &cfg, &restored );

@@ -527,6 +527,22 @@ static void test_closing_is_no_fork( void ** state ) {
   assert_true( rig_saved( &r, DMG_CONS_REC_EPOCH, 0, 0 ) );
   rig_restart( &r );
   assert_int_equal( rig_info( &r ).epoch, 1 );
+  /* A crash behind the handover: the log is replayed from e, and the votes of e+1 in it are known when that is entered again. */
+  for( uint32_t i = 0; i<3; i++ ) rig_link( &r, other( i ), true );
+  uint32_t before = r.wal_cnt;
+  rig_tick( &r, 460000 );
+  assert_true( r.wal_cnt>before && r.wal[ r.wal_cnt-1 ].epoch==1 && r.wal[ r.wal_cnt-1 ].kind==DMG_CONS_REC_VOTE );
+  uint64_t marks = rig_info( &r ).marks[ DMG_VOTE_NULLIFY ];
+  assert_true( marks>0 );
+  r.cfg.marks_epoch = 1;
+  before = r.wal_cnt;
+  rig_restart( &r );
+  for( uint32_t i = 0; i<3; i++ ) rig_link( &r, other( i ), true );
+  assert_int_equal( rig_info( &r ).epoch, 1 );
+  assert_int_equal( rig_info( &r ).marks[ DMG_VOTE_NULLIFY ], marks );
+  assert_true( rig_sent_votes( &r, DMG_VOTE_NULLIFY, 1, NULL )>0 );   /* signed again, told at link-up */
+  rig_tick( &r, 300000 );
+  assert_int_equal( r.wal_cnt, before );                               /* and not cast again */
 }
 
 int main( void ) {
