@@ -99,7 +99,7 @@ void cast_vote( cons_t * c, view_t * s, uint8_t kind, dmg_hash_t const * hash ) 
     DMG_ASSERT( p );
     if( c->saves_props+p->sz>(size_t)PROP_SAVES_MAX*PROP_SZ_MAX ) { c->drops++; return; }
   }
-  save_reasons( c );
+  if( kind!=DMG_VOTE_FINALIZE || !MUTANT( c, FINALIZE_WITHOUT_N ) ) save_reasons( c );
   if( p ) {
     if( kind==DMG_VOTE_PROPOSE || !s->own[ DMG_VOTE_PROPOSE ] ) { record( c, DMG_CONS_REC_PROPOSAL, dmg_span( p->bytes, p->sz ), hash ); c->saves_props += p->sz; }
   }
