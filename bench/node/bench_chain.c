@@ -49,11 +49,9 @@ static void * submit_some( void * arg ) {
   for(;;) {
     uint32_t i = atomic_fetch_add( &job->next, 1 );
     if( i>=job->cnt ) return NULL;
-    dmg_hash_t id;
-    dmg_query_tx_status_t status;
-    dmg_query_why_t why = { .name = "" };
-    dmg_err_t err = job->q->tx_submit( job->q->ctx, job->txs[ i ], &id, &status, &why );
-    if( err ) die( "tx_submit", err, why.text );
+    dmg_query_submit_t item = { .raw = job->txs[ i ] };
+    job->q->tx_submit( job->q->ctx, &item, 1 );
+    if( item.err ) die( "tx_submit", item.err, item.why.text );
   }
 }
 

@@ -59,95 +59,6 @@ void dmg_chain_flush_events( dmg_chain_t * chain ) {
   dmg_buf_fini( &all );
 }
 
-/* ---- What the pool asks ---- */
-
-/* Absent: *out empty and OK. */
-static dmg_err_t pool_get( dmg_chain_t * chain, dmg_span_t key, bool has_deposit, dmg_span_t * out_bcs ) {
-  dmg_span_t v;
-  uint8_t schema;
-  *out_bcs = dmg_span( NULL, 0 );
-  dmg_err_t err = dmg_view_get( chain->head_view, key, chain->pool_arena, &v );
-  if( err==DMG_ERR_NOT_FOUND ) return DMG_OK;
-  DMG_TRY( err );
-  return dmg_value_parse( v, has_deposit, &schema, NULL, out_bcs );
-}
-
-static dmg_err_t pool_account( void * ctx, dmg_hash_t const * address, dmg_txpool_account_t * out ) {
-  dmg_chain_t * chain = ctx;
-  uint8_t key[ DMG_KEY_MAX ];
-  dmg_span_t bcs;
-  dmg_item_account_t account;
-  dmg_arena_reset( chain->pool_arena );
-  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_account( address, key ) ), true, &bcs ) );
-  if( !bcs.sz ) return DMG_ERR_NOT_FOUND;
-  DMG_TRY( dmg_item_account_get( bcs, &account ) );
-  *out = (dmg_txpool_account_t){ .is_user = account.kind==DMG_ACCOUNT_USER, .t_use = account.t_use, .t_owner = account.t_owner };
-  for( uint8_t slot = 0; slot<DMG_AUTH_SLOT_MAX; slot++ ) {
-    dmg_item_auth_t auth;
-    DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_auth( address, slot, key ) ), true, &bcs ) );
-    if( !bcs.sz ) continue;
-    DMG_TRY( dmg_item_auth_get( bcs, &auth ) );
-    dmg_txpool_auth_t * a = &out->auths[ out->auth_cnt++ ];
-    *a = (dmg_txpool_auth_t){ .scheme = auth.scheme, .level = auth.level, .key_sz = (uint8_t)auth.key.sz, .weight = auth.weight, .active_from_ms = auth.active_from_ms };
-    memcpy( a->key, auth.key.p, auth.key.sz );
-  }
-  return DMG_OK;
-}
-
-static dmg_err_t pool_lane( void * ctx, dmg_hash_t const * address, uint16_t lane, uint64_t * out_next ) {
-  dmg_chain_t * chain = ctx;
-  uint8_t key[ DMG_KEY_MAX ];
-  dmg_span_t bcs;
-  dmg_arena_reset( chain->pool_arena );
-  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_lane( address, lane, key ) ), true, &bcs ) );
-  if( !bcs.sz ) { *out_next = 0; return DMG_OK; }
-  return dmg_item_u64_get( bcs, out_next );
-}
-
-static dmg_err_t pool_seen( void * ctx, uint64_t expiry, dmg_hash_t const * id, bool * out_is_seen ) {
-  dmg_chain_t * chain = ctx;
-  uint8_t key[ DMG_KEY_MAX ];
-  dmg_span_t v;
-  dmg_arena_reset( chain->pool_arena );
-  dmg_err_t err = dmg_view_get( chain->head_view, dmg_span( key, dmg_key_seen( expiry/DMG_SEEN_BUCKET_BLOCKS, id, key ) ), chain->pool_arena, &v );
-  *out_is_seen = err==DMG_OK;
-  return err==DMG_ERR_NOT_FOUND ? DMG_OK : err;
-}
-
-/* M2.2: Free less the largest live lock; nothing is bonded before staking. */
-static dmg_err_t pool_spendable( void * ctx, dmg_hash_t const * address, uint64_t * out_sparks ) {
-  dmg_chain_t * chain = ctx;
-  uint8_t key[ DMG_KEY_MAX ];
-  dmg_span_t bcs;
-  uint64_t free = 0, locked = 0;
-  dmg_arena_reset( chain->pool_arena );
-  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_free( address, key ) ), true, &bcs ) );
-  if( bcs.sz ) DMG_TRY( dmg_item_u64_get( bcs, &free ) );
-  for( uint8_t reason = 0; reason<DMG_BALANCES_LOCK_MAX; reason++ ) {
-    dmg_item_lock_t lock;
-    DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_lock( address, reason, key ) ), false, &bcs ) );
-    if( !bcs.sz ) continue;
-    DMG_TRY( dmg_item_lock_get( bcs, &lock ) );
-    if( chain->head.block.time_ms<lock.until_ms && lock.amount>locked ) locked = lock.amount;
-  }
-  *out_sparks = free>locked ? free-locked : 0;
-  return DMG_OK;
-}
-
-static dmg_err_t pool_check_call( void * ctx, dmg_tx_call_t const * call, dmg_txpool_call_t * out ) {
-  dmg_chain_t * chain = ctx;
-  dmg_call_check_t check;
-  DMG_TRY( dmg_runtime_check_call( chain->runtime, chain->head_view, call->module, call->call, &call->schema, call->args, &check ) );
-  *out = (dmg_txpool_call_t){ .want_schema = check.want, .gas_line = check.gas_line, .auth = check.auth };
-  switch( check.reason ) {
-  case DMG_VOID_NONE:   out->reason = DMG_TXPOOL_NONE;   break;
-  case DMG_VOID_MODULE: out->reason = DMG_TXPOOL_MODULE; break;
-  case DMG_VOID_SCHEMA: out->reason = DMG_TXPOOL_SCHEMA; break;
-  default:              out->reason = DMG_TXPOOL_ARGS;   break;
-  }
-  return DMG_OK;
-}
-
 /* ---- The head ---- */
 
 static dmg_txpool_head_t pool_head( dmg_chain_t const * chain ) {
@@ -452,61 +363,6 @@ static void * chain_thread( void * arg ) {
   return NULL;
 }
 
-/* ---- Submitting ---- */
-
-static dmg_err_t refusal( dmg_txpool_answer_t const * a, dmg_query_why_t * why ) {
-  dmg_txpool_why_print( &a->why, why->text, sizeof why->text );
-  why->name = dmg_txpool_reason_word( a->why.reason );
-  return a->why.reason==DMG_TXPOOL_FULL || a->why.reason==DMG_TXPOOL_SENDER_FULL ? DMG_ERR_FULL : DMG_ERR_INVALID;
-}
-
-/* R4.1: check under the lock, signatures outside it, finish under the lock. */
-static dmg_err_t admit( dmg_chain_t * chain, dmg_span_t raw, dmg_txpool_answer_t * out ) {
-  pthread_mutex_lock( &chain->lock );
-  dmg_err_t err = dmg_txpool_admit_check( chain->pool, &chain->pool_state, raw, dmg_os_wall_ms(), out );
-  pthread_mutex_unlock( &chain->lock );
-  DMG_TRY( err );
-  if( out->kind!=DMG_TXPOOL_ADMIT_VERIFY ) return DMG_OK;
-  dmg_sig_job_t jobs[ DMG_TX_SIG_MAX ];
-  uint8_t ok[ ( DMG_TX_SIG_MAX+7 )/8 ], seed[ 32 ];
-  dmg_txpool_ticket_t * ticket = out->ticket;
-  size_t job_cnt = dmg_txpool_ticket_jobs( ticket, jobs );
-  dmg_os_random( seed, sizeof seed );
-  bool is_valid = dmg_sig_verify_many( jobs, job_cnt, seed, ok )==job_cnt;
-  pthread_mutex_lock( &chain->lock );
-  err = dmg_txpool_admit_finish( chain->pool, &chain->pool_state, ticket, is_valid, dmg_os_wall_ms(), out );
-  if( !err && out->kind==DMG_TXPOOL_ADMIT_OK && out->status.kind==DMG_TXPOOL_POOLED && !chain->has_work ) {
-    chain->has_work = true;
-    pthread_cond_signal( &chain->wake );
-  }
-  pthread_mutex_unlock( &chain->lock );
-  return err;
-}
-
-static dmg_err_t q_tx_submit( void * ctx, dmg_span_t raw, dmg_hash_t * out_id, dmg_query_tx_status_t * out_status, dmg_query_why_t * why ) {
-  dmg_chain_t * chain = ctx;
-  dmg_txpool_answer_t a;
-  pthread_rwlock_rdlock( &chain->readers );
-  dmg_err_t err = admit( chain, raw, &a );
-  pthread_rwlock_unlock( &chain->readers );
-  if( err==DMG_ERR_FULL ) { snprintf( why->text, sizeof why->text, "too many transactions are being checked, try again later" ); why->name = "pool"; }
-  DMG_TRY( err );
-  dmg_chain_flush_events( chain );
-  if( a.kind==DMG_TXPOOL_ADMIT_REJECTED ) return refusal( &a, why );
-  *out_id = a.id;
-  dmg_chain_status( &a.status, out_status );
-  return DMG_OK;
-}
-
-static dmg_err_t q_nonce( void * ctx, dmg_hash_t const * account, uint16_t lane, uint64_t * out_state, uint64_t * out_next ) {
-  dmg_chain_t * chain = ctx;
-  pthread_mutex_lock( &chain->lock );
-  dmg_err_t err = pool_lane( chain, account, lane, out_state );
-  if( !err ) *out_next = dmg_txpool_next_nonce( chain->pool, account, lane, *out_state );
-  pthread_mutex_unlock( &chain->lock );
-  return err;
-}
-
 /* ---- Opening ---- */
 
 static dmg_span_t code_get( void * ctx, dmg_hash_t const * code_hash ) {
@@ -747,7 +603,7 @@ dmg_err_t dmg_chain_open( dmg_chain_cfg_t const * cfg, dmg_chain_t ** out_chain,
   chain->genesis_arena = dmg_arena_new( (size_t)4*DMG_GENESIS_SZ_MAX );
   chain->arena         = dmg_arena_new( DMG_CHAIN_ARENA_MAX );
   chain->pool_arena    = dmg_arena_new( 1<<20 );
-  chain->pool_state    = (dmg_txpool_state_t){ .ctx = chain, .account = pool_account, .lane = pool_lane, .seen = pool_seen, .spendable = pool_spendable, .check_call = pool_check_call };
+  dmg_chain_pool_fill( chain );
   dmg_err_t err = chain->genesis_arena && chain->arena && chain->pool_arena ? DMG_OK : DMG_ERR_NOMEM;
   if( !err ) err = open_genesis( chain, out_why );
   if( !err ) err = open_storage( chain, out_why );
@@ -763,8 +619,6 @@ dmg_err_t dmg_chain_open( dmg_chain_cfg_t const * cfg, dmg_chain_t ** out_chain,
   if( !err ) err = dmg_chain_new_pool( chain );
   if( err ) { dmg_chain_close( chain ); return err; }
   dmg_chain_query_fill( chain );
-  chain->query.tx_submit = q_tx_submit;
-  chain->query.nonce     = q_nonce;
   if( cfg->is_dev ) dmg_chain_dev_fill( chain );
   *out_chain = chain;
   return DMG_OK;

@@ -186,9 +186,10 @@ static dmg_err_t d_faucet( void * ctx, dmg_hash_t const * account, uint64_t spar
     }
   }
   if( !err ) {
-    dmg_query_tx_status_t status;
-    dmg_query_why_t why;
-    err = chain->query.tx_submit( chain, dmg_buf_span( &raw ), out_tx_id, &status, &why );
+    dmg_query_submit_t item = { .raw = dmg_buf_span( &raw ) };
+    chain->query.tx_submit( chain, &item, 1 );
+    err        = item.err;
+    *out_tx_id = item.id;
   }
   dmg_buf_fini( &body );
   dmg_buf_fini( &raw );

@@ -1,4 +1,4 @@
-/* chain_int: the state of one chain, shared by chain.c (making blocks), chain_query.c (reads) and chain_dev.c (cheats).
+/* chain_int: the state of one chain, shared by chain.c (making blocks), chain_pool.c (submitting), chain_query.c (reads) and chain_dev.c (cheats).
 
    Locks, in this order
      readers   read: an open view, or a transaction being admitted; write: dev_revert, which needs all of them gone
@@ -125,6 +125,7 @@ DMG_MUST_USE dmg_err_t dmg_chain_votes_save ( dmg_chain_t * chain, dmg_header_t 
 /* The block is final on disk: the log's floor, with the next block's sync. */
 DMG_MUST_USE dmg_err_t dmg_chain_votes_final( dmg_chain_t * chain, uint64_t height, dmg_hash_t const * hash, dmg_cert_t const * finalization );
 
+void dmg_chain_pool_fill ( dmg_chain_t * chain );   /* chain_pool.c: what the pool asks, and tx_submit */
 void dmg_chain_query_fill( dmg_chain_t * chain );   /* chain_query.c */
 void dmg_chain_dev_fill  ( dmg_chain_t * chain );   /* chain_dev.c */
 

@@ -48,35 +48,35 @@ static void test_bad_transactions_are_refused_by_name( void ** state ) {
   dmg_query_t const * q = dmg_chain_query( chain );
   dmg_hash_t id, got, to = { { 9 } };
   dmg_query_tx_status_t s;
-  dmg_query_why_t why;
+  dmg_query_submit_t it;
   dmg_span_t good = transfer( chain, &accounts[ 0 ], &to, 1000, 0, &id );
   uint8_t * bad = dmg_arena_alloc( arena, good.sz+1 );
 
   memcpy( bad, good.p, good.sz );
   bad[ good.sz-1 ] ^= 1;   /* the signature's last byte */
-  assert_int_equal( q->tx_submit( q->ctx, dmg_span( bad, good.sz ), &got, &s, &why ), DMG_ERR_INVALID );
-  assert_string_equal( why.name, "signature" );
+  assert_int_equal( submit( chain, dmg_span( bad, good.sz ), &it ), DMG_ERR_INVALID );
+  assert_string_equal( it.why.name, "signature" );
   /* R4.1a: a bad copy leaves no trace. */
   q->tx_status( q->ctx, &id, &s );
   assert_int_equal( s.state, DMG_TX_UNKNOWN );
 
   memcpy( bad, good.p, good.sz );
   bad[ 1 ] ^= 1;           /* the chain id */
-  assert_int_equal( q->tx_submit( q->ctx, dmg_span( bad, good.sz ), &got, &s, &why ), DMG_ERR_INVALID );
-  assert_string_equal( why.name, "chain" );
+  assert_int_equal( submit( chain, dmg_span( bad, good.sz ), &it ), DMG_ERR_INVALID );
+  assert_string_equal( it.why.name, "chain" );
 
   bad[ good.sz ] = 0;
   memcpy( bad, good.p, good.sz );
-  assert_int_equal( q->tx_submit( q->ctx, dmg_span( bad, good.sz+1 ), &got, &s, &why ), DMG_ERR_INVALID );
-  assert_int_equal( q->tx_submit( q->ctx, dmg_span( bad, 10 ), &got, &s, &why ), DMG_ERR_INVALID );
+  assert_int_equal( submit( chain, dmg_span( bad, good.sz+1 ), &it ), DMG_ERR_INVALID );
+  assert_int_equal( submit( chain, dmg_span( bad, 10 ), &it ), DMG_ERR_INVALID );
 
-  assert_int_equal( q->tx_submit( q->ctx, transfer( chain, &accounts[ 0 ], &to, 1000, 65, &got ), &got, &s, &why ), DMG_ERR_INVALID );
-  assert_string_equal( why.name, "nonce" );
+  assert_int_equal( submit( chain, transfer( chain, &accounts[ 0 ], &to, 1000, 65, &got ), &it ), DMG_ERR_INVALID );
+  assert_string_equal( it.why.name, "nonce" );
 
-  assert_int_equal( q->tx_submit( q->ctx, good, &got, &s, &why ), DMG_OK );
-  assert_int_equal( s.state, DMG_TX_POOLED );
+  assert_int_equal( submit( chain, good, &it ), DMG_OK );
+  assert_int_equal( it.status.state, DMG_TX_POOLED );
   /* Idempotent: a known id answers its status. */
-  assert_int_equal( q->tx_submit( q->ctx, good, &got, &s, &why ), DMG_OK );
+  assert_int_equal( submit( chain, good, &it ), DMG_OK );
   close_chain( chain );
 }
 
@@ -250,11 +250,9 @@ static void * crowd_sender( void * ctx ) {
   crowd_t * c = ctx;
   dmg_query_t const * q = dmg_chain_query( c->chain );
   for( uint32_t i = 0; !c->is_over; i = ( i+1 )%48 ) {
-    dmg_hash_t id;
-    dmg_query_tx_status_t s;
-    dmg_query_why_t why;
+    dmg_query_submit_t it = { .raw = c->txs[ i ] };
     /* Refusals are fine: a revert takes nonces back. */
-    (void)!q->tx_submit( q->ctx, c->txs[ i ], &id, &s, &why );
+    q->tx_submit( q->ctx, &it, 1 );
   }
   return NULL;
 }

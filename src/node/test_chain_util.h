@@ -128,14 +128,18 @@ __attribute__(( unused )) static dmg_query_tx_status_t wait_final( dmg_chain_t *
   return s;
 }
 
-__attribute__(( unused )) static void send( dmg_chain_t * chain, dmg_dev_account_t const * from, dmg_hash_t const * to, uint64_t amount, uint64_t nonce, dmg_hash_t * out_id ) {
+__attribute__(( unused )) static dmg_err_t submit( dmg_chain_t * chain, dmg_span_t raw, dmg_query_submit_t * it ) {
   dmg_query_t const * q = dmg_chain_query( chain );
-  dmg_hash_t id;
-  dmg_query_tx_status_t s;
-  dmg_query_why_t why = { .name = "" };
-  dmg_err_t err = q->tx_submit( q->ctx, transfer( chain, from, to, amount, nonce, out_id ), &id, &s, &why );
-  if( err ) fail_msg( "submit: %s: %s (%s)", dmg_err_name( err ), why.text, why.name );
-  assert_memory_equal( id.b, out_id->b, 32 );
+  *it = (dmg_query_submit_t){ .raw = raw, .why = { .name = "" } };
+  q->tx_submit( q->ctx, it, 1 );
+  return it->err;
+}
+
+__attribute__(( unused )) static void send( dmg_chain_t * chain, dmg_dev_account_t const * from, dmg_hash_t const * to, uint64_t amount, uint64_t nonce, dmg_hash_t * out_id ) {
+  dmg_query_submit_t it;
+  dmg_err_t err = submit( chain, transfer( chain, from, to, amount, nonce, out_id ), &it );
+  if( err ) fail_msg( "submit: %s: %s (%s)", dmg_err_name( err ), it.why.text, it.why.name );
+  assert_memory_equal( it.id.b, out_id->b, 32 );
 }
 
 #endif

@@ -448,23 +448,6 @@ static bool run( dmg_rpc_call_t * call, dmg_jv_t id, uint32_t left_cnt ) {
   return is_done;
 }
 
-/* The same with its cost taken, before and after (F3.3): what it charged for, or the CPU time it took if that is more. */
-static bool run_counted( dmg_rpc_call_t * call, dmg_jv_t id, uint32_t left_cnt, dmg_rpc_bill_t * bill, uint32_t paid, bool * out_ran ) {
-  dmg_rpc_t * rpc = call->rpc;
-  bool is_timed = is_counted( rpc, &call->who );
-  if( is_timed && !take_cost( call, bill, paid ) ) return false;
-  *out_ran = true;
-  size_t   from = call->out->buf->sz;
-  uint64_t cpu  = is_timed ? rpc->limits.cpu_ns( rpc->limits.clock_ctx ) : 0;
-  bool is_done = run( call, id, left_cnt );
-  uint64_t spent = is_timed ? ( rpc->limits.cpu_ns( rpc->limits.clock_ctx )-cpu )/UNIT_NS : 0, cost = call->method->cost, listed = (uint64_t)cost+call->extra+( call->out->buf->sz-from )/UNIT_BYTES;
-  if( spent<listed ) spent = listed;
-  if( spent>UINT32_MAX ) spent = UINT32_MAX;
-  if( is_timed && spent>cost ) dmg_cost_settle( rpc->cost, &call->who, now_ns( rpc ), (uint32_t)( spent-cost ), &bill->left );
-  bill->units += (uint32_t)spent-paid;
-  return is_done;
-}
-
 typedef struct { dmg_rpc_t * rpc; dmg_rpc_from_t from; uint64_t deadline_ns; dmg_rpc_bill_t * bill; uint32_t paid; } request_t;   /* paid: units taken when it was admitted, for its first call */
 
 static void settle( request_t * r, uint32_t units ) {
@@ -472,79 +455,105 @@ static void settle( request_t * r, uint32_t units ) {
   if( units && r->bill->is_counted ) dmg_cost_settle( r->rpc->cost, &r->from.who, now_ns( r->rpc ), units, &r->bill->left );
 }
 
-/* One request object.  Writes its answer unless it is a notification. */
-static void handle_one( dmg_rpc_t * rpc, dmg_jv_t req, uint32_t left_cnt, request_t * r, dmg_arena_t * arena, dmg_jw_t * out ) {
-  dmg_rpc_call_t call;
-  memset( &call, 0, offsetof( dmg_rpc_call_t, fail.name ) );   /* not the kilobyte behind it, which dmg_rpc_fail writes */
-  call.rpc         = rpc;
-  call.query       = rpc->query;
-  call.arena       = arena;
-  call.out         = out;
-  call.ws          = r->from.ws;
-  call.who         = r->from.who;
-  call.deadline_ns = r->deadline_ns;
-  call.fail.name[ 0 ] = call.fail.text[ 0 ] = call.fail.data[ 0 ] = 0;
-  dmg_jv_t id = { 0 };
-  uint32_t paid = r->paid;
-  r->paid = 0;
+/* One request object, looked through and its parameters bound: a handler may run.  Or why not: call.fail.  is_taken: its cost is. */
+typedef struct { dmg_rpc_call_t call; dmg_jv_t id; uint32_t method_idx, paid; bool has_id, is_request, is_ready, is_taken; } opened_t;
+
+/* The same with its cost taken, before and after (F3.3): what it charged for, or the CPU time it took if that is more.  Of
+   transactions submitted together each costs what it charges for: who shares a batch does not pay by the clock. */
+static bool run_counted( request_t * r, opened_t * o, uint32_t left_cnt, bool * out_ran ) {
+  dmg_rpc_call_t * call = &o->call;
+  dmg_rpc_t * rpc = call->rpc;
+  bool is_timed = is_counted( rpc, &call->who );
+  if( is_timed && !o->is_taken && !take_cost( call, r->bill, o->paid ) ) return false;
+  *out_ran = true;
+  size_t   from = call->out->buf->sz;
+  uint64_t cpu  = is_timed ? rpc->limits.cpu_ns( rpc->limits.clock_ctx ) : 0;
+  bool is_done = run( call, o->id, left_cnt );
+  uint64_t spent = is_timed ? ( rpc->limits.cpu_ns( rpc->limits.clock_ctx )-cpu )/UNIT_NS : 0, cost = call->method->cost, listed = (uint64_t)cost+call->extra+( call->out->buf->sz-from )/UNIT_BYTES;
+  if( spent<listed ) spent = listed;
+  if( spent>UINT32_MAX ) spent = UINT32_MAX;
+  if( is_timed && spent>cost ) dmg_cost_settle( rpc->cost, &call->who, now_ns( rpc ), (uint32_t)( spent-cost ), &r->bill->left );
+  r->bill->units += (uint32_t)spent-o->paid;
+  return is_done;
+}
+
+static void open_one( request_t * r, dmg_jv_t req, dmg_arena_t * arena, dmg_jw_t * out, opened_t * o ) {
+  dmg_rpc_t * rpc = r->rpc;
+  dmg_rpc_call_t * call = &o->call;
+  memset( call, 0, offsetof( dmg_rpc_call_t, fail.name ) );   /* not the kilobyte behind it, which dmg_rpc_fail writes */
+  call->rpc         = rpc;
+  call->query       = rpc->query;
+  call->arena       = arena;
+  call->out         = out;
+  call->ws          = r->from.ws;
+  call->who         = r->from.who;
+  call->deadline_ns = r->deadline_ns;
+  call->fail.name[ 0 ] = call->fail.text[ 0 ] = call->fail.data[ 0 ] = 0;
+  o->id         = (dmg_jv_t){ 0 };
+  o->paid       = r->paid;
+  o->method_idx = 0;
+  o->has_id     = o->is_request = o->is_ready = o->is_taken = false;
+  r->paid       = 0;
   if( dmg_jv_type( req )!=DMG_JSON_OBJECT ) {
-    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "a request is an object with jsonrpc, method and id" );
-    atomic_fetch_add( &rpc->invalid_cnt, 1 );
-    settle( r, 1-paid );   /* what never reached a method costs one unit too */
-    put_error( out, id, &call );
+    dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "a request is an object with jsonrpc, method and id" );
     return;
   }
-  id = dmg_jv_get( req, "id" );
-  dmg_jv_t version = dmg_jv_get( req, "jsonrpc" ), name = dmg_jv_get( req, "method" ), params = dmg_jv_get( req, "params" );
-  bool has_id = !dmg_jv_is_absent( id ), is_good = false;
-  uint32_t known = has_id+!dmg_jv_is_absent( version )+!dmg_jv_is_absent( name )+!dmg_jv_is_absent( params );
+  dmg_jv_t id = dmg_jv_get( req, "id" ), version = dmg_jv_get( req, "jsonrpc" ), name = dmg_jv_get( req, "method" ), params = dmg_jv_get( req, "params" );
+  o->id     = id;
+  o->has_id = !dmg_jv_is_absent( id );
+  uint32_t known = o->has_id+!dmg_jv_is_absent( version )+!dmg_jv_is_absent( name )+!dmg_jv_is_absent( params );
 
   if( dmg_jv_is_absent( version ) || !dmg_jv_eq_str( version, "2.0" ) )
-    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "jsonrpc must be \"2.0\"" );
-  else if( has_id && !id_is_good( id ) )
-    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "id must be a string or number of at most %u bytes, or null", DMG_RPC_ID_SZ_MAX );
+    dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "jsonrpc must be \"2.0\"" );
+  else if( o->has_id && !id_is_good( id ) )
+    dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "id must be a string or number of at most %u bytes, or null", DMG_RPC_ID_SZ_MAX );
   else if( dmg_jv_is_absent( name ) || dmg_jv_type( name )!=DMG_JSON_STRING )
-    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "method must be a string" );
+    dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "method must be a string" );
   else if( !dmg_jv_is_absent( params ) && dmg_jv_type( params )!=DMG_JSON_OBJECT && dmg_jv_type( params )!=DMG_JSON_ARRAY )
-    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "params must be an object or an array" );
+    dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "params must be an object or an array" );
   else if( known!=dmg_jv_cnt( req ) )
-    dmg_rpc_fail( &call, DMG_RPC_INVALID_REQUEST, NULL, "a request has only the members jsonrpc, id, method, params" );
-  else is_good = true;
-  if( !is_good ) {
-    atomic_fetch_add( &rpc->invalid_cnt, 1 );
-    settle( r, 1-paid );
-    put_error( out, id, &call );
-    return;
-  }
+    dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "a request has only the members jsonrpc, id, method, params" );
+  else o->is_request = true;
+  if( !o->is_request ) return;
 
   dmg_span_t text = dmg_jv_text( name );
   uint32_t lo = 0, hi = DMG_RPC_METHOD_CNT;
   while( lo<hi ) {
     uint32_t mid = ( lo+hi )/2;
     int c = dmg_span_cmp( dmg_span_cstr( dmg_rpc_method_tab[ mid ].name ), text );
-    if( !c ) { call.method = &dmg_rpc_method_tab[ mid ]; lo = mid; break; }
+    if( !c ) { call->method = &dmg_rpc_method_tab[ mid ]; lo = mid; break; }
     if( c<0 ) lo = mid+1;
     else      hi = mid;
   }
+  o->method_idx = lo;
+  if( !call->method ) {
+    char quoted[ 64 ];
+    quote( text, quoted );
+    dmg_rpc_fail( call, DMG_RPC_METHOD_NOT_FOUND, NULL, "there is no method %s; rpc.discover lists them", quoted );
+  } else if( call->method->is_dev && !rpc->query->dev ) {
+    dmg_rpc_fail( call, DMG_RPC_METHOD_DISABLED, NULL, "%s works only on a chain started by `demiurge dev`", call->method->name );
+  } else o->is_ready = dmg_rpc_in_time( call ) && bind_params( call, params );
+}
+
+/* Runs the handler and writes the answer unless it is a notification. */
+static void answer_one( request_t * r, opened_t * o, uint32_t left_cnt ) {
+  dmg_rpc_t *      rpc  = r->rpc;
+  dmg_rpc_call_t * call = &o->call;
+  dmg_jw_t *  out = call->out;
   dmg_buf_t * buf = out->buf;
   size_t      from = buf->sz;
   bool        comma = out->needs_comma, is_done = false, is_run = false;
-  if( !call.method ) {
-    char quoted[ 64 ];
-    quote( text, quoted );
-    dmg_rpc_fail( &call, DMG_RPC_METHOD_NOT_FOUND, NULL, "there is no method %s; rpc.discover lists them", quoted );
-    atomic_fetch_add( &rpc->invalid_cnt, 1 );
-  } else if( call.method->is_dev && !rpc->query->dev ) {
-    dmg_rpc_fail( &call, DMG_RPC_METHOD_DISABLED, NULL, "%s works only on a chain started by `demiurge dev`", call.method->name );
-  } else if( dmg_rpc_in_time( &call ) && bind_params( &call, params ) ) is_done = run_counted( &call, id, left_cnt, r->bill, paid, &is_run );
-  if( !is_run ) settle( r, 1-paid );
-  if( call.method ) atomic_fetch_add( is_done ? &rpc->ok_cnt[ lo ] : &rpc->failed_cnt[ lo ], 1 );
-  if( is_done && has_id ) return;
+  if( !call->method ) atomic_fetch_add( &rpc->invalid_cnt, 1 );
+  if( o->is_ready ) is_done = run_counted( r, o, left_cnt, &is_run );
+  if( !is_run ) settle( r, 1-o->paid );   /* what never reached a method costs one unit too */
+  if( !o->is_request ) { put_error( out, o->id, call ); return; }
+  if( call->method ) atomic_fetch_add( is_done ? &rpc->ok_cnt[ o->method_idx ] : &rpc->failed_cnt[ o->method_idx ], 1 );
+  if( is_done && o->has_id ) return;
   /* Take back what was written: a failed call's part, or a notification's answer. */
   buf->sz          = from;
   out->needs_comma = comma;
   out->is_full     = false;
-  if( has_id ) put_error( out, id, &call );
+  if( o->has_id ) put_error( out, o->id, call );
 }
 
 static void answer_error( dmg_jw_t * out, int code, char const * text ) {
@@ -553,56 +562,149 @@ static void answer_error( dmg_jw_t * out, int code, char const * text ) {
   put_error( out, (dmg_jv_t){ 0 }, &call );
 }
 
-bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, dmg_rpc_from_t const * who, dmg_buf_t * out, dmg_rpc_bill_t * bill ) {
-  DMG_ASSERT( !out->sz );
-  uint64_t began_ns = now_ns( rpc );
-  request_t r = { .rpc = rpc, .from = *who, .deadline_ns = began_ns+(uint64_t)rpc->limits.query_ms*1000000, .bill = bill, .paid = bill->units>0 };
-  bill->is_counted = is_counted( rpc, &who->who );
-  settle( &r, (uint32_t)( body.sz/UNIT_BYTES ) );   /* reading costs as writing does */
-  if( out->max>DMG_RPC_ANSWER_MAX ) out->max = DMG_RPC_ANSWER_MAX;
-  dmg_jw_t w = dmg_jw( out );
-  dmg_rpc_scratch_t * s = scratch_take( rpc );
-  if( !s ) { answer_error( &w, DMG_RPC_UNAVAILABLE, "out of memory, try again later" ); return !w.is_full; }
+/* ---- Bodies ---- */
 
-  dmg_jv_t root;
+/* A body at work: its calls in order, but neighbouring tx_submit wait in a run until they are submitted together. */
+typedef struct {
+  dmg_rpc_request_t * req;
+  request_t           r;
+  dmg_rpc_scratch_t * s;            /* NULL: answered already */
+  dmg_jw_t            w;
+  dmg_jv_t            root, next;   /* next: the call not looked at yet, absent at the end */
+  bool                is_batch;
+  uint32_t            left, run_cnt;
+  opened_t *          run;          /* in the arena */
+} reader_t;
+
+static void reader_begin( dmg_rpc_t * rpc, dmg_rpc_request_t * req, reader_t * r ) {
   char why[ 160 ], text[ 192 ];
-  if( !dmg_json_parse( s->json, body, &root, why ) ) {
-    bool is_limit = dmg_json_is_past_limit( s->json );
+  DMG_ASSERT( !req->out.sz );
+  if( req->out.max>DMG_RPC_ANSWER_MAX ) req->out.max = DMG_RPC_ANSWER_MAX;
+  *r = (reader_t){ .req = req, .w = dmg_jw( &req->out ), .s = scratch_take( rpc ) };
+  r->r = (request_t){ .rpc = rpc, .from = req->from, .deadline_ns = now_ns( rpc )+(uint64_t)rpc->limits.query_ms*1000000, .bill = &req->bill, .paid = req->bill.units>0 };
+  req->bill.is_counted = is_counted( rpc, &req->from.who );
+  settle( &r->r, (uint32_t)( req->body.sz/UNIT_BYTES ) );   /* reading costs as writing does */
+  if( !r->s ) { answer_error( &r->w, DMG_RPC_UNAVAILABLE, "out of memory, try again later" ); return; }
+  if( !dmg_json_parse( r->s->json, req->body, &r->root, why ) ) {
+    bool is_limit = dmg_json_is_past_limit( r->s->json );
     snprintf( text, sizeof text, is_limit ? "past a limit of JSON: %s" : "not JSON: %s", why );
     atomic_fetch_add( &rpc->invalid_cnt, 1 );
-    settle( &r, 1-r.paid );
-    answer_error( &w, is_limit ? DMG_RPC_LIMIT_EXCEEDED : DMG_RPC_PARSE, text );
-  } else if( dmg_jv_type( root )!=DMG_JSON_ARRAY ) {
-    handle_one( rpc, root, 0, &r, s->arena, &w );
-  } else if( !dmg_jv_cnt( root ) ) {
+    settle( &r->r, 1-r->r.paid );
+    answer_error( &r->w, is_limit ? DMG_RPC_LIMIT_EXCEEDED : DMG_RPC_PARSE, text );
+  } else if( dmg_jv_type( r->root )!=DMG_JSON_ARRAY ) {
+    r->next = r->root;
+    r->left = 1;
+  } else if( !dmg_jv_cnt( r->root ) ) {
     atomic_fetch_add( &rpc->invalid_cnt, 1 );
-    settle( &r, 1-r.paid );
-    answer_error( &w, DMG_RPC_INVALID_REQUEST, "an empty batch" );
-  } else if( dmg_jv_cnt( root )>DMG_RPC_BATCH_MAX ) {
+    settle( &r->r, 1-r->r.paid );
+    answer_error( &r->w, DMG_RPC_INVALID_REQUEST, "an empty batch" );
+  } else if( dmg_jv_cnt( r->root )>DMG_RPC_BATCH_MAX ) {
     atomic_fetch_add( &rpc->invalid_cnt, 1 );
-    snprintf( text, sizeof text, "a batch has at most %u calls, got %u", DMG_RPC_BATCH_MAX, dmg_jv_cnt( root ) );
-    settle( &r, 1-r.paid );
-    answer_error( &w, DMG_RPC_LIMIT_EXCEEDED, text );
+    settle( &r->r, 1-r->r.paid );
+    snprintf( text, sizeof text, "a batch has at most %u calls, got %u", DMG_RPC_BATCH_MAX, dmg_jv_cnt( r->root ) );
+    answer_error( &r->w, DMG_RPC_LIMIT_EXCEEDED, text );
   } else {
-    uint32_t left = dmg_jv_cnt( root );
-    dmg_jw_open( &w, '[' );
-    size_t from = out->sz;
-    for( dmg_jv_t e = dmg_jv_first( root ); !dmg_jv_is_absent( e ); e = dmg_jv_next( root, e ) ) {
-      handle_one( rpc, e, --left, &r, s->arena, &w );
-      dmg_arena_reset( s->arena );
-    }
-    if( out->sz==from ) out->sz = 0;   /* only notifications */
-    else dmg_jw_close( &w, ']' );
+    r->is_batch = true;
+    r->next     = dmg_jv_first( r->root );
+    r->left     = dmg_jv_cnt( r->root );
+    dmg_jw_open( &r->w, '[' );
   }
-  scratch_give( rpc, s );
-  uint64_t ended_ns = now_ns( rpc );
-  loop_note( rpc, ended_ns, ended_ns-began_ns );
+}
+
+static bool is_submit( dmg_jv_t call ) {
+  dmg_jv_t name = dmg_jv_type( call )==DMG_JSON_OBJECT ? dmg_jv_get( call, "method" ) : (dmg_jv_t){ 0 };
+  return !dmg_jv_is_absent( name ) && dmg_jv_eq_str( name, "tx_submit" );
+}
+
+/* Answers calls up to the next run of tx_submit, and opens those; how many of them may be submitted. */
+static size_t reader_step( dmg_rpc_t * rpc, reader_t * r ) {
+  size_t ready_cnt = 0;
+  for( ; r->s && !dmg_jv_is_absent( r->next ); r->next = r->is_batch ? dmg_jv_next( r->root, r->next ) : (dmg_jv_t){ 0 } ) {
+    bool is_sent = !r->req->is_overload && is_submit( r->next );
+    if( is_sent && !r->run ) r->run = dmg_arena_alloc( r->s->arena, r->left*sizeof *r->run );
+    if( is_sent && r->run ) {
+      opened_t * o = &r->run[ r->run_cnt++ ];
+      open_one( &r->r, r->next, r->s->arena, &r->w, o );
+      if( o->is_ready && is_counted( rpc, &o->call.who ) ) o->is_ready = o->is_taken = take_cost( &o->call, r->r.bill, o->paid );
+      ready_cnt += o->is_ready;
+      continue;
+    }
+    if( r->run_cnt ) break;
+    opened_t one;
+    open_one( &r->r, r->next, r->s->arena, &r->w, &one );
+    if( one.is_ready && r->req->is_overload ) one.is_ready = dmg_rpc_fail_err( &one.call, DMG_ERR_FULL, one.call.method->name );
+    answer_one( &r->r, &one, --r->left );
+    dmg_arena_reset( r->s->arena );
+  }
+  return ready_cnt;
+}
+
+static void reader_end( dmg_rpc_t * rpc, reader_t * r ) {
+  dmg_buf_t * out = &r->req->out;
+  if( r->is_batch && out->sz==1 ) out->sz = 0;   /* only notifications */
+  else if( r->is_batch ) dmg_jw_close( &r->w, ']' );
+  if( r->s ) scratch_give( rpc, r->s );
   /* Full is a buffer too small for an error, or no memory: with nothing better to say, the shortest error. */
-  if( w.is_full ) {
+  if( r->w.is_full ) {
     out->sz = 0;
     if( dmg_buf_printf( out, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":\"out of memory\"}}", DMG_RPC_UNAVAILABLE ) ) out->sz = 0;
   }
+}
+
+/* The runs of all bodies in one call: R4.2 verifies signatures together. */
+static void submit_runs( dmg_rpc_t * rpc, reader_t * readers, size_t cnt, size_t ready_cnt ) {
+  /* No memory: each goes on its own. */
+  dmg_query_submit_t * items = calloc( ready_cnt+1, sizeof *items );
+  size_t n = 0;
+  for( size_t i = 0; items && i<cnt; i++ )
+    for( uint32_t k = 0; k<readers[ i ].run_cnt; k++ ) {
+      opened_t * o = &readers[ i ].run[ k ];
+      if( !o->is_ready ) continue;
+      items[ n ].raw    = o->call.arg[ 0 ].bytes;
+      o->call.submitted = &items[ n++ ];
+    }
+  if( n ) rpc->query->tx_submit( rpc->query->ctx, items, n );
+  for( size_t i = 0; i<cnt; i++ ) {
+    reader_t * r = &readers[ i ];
+    if( !r->run ) continue;
+    for( uint32_t k = 0; k<r->run_cnt; k++ ) answer_one( &r->r, &r->run[ k ], --r->left );
+    r->run     = NULL;
+    r->run_cnt = 0;
+    dmg_arena_reset( r->s->arena );
+  }
+  free( items );
+}
+
+void dmg_rpc_handle_many( dmg_rpc_t * rpc, dmg_rpc_request_t * reqs, size_t cnt ) {
+  reader_t r[ DMG_RPC_JOIN_MAX ];
+  DMG_ASSERT( cnt<=DMG_RPC_JOIN_MAX );
+  for( size_t i = 0; i<cnt; i++ ) reader_begin( rpc, &reqs[ i ], &r[ i ] );
+  for( bool is_over = false; !is_over; ) {
+    size_t ready_cnt = 0;
+    is_over = true;
+    for( size_t i = 0; i<cnt; i++ ) {
+      ready_cnt += reader_step( rpc, &r[ i ] );
+      is_over    = is_over && !r[ i ].run_cnt;
+    }
+    if( !is_over ) submit_runs( rpc, r, cnt, ready_cnt );
+  }
+  for( size_t i = 0; i<cnt; i++ ) reader_end( rpc, &r[ i ] );
+}
+
+bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, dmg_rpc_from_t const * from, dmg_buf_t * out, dmg_rpc_bill_t * bill ) {
+  uint64_t began_ns = now_ns( rpc );
+  dmg_rpc_request_t req = { .body = body, .from = *from, .bill = *bill, .out = *out };
+  dmg_rpc_handle_many( rpc, &req, 1 );
+  *out  = req.out;
+  *bill = req.bill;
+  uint64_t ended_ns = now_ns( rpc );
+  loop_note( rpc, ended_ns, ended_ns-began_ns );
   return out->sz>0;
+}
+
+bool dmg_rpc_is_slow( dmg_span_t body ) {
+  static char const name[] = "\"tx_submit\"";
+  return body.sz && memmem( body.p, body.sz, name, sizeof name-1 );
 }
 
 dmg_err_t dmg_rpc_metrics( dmg_rpc_t * rpc, dmg_buf_t * out ) {

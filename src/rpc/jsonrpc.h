@@ -1,6 +1,7 @@
 /* jsonrpc: JSON-RPC 2.0 over bytes, and streams over a WebSocket (F4.1, F5).
 
      who, body --> dmg_rpc_admit, dmg_rpc_handle --> answer bytes, or none (only notifications), and what it cost
+     bodies    --> dmg_rpc_handle_many           --> their answers; what they submit is verified together
      node --> dmg_rpc_events --> sub_item notifications --> dmg_rpc_ws_t.send
 
    Threads   every function from any number of threads; for one WebSocket dmg_rpc_handle, _ws_room and
@@ -20,7 +21,7 @@
 
 enum {
   DMG_RPC_BATCH_MAX = 100, DMG_RPC_ANSWER_MAX = 8<<20, DMG_RPC_ARENA_MAX = 64<<20, DMG_RPC_ID_SZ_MAX = 128,
-  DMG_RPC_SUB_PER_WS_MAX = 64, DMG_RPC_SUB_MAX = 16384, DMG_RPC_SUB_ID_MAX = 100
+  DMG_RPC_JOIN_MAX = 64, DMG_RPC_SUB_PER_WS_MAX = 64, DMG_RPC_SUB_MAX = 16384, DMG_RPC_SUB_ID_MAX = 100
 };
 
 typedef struct dmg_rpc     dmg_rpc_t;
@@ -52,6 +53,19 @@ bool dmg_rpc_admit ( dmg_rpc_t * rpc, dmg_rpc_from_t const * from, dmg_rpc_bill_
 /* Answers body into out, an empty buffer of any max; DMG_RPC_ANSWER_MAX of it is used at most.  bill: as dmg_rpc_admit left it, or zero.
    false: nothing is to be sent.  On a WebSocket call dmg_rpc_ws_room once the answer is queued. */
 bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, dmg_rpc_from_t const * from, dmg_buf_t * out, dmg_rpc_bill_t * bill );
+/* Several bodies at once, of different sockets: their transactions are verified together (R4.2), which costs half of one by
+   one.  At most DMG_RPC_JOIN_MAX.  Not on a thread that others' reads wait for: how long it takes is not noted (F3.2). */
+typedef struct {
+  dmg_span_t     body;
+  dmg_rpc_from_t from;
+  dmg_rpc_bill_t bill;          /* as in dmg_rpc_handle */
+  bool           is_overload;   /* nothing runs: every call answers Unavailable, overloaded */
+  dmg_buf_t      out;           /* empty, of any max; after it the answer, nothing in it: none is to be sent */
+} dmg_rpc_request_t;
+void dmg_rpc_handle_many( dmg_rpc_t * rpc, dmg_rpc_request_t * reqs, size_t cnt );
+/* The body seems to hold a call that takes milliseconds of CPU: not for a thread that others' reads wait for.  A look at its
+   bytes; who writes a name with escapes only slows others down a little. */
+bool dmg_rpc_is_slow( dmg_span_t body );
 dmg_cost_cfg_t const * dmg_rpc_cost_cfg( dmg_rpc_t const * rpc );
 
 /* Requests by method and outcome, and open streams, as Prometheus text. */

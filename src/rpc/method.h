@@ -98,6 +98,7 @@ struct dmg_rpc_call {
   dmg_cost_who_t       who;
   uint64_t             deadline_ns;
   uint32_t             extra;          /* units beyond the method's cost */
+  dmg_query_submit_t const * submitted;   /* tx_submit: what became of it in a batch; NULL: not submitted yet */
   struct { int code; char name[ 160 ]; char text[ 320 ]; char data[ 1024 ]; } fail;   /* data: members of the error's data, "" or "\"a\":1,.." */
 };
 

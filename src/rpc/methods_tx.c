@@ -20,16 +20,18 @@ static void charge_signatures( dmg_rpc_call_t * call ) {
 
 bool dmg_rpc_do_tx_submit( dmg_rpc_call_t * call ) {
   charge_signatures( call );
-  dmg_hash_t id;
-  dmg_query_tx_status_t status;
-  dmg_query_why_t why = { .name = "" };
-  dmg_err_t err = call->query->tx_submit( call->query->ctx, call->arg[ 0 ].bytes, &id, &status, &why );
-  if( err==DMG_ERR_INVALID || err==DMG_ERR_FULL ) return fail_rejected( call, &why );
-  if( err ) return dmg_rpc_fail_err( call, err, "transaction" );
+  dmg_query_submit_t one = { .raw = call->arg[ 0 ].bytes };
+  dmg_query_submit_t const * it = call->submitted;
+  if( !it ) {
+    call->query->tx_submit( call->query->ctx, &one, 1 );
+    it = &one;
+  }
+  if( it->err==DMG_ERR_INVALID || it->err==DMG_ERR_FULL ) return fail_rejected( call, &it->why );
+  if( it->err ) return dmg_rpc_fail_err( call, it->err, "transaction" );
   dmg_jw_open( call->out, '{' );
-  dmg_jw_khash( call->out, "id", &id );
+  dmg_jw_khash( call->out, "id", &it->id );
   dmg_jw_key( call->out, "status" );
-  dmg_put_status( call->out, &status );
+  dmg_put_status( call->out, &it->status );
   dmg_jw_close( call->out, '}' );
   return true;
 }

@@ -645,6 +645,59 @@ static void test_transactions_are_built_from_json( void ** state ) {
   for( size_t i = 0; i<sizeof wrong/sizeof *wrong; i++ ) assert_has( call( "tx_build", "{\"from\":\"%s\",\"calls\":%s}", alice, wrong[ i ].calls ), wrong[ i ].says );
 }
 
+#define SUBMIT( id, hex ) "{\"jsonrpc\":\"2.0\"," id "\"method\":\"tx_submit\",\"params\":{\"tx\":\"" hex "\"}}"
+#define POOLED( id, first ) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":{\"id\":\"0x" first "000000000000000000000000000000000000000000000000000000000000\",\"status\":{\"kind\":\"pooled\"}}}"
+
+/* R4.2: neighbours are submitted in one call, each has its own answer in its place, and calls between them see what came before. */
+static void test_submits_of_a_batch_go_together( void ** state ) {
+  fake.submit_calls = fake.submit_cnt = 0;
+  char * a = ask( "[" SUBMIT( "\"id\":1,", "0x0101" ) "," SUBMIT( "\"id\":2,", "0xbb02" ) "," SUBMIT( "\"id\":3,", "zz" ) "," SUBMIT( "\"id\":{}," , "0x01" ) "," SUBMIT( "\"id\":4,", "0x0104" ) ","
+                  "{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"chain_head\"}," SUBMIT( "", "0x0106" ) "," SUBMIT( "\"id\":7,", "0x0107" ) "]" );
+  assert_int_equal( fake.submit_calls, 2 );
+  assert_int_equal( fake.submit_cnt, 5 );
+  char const * in_order[] = { "[" POOLED( "1", "0101" ), "\"id\":2,\"error\":{\"code\":-32003,\"message\":\"a signature is not valid\",\"data\":{\"name\":\"TxRejected\",\"reason\":\"signature\"}}",
+                              "\"id\":3,\"error\":{\"code\":-32602", "\"id\":null,\"error\":{\"code\":-32600", POOLED( "4", "0104" ), "\"id\":5,\"result\":{\"head\"", POOLED( "7", "0107" ) "]" };
+  for( size_t i = 0; i<sizeof in_order/sizeof *in_order; i++ ) {
+    assert_has( a, in_order[ i ] );
+    a = strstr( a, in_order[ i ] )+strlen( in_order[ i ] );
+  }
+  assert_string_equal( a, "" );
+  assert_string_equal( ask( "[" SUBMIT( "", "0x0101" ) "," SUBMIT( "", "0x0102" ) "]" ), "" );
+  assert_int_equal( fake.submit_cnt, 7 );
+  a = batch( 100, SUBMIT( "\"id\":9,", "0x0101" ) );
+  assert_int_equal( fake.submit_calls, 4 );
+  assert_int_equal( fake.submit_cnt, 107 );
+}
+
+static void test_bodies_are_submitted_together( void ** state ) {
+  static char const * const body[] = {
+    SUBMIT( "\"id\":1,", "0x0101" ), "[{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"chain_head\"}," SUBMIT( "\"id\":3,", "0x0103" ) "," SUBMIT( "\"id\":4,", "0xbb" ) "]", "[", "[]",
+    SUBMIT( "", "0x0105" ), "[" SUBMIT( "\"id\":6,", "0x0106" ) ",{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"nope\"}," SUBMIT( "\"id\":8,", "0x0108" ) "]" };
+  static char const * const want[] = { POOLED( "1", "0101" ), "\"id\":4,\"error\":{\"code\":-32003", "-32700", "-32600", "", "\"id\":8,\"result\":{\"id\":\"0x0108" };
+  enum { N = sizeof body/sizeof *body };
+  dmg_rpc_request_t req[ N ];
+  for( int is_overload = 0; is_overload<2; is_overload++ ) {
+    fake.submit_calls = fake.submit_cnt = 0;
+    for( size_t i = 0; i<N; i++ ) req[ i ] = (dmg_rpc_request_t){ .body = dmg_span_cstr( body[ i ] ), .out = dmg_buf( DMG_RPC_ANSWER_MAX ), .is_overload = is_overload };
+    dmg_rpc_handle_many( rpc, req, N );
+    assert_int_equal( fake.submit_calls, is_overload ? 0 : 2 );   /* the last body's second waits for what stands before it */
+    assert_int_equal( fake.submit_cnt, is_overload ? 0 : 6 );
+    for( size_t i = 0; i<N; i++ ) {
+      if( req[ i ].out.sz ) memcpy( text, req[ i ].out.p, req[ i ].out.sz );
+      text[ req[ i ].out.sz ] = 0;
+      bool is_form = i==2 || i==3;
+      if( !*want[ i ] )                      assert_string_equal( text, "" );
+      else if( !is_overload || is_form )     assert_has( text, want[ i ] );
+      else assert_has( text, "\"error\":{\"code\":-32002,\"message\":\"tx_submit: overloaded, try again later\",\"data\":{\"name\":\"Unavailable\",\"reason\":\"overloaded\"}}" );
+      if( is_overload && i==5 ) { assert_has( text, "\"id\":6," ); assert_has( text, "-32601" ); assert_has( text, "\"id\":8," ); }
+      dmg_buf_fini( &req[ i ].out );
+    }
+  }
+  assert_true( dmg_rpc_is_slow( dmg_span_cstr( body[ 1 ] ) ) );
+  assert_false( dmg_rpc_is_slow( DMG_SPAN_STR( "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tx_status\"}" ) ) );
+  assert_false( dmg_rpc_is_slow( dmg_span( NULL, 0 ) ) );
+}
+
 static void test_dev_methods_check_their_arguments( void ** state ) {
   static char const * const bad[][ 2 ] = { { "dev_mine", "[0]" }, { "dev_mine", "[10001]" }, { "dev_mine", "[-1]" }, { "dev_mine", "[\"1\"]" }, { "dev_mine", "[1,1]" }, { "dev_setBlocks", "[]" }, { "dev_setBlocks", "[\"automatic\"]" },
     { "dev_setBlocks", "[\"ms\"]" }, { "dev_setBlocks", "[\"9ms\"]" }, { "dev_setBlocks", "[\"60001ms\"]" }, { "dev_setBlocks", "[\"2x0ms\"]" }, { "dev_setBlocks", "[\"99999999999ms\"]" }, { "dev_increaseTime", "[1000]" }, { "dev_setTime", "[]" },
@@ -791,6 +844,8 @@ int main( void ) {
     T( test_the_genesis_is_no_block_and_says_so ),
     T( test_module_methods ), T( test_the_epoch_of_one_validator ), T( test_assets_are_what_is_free_and_held ), T( test_messages_are_judged_by_the_keys_on_chain ), T( test_messages_by_p256_webauthn_and_bls ),
     T( test_transactions ), T( test_previews_tell_what_would_happen ), T( test_transactions_are_built_from_json ),
+    T( test_submits_of_a_batch_go_together ),
+    T( test_bodies_are_submitted_together ),
     T( test_dev_methods_check_their_arguments ),
     T( test_discover_describes_every_method_by_a_good_example ),
     T( test_streams_need_a_socket ),

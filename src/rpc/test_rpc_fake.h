@@ -4,6 +4,7 @@
 #ifndef DMG_RPC_TEST_RPC_FAKE_H
 #define DMG_RPC_TEST_RPC_FAKE_H
 
+#include "base/os.h"
 #include "crypto/bls.h"
 #include "rpc/jsonrpc.h"
 #include "rpc/query.h"
@@ -44,6 +45,8 @@ typedef struct {
   char const *    why_name;
   atomic_int      open_views;
   atomic_uint     dev_calls;
+  atomic_uint     submit_calls, submit_cnt;   /* begun calls of tx_submit; transactions of those that are done */
+  atomic_bool     is_submit_held;             /* tx_submit waits */
   dmg_pace_t      pace;
   dmg_query_t     query;
   dmg_query_dev_t dev;
@@ -165,12 +168,26 @@ static inline dmg_err_t fake_refuse( fake_t * f, dmg_query_why_t * why ) {
   return f->err;
 }
 
-static inline dmg_err_t fake_q_submit( void * ctx, dmg_span_t raw, dmg_hash_t * out_id, dmg_query_tx_status_t * out_status, dmg_query_why_t * why ) {
+/* 0xbb.. is refused; the id of what is not f->raw is its first 32 bytes. */
+static inline void fake_q_submit( void * ctx, dmg_query_submit_t * items, size_t cnt ) {
   fake_t * f = ctx;
-  if( f->err ) return fake_refuse( f, why );
-  *out_id     = f->raw_id;
-  *out_status = (dmg_query_tx_status_t){ .state = DMG_TX_POOLED };
-  return DMG_OK;
+  f->submit_calls++;
+  while( f->is_submit_held ) dmg_os_sleep_ns( 1000000 );
+  f->submit_cnt += (uint32_t)cnt;
+  for( size_t i = 0; i<cnt; i++ ) {
+    dmg_query_submit_t * it = &items[ i ];
+    it->err    = f->err ? fake_refuse( f, &it->why ) : DMG_OK;
+    it->id     = f->raw_id;
+    it->status = (dmg_query_tx_status_t){ .state = DMG_TX_POOLED };
+    if( !dmg_span_eq( it->raw, dmg_span( f->raw, f->raw_sz ) ) ) {
+      memset( it->id.b, 0, 32 );
+      memcpy( it->id.b, it->raw.p, it->raw.sz<32 ? it->raw.sz : 32 );
+    }
+    if( !f->err && it->raw.sz && it->raw.p[ 0 ]==0xbb ) {
+      it->err = DMG_ERR_INVALID;
+      it->why = (dmg_query_why_t){ .text = "a signature is not valid", .name = "signature" };
+    }
+  }
 }
 
 /* Account 1 gives 30 to account 2; the last fails unless is_good. */

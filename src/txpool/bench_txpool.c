@@ -62,13 +62,19 @@ static void round_one( load_t const * load, double * admit, double * build, doub
   dmg_txpool_head_t head = { .height = 1, .time_ms = 1, .price = 1700000 };
   dmg_params_default( &head.params );
   if( !pool || dmg_txpool_set_head( pool, &state, &head, 0 ) ) abort();
+  dmg_arena_t * scratch = dmg_arena_new( DMG_TXPOOL_SCRATCH_MAX );
+  if( !scratch ) abort();
   uint64_t t0 = dmg_os_mono_ns();
   for( uint32_t i = 0; i<TXS; i++ ) {
     dmg_txpool_answer_t a;
-    if( dmg_txpool_admit_check( pool, &state, dmg_span( load->buf.p+load->off[ i ], load->off[ i+1 ]-load->off[ i ] ), 0, &a ) || a.kind!=DMG_TXPOOL_ADMIT_VERIFY ) abort();
-    if( dmg_txpool_admit_finish( pool, &state, a.ticket, true, 0, &a ) || a.kind!=DMG_TXPOOL_ADMIT_OK ) abort();
+    dmg_txpool_ticket_t * t;
+    if( dmg_txpool_ticket_new( dmg_span( load->buf.p+load->off[ i ], load->off[ i+1 ]-load->off[ i ] ), scratch, &t ) ) abort();
+    if( dmg_txpool_admit_check( pool, &state, t, 0, &a ) || a.kind!=DMG_TXPOOL_ADMIT_VERIFY ) abort();
+    if( dmg_txpool_admit_finish( pool, &state, t, true, 0, &a ) || a.kind!=DMG_TXPOOL_ADMIT_OK ) abort();
+    dmg_txpool_ticket_free( pool, t );
   }
   *admit = (double)( dmg_os_mono_ns()-t0 )/TXS;
+  dmg_arena_free( scratch );
 
   static dmg_txpool_ref_t      refs[ BLOCK ];
   static dmg_txpool_included_t in[ BLOCK ];

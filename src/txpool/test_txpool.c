@@ -170,11 +170,30 @@ static void pool_end( void ) {
   pool = NULL;
 }
 
+/* The first phase; *t NULL: nothing to finish. */
+static dmg_err_t check( dmg_span_t raw, dmg_txpool_ticket_t ** t, dmg_txpool_answer_t * a ) {
+  assert_int_equal( dmg_txpool_ticket_new( raw, pool->scratch, t ), DMG_OK );
+  dmg_err_t err = dmg_txpool_admit_check( pool, &state, *t, now, a );
+  assert_true( ( *t )->is_out==( !err && a->kind==DMG_TXPOOL_ADMIT_VERIFY ) );
+  if( ( *t )->is_out ) return err;
+  dmg_txpool_ticket_free( pool, *t );
+  *t = NULL;
+  return err;
+}
+
+/* The second. */
+static dmg_err_t finish( dmg_txpool_ticket_t * t, bool is_valid, dmg_txpool_answer_t * a ) {
+  dmg_err_t err = dmg_txpool_admit_finish( pool, &state, t, is_valid, now, a );
+  dmg_txpool_ticket_free( pool, t );
+  return err;
+}
+
 /* Through both phases, the signatures taken as good. */
 static dmg_txpool_answer_t put( made_t const * m ) {
   dmg_txpool_answer_t a;
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( m ), now, &a ), DMG_OK );
-  if( a.kind==DMG_TXPOOL_ADMIT_VERIFY ) assert_int_equal( dmg_txpool_admit_finish( pool, &state, a.ticket, true, now, &a ), DMG_OK );
+  dmg_txpool_ticket_t * t;
+  assert_int_equal( check( bytes( m ), &t, &a ), DMG_OK );
+  if( t ) assert_int_equal( finish( t, true, &a ), DMG_OK );
   return a;
 }
 
@@ -326,21 +345,22 @@ static void test_local_failures_pass_through( void ** unused ) {
   pool_new( 100, 50 );
   made_t * m = made( 3, 0, 0 );
   dmg_txpool_answer_t a;
+  dmg_txpool_ticket_t * ta, * tb;
   state_err = DMG_ERR_IO;
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( m ), now, &a ), DMG_ERR_IO );
+  assert_int_equal( check( bytes( m ), &ta, &a ), DMG_ERR_IO );
   state_err = DMG_OK;
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( m ), now, &a ), DMG_OK );
+  assert_int_equal( check( bytes( m ), &ta, &a ), DMG_OK );
   state_err = DMG_ERR_IO;
   head.height++;   /* under the same head finish would ask nothing */
   dmg_txpool_on_block( pool, &head, NULL, 0, now );
-  assert_int_equal( dmg_txpool_admit_finish( pool, &state, a.ticket, true, now, &a ), DMG_ERR_IO );
+  assert_int_equal( finish( ta, true, &a ), DMG_ERR_IO );
   state_err = DMG_OK;
   put_ok( m );
   pool->cfg.ticket_max = 1;
   dmg_txpool_answer_t b;
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( made( 4, 0, 0 ) ), now, &a ), DMG_OK );
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( made( 5, 0, 0 ) ), now, &b ), DMG_ERR_FULL );
-  dmg_txpool_admit_cancel( pool, a.ticket );
+  assert_int_equal( check( bytes( made( 4, 0, 0 ) ), &ta, &a ), DMG_OK );
+  assert_int_equal( check( bytes( made( 5, 0, 0 ) ), &tb, &b ), DMG_ERR_FULL );
+  dmg_txpool_ticket_free( pool, ta );
   put_ok( made( 5, 0, 0 ) );
   pool_end();
 }
@@ -348,34 +368,61 @@ static void test_local_failures_pass_through( void ** unused ) {
 static void test_finish_judges_anew_what_changed( void ** unused ) {
   pool_new( 100, 50 );
   dmg_txpool_answer_t a, b;
+  dmg_txpool_ticket_t * ta, * tb;
   /* Two copies at once: the second is known. */
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( made( 1, 0, 0 ) ), now, &a ), DMG_OK );
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( made( 1, 0, 0 ) ), now, &b ), DMG_OK );
-  assert_int_equal( dmg_txpool_admit_finish( pool, &state, a.ticket, true, now, &a ), DMG_OK );
-  assert_int_equal( dmg_txpool_admit_finish( pool, &state, b.ticket, true, now, &b ), DMG_OK );
+  assert_int_equal( check( bytes( made( 1, 0, 0 ) ), &ta, &a ), DMG_OK );
+  assert_int_equal( check( bytes( made( 1, 0, 0 ) ), &tb, &b ), DMG_OK );
+  assert_int_equal( finish( ta, true, &a ), DMG_OK );
+  assert_int_equal( finish( tb, true, &b ), DMG_OK );
   assert_int_equal( b.kind, DMG_TXPOOL_ADMIT_KNOWN );
   /* Two that the balance covers singly: the second finds it spoken for, without a new question to the state. */
   acct[ 4 ].spendable = 300000;
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( made( 4, 0, 0 ) ), now, &a ), DMG_OK );
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( made( 4, 0, 1 ) ), now, &b ), DMG_OK );
+  assert_int_equal( check( bytes( made( 4, 0, 0 ) ), &ta, &a ), DMG_OK );
+  assert_int_equal( check( bytes( made( 4, 0, 1 ) ), &tb, &b ), DMG_OK );
   unsigned calls = state_calls;
-  assert_int_equal( dmg_txpool_admit_finish( pool, &state, a.ticket, true, now, &a ), DMG_OK );
+  assert_int_equal( finish( ta, true, &a ), DMG_OK );
   assert_int_equal( a.kind, DMG_TXPOOL_ADMIT_OK );
-  assert_int_equal( dmg_txpool_admit_finish( pool, &state, b.ticket, true, now, &b ), DMG_OK );
+  assert_int_equal( finish( tb, true, &b ), DMG_OK );
   assert_int_equal( b.why.reason, DMG_TXPOOL_BALANCE );
   assert_int_equal( state_calls, calls );
+  /* R4.1: signatures come last, so a bad one does not hide what is wrong besides, nor that a good copy is there. */
+  assert_int_equal( check( bytes( made( 4, 0, 2 ) ), &ta, &a ), DMG_OK );
+  assert_null( ta );
+  assert_int_equal( a.why.reason, DMG_TXPOOL_BALANCE );
+  acct[ 5 ].spendable = 300000;
+  assert_int_equal( check( bytes( made( 5, 0, 0 ) ), &ta, &a ), DMG_OK );
+  assert_int_equal( check( bytes( made( 5, 0, 1 ) ), &tb, &b ), DMG_OK );
+  dmg_txpool_ticket_t * tc;
+  dmg_txpool_answer_t c;
+  assert_int_equal( check( bytes( made( 5, 0, 0 ) ), &tc, &c ), DMG_OK );
+  assert_int_equal( finish( ta, true, &a ), DMG_OK );
+  assert_int_equal( finish( tb, false, &b ), DMG_OK );
+  assert_int_equal( b.why.reason, DMG_TXPOOL_BALANCE );
+  assert_int_equal( finish( tc, false, &c ), DMG_OK );
+  assert_int_equal( c.kind, DMG_TXPOOL_ADMIT_KNOWN );
+  /* A ticket that was refused may be checked again. */
+  acct[ 6 ].spendable = 0;
+  made_t * poor = made( 6, 0, 0 );
+  assert_int_equal( dmg_txpool_ticket_new( bytes( poor ), pool->scratch, &tc ), DMG_OK );
+  assert_int_equal( dmg_txpool_admit_check( pool, &state, tc, now, &c ), DMG_OK );
+  assert_int_equal( c.why.reason, DMG_TXPOOL_BALANCE );
+  acct[ 6 ].spendable = RICH;
+  assert_int_equal( dmg_txpool_admit_check( pool, &state, tc, now, &c ), DMG_OK );
+  assert_int_equal( c.kind, DMG_TXPOOL_ADMIT_VERIFY );
+  assert_int_equal( finish( tc, false, &c ), DMG_OK );
+  assert_int_equal( c.why.reason, DMG_TXPOOL_SIGNATURE );
   /* A block used the nonce, and then the height passed the expiry. */
   made_t * m = made( 2, 0, 0 );
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( m ), now, &a ), DMG_OK );
+  assert_int_equal( check( bytes( m ), &ta, &a ), DMG_OK );
   m = made( 3, 0, 0 );
   m->tx.expiry = 1001;
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( m ), now, &b ), DMG_OK );
+  assert_int_equal( check( bytes( m ), &tb, &b ), DMG_OK );
   acct[ 2 ].lane[ 0 ] = 1;
   head.height = 1001;
   dmg_txpool_on_block( pool, &head, NULL, 0, now );
-  assert_int_equal( dmg_txpool_admit_finish( pool, &state, a.ticket, true, now, &a ), DMG_OK );
+  assert_int_equal( finish( ta, true, &a ), DMG_OK );
   assert_int_equal( a.why.reason, DMG_TXPOOL_NONCE );
-  assert_int_equal( dmg_txpool_admit_finish( pool, &state, b.ticket, true, now, &b ), DMG_OK );
+  assert_int_equal( finish( tb, true, &b ), DMG_OK );
   assert_int_equal( b.why.reason, DMG_TXPOOL_EXPIRED );
   pool_end();
 }
@@ -509,9 +556,10 @@ static void test_full_pool_pushes_out_queued_then_the_greedy( void ** unused ) {
   assert_refused( made( 3, 0, 10 ), DMG_TXPOOL_FULL );   /* behind a queued one it is queued itself */
   /* A ready one takes the oldest queued, but only once its signatures are good. */
   dmg_txpool_answer_t a;
-  assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( made( 4, 0, 0 ) ), now, &a ), DMG_OK );
+  dmg_txpool_ticket_t * ta;
+  assert_int_equal( check( bytes( made( 4, 0, 0 ) ), &ta, &a ), DMG_OK );
   assert_int_equal( kind_of( &gap ), DMG_TXPOOL_QUEUED );
-  assert_int_equal( dmg_txpool_admit_finish( pool, &state, a.ticket, false, now, &a ), DMG_OK );
+  assert_int_equal( finish( ta, false, &a ), DMG_OK );
   assert_int_equal( kind_of( &gap ), DMG_TXPOOL_QUEUED );
   put_ok( made( 4, 0, 0 ) );
   assert_int_equal( kind_of( &gap ), DMG_TXPOOL_DROPPED );
@@ -869,19 +917,20 @@ static void test_random_use_keeps_every_invariant( void ** unused ) {
       m->calls[ 0 ].args.sz = rnd( 10 )==0 ? 5000 : rnd( 300 );
       if( rnd( 4 )==0 ) acct[ a ].spendable = rnd( 2 ) ? RICH : 500000;
       dmg_txpool_answer_t ans;
-      assert_int_equal( dmg_txpool_admit_check( pool, &state, bytes( m ), now, &ans ), DMG_OK );
-      if( ans.kind==DMG_TXPOOL_ADMIT_VERIFY ) {
+      dmg_txpool_ticket_t * fresh;
+      assert_int_equal( check( bytes( m ), &fresh, &ans ), DMG_OK );
+      if( fresh ) {
         /* Some finish much later, under another head. */
         unsigned h = rnd( 8 );
-        dmg_txpool_ticket_t * t = rnd( 2 ) ? ans.ticket : held[ h ];
-        if( t!=ans.ticket ) held[ h ] = ans.ticket;
-        if( t && rnd( 10 )==0 ) dmg_txpool_admit_cancel( pool, t );
-        else if( t ) assert_int_equal( dmg_txpool_admit_finish( pool, &state, t, rnd( 10 )!=0, now, &ans ), DMG_OK );
+        dmg_txpool_ticket_t * t = rnd( 2 ) ? fresh : held[ h ];
+        if( t!=fresh ) held[ h ] = fresh;
+        if( t && rnd( 10 )==0 ) dmg_txpool_ticket_free( pool, t );
+        else if( t ) assert_int_equal( finish( t, rnd( 10 )!=0, &ans ), DMG_OK );
       }
     }
     if( step%8==0 ) pool_check();
   }
-  for( int i = 0; i<8; i++ ) if( held[ i ] ) dmg_txpool_admit_cancel( pool, held[ i ] );
+  for( int i = 0; i<8; i++ ) dmg_txpool_ticket_free( pool, held[ i ] );
   dmg_txpool_stats_t st;
   dmg_txpool_stats( pool, &st );
   /* The run met what it is meant to meet. */

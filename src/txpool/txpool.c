@@ -72,59 +72,55 @@ static void rejected( dmg_txpool_t * pool, dmg_txpool_answer_t * out ) {
   pool->stats.rejected++;
 }
 
-dmg_err_t dmg_txpool_admit_check( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_span_t raw, uint64_t now_ms, dmg_txpool_answer_t * out ) {
-  dmg_txpool_answer_t a = { .kind = DMG_TXPOOL_ADMIT_VERIFY };
+dmg_err_t dmg_txpool_ticket_new( dmg_span_t raw, dmg_arena_t * scratch, dmg_txpool_ticket_t ** out_ticket ) {
   dmg_tx_t * tx = NULL;
-  dmg_arena_reset( pool->scratch );
-  dmg_verdict_t v = dmg_tx_decode( raw, pool->scratch, &tx );
+  dmg_arena_reset( scratch );
+  dmg_verdict_t v = dmg_tx_decode( raw, scratch, &tx );
   if( v.kind==DMG_VERDICT_LOCAL ) return v.err;
-  if( v.kind==DMG_VERDICT_BAD ) {
-    a.why = (dmg_txpool_why_t){ .reason = raw.sz>DMG_TX_SZ_MAX ? DMG_TXPOOL_SIZE : DMG_TXPOOL_FORM, .form = v };
-    rejected( pool, &a );
-    *out = a;
-    return DMG_OK;
-  }
-  a.id = tx->id;
-  if( !dmg_txpool_judge_early( pool, tx, &a.why ) ) { rejected( pool, &a ); *out = a; return DMG_OK; }
-  if( is_known( pool, &tx->id, &a ) ) { *out = a; return DMG_OK; }
-  if( pool->stats.ticket_cnt>=pool->cfg.ticket_max ) return DMG_ERR_FULL;
-
   dmg_txpool_ticket_t * t = calloc( 1, sizeof *t );
   if( !t ) return DMG_ERR_NOMEM;
-  dmg_err_t err = DMG_ERR_NOMEM;
-  t->entry = dmg_txpool_entry_new( tx );
-  if( !t->entry ) goto out;
-  err = dmg_txpool_judge( pool, state, t->entry, &t->learnt, &a.why );
-  if( err ) goto out;
-  entry_t * replaced;
-  if( a.why.reason || !dmg_txpool_judge_room( pool, t->entry, &t->learnt, false, now_ms, &replaced, &a.why ) ) { rejected( pool, &a ); goto answered; }
-  a.ticket = t;
-  pool->stats.ticket_cnt++;
-  *out = a;
+  if( v.kind==DMG_VERDICT_BAD ) t->why = (dmg_txpool_why_t){ .reason = raw.sz>DMG_TX_SZ_MAX ? DMG_TXPOOL_SIZE : DMG_TXPOOL_FORM, .form = v };
+  else if( !( t->entry = dmg_txpool_entry_new( tx ) ) ) { free( t ); return DMG_ERR_NOMEM; }
+  *out_ticket = t;
   return DMG_OK;
-answered:
-  *out = a;
-out:
-  if( t->entry ) dmg_txpool_entry_unref( t->entry );
-  free( t );
-  return err;
 }
 
-size_t dmg_txpool_ticket_jobs( dmg_txpool_ticket_t const * ticket, dmg_sig_job_t out_jobs[ DMG_TX_SIG_MAX ] ) {
+void dmg_txpool_ticket_free( dmg_txpool_t * pool, dmg_txpool_ticket_t * t ) {
+  if( !t ) return;
+  DMG_ASSERT( !t->is_out || pool->stats.ticket_cnt );
+  if( t->is_out ) pool->stats.ticket_cnt--;
+  if( t->entry )  dmg_txpool_entry_unref( t->entry );
+  free( t );
+}
+
+dmg_err_t dmg_txpool_admit_check( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_txpool_ticket_t * t, uint64_t now_ms, dmg_txpool_answer_t * out ) {
+  dmg_txpool_answer_t a = { .kind = DMG_TXPOOL_ADMIT_VERIFY };
+  entry_t * e = t->entry, * replaced;
+  DMG_ASSERT( !t->is_out );
+  if( !e ) { a.why = t->why; rejected( pool, &a ); goto answered; }
+  a.id = e->tx.id;
+  if( !dmg_txpool_judge_early( pool, &e->tx, &a.why ) ) { rejected( pool, &a ); goto answered; }
+  if( is_known( pool, &e->tx.id, &a ) ) goto answered;
+  if( pool->stats.ticket_cnt>=pool->cfg.ticket_max ) return DMG_ERR_FULL;
+  DMG_TRY( dmg_txpool_judge( pool, state, e, &t->learnt, &a.why ) );
+  if( a.why.reason || !dmg_txpool_judge_room( pool, e, &t->learnt, false, now_ms, &replaced, &a.why ) ) { rejected( pool, &a ); goto answered; }
+  t->is_out = true;
+  pool->stats.ticket_cnt++;
+answered:
+  *out = a;
+  return DMG_OK;
+}
+
+dmg_hash_t const * dmg_txpool_ticket_sender( dmg_txpool_ticket_t const * ticket ) { return ticket->entry ? &ticket->entry->tx.sender : NULL; }
+
+size_t dmg_txpool_ticket_jobs( dmg_txpool_ticket_t const * ticket, dmg_sig_job_t * out_jobs ) {
   dmg_tx_t const * tx = &ticket->entry->tx;
-  for( uint32_t i = 0; i<tx->sig_cnt; i++ ) {
+  for( uint32_t i = 0; out_jobs && i<tx->sig_cnt; i++ ) {
     dmg_tx_sig_t const * s = &tx->sigs[ i ];
     out_jobs[ i ] = (dmg_sig_job_t){ .scheme = (dmg_sig_scheme_t)s->scheme, .key = s->key, .msg = dmg_hash_span( &tx->id ),
                                      .sig = { .sig = s->sig, .auth_data = s->auth_data, .client_data = s->client_data } };
   }
   return tx->sig_cnt;
-}
-
-void dmg_txpool_admit_cancel( dmg_txpool_t * pool, dmg_txpool_ticket_t * ticket ) {
-  DMG_ASSERT( pool->stats.ticket_cnt );
-  pool->stats.ticket_cnt--;
-  dmg_txpool_entry_unref( ticket->entry );
-  free( ticket );
 }
 
 /* The entry's ref is the caller's; entry_in takes one of its own. */
@@ -143,32 +139,38 @@ static dmg_err_t take_in( dmg_txpool_t * pool, entry_t * e, learnt_t const * lea
 }
 
 dmg_err_t dmg_txpool_admit_finish( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_txpool_ticket_t * ticket, bool is_valid, uint64_t now_ms, dmg_txpool_answer_t * out ) {
-  entry_t * e = ticket->entry;
+  entry_t * e = ticket->entry, * replaced;
   dmg_txpool_answer_t a = { .id = e->tx.id };
-  dmg_err_t err = DMG_OK;
-  if( !is_valid ) { a.why.reason = DMG_TXPOOL_SIGNATURE; rejected( pool, &a ); goto out; }
-  if( is_known( pool, &e->tx.id, &a ) ) goto out;   /* a copy came in meanwhile */
-  if( !dmg_txpool_judge_early( pool, &e->tx, &a.why ) ) { rejected( pool, &a ); goto out; }
+  DMG_ASSERT( ticket->is_out && pool->stats.ticket_cnt );
+  ticket->is_out = false;
+  pool->stats.ticket_cnt--;
+  if( !dmg_txpool_judge_early( pool, &e->tx, &a.why ) ) { rejected( pool, &a ); goto answered; }
+  if( is_known( pool, &e->tx.id, &a ) ) goto answered;   /* a copy came in meanwhile */
   /* Others of this sender may have come in since; a new head makes all of it doubtful. */
   if( ticket->learnt.generation==pool->generation ) dmg_txpool_judge_again( pool, e, &ticket->learnt, &a.why );
-  else err = dmg_txpool_judge( pool, state, e, &ticket->learnt, &a.why );
-  if( err ) goto out;
-  if( a.why.reason ) { rejected( pool, &a ); goto out; }
-  err = take_in( pool, e, &ticket->learnt, now_ms, &a );
-out:
-  dmg_txpool_admit_cancel( pool, ticket );
-  if( !err ) *out = a;
-  return err;
+  else DMG_TRY( dmg_txpool_judge( pool, state, e, &ticket->learnt, &a.why ) );
+  /* R4.1: signatures come last, so that verified one by one or many together a transaction hears the same reason. */
+  if( !a.why.reason && !is_valid && dmg_txpool_judge_room( pool, e, &ticket->learnt, false, now_ms, &replaced, &a.why ) ) a.why.reason = DMG_TXPOOL_SIGNATURE;
+  if( a.why.reason ) { rejected( pool, &a ); goto answered; }
+  DMG_TRY( take_in( pool, e, &ticket->learnt, now_ms, &a ) );
+answered:
+  *out = a;
+  return DMG_OK;
 }
 
 dmg_err_t dmg_txpool_admit( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_span_t raw, uint64_t now_ms, dmg_txpool_answer_t * out ) {
-  DMG_TRY( dmg_txpool_admit_check( pool, state, raw, now_ms, out ) );
-  if( out->kind!=DMG_TXPOOL_ADMIT_VERIFY ) return DMG_OK;
-  dmg_sig_job_t jobs[ DMG_TX_SIG_MAX ];
-  size_t n = dmg_txpool_ticket_jobs( out->ticket, jobs );
-  bool is_valid = true;
-  for( size_t i = 0; i<n && is_valid; i++ ) is_valid = dmg_sig_verify( jobs[ i ].scheme, jobs[ i ].key, jobs[ i ].msg, &jobs[ i ].sig );
-  return dmg_txpool_admit_finish( pool, state, out->ticket, is_valid, now_ms, out );
+  dmg_txpool_ticket_t * t;
+  DMG_TRY( dmg_txpool_ticket_new( raw, pool->scratch, &t ) );
+  dmg_err_t err = dmg_txpool_admit_check( pool, state, t, now_ms, out );
+  if( !err && out->kind==DMG_TXPOOL_ADMIT_VERIFY ) {
+    dmg_sig_job_t jobs[ DMG_TX_SIG_MAX ];
+    size_t n = dmg_txpool_ticket_jobs( t, jobs );
+    bool is_valid = true;
+    for( size_t i = 0; i<n && is_valid; i++ ) is_valid = dmg_sig_verify( jobs[ i ].scheme, jobs[ i ].key, jobs[ i ].msg, &jobs[ i ].sig );
+    err = dmg_txpool_admit_finish( pool, state, t, is_valid, now_ms, out );
+  }
+  dmg_txpool_ticket_free( pool, t );
+  return err;
 }
 
 /* --- heads -------------------------------------------------------------------------------------------- */

@@ -1,9 +1,9 @@
 /* txpool: transactions that wait for a block, and what became of those that did.
 
-     raw --> admit_check --> ticket --> signatures, elsewhere --> admit_finish --> queued (a nonce is missing)
-                 |  |                                                  |              |  the gap closes
-                 |  +--> known: its status                             |              v
-                 +--> rejected{reason}                     rejected <--+           pooled --> build --> a block
+     raw --> ticket --> admit_check --> signatures, elsewhere --> admit_finish --> queued (a nonce is missing)
+                          |  |                                         |              |  the gap closes
+                          |  +--> known: its status                    |              v
+                          +--> rejected{reason}            rejected <--+           pooled --> build --> a block
                                                                                       ^                  |
      queued, pooled --> replaced{by} | expired{at} | dropped{reason}                  +-- on_retract     v on_block
                                                                                             included --> on_final
@@ -21,7 +21,7 @@
             leave signatures out and a bad copy must not shadow a good one.
 
    Memory   tables at _new; one heap block a transaction; both bounded by the configuration
-   Threads  one at a time: the node holds a lock; signature jobs of a ticket may be judged outside it
+   Threads  one at a time: the node holds a lock; tickets are made, and their signature jobs judged, outside it
    Failure  dmg_err_t only for memory and for what the state functions return; a refusal is an answer
    Bounds   dmg_txpool_cfg_t
    Spec     docs/spec/runtime.md R4.1-R4.4, interfaces.md F4.4, modules.md M1.3
@@ -175,17 +175,24 @@ typedef struct {
   dmg_hash_t            id;       /* zero if rejected by size or form */
   dmg_txpool_status_t   status;   /* OK, KNOWN */
   dmg_txpool_why_t      why;      /* REJECTED */
-  dmg_txpool_ticket_t * ticket;   /* VERIFY: goes to finish or cancel, once */
 } dmg_txpool_answer_t;
 
-/* All steps but the signatures.  raw is copied.  NOMEM; FULL: ticket_max tickets are out; failures of state. */
-DMG_MUST_USE dmg_err_t dmg_txpool_admit_check( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_span_t raw, uint64_t now_ms, dmg_txpool_answer_t * out );
-/* The signatures to judge, 1..16; the jobs point into the ticket.  Needs no lock. */
-size_t dmg_txpool_ticket_jobs( dmg_txpool_ticket_t const * ticket, dmg_sig_job_t out_jobs[ DMG_TX_SIG_MAX ] );
-/* is_valid: all of them are.  Judges anew what may have changed since, then OK, KNOWN or REJECTED.  Consumes the ticket, on failure too. */
+/* A transaction on its way in: raw decoded and copied, or why it is none.  scratch is reset.  Needs no lock.  NOMEM. */
+DMG_MUST_USE dmg_err_t dmg_txpool_ticket_new( dmg_span_t raw, dmg_arena_t * scratch, dmg_txpool_ticket_t ** out_ticket );
+#define DMG_TXPOOL_SCRATCH_MAX DMG_TX_DECODE_MEM_MAX
+/* All steps but the signatures.  VERIFY: the ticket is out until finish or free.  Else it may be checked again later, or is
+   freed.  FULL: ticket_max tickets are out; failures of state. */
+DMG_MUST_USE dmg_err_t dmg_txpool_admit_check( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_txpool_ticket_t * ticket, uint64_t now_ms, dmg_txpool_answer_t * out );
+/* The signatures to judge, 1..16, after VERIFY; the jobs point into the ticket.  out_jobs NULL: only how many.  Needs no lock. */
+size_t dmg_txpool_ticket_jobs( dmg_txpool_ticket_t const * ticket, dmg_sig_job_t * out_jobs );
+/* After VERIFY.  is_valid: all signatures are.  Judges anew what may have changed since, then OK, KNOWN or REJECTED, by the
+   order of R4.1.  The ticket is no longer out, and still to be freed. */
 DMG_MUST_USE dmg_err_t dmg_txpool_admit_finish( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_txpool_ticket_t * ticket, bool is_valid, uint64_t now_ms, dmg_txpool_answer_t * out );
-void dmg_txpool_admit_cancel( dmg_txpool_t * pool, dmg_txpool_ticket_t * ticket );
-/* Check, jobs, finish in one: tests, tools, a node that verifies under its lock. */
+/* NULL: not a transaction. */
+dmg_hash_t const * dmg_txpool_ticket_sender( dmg_txpool_ticket_t const * ticket );
+/* In any state of it; NULL: nothing. */
+void dmg_txpool_ticket_free( dmg_txpool_t * pool, dmg_txpool_ticket_t * ticket );
+/* All of it in one: tests, tools, a node that verifies under its lock. */
 DMG_MUST_USE dmg_err_t dmg_txpool_admit( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_span_t raw, uint64_t now_ms, dmg_txpool_answer_t * out );
 
 /* ---- Blocks ---- */

@@ -73,9 +73,14 @@ struct dmg_txpool_sender {
 };
 
 /* What a check learnt from the state, so that finish need not ask again under the same head. */
-typedef struct { uint64_t generation, lane_head, spendable; } learnt_t;
+typedef struct { uint64_t generation, lane_head, spendable; bool is_by_init; } learnt_t;   /* is_by_init: its keys are those of a first transaction in the pool */
 
-struct dmg_txpool_ticket { entry_t * entry; learnt_t learnt; };
+struct dmg_txpool_ticket {
+  entry_t *        entry;            /* NULL: not a transaction, why says */
+  learnt_t         learnt;
+  dmg_txpool_why_t why;
+  bool             is_out;           /* between check and finish: counted */
+};
 
 struct dmg_txpool {
   dmg_txpool_cfg_t  cfg;

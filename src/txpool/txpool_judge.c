@@ -112,7 +112,7 @@ static bool role_of( dmg_tx_t const * tx, dmg_txpool_account_t const * account, 
   return true;
 }
 
-static dmg_err_t judge_authority( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_tx_t const * tx, wanted_t const * wanted, dmg_txpool_why_t * why ) {
+static dmg_err_t judge_authority( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_tx_t const * tx, wanted_t const * wanted, learnt_t * learnt, dmg_txpool_why_t * why ) {
 #define STOP( r ) do { why->reason = ( r ); return DMG_OK; } while(0)
   if( tx->auth==DMG_TX_AUTH_SESSION )  STOP( DMG_TXPOOL_SESSION );
   if( tx->auth==DMG_TX_AUTH_UNSIGNED ) STOP( DMG_TXPOOL_UNSIGNED );
@@ -121,12 +121,14 @@ static dmg_err_t judge_authority( dmg_txpool_t * pool, dmg_txpool_state_t const 
     if( !dmg_hash_eq( &address, &tx->sender ) ) STOP( DMG_TXPOOL_ACCOUNT );
   }
   sender_t * s = dmg_txpool_sender_find( pool, &tx->sender );
+  learnt->is_by_init = false;
   dmg_txpool_account_t room;
   dmg_txpool_account_t const * account;
   DMG_TRY( account_of( pool, state, s, &tx->sender, &room, &account ) );
   if( !account ) {
     dmg_account_init_t const * init = tx->init ? tx->init : init_in_pool( s );
     if( !init ) STOP( DMG_TXPOOL_ACCOUNT );
+    learnt->is_by_init = !tx->init;
     account_from_init( init, &room );
     account = &room;
   }
@@ -197,6 +199,8 @@ static dmg_err_t judge_fee( dmg_txpool_t * pool, dmg_txpool_state_t const * stat
 
 void dmg_txpool_judge_again( dmg_txpool_t const * pool, entry_t const * e, learnt_t const * learnt, dmg_txpool_why_t * why ) {
   DMG_ASSERT( learnt->generation==pool->generation );
+  /* What brought the keys may have been replaced. */
+  if( learnt->is_by_init && !init_in_pool( dmg_txpool_sender_find( pool, &e->tx.sender ) ) ) { why->reason = DMG_TXPOOL_ACCOUNT; return; }
   judge_balance( pool, e, learnt->spendable, e->reserve, why );
 }
 
@@ -204,7 +208,7 @@ dmg_err_t dmg_txpool_judge( dmg_txpool_t * pool, dmg_txpool_state_t const * stat
   wanted_t wanted = { .gas_line = 0 };
   if( !judge_gas( pool, &e->tx, why ) ) return DMG_OK;
   DMG_TRY( judge_calls( state, &e->tx, &wanted, why ) );
-  if( !why->reason ) DMG_TRY( judge_authority( pool, state, &e->tx, &wanted, why ) );
+  if( !why->reason ) DMG_TRY( judge_authority( pool, state, &e->tx, &wanted, learnt, why ) );
   if( !why->reason ) DMG_TRY( judge_nonce( pool, state, &e->tx, learnt, why ) );
   if( !why->reason ) DMG_TRY( judge_fee( pool, state, e, learnt, why ) );
   if( !why->reason && pool->cfg.is_gas_line_checked ) {

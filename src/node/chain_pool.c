@@ -1,0 +1,249 @@
+/* chain_pool: transactions on their way into the pool, and what the pool asks of the state.
+
+     tx_submit( items ) --> decode --> check under the lock --> signatures of all together --> finish under the lock, in order
+
+   Several threads may be in tx_submit; only check and finish, some microseconds a transaction, exclude one another. */
+#include "node/chain_int.h"
+#include "base/os.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SLICE_MAX = 256 };   /* transactions that are checked, verified and finished together: bounds memory and how long the lock is held */
+
+/* ---- What the pool asks ---- */
+
+/* Absent: *out empty and OK. */
+static dmg_err_t pool_get( dmg_chain_t * chain, dmg_span_t key, bool has_deposit, dmg_span_t * out_bcs ) {
+  dmg_span_t v;
+  uint8_t schema;
+  *out_bcs = dmg_span( NULL, 0 );
+  dmg_err_t err = dmg_view_get( chain->head_view, key, chain->pool_arena, &v );
+  if( err==DMG_ERR_NOT_FOUND ) return DMG_OK;
+  DMG_TRY( err );
+  return dmg_value_parse( v, has_deposit, &schema, NULL, out_bcs );
+}
+
+static dmg_err_t pool_account( void * ctx, dmg_hash_t const * address, dmg_txpool_account_t * out ) {
+  dmg_chain_t * chain = ctx;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_span_t bcs;
+  dmg_item_account_t account;
+  dmg_arena_reset( chain->pool_arena );
+  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_account( address, key ) ), true, &bcs ) );
+  if( !bcs.sz ) return DMG_ERR_NOT_FOUND;
+  DMG_TRY( dmg_item_account_get( bcs, &account ) );
+  *out = (dmg_txpool_account_t){ .is_user = account.kind==DMG_ACCOUNT_USER, .t_use = account.t_use, .t_owner = account.t_owner };
+  for( uint8_t slot = 0; slot<DMG_AUTH_SLOT_MAX; slot++ ) {
+    dmg_item_auth_t auth;
+    DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_auth( address, slot, key ) ), true, &bcs ) );
+    if( !bcs.sz ) continue;
+    DMG_TRY( dmg_item_auth_get( bcs, &auth ) );
+    dmg_txpool_auth_t * a = &out->auths[ out->auth_cnt++ ];
+    *a = (dmg_txpool_auth_t){ .scheme = auth.scheme, .level = auth.level, .key_sz = (uint8_t)auth.key.sz, .weight = auth.weight, .active_from_ms = auth.active_from_ms };
+    memcpy( a->key, auth.key.p, auth.key.sz );
+  }
+  return DMG_OK;
+}
+
+static dmg_err_t pool_lane( void * ctx, dmg_hash_t const * address, uint16_t lane, uint64_t * out_next ) {
+  dmg_chain_t * chain = ctx;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_span_t bcs;
+  dmg_arena_reset( chain->pool_arena );
+  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_lane( address, lane, key ) ), true, &bcs ) );
+  if( !bcs.sz ) { *out_next = 0; return DMG_OK; }
+  return dmg_item_u64_get( bcs, out_next );
+}
+
+static dmg_err_t pool_seen( void * ctx, uint64_t expiry, dmg_hash_t const * id, bool * out_is_seen ) {
+  dmg_chain_t * chain = ctx;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_span_t v;
+  dmg_arena_reset( chain->pool_arena );
+  dmg_err_t err = dmg_view_get( chain->head_view, dmg_span( key, dmg_key_seen( expiry/DMG_SEEN_BUCKET_BLOCKS, id, key ) ), chain->pool_arena, &v );
+  *out_is_seen = err==DMG_OK;
+  return err==DMG_ERR_NOT_FOUND ? DMG_OK : err;
+}
+
+/* M2.2: Free less the largest live lock; nothing is bonded before staking. */
+static dmg_err_t pool_spendable( void * ctx, dmg_hash_t const * address, uint64_t * out_sparks ) {
+  dmg_chain_t * chain = ctx;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_span_t bcs;
+  uint64_t free = 0, locked = 0;
+  dmg_arena_reset( chain->pool_arena );
+  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_free( address, key ) ), true, &bcs ) );
+  if( bcs.sz ) DMG_TRY( dmg_item_u64_get( bcs, &free ) );
+  for( uint8_t reason = 0; reason<DMG_BALANCES_LOCK_MAX; reason++ ) {
+    dmg_item_lock_t lock;
+    DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_lock( address, reason, key ) ), false, &bcs ) );
+    if( !bcs.sz ) continue;
+    DMG_TRY( dmg_item_lock_get( bcs, &lock ) );
+    if( chain->head.block.time_ms<lock.until_ms && lock.amount>locked ) locked = lock.amount;
+  }
+  *out_sparks = free>locked ? free-locked : 0;
+  return DMG_OK;
+}
+
+static dmg_err_t pool_check_call( void * ctx, dmg_tx_call_t const * call, dmg_txpool_call_t * out ) {
+  dmg_chain_t * chain = ctx;
+  dmg_call_check_t check;
+  DMG_TRY( dmg_runtime_check_call( chain->runtime, chain->head_view, call->module, call->call, &call->schema, call->args, &check ) );
+  *out = (dmg_txpool_call_t){ .want_schema = check.want, .gas_line = check.gas_line, .auth = check.auth };
+  switch( check.reason ) {
+  case DMG_VOID_NONE:   out->reason = DMG_TXPOOL_NONE;   break;
+  case DMG_VOID_MODULE: out->reason = DMG_TXPOOL_MODULE; break;
+  case DMG_VOID_SCHEMA: out->reason = DMG_TXPOOL_SCHEMA; break;
+  default:              out->reason = DMG_TXPOOL_ARGS;   break;
+  }
+  return DMG_OK;
+}
+
+/* ---- Submitting ---- */
+
+/* is_waiting: not decided; is_open: its signatures are being verified. */
+typedef struct { dmg_txpool_ticket_t * ticket; dmg_txpool_answer_t answer; size_t job, job_cnt; bool is_waiting, is_open; } entry_t;
+
+static bool is_same_sender( entry_t const * a, entry_t const * b ) {
+  dmg_hash_t const * x = dmg_txpool_ticket_sender( a->ticket ), * y = dmg_txpool_ticket_sender( b->ticket );
+  return x && y && dmg_hash_eq( x, y );
+}
+
+/* An answer that one of its sender standing before it can still turn: a first transaction brings the keys, a replacement
+   frees what it replaces, what is known may be replaced, a copy may become known.  All but what R4.1 tells before that. */
+static bool may_turn( entry_t const * e, size_t i ) {
+  dmg_txpool_answer_t const * a = &e[ i ].answer;
+  dmg_txpool_reason_t r = a->why.reason;
+  if( a->kind==DMG_TXPOOL_ADMIT_REJECTED && ( r==DMG_TXPOOL_SIZE || r==DMG_TXPOOL_FORM || r==DMG_TXPOOL_CHAIN || r==DMG_TXPOOL_EXPIRED || r==DMG_TXPOOL_TOO_FAR ) ) return false;
+  for( size_t k = 0; k<i; k++ ) if( e[ k ].is_open && is_same_sender( &e[ k ], &e[ i ] ) ) return true;
+  return false;
+}
+
+/* R4.1: all steps but the signatures for what waits; returns the sum of the jobs.  What may turn, and after it all of that
+   sender, stays waiting: so each hears what it would hear alone and in this order. */
+static size_t check_all( dmg_chain_t * chain, dmg_query_submit_t * items, entry_t * e, size_t cnt ) {
+  size_t   job_cnt = 0, held_cnt = 0;
+  uint16_t held[ SLICE_MAX ];
+  uint64_t now_ms = dmg_os_wall_ms();
+  pthread_mutex_lock( &chain->lock );
+  for( size_t i = 0; i<cnt; i++ ) {
+    bool is_held = false;
+    for( size_t k = 0; k<held_cnt && e[ i ].is_waiting && !is_held; k++ ) is_held = is_same_sender( &e[ held[ k ] ], &e[ i ] );
+    if( !e[ i ].is_waiting || is_held ) continue;
+    e[ i ].is_waiting = false;
+    items[ i ].err = dmg_txpool_admit_check( chain->pool, &chain->pool_state, e[ i ].ticket, now_ms, &e[ i ].answer );
+    if( items[ i ].err ) continue;
+    if( e[ i ].answer.kind==DMG_TXPOOL_ADMIT_VERIFY ) {
+      e[ i ].is_open = true;
+      e[ i ].job     = job_cnt;
+      e[ i ].job_cnt = dmg_txpool_ticket_jobs( e[ i ].ticket, NULL );
+      job_cnt       += e[ i ].job_cnt;
+    } else if( may_turn( e, i ) ) {
+      e[ i ].is_waiting  = true;
+      held[ held_cnt++ ] = (uint16_t)i;
+    }
+  }
+  pthread_mutex_unlock( &chain->lock );
+  return job_cnt;
+}
+
+/* R4.2: the signatures of all that is open; bit j of ok: job j is good. */
+static void verify_all( entry_t const * e, size_t cnt, dmg_sig_job_t * jobs, size_t job_cnt, uint8_t * ok ) {
+  uint8_t seed[ 32 ];
+  for( size_t i = 0; i<cnt; i++ ) if( e[ i ].is_open ) (void)dmg_txpool_ticket_jobs( e[ i ].ticket, jobs+e[ i ].job );
+  dmg_os_random( seed, sizeof seed );
+  (void)dmg_sig_verify_many( jobs, job_cnt, seed, ok );
+}
+
+static void finish_all( dmg_chain_t * chain, dmg_query_submit_t * items, entry_t * e, size_t cnt, uint8_t const * ok ) {
+  uint64_t now_ms = dmg_os_wall_ms();
+  bool is_pooled = false;
+  pthread_mutex_lock( &chain->lock );
+  for( size_t i = 0; i<cnt; i++ ) {
+    if( !e[ i ].is_open ) continue;
+    bool is_valid = true;
+    for( size_t j = e[ i ].job; j<e[ i ].job+e[ i ].job_cnt; j++ ) is_valid = is_valid && ok[ j/8 ]>>( j%8 )&1;
+    e[ i ].is_open = false;
+    items[ i ].err = dmg_txpool_admit_finish( chain->pool, &chain->pool_state, e[ i ].ticket, is_valid, now_ms, &e[ i ].answer );
+    is_pooled = is_pooled || ( !items[ i ].err && e[ i ].answer.kind==DMG_TXPOOL_ADMIT_OK && e[ i ].answer.status.kind==DMG_TXPOOL_POOLED );
+  }
+  if( is_pooled && !chain->has_work ) {
+    chain->has_work = true;
+    pthread_cond_signal( &chain->wake );
+  }
+  pthread_mutex_unlock( &chain->lock );
+}
+
+/* Check, verify, finish; false: nothing waits any more. */
+static bool submit_round( dmg_chain_t * chain, dmg_query_submit_t * items, entry_t * e, size_t cnt ) {
+  bool is_left = false;
+  size_t job_cnt = check_all( chain, items, e, cnt );
+  if( job_cnt ) {
+    dmg_sig_job_t * jobs = malloc( job_cnt*sizeof *jobs+( job_cnt+7 )/8 );
+    if( jobs ) {
+      uint8_t * ok = (uint8_t *)( jobs+job_cnt );
+      verify_all( e, cnt, jobs, job_cnt, ok );
+      finish_all( chain, items, e, cnt, ok );
+      free( jobs );
+    } else for( size_t i = 0; i<cnt; i++ ) if( e[ i ].is_open ) { e[ i ].is_open = false; items[ i ].err = DMG_ERR_NOMEM; }
+  }
+  for( size_t i = 0; i<cnt; i++ ) is_left = is_left || e[ i ].is_waiting;
+  return is_left;
+}
+
+static void answer( entry_t const * e, dmg_query_submit_t * out ) {
+  if( out->err==DMG_ERR_FULL ) { snprintf( out->why.text, sizeof out->why.text, "too many transactions are being checked, try again later" ); out->why.name = "pool"; }
+  if( out->err ) return;
+  if( e->answer.kind==DMG_TXPOOL_ADMIT_REJECTED ) {
+    dmg_txpool_reason_t r = e->answer.why.reason;
+    dmg_txpool_why_print( &e->answer.why, out->why.text, sizeof out->why.text );
+    out->why.name = dmg_txpool_reason_word( r );
+    out->err      = r==DMG_TXPOOL_FULL || r==DMG_TXPOOL_SENDER_FULL ? DMG_ERR_FULL : DMG_ERR_INVALID;
+    return;
+  }
+  out->id = e->answer.id;
+  dmg_chain_status( &e->answer.status, &out->status );
+}
+
+static void submit_slice( dmg_chain_t * chain, dmg_query_submit_t * items, size_t cnt ) {
+  entry_t *     e       = calloc( cnt, sizeof *e );
+  dmg_arena_t * scratch = dmg_arena_new( DMG_TXPOOL_SCRATCH_MAX );
+  for( size_t i = 0; i<cnt; i++ ) {
+    items[ i ].err = e && scratch ? dmg_txpool_ticket_new( items[ i ].raw, scratch, &e[ i ].ticket ) : DMG_ERR_NOMEM;
+    if( e ) e[ i ].is_waiting = !items[ i ].err;
+  }
+  dmg_arena_free( scratch );
+  if( !e ) return;
+  /* Two rounds take all but what is made to defeat them; the rest goes one by one, so that work stays linear. */
+  if( submit_round( chain, items, e, cnt ) && submit_round( chain, items, e, cnt ) )
+    for( size_t i = 0; i<cnt; i++ ) if( e[ i ].is_waiting ) (void)submit_round( chain, &items[ i ], &e[ i ], 1 );
+  pthread_mutex_lock( &chain->lock );
+  for( size_t i = 0; i<cnt; i++ ) dmg_txpool_ticket_free( chain->pool, e[ i ].ticket );
+  pthread_mutex_unlock( &chain->lock );
+  for( size_t i = 0; i<cnt; i++ ) answer( &e[ i ], &items[ i ] );
+  free( e );
+}
+
+static void q_tx_submit( void * ctx, dmg_query_submit_t * items, size_t cnt ) {
+  dmg_chain_t * chain = ctx;
+  pthread_rwlock_rdlock( &chain->readers );
+  for( size_t at = 0; at<cnt; at += SLICE_MAX ) submit_slice( chain, items+at, cnt-at<SLICE_MAX ? cnt-at : SLICE_MAX );
+  pthread_rwlock_unlock( &chain->readers );
+  dmg_chain_flush_events( chain );
+}
+
+static dmg_err_t q_nonce( void * ctx, dmg_hash_t const * account, uint16_t lane, uint64_t * out_state, uint64_t * out_next ) {
+  dmg_chain_t * chain = ctx;
+  pthread_mutex_lock( &chain->lock );
+  dmg_err_t err = pool_lane( chain, account, lane, out_state );
+  if( !err ) *out_next = dmg_txpool_next_nonce( chain->pool, account, lane, *out_state );
+  pthread_mutex_unlock( &chain->lock );
+  return err;
+}
+
+void dmg_chain_pool_fill( dmg_chain_t * chain ) {
+  chain->pool_state      = (dmg_txpool_state_t){ .ctx = chain, .account = pool_account, .lane = pool_lane, .seen = pool_seen, .spendable = pool_spendable, .check_call = pool_check_call };
+  chain->query.tx_submit = q_tx_submit;
+  chain->query.nonce     = q_nonce;
+}
