@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -168,3 +169,9 @@ dmg_err_t dmg_os_mkdirs( char const * path ) {
 }
 
 void dmg_os_thread_name( char const * name ) { pthread_setname_np( pthread_self(), name ); }
+
+uint32_t dmg_os_core_cnt( void ) {
+  cpu_set_t set;
+  int n = sched_getaffinity( 0, sizeof set, &set ) ? 1 : CPU_COUNT( &set );
+  return n<1 ? 1 : n>64 ? 64 : (uint32_t)n;
+}

@@ -34,6 +34,7 @@ DMG_MUST_USE dmg_err_t dmg_os_file_replace( char const * path, dmg_span_t bytes,
 DMG_MUST_USE dmg_err_t dmg_os_mkdirs( char const * path );
 void dmg_os_dir_sync( char const * path );
 
-void dmg_os_thread_name( char const * name );   /* at most 15 characters */
+void     dmg_os_thread_name( char const * name );   /* at most 15 characters */
+uint32_t dmg_os_core_cnt( void );                   /* cores this process may run on, 1..64 */
 
 #endif

@@ -194,7 +194,8 @@ static int dev( dmg_cli_t * cli ) {
   err = dmg_chain_start( chain );
   if( err ) { code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, dmg_err_name( err ), "the chain does not start: %s", dmg_err_text( err ) ); goto out; }
   dmg_http_server_cfg_t scfg = { .address = dmg_config_text( &config, DMG_CONFIG_RPC_ADDRESS ), .port = (uint16_t)dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ),
-                                 .threads = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_RPC_THREADS ), .is_behind_proxy = dmg_config_bool( &config, DMG_CONFIG_RPC_PROXY ), .rpc = rpc, .ctx = chain, .is_ready = ready, .metrics = metrics };
+                                 .threads = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_RPC_THREADS ),
+                                 .submit_threads = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_RPC_SUBMIT ), .is_behind_proxy = dmg_config_bool( &config, DMG_CONFIG_RPC_PROXY ), .rpc = rpc, .ctx = chain, .is_ready = ready, .metrics = metrics };
   if( dmg_http_server_start( &scfg, &server, why ) ) {
     code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Listen", "cannot listen on %s port %u: %s; --port names another, 0 any", scfg.address, scfg.port, why );
     goto out;
@@ -227,7 +228,7 @@ dmg_cli_cmd_t const dmg_cmds_dev[] = {
   { "dev", "", 0, 0, "a local chain of one validator, with ten funded accounts",
     "  Everything is in memory and gone when it stops, unless --data names a folder.", dev, 0,
     { { "--port", "N", "TCP port of JSON-RPC (default 7369; 0: any)" }, { "--blocks", "MODE", "auto (default): at once when there is something to do; manual: only by dev_mine; 250ms: that pace" },
-      { "--data", "DIR", "keep the chain in this folder (RocksDB, synced each block)" }, { "--threads", "N", "worker threads of JSON-RPC" },
+      { "--data", "DIR", "keep the chain in this folder (RocksDB, synced each block)" }, { "--threads", "N", "threads that read and answer requests" },
       { "--seed", "N", "a chain whose hashes repeat: with --blocks manual the same calls give the same blocks" }, { "--accounts", "N", "how many funded accounts a new chain has, 1 to 200 (default 10: alice .. judy; then dev11 ..)" },
       { "--ready-fd", "N", "write one byte to this descriptor when ready" }, { "--log", "LEVEL", "error, warn, info or debug" },
       { "--body-max", "BYTES", "a new chain's largest block body (benchmarks)" }, { "--block-gas", "GAS", "a new chain's gas a block (benchmarks)" } } },

@@ -1,4 +1,5 @@
 #include "node/config.h"
+#include "base/num.h"
 #include "base/assert.h"
 #include "base/os.h"
 
@@ -27,10 +28,12 @@ static bool parse_size( char const * text, uint64_t * out ) {
 }
 
 dmg_rpc_limits_t dmg_config_rpc_limits( dmg_config_t const * c ) {
-  /* A unit is 10 us: a core has 100,000 a second. */
+  /* A unit is 10 us: a core has 100,000 a second.  0 threads are one a core; more threads than cores share them. */
+  uint64_t cores = dmg_os_core_cnt(), threads = dmg_config_uint( c, DMG_CONFIG_RPC_THREADS ), submit = dmg_config_uint( c, DMG_CONFIG_RPC_SUBMIT );
+  uint64_t used = dmg_min_u64( cores, ( threads ? threads : cores )+( submit ? submit : cores ) );
   return (dmg_rpc_limits_t){ .query_ms = (uint32_t)dmg_config_uint( c, DMG_CONFIG_RPC_QUERY_MS ),
     .cost = { .rate = (uint32_t)dmg_config_uint( c, DMG_CONFIG_RPC_UNITS ), .burst = (uint32_t)dmg_config_uint( c, DMG_CONFIG_RPC_BURST ),
-              .all_rate = dmg_config_uint( c, DMG_CONFIG_RPC_THREADS )*1000*dmg_config_uint( c, DMG_CONFIG_RPC_SHARE ) } };
+              .all_rate = used*1000*dmg_config_uint( c, DMG_CONFIG_RPC_SHARE ) } };
 }
 
 bool dmg_config_pace( char const * text, dmg_pace_t * out ) {

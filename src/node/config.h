@@ -21,11 +21,12 @@ typedef enum { DMG_CONFIG_STRING, DMG_CONFIG_UINT, DMG_CONFIG_BOOL, DMG_CONFIG_S
   X( CLIENT_NETWORK,  "client.network",  DMG_CONFIG_STRING, "",           0, 0,      "dev, or demiurge:<32 hex>: commands refuse a node of another chain; empty: any" )  \
   X( RPC_ADDRESS,     "rpc.address",     DMG_CONFIG_STRING, "127.0.0.1",  0, 0,      "where JSON-RPC listens" )                              \
   X( RPC_PORT,        "rpc.port",        DMG_CONFIG_UINT,   "7369",       0, 65535,  "TCP port; 0: any" )                                    \
-  X( RPC_THREADS,     "rpc.threads",     DMG_CONFIG_UINT,   "1",          1, 64,     "worker threads of JSON-RPC" )                          \
+  X( RPC_THREADS,     "rpc.threads",     DMG_CONFIG_UINT,   "0",          0, 64,     "threads that read and answer requests; 0: one a core" ) \
+  X( RPC_SUBMIT,      "rpc.submit_threads", DMG_CONFIG_UINT, "0",         0, 64,     "threads that check submitted transactions; 0: one a core" ) \
   X( RPC_PROXY,       "rpc.behind_proxy", DMG_CONFIG_BOOL,  "false",      0, 0,      "loopback is a proxy, not the operator: its calls are counted" ) \
   X( RPC_UNITS,       "rpc.units_per_second", DMG_CONFIG_UINT, "300",     0, 1000000, "of one client, in 10 us of a core; 0: nobody is counted" ) \
   X( RPC_BURST,       "rpc.units_burst", DMG_CONFIG_UINT,   "3000",       100, 10000000, "units that a client can save up" )                 \
-  X( RPC_SHARE,       "rpc.share_percent", DMG_CONFIG_UINT, "80",         1, 100,    "of the RPC threads, for all counted clients together" ) \
+  X( RPC_SHARE,       "rpc.share_percent", DMG_CONFIG_UINT, "80",         1, 100,    "of the cores of RPC, for all counted clients together" ) \
   X( RPC_QUERY_MS,    "rpc.query_ms",    DMG_CONFIG_UINT,   "10000",      100, 600000, "a call ends after" )                                 \
   X( STORAGE_PATH,    "storage.path",    DMG_CONFIG_STRING, "",           0, 0,      "data folder; empty: all in memory" )                   \
   X( STORAGE_FSYNC,   "storage.fsync",   DMG_CONFIG_BOOL,   "true",       0, 0,      "a block is final only once it is on disk" )            \

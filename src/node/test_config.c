@@ -52,8 +52,8 @@ static void test_mistakes_are_told_with_place_and_remedy( void ** state ) {
   refused( "[rpc]\nport = 1\nport = 2\n", "not TOML" );
   refused( "[rpc]\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1\n", "nearest known one is " );
   /* All of them at once, not the first only. */
-  refused( "[rpc]\nprot = 1\nthreads = 0\n", "unknown key rpc.prot" );
-  refused( "[rpc]\nprot = 1\nthreads = 0\n", "rpc.threads wants" );
+  refused( "[rpc]\nprot = 1\nthreads = 65\n", "unknown key rpc.prot" );
+  refused( "[rpc]\nprot = 1\nthreads = 65\n", "rpc.threads wants" );
 }
 
 static void test_sources_go_over_each_other( void ** state ) {

@@ -1,6 +1,7 @@
 #include "rpc/http_server.h"
 #include "base/assert.h"
 #include "base/os.h"
+#include "rpc/submit_pool.h"
 
 #include "dmgn_http.h"
 
@@ -12,12 +13,19 @@
 
 enum { WS_OUT_MAX = 16<<20, SEND_MS = 30000, DRAIN_STEP_NS = 2000000, DRAIN_STEPS = 1000, SOCK_BUCKET_CNT = 1024 };
 
-/* An open WebSocket. */
-typedef struct sock { struct sock * next; uint64_t ws; dmg_cost_who_t who; dmg_buf_t held; } sock_t;   /* held: an answer that found it full; p NULL: none */
+/* F3.5: what waits for the submit pool; half a second of work. */
+enum { SUBMIT_QUEUE_SZ_MAX = 16<<20, SUBMIT_QUEUE_CNT_MAX = 4096 };
+
+/* An open WebSocket.  is_busy: a message of it is with the submit pool; what happens to it meanwhile is noted, and done after. */
+typedef struct sock { struct sock * next; uint64_t ws; dmg_cost_who_t who; dmg_buf_t held; bool is_busy, is_gone, has_room; } sock_t;   /* held: an answer that found it full; p NULL: none */
+
+/* A body with the submit pool: of a request, or of a WebSocket (req NULL), then its bytes follow. */
+typedef struct { dmg_submit_job_t job; dmgn_req_t * req; dmgn_http_span_t cors; } slow_t;
 
 struct dmg_http_server {
   dmg_http_server_cfg_t  cfg;
   dmgn_http_t * _Atomic  http;
+  dmg_submit_pool_t *    pool;
   pthread_mutex_t        lock;        /* of socks; and held around start, see wait_for_start */
   sock_t *               socks[ SOCK_BUCKET_CNT ];   /* by ws */
   uint32_t               sock_cnt;
@@ -140,6 +148,20 @@ static bool type_is_json( dmgn_req_t const * req ) {
   return type.ptr && type.sz>=n && !strncasecmp( type.ptr, want, n ) && ( type.sz==n || type.ptr[ n ]==';' || type.ptr[ n ]==' ' );
 }
 
+/* F4.1: 200 whenever a JSON-RPC body answers, 204 when only notifications came. */
+static void reply_rpc( dmg_http_server_t * s, dmgn_req_t * req, dmg_rpc_request_t * r, dmgn_http_span_t cors ) {
+  bill_hdrs_t more;
+  bill_hdrs( s, &r->bill, &more );
+  reply_with( req, r->out.sz ? 200 : 204, r->out.sz ? "application/json" : NULL, dmg_buf_span( &r->out ), more.hdr, more.cnt, cors );
+  dmg_buf_fini( &r->out );
+}
+
+/* On the worker itself. */
+static void handle( dmg_http_server_t * s, dmg_rpc_request_t * r ) {
+  if( r->is_overload ) dmg_rpc_handle_many( s->cfg.rpc, r, 1 );
+  else                 (void)dmg_rpc_handle( s->cfg.rpc, r->body, &r->from, &r->out, &r->bill );
+}
+
 static void on_rpc( dmg_http_server_t * s, dmgn_req_t * req ) {
   dmgn_http_span_t origin, cors = { 0 };
   origin_t kind = origin_of( s, req, &origin );
@@ -168,12 +190,16 @@ static void on_rpc( dmg_http_server_t * s, dmgn_req_t * req ) {
     return;
   }
   dmgn_http_span_t body = dmgn_req_body( req );
-  dmg_buf_t out = dmg_buf( DMG_RPC_ANSWER_MAX );
-  /* F4.1: 200 whenever a JSON-RPC body answers, 204 when only notifications came. */
-  bool has_answer = dmg_rpc_handle( s->cfg.rpc, dmg_span( body.ptr, body.sz ), &from, &out, &bill );
-  bill_hdrs( s, &bill, &more );
-  reply_with( req, has_answer ? 200 : 204, has_answer ? "application/json" : NULL, dmg_buf_span( &out ), more.hdr, more.cnt, cors );
-  dmg_buf_fini( &out );
+  dmg_rpc_request_t r = { .body = dmg_span( body.ptr, body.sz ), .from = from, .bill = bill, .out = dmg_buf( DMG_RPC_ANSWER_MAX ) };
+  if( dmg_rpc_is_slow( r.body ) ) {
+    slow_t * slow = malloc( sizeof *slow );
+    if( slow ) *slow = (slow_t){ .job = { .req = r }, .req = req, .cors = cors };
+    if( slow && !dmg_submit_pool_add( s->pool, &slow->job ) ) return;
+    free( slow );
+    r.is_overload = true;
+  }
+  handle( s, &r );
+  reply_rpc( s, req, &r, cors );
 }
 
 static void on_ready( dmg_http_server_t * s, dmgn_req_t * req ) {
@@ -192,6 +218,11 @@ static void on_metrics( dmg_http_server_t * s, dmgn_req_t * req ) {
                                   "# TYPE demiurge_http_requests_total counter\ndemiurge_http_requests_total %lu\n# TYPE demiurge_http_refused_total counter\n"
                                   "demiurge_http_refused_total{what=\"connection\"} %lu\ndemiurge_http_refused_total{what=\"request\"} %lu\n",
                                   stat.conns, stat.websockets, (unsigned long)stat.requests, (unsigned long)stat.refused_conns, (unsigned long)stat.refused_requests );
+  dmg_submit_pool_stats_t pool;
+  dmg_submit_pool_stats( s->pool, &pool );
+  if( !err ) err = dmg_buf_printf( &out, "# TYPE demiurge_rpc_submit_waiting gauge\ndemiurge_rpc_submit_waiting %u\n# TYPE demiurge_rpc_submit_total counter\n"
+                                   "demiurge_rpc_submit_total{what=\"taken\"} %lu\ndemiurge_rpc_submit_total{what=\"joined\"} %lu\ndemiurge_rpc_submit_total{what=\"refused\"} %lu\n",
+                                   pool.waiting_cnt, (unsigned long)pool.taken, (unsigned long)pool.joined, (unsigned long)pool.refused );
   if( !err ) err = dmg_rpc_metrics( s->cfg.rpc, &out );
   if( !err ) err = s->cfg.metrics( s->cfg.ctx, &out );
   if( err ) refuse( req, 503, "Unavailable", "out of memory, try again later" );
@@ -289,29 +320,7 @@ static bool answer( dmg_http_server_t * s, uint64_t ws, dmg_buf_t * text ) {
   return true;
 }
 
-static int on_ws_msg( void * user, uint64_t ws, int is_text, uint8_t const * bytes, size_t bytes_sz ) {
-  dmg_http_server_t * s = user;
-  if( !is_text ) { ws_close( s, ws, 1003, "JSON-RPC is text" ); return 0; }
-  dmg_rpc_from_t from = { .ws = ws };
-  pthread_mutex_lock( &s->lock );
-  sock_t * sock = *sock_at( s, ws );
-  DMG_ASSERT( sock );
-  from.who = sock->who;
-  pthread_mutex_unlock( &s->lock );
-  dmg_rpc_bill_t bill;
-  /* Read in any case, so that each call gets its refusal under its id; who goes on into debt as deep as it gets is cut off (F5.6). */
-  (void)dmg_rpc_admit( s->cfg.rpc, &from, &bill );
-  if( bill.is_counted && bill.left.is_spent ) { ws_close( s, ws, 4429, "limit" ); return 0; }
-  dmg_buf_t out = dmg_buf( DMG_RPC_ANSWER_MAX );
-  bool is_done = true;
-  if( dmg_rpc_handle( s->cfg.rpc, dmg_span( bytes, bytes_sz ), &from, &out, &bill ) ) is_done = answer( s, ws, &out );
-  else dmg_rpc_ws_room( s->cfg.rpc, ws );
-  dmg_buf_fini( &out );
-  return is_done ? 0 : 1;
-}
-
-static void on_ws_room( void * user, uint64_t ws ) {
-  dmg_http_server_t * s = user;
+static void room( dmg_http_server_t * s, uint64_t ws ) {
   if( !has_held( s, ws ) ) { dmg_rpc_ws_room( s->cfg.rpc, ws ); return; }
   dmg_buf_t text = { 0 };
   swap_held( s, ws, &text );
@@ -319,18 +328,106 @@ static void on_ws_room( void * user, uint64_t ws ) {
   dmg_buf_fini( &text );
 }
 
-static void on_ws_close( void * user, uint64_t ws, int code ) {
-  dmg_http_server_t * s = user;
-  pthread_mutex_lock( &s->lock );
-  sock_t ** at = sock_at( s, ws ), * sock = *at;
-  DMG_ASSERT( sock );
+/* Under the lock, which is given back: the socket's last. */
+static void gone( dmg_http_server_t * s, sock_t ** at ) {
+  sock_t * sock = *at;
   *at = sock->next;
   s->sock_cnt--;
   if( sock->held.p ) atomic_fetch_sub( &s->held_cnt, 1 );
   pthread_mutex_unlock( &s->lock );
   dmg_buf_fini( &sock->held );
+  dmg_rpc_ws_gone( s->cfg.rpc, sock->ws );
   free( sock );
-  dmg_rpc_ws_gone( s->cfg.rpc, ws );
+}
+
+static void set_busy( dmg_http_server_t * s, uint64_t ws, bool is_busy ) {
+  pthread_mutex_lock( &s->lock );
+  ( *sock_at( s, ws ) )->is_busy = is_busy;
+  pthread_mutex_unlock( &s->lock );
+}
+
+/* What rpc wants one after the other for one socket (jsonrpc.h) came while the pool had it. */
+static void end_busy( dmg_http_server_t * s, uint64_t ws ) {
+  for(;;) {
+    pthread_mutex_lock( &s->lock );
+    sock_t ** at = sock_at( s, ws ), * sock = *at;
+    if( sock->is_gone ) { gone( s, at ); return; }
+    bool has_room = sock->has_room;
+    sock->has_room = false;
+    sock->is_busy  = has_room;
+    pthread_mutex_unlock( &s->lock );
+    if( !has_room ) return;
+    room( s, ws );
+  }
+}
+
+/* The answer, and what the socket's streams have to tell; false: it waits for room. */
+static bool finish_ws( dmg_http_server_t * s, uint64_t ws, dmg_buf_t * out ) {
+  bool is_done = true;
+  if( out->sz ) is_done = answer( s, ws, out );
+  else dmg_rpc_ws_room( s->cfg.rpc, ws );
+  dmg_buf_fini( out );
+  return is_done;
+}
+
+static void on_slow_done( void * ctx, dmg_submit_job_t * job ) {
+  dmg_http_server_t * s = ctx;
+  slow_t * slow = (slow_t *)(void *)job;
+  if( slow->req ) reply_rpc( s, slow->req, &job->req, slow->cors );
+  else {
+    if( finish_ws( s, job->req.from.ws, &job->req.out ) ) (void)dmgn_ws_done( s->http, job->req.from.ws, 1 );
+    end_busy( s, job->req.from.ws );
+  }
+  free( slow );
+}
+
+static int on_ws_msg( void * user, uint64_t ws, int is_text, uint8_t const * bytes, size_t bytes_sz ) {
+  dmg_http_server_t * s = user;
+  if( !is_text ) { ws_close( s, ws, 1003, "JSON-RPC is text" ); return 0; }
+  dmg_rpc_request_t r = { .body = dmg_span( bytes, bytes_sz ), .from = { .ws = ws }, .out = dmg_buf( DMG_RPC_ANSWER_MAX ) };
+  pthread_mutex_lock( &s->lock );
+  sock_t * sock = *sock_at( s, ws );
+  DMG_ASSERT( sock );
+  r.from.who = sock->who;
+  pthread_mutex_unlock( &s->lock );
+  /* Read in any case, so that each call gets its refusal under its id; who goes on into debt as deep as it gets is cut off (F5.6). */
+  (void)dmg_rpc_admit( s->cfg.rpc, &r.from, &r.bill );
+  if( r.bill.is_counted && r.bill.left.is_spent ) { ws_close( s, ws, 4429, "limit" ); return 0; }
+  if( dmg_rpc_is_slow( r.body ) ) {
+    slow_t * slow = malloc( sizeof *slow+bytes_sz );
+    if( slow ) {
+      memcpy( slow+1, bytes, bytes_sz );
+      *slow = (slow_t){ .job = { .req = r } };
+      slow->job.req.body = dmg_span( (uint8_t *)( slow+1 ), bytes_sz );
+      set_busy( s, ws, true );
+      if( !dmg_submit_pool_add( s->pool, &slow->job ) ) return 1;   /* held until dmgn_ws_done */
+      set_busy( s, ws, false );
+    }
+    free( slow );
+    r.is_overload = true;
+  }
+  handle( s, &r );
+  return finish_ws( s, ws, &r.out ) ? 0 : 1;
+}
+
+static void on_ws_room( void * user, uint64_t ws ) {
+  dmg_http_server_t * s = user;
+  pthread_mutex_lock( &s->lock );
+  sock_t * sock = *sock_at( s, ws );
+  bool is_busy = sock && sock->is_busy;
+  if( is_busy ) sock->has_room = true;
+  pthread_mutex_unlock( &s->lock );
+  if( !is_busy ) room( s, ws );
+}
+
+static void on_ws_close( void * user, uint64_t ws, int code ) {
+  dmg_http_server_t * s = user;
+  pthread_mutex_lock( &s->lock );
+  sock_t ** at = sock_at( s, ws );
+  DMG_ASSERT( *at );
+  if( !( *at )->is_busy ) { gone( s, at ); return; }
+  ( *at )->is_gone = true;
+  pthread_mutex_unlock( &s->lock );
 }
 
 /* --- Start and stop --- */
@@ -339,8 +436,13 @@ dmg_err_t dmg_http_server_start( dmg_http_server_cfg_t const * cfg, dmg_http_ser
   dmg_http_server_t * s = calloc( 1, sizeof *s );
   if( !s ) { snprintf( out_why, 256, "out of memory" ); return DMG_ERR_NOMEM; }
   s->cfg = *cfg;
+  uint32_t cores = dmg_os_core_cnt();
+  dmg_submit_pool_cfg_t pool = { .threads = cfg->submit_threads ? cfg->submit_threads : cores, .queue_sz_max = SUBMIT_QUEUE_SZ_MAX, .queue_cnt_max = cfg->submit_waiting_max ? cfg->submit_waiting_max : SUBMIT_QUEUE_CNT_MAX,
+                                 .rpc = cfg->rpc, .ctx = s, .done = on_slow_done };
+  s->pool = dmg_submit_pool_new( &pool );
+  if( !s->pool ) { free( s ); snprintf( out_why, 256, "out of memory or threads" ); return DMG_ERR_NOMEM; }
   dmgn_http_cfg_t native = {
-    .addr = cfg->address, .port = cfg->port, .unix_fd = -1, .threads = cfg->threads ? cfg->threads : 1, .thread_name = "dmg-rpc-",
+    .addr = cfg->address, .port = cfg->port, .unix_fd = -1, .threads = cfg->threads ? cfg->threads : cores, .thread_name = "dmg-rpc-",
     .thread_stack_bytes = 8u<<20,   /* queries run WASM on these threads (runtime/vm.h) */
     .send_ms = SEND_MS, .ws_out_bytes_max = cfg->ws_out_max ? cfg->ws_out_max : WS_OUT_MAX, .ws_calls_max = 1, .ws_protocol = "demiurge.v1", .user = s,
     .on_request = on_request, .on_ws_open = on_ws_open, .on_ws_msg = on_ws_msg, .on_ws_room = on_ws_room, .on_ws_close = on_ws_close };
@@ -350,6 +452,8 @@ dmg_err_t dmg_http_server_start( dmg_http_server_cfg_t const * cfg, dmg_http_ser
   if( s->http ) dmg_rpc_ws_set( cfg->rpc, &(dmg_rpc_ws_t){ .ctx = s, .send = ws_send } );
   pthread_mutex_unlock( &s->lock );
   if( !s->http ) {
+    dmg_submit_pool_stop( s->pool );
+    dmg_submit_pool_free( s->pool );
     pthread_mutex_destroy( &s->lock );
     free( s );
     return DMG_ERR_INVALID;
@@ -379,8 +483,11 @@ void dmg_http_server_stop( dmg_http_server_t * server ) {
     if( !stat.websockets ) break;
     dmg_os_sleep_ns( DRAIN_STEP_NS );
   }
+  /* Before the server goes, to which the pool's answers go; what comes in between is answered as overload. */
+  dmg_submit_pool_stop( server->pool );
   dmgn_http_free( server->http );
   DMG_ASSERT( !server->sock_cnt && !server->held_cnt );
+  dmg_submit_pool_free( server->pool );
   pthread_mutex_destroy( &server->lock );
   free( server );
 }

@@ -10,10 +10,12 @@
      404, 405, 415, 426  path, method, Content-Type, no upgrade; the rest native/include/dmgn_http.h refuses
 
    Memory    a WebSocket holds up to ws_out_max unsent bytes and one answer; while that answer waits its messages are not read
-   Threads   callbacks run on native/http's workers; start, drain and stop on one thread
+   Threads   callbacks run on native/http's workers, which read and answer; bodies with tx_submit go to a pool of their own
+             (submit_pool.h), so that reads do not wait for signatures; start, drain and stop on one thread
    Failure   start: INVALID with out_why (address in use, not allowed), NOMEM
    Bounds    F3.5: 4,096 connections, 64 an address, body 1 MiB, WebSocket message 256 KiB; a connection that takes no byte
-             for 30 s is cut (F5.6: nothing reaches it, so it sees no close code) */
+             for 30 s is cut (F5.6: nothing reaches it, so it sees no close code).  16 MiB and 4,096 bodies wait for the pool at
+             most; one more is answered "overloaded" */
 #ifndef DMG_RPC_HTTP_SERVER_H
 #define DMG_RPC_HTTP_SERVER_H
 
@@ -22,7 +24,7 @@
 typedef struct {
   char const *   address;                 /* "127.0.0.1" */
   uint16_t       port;                    /* 0: any */
-  uint32_t       threads;                 /* 0: 1 */
+  uint32_t       threads;                 /* HTTP workers; 0: as many as cores */
   char const * const * hosts;             /* further names that Host may carry, without port; ends with NULL; may be NULL */
   dmg_rpc_t *    rpc;
   void *         ctx;
@@ -31,6 +33,8 @@ typedef struct {
   dmg_err_t    (*metrics) ( void * ctx, dmg_buf_t * out );   /* appends Prometheus text */
   char const * const * origins;           /* "https://hub.example" as browsers send it, or "*"; ends with NULL; may be NULL: none */
   bool           is_behind_proxy;         /* loopback is not the operator but a proxy: it is counted (F3.4) */
+  uint32_t       submit_threads;          /* that check submitted transactions; 0: as many as cores */
+  uint32_t       submit_waiting_max;      /* bodies; 0: 4,096 */
   uint32_t       ws_out_max;              /* 0: 16 MiB; smaller than DMG_RPC_ANSWER_MAX closes a socket that asks for more */
 } dmg_http_server_cfg_t;
 

@@ -31,7 +31,8 @@ static dmg_err_t metrics( void * ctx, dmg_buf_t * out ) { return dmg_buf_printf(
 
 static void start( uint32_t ws_out_max, uint32_t threads ) {
   char why[ 256 ];
-  dmg_http_server_cfg_t cfg = { .address = "127.0.0.1", .threads = threads, .hosts = hosts, .origins = origins, .rpc = rpc, .is_ready = ready, .metrics = metrics, .ws_out_max = ws_out_max, .is_behind_proxy = is_behind_proxy };
+  dmg_http_server_cfg_t cfg = { .address = "127.0.0.1", .threads = threads, .hosts = hosts, .origins = origins, .rpc = rpc, .is_ready = ready, .metrics = metrics, .ws_out_max = ws_out_max,
+    .submit_threads = 1, .submit_waiting_max = 2, .is_behind_proxy = is_behind_proxy };
   if( dmg_http_server_start( &cfg, &server, why ) ) fail_msg( "%s", why );
 }
 
@@ -715,6 +716,96 @@ static void test_a_port_in_use_says_so( void ** state ) {
   close_conn( c );
 }
 
+/* --- Submitting --- */
+
+#define SUBMIT( id, hex ) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"tx_submit\",\"params\":{\"tx\":\"" hex "\"}}"
+
+static void wait_submits( unsigned calls ) {
+  for( int i = 0; i<WAIT_MS && fake.submit_calls<calls; i++ ) dmg_os_sleep_ns( 1000000 );
+  assert_int_equal( fake.submit_calls, calls );
+}
+
+/* One worker, one submit thread, which hangs: reads are answered, two bodies wait, the next are told so. */
+static void test_reads_do_not_wait_for_submits( void ** state ) {
+  restart( 0, 1 );
+  conn_t * c[ 4 ], * ws = open_ws(), * full = open_ws();
+  fake.submit_calls   = 0;
+  fake.is_submit_held = true;
+  for( int i = 0; i<4; i++ ) c[ i ] = open_conn();
+  put_text( c[ 0 ], post( "", SUBMIT( "1", "0x0101" ) ) );
+  wait_submits( 1 );
+  put_text( c[ 1 ], post( "", SUBMIT( "2", "0x0102" ) ) );
+  say( ws, SUBMIT( "3", "0x0103" ) );
+  answer_t const * a;
+  do a = ask( "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" ); while( !strstr( a->body, "demiurge_rpc_submit_waiting 2\n" ) );
+  put_text( c[ 2 ], post( "", SUBMIT( "4", "0x0104" ) ) );
+  a = take( c[ 2 ] );
+  assert_int_equal( a->status, 200 );
+  assert_has( a->body, "\"id\":4,\"error\":{\"code\":-32002" );
+  assert_has( a->body, "overloaded" );
+  say( full, "[" SUBMIT( "5", "0x0105" ) "]" );
+  assert_has( hear_text( full ), "\"id\":5,\"error\":{\"code\":-32002" );
+  say( full, HEAD );
+  assert_has( hear_text( full ), "\"result\"" );
+  put_text( c[ 3 ], post( "", HEAD ) );
+  assert_has( take( c[ 3 ] )->body, "\"result\"" );
+  fake.is_submit_held = false;
+  assert_has( take( c[ 0 ] )->body, "\"id\":1,\"result\":{\"id\":\"0x0101" );
+  assert_has( take( c[ 1 ] )->body, "\"id\":2,\"result\":{\"id\":\"0x0102" );
+  assert_has( hear_text( ws ), "\"id\":3,\"result\":{\"id\":\"0x0103" );
+  assert_int_equal( fake.submit_calls, 2 );             /* the two that waited went together */
+  put_text( c[ 2 ], post( "", "{\"jsonrpc\":\"2.0\",\"method\":\"tx_submit\",\"params\":[\"0x01\"]}" ) );
+  assert_int_equal( take( c[ 2 ] )->status, 204 );
+  for( int i = 0; i<4; i++ ) close_conn( c[ i ] );
+  close_conn( ws );
+  close_conn( full );
+}
+
+/* What rpc wants one after the other for one socket: streams, room and the end of it come while its message is with the pool. */
+static void test_a_socket_ends_or_streams_while_it_submits( void ** state ) {
+  restart( 0, 1 );
+  conn_t * gone = open_ws(), * c = open_ws();
+  fake.is_submit_held = true;
+  fake.submit_calls   = 0;
+  open_heads( c );
+  say( gone, "[" SUBMIT( "1", "0x0101" ) "," OPEN_HEADS "]" );   /* a stream on a socket that is no more */
+  wait_submits( 1 );
+  say( c, SUBMIT( "2", "0x0102" ) );
+  say( c, HEAD );                                       /* comes after */
+  block( 8 );
+  assert_has( hear_text( c ), "\"seq\":\"8\"" );
+  close_conn( gone );
+  fake.is_submit_held = false;
+  assert_has( hear_text( c ), "\"id\":2,\"result\"" );
+  assert_has( hear_text( c ), "\"id\":1,\"result\":{\"head\"" );
+  block( 9 );
+  assert_has( hear_text( c ), "\"seq\":\"9\"" );
+  answer_t const * a;
+  for( int i = 0; i<WAIT_MS; i++ ) {
+    a = ask( "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" );
+    if( strstr( a->body, "demiurge_rpc_subscriptions 1\n" ) ) break;
+    dmg_os_sleep_ns( 1000000 );
+  }
+  assert_has( a->body, "demiurge_rpc_subscriptions 1\n" );
+  /* Stopping while bodies are with the pool: the request is answered, the socket is told of the drain. */
+  conn_t * last = open_conn();
+  fake.is_submit_held = true;
+  fake.submit_calls   = 0;
+  put_text( last, post( "", SUBMIT( "3", "0x0103" ) ) );
+  wait_submits( 1 );
+  say( c, SUBMIT( "4", "0x0104" ) );
+  do a = ask( "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" ); while( !strstr( a->body, "demiurge_rpc_submit_waiting 1\n" ) );
+  dmg_http_server_drain( server );
+  assert_has( hear_text( c ), "\"reason\":\"drain\"" );
+  assert_int_equal( hear_close( c ), 1001 );
+  close_conn( c );
+  fake.is_submit_held = false;
+  dmg_http_server_stop( server );
+  server = NULL;
+  assert_has( take( last )->body, "\"id\":3,\"result\"" );
+  close_conn( last );
+}
+
 /* --- http_client --- */
 
 static void test_the_client_posts_gets_and_says_what_fails( void ** state ) {
@@ -767,6 +858,8 @@ int main( void ) {
     T( test_sockets_come_and_go_while_blocks_are_made ),
     T( test_stop_tells_streams_and_closes_sockets ),
     T( test_a_port_in_use_says_so ),
+    T( test_reads_do_not_wait_for_submits ),
+    T( test_a_socket_ends_or_streams_while_it_submits ),
     T( test_the_client_posts_gets_and_says_what_fails ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );

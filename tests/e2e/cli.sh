@@ -73,7 +73,7 @@ if command -v groff >/dev/null; then
   passed=$((passed+1)); echo "ok   groff has nothing to say"
 else echo "SKIP man pages by groff: it is not installed"; fi
 
-printf '[rpc]\nprot = 1\nthreads = 0\n' >"$e2e_dir/bad.toml"
+printf '[rpc]\nprot = 1\nthreads = 65\n' >"$e2e_dir/bad.toml"
 refuse "nearest key"            2 "rpc.prot; the nearest known one is rpc.port" d config check "$e2e_dir/bad.toml"
 grep -q 'rpc.threads wants' "$e2e_dir/err" || die "only the first mistake was told"
 json_error "config errors as JSON" 2 InvalidConfig d config check "$e2e_dir/bad.toml" -o json
