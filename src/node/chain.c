@@ -197,7 +197,20 @@ static dmg_chain_head_t head_of( executed_t const * x, dmg_hash_t const * root, 
   return (dmg_chain_head_t){ .block = { .height = x->header->height, .time_ms = x->header->time_ms, .hash = x->hash, .notarization = *notarization }, .root = *root, .is_empty = !x->tx_cnt };
 }
 
-typedef struct { dmg_at_block_t at; uint64_t time_ms; uint32_t tx_cnt; } made_t;
+typedef struct { dmg_at_block_t at; uint64_t time_ms; uint32_t tx_cnt; bool is_full; } made_t;
+
+/* More than half of any limit: the rest of the pool may not have fitted. */
+static bool is_full( dmg_txpool_limits_t const * limits, dmg_txpool_ref_t const * refs, size_t cnt ) {
+  uint64_t gas = 0, intrinsic = 0, bytes = 0;
+  for( size_t i = 0; i<cnt; i++ ) {
+    gas       += refs[ i ].tx->gas;
+    intrinsic += dmg_tx_intrinsic_gas( refs[ i ].tx, refs[ i ].tx->raw.sz );
+    bytes     += refs[ i ].tx->raw.sz;
+  }
+  return gas>limits->gas_max/2 || intrinsic>limits->intrinsic_max/2 || bytes>limits->body_max/2 || cnt>limits->tx_max/2;
+}
+
+uint64_t dmg_chain_hold_ns( uint32_t tx_cnt, bool is_full ) { return is_full ? 0 : dmg_min_u64( (uint64_t)tx_cnt*100000u, 50000000u ); }
 
 /* One block from what waits in the pool.  Under `writing`. */
 static dmg_err_t make_block( dmg_chain_t * chain, uint64_t time_ms, made_t * out ) {
@@ -216,6 +229,7 @@ static dmg_err_t make_block( dmg_chain_t * chain, uint64_t time_ms, made_t * out
   size_t ref_cnt = refs ? dmg_txpool_build( chain->pool, &limits, refs, limits.tx_max ) : 0;
   pthread_mutex_unlock( &chain->lock );
   if( !refs ) return DMG_ERR_LIMIT;
+  bool is_whole = is_full( &limits, refs, ref_cnt );
   uint64_t t1 = dmg_os_mono_ns();
 
   uint64_t height = parent.block.height+1;
@@ -302,7 +316,7 @@ static dmg_err_t make_block( dmg_chain_t * chain, uint64_t time_ms, made_t * out
   if( exec.tx_cnt ) DMG_LOG_INFO( "block_final", "height=%lu txs=%zu gas=%lu build_us=%lu exec_us=%lu commit_us=%lu", (unsigned long)height, exec.tx_cnt, (unsigned long)exec.gas_used,
                                   (unsigned long)( ( t1-t0 )/1000 ), (unsigned long)( ( t2-t1 )/1000 ), (unsigned long)( ( t3-t2 )/1000 ) );
   else              DMG_LOG_DEBUG( "block_final", "height=%lu empty", (unsigned long)height );
-  *out = (made_t){ .at = { .height = height, .hash = head.block.hash, .is_final = true }, .time_ms = time_ms, .tx_cnt = (uint32_t)exec.tx_cnt };
+  *out = (made_t){ .at = { .height = height, .hash = head.block.hash, .is_final = true }, .time_ms = time_ms, .tx_cnt = (uint32_t)exec.tx_cnt, .is_full = is_whole };
   return DMG_OK;
 }
 
@@ -314,8 +328,9 @@ static uint64_t due_ns( dmg_chain_t const * chain ) {
   case DMG_PACE_MS:     return chain->last_block_ns+(uint64_t)chain->pace.pace_ms*1000000u;
   case DMG_PACE_AUTO:   break;
   }
-  /* F2.5: at once for a transaction, and once more so that its effects are provable; else every second. */
-  if( chain->has_work || chain->override_cnt || ( !chain->head.is_empty && chain->head.block.height ) || !chain->head.block.height ) return 0;
+  /* F2.5: at once for a transaction, and once more so that its effects are provable; else every second.  Under load a little later. */
+  if( chain->override_cnt || !chain->head.block.height ) return 0;
+  if( chain->has_work || !chain->head.is_empty ) return chain->last_block_ns+chain->hold_ns;
   return chain->last_block_ns+1000000000u;
 }
 
@@ -352,6 +367,7 @@ static void * chain_thread( void * arg ) {
 
     pthread_mutex_lock( &chain->lock );
     chain->last_block_ns = dmg_os_mono_ns();
+    chain->hold_ns       = dmg_chain_hold_ns( made.tx_cnt, made.is_full );
     if( is_mined && chain->mine_left ) {
       chain->mine_left--;
       /* In manual mode an empty block follows a mined batch, so that its state is provable (F2.5). */

@@ -84,6 +84,7 @@ struct dmg_chain {
   dmg_pace_t          pace;
   uint64_t            last_block_ns;      /* monotonic */
   atomic_ulong        making_ns;          /* when the block in the making was begun; 0: none is */
+  uint64_t            hold_ns;            /* pace auto: not sooner than this after the last block */
   uint64_t            mine_left;          /* blocks asked for by dev_mine */
   uint64_t            mine_step_ms;
   int64_t             clock_offset_ms;    /* dev: ahead of the wall clock */
@@ -103,6 +104,10 @@ extern void (* dmg_chain_hook)( dmg_chain_step_t step, uint64_t height, dmg_hash
 
 /* S8.6: a chain that cannot go on from what it has in memory stops at once; the next start reads what is on disk. */
 _Noreturn void dmg_chain_fatal( char const * what, dmg_err_t err );
+/* Pace auto: how long after a block of tx_cnt transactions the next one begins.  0.1 ms for each, at most 50 ms: a few
+   transactions go into a block at once (F2.5), from 10,000/s on blocks grow and their fixed costs, some ms of CPU and their
+   syncs, are shared by thousands.  is_full: the block took what a block may; no wait. */
+uint64_t dmg_chain_hold_ns( uint32_t tx_cnt, bool is_full );
 /* The chain's clock; in manual mode it stands still between blocks (F2.2). */
 uint64_t dmg_chain_now_ms( dmg_chain_t * chain );
 /* The same with `lock`. */

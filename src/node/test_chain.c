@@ -1,6 +1,7 @@
 /* chain: a whole chain of one in this process: transfers become final, proofs hold, cheats work, a data folder
    comes back as it was.  The modules are the real ones, from build/.. (DMG_TEST_MODULES). */
 #include "node/test_chain_util.h"
+#include "node/chain_int.h"
 #include "types/params.h"
 
 #include <pthread.h>
@@ -354,6 +355,39 @@ static void test_a_seeded_manual_chain_repeats_itself( void ** state ) {
   assert_memory_equal( head_hash[ 0 ].b, head_hash[ 1 ].b, 32 );
 }
 
+/* F2.5: few transactions go into a block at once, many share one. */
+static void test_blocks_grow_under_load( void ** state ) {
+  assert_int_equal( dmg_chain_hold_ns( 0, false ), 0 );
+  assert_int_equal( dmg_chain_hold_ns( 1, false ), 100000 );
+  assert_int_equal( dmg_chain_hold_ns( 499, false ), 49900000 );
+  assert_int_equal( dmg_chain_hold_ns( 1000, false ), 50000000 );
+  assert_int_equal( dmg_chain_hold_ns( 10000, false ), 50000000 );
+  assert_int_equal( dmg_chain_hold_ns( UINT32_MAX, false ), 50000000 );
+  assert_int_equal( dmg_chain_hold_ns( 10000, true ), 0 );
+  /* 300 at once fill more than one block (by gas limits), and none of the blocks waits for the idle second. */
+  dmg_chain_t * chain = open_chain( NULL, DMG_PACE_AUTO, 1764000000000u );
+  dmg_query_t const * q = dmg_chain_query( chain );
+  static dmg_query_submit_t it[ 300 ];
+  dmg_hash_t id, to = { { 3 } };
+  for( uint32_t i = 0; i<300; i++ ) it[ i ] = (dmg_query_submit_t){ .raw = transfer( chain, &accounts[ i%10 ], &to, 1+i, i/10, &id ) };
+  uint64_t began = dmg_os_mono_ns();
+  q->tx_submit( q->ctx, it, 300 );
+  uint64_t last = 0;
+  for( uint32_t i = 0; i<300; i++ ) {
+    assert_int_equal( it[ i ].err, DMG_OK );
+    dmg_query_tx_status_t s = wait_final( chain, &it[ i ].id );
+    assert_int_equal( s.state, DMG_TX_FINAL );
+    if( s.height>last ) last = s.height;
+  }
+  /* The last one's effects become provable as well. */
+  dmg_query_chain_t info;
+  do q->chain( q->ctx, &info ); while( info.head.height<=last && dmg_os_mono_ns()-began<20000000000u );
+  assert_true( info.head.height>last );
+  print_message( "300 transactions final and provable after %lu ms, %lu blocks\n", (unsigned long)( ( dmg_os_mono_ns()-began )/1000000 ), (unsigned long)info.head.height );
+  assert_true( last<60 );
+  close_chain( chain );
+}
+
 int main( int argc, char ** argv ) {
   if( argc>1 && !strcmp( argv[ 1 ], DMG_COMPILE_CHILD_VERB ) ) return dmg_compile_child_main( argc, argv );
   struct CMUnitTest const tests[] = {
@@ -365,6 +399,7 @@ int main( int argc, char ** argv ) {
     cmocka_unit_test( test_manual_time_moves_only_when_told ),
     cmocka_unit_test( test_a_seeded_manual_chain_repeats_itself ),
     cmocka_unit_test( test_no_transaction_waits_for_the_idle_block ),
+    cmocka_unit_test( test_blocks_grow_under_load ),
     cmocka_unit_test( test_readers_senders_and_reverts_at_once ),
   };
   return cmocka_run_group_tests( tests, setup, teardown );
