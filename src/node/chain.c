@@ -65,12 +65,14 @@ static dmg_txpool_head_t pool_head( dmg_chain_t const * chain ) {
   return (dmg_txpool_head_t){ .height = chain->head.block.height, .time_ms = chain->head.block.time_ms, .price = chain->head.price, .params = chain->params };
 }
 
-dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head ) {
+dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head, dmg_exec_out_t const * writes ) {
   dmg_view_t * view;
   DMG_TRY( dmg_state_view( chain->state, &head->block.hash, &view ) );
   dmg_view_close( chain->head_view );
   chain->head_view = view;
   chain->head      = *head;
+  if( writes ) dmg_head_cache_on_block( chain->head_cache, writes->writes, writes->write_cnt );
+  else         dmg_head_cache_clear( chain->head_cache );
   dmg_arena_reset( chain->pool_arena );
   return dmg_runtime_params( view, chain->pool_arena, &chain->params, &chain->head.price );
 }
@@ -291,7 +293,7 @@ static dmg_err_t make_block( dmg_chain_t * chain, uint64_t time_ms, made_t * out
   uint64_t t3 = dmg_os_mono_ns();
 
   pthread_mutex_lock( &chain->lock );
-  err = dmg_chain_adopt( chain, &head );
+  err = dmg_chain_adopt( chain, &head, &exec );
   if( !err ) {
     uint64_t now_ms = dmg_os_wall_ms();
     dmg_txpool_head_t after = pool_head( chain );
@@ -582,7 +584,7 @@ static dmg_err_t recover( dmg_chain_t * chain, char out_why[512] ) {
   }
   if( head.block.height ) DMG_LOG_INFO( "chain_opened", "height=%lu replayed=%lu", (unsigned long)head.block.height, (unsigned long)replayed );
   snprintf( out_why, 512, "the state does not read" );
-  DMG_TRY( dmg_chain_adopt( chain, &head ) );
+  DMG_TRY( dmg_chain_adopt( chain, &head, NULL ) );
   snprintf( out_why, 512, "the modules of the state do not run on this node; see the log" );
   return dmg_runtime_prepare( chain->runtime, chain->head_view );
 }
@@ -620,7 +622,10 @@ dmg_err_t dmg_chain_open( dmg_chain_cfg_t const * cfg, dmg_chain_t ** out_chain,
   chain->arena         = dmg_arena_new( DMG_CHAIN_ARENA_MAX );
   chain->pool_arena    = dmg_arena_new( 1<<20 );
   dmg_chain_pool_fill( chain );
-  dmg_err_t err = chain->genesis_arena && chain->arena && chain->pool_arena ? DMG_OK : DMG_ERR_NOMEM;
+  uint64_t seed;
+  dmg_os_random( &seed, sizeof seed );
+  chain->head_cache    = dmg_head_cache_new( DMG_CHAIN_CACHE_MAX, seed );
+  dmg_err_t err = chain->genesis_arena && chain->arena && chain->pool_arena && chain->head_cache ? DMG_OK : DMG_ERR_NOMEM;
   if( !err ) err = open_genesis( chain, out_why );
   if( !err ) err = open_storage( chain, out_why );
   if( !err ) err = dmg_chain_votes_open( chain, out_why );
@@ -685,6 +690,7 @@ void dmg_chain_close( dmg_chain_t * chain ) {
   dmg_data_dir_close( chain->data_dir );
   dmg_vfs_free( chain->vfs );
   dmg_buf_fini( &chain->pending );
+  dmg_head_cache_free( chain->head_cache );
   dmg_arena_free( chain->pool_arena );
   dmg_arena_free( chain->arena );
   dmg_arena_free( chain->genesis_arena );

@@ -80,7 +80,7 @@ static dmg_err_t restore( dmg_chain_t * chain, dmg_chain_snapshot_t const * snap
   DMG_TRY( dmg_state_restore( chain->state, snap->state ) );
   DMG_TRY( dmg_block_log_rewind( chain->log, snap->head.block.height ) );
   dmg_signer_forget( chain->signer );   /* in memory only: the blocks above are gone with all who knew them */
-  DMG_TRY( dmg_chain_adopt( chain, &snap->head ) );
+  DMG_TRY( dmg_chain_adopt( chain, &snap->head, NULL ) );
   return dmg_chain_new_pool( chain );
 }
 

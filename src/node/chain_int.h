@@ -10,6 +10,7 @@
 #define DMG_NODE_CHAIN_INT_H
 
 #include "node/chain.h"
+#include "node/head_cache.h"
 #include "node/solo.h"
 #include "runtime/code_cache.h"
 #include "runtime/exec.h"
@@ -26,6 +27,7 @@
 enum { DMG_CHAIN_SNAPSHOT_MAX = 64, DMG_CHAIN_OVERRIDE_MAX = 64 };
 #define DMG_CHAIN_ARENA_MAX     ( (size_t)1<<30 )    /* of one block: write set, receipts, transactions */
 #define DMG_CHAIN_EVENTS_SZ_MAX ( (size_t)64<<20 )   /* events not sent yet */
+#define DMG_CHAIN_CACHE_MAX     ( (uint32_t)1<<16 )  /* accounts of the head in head_cache */
 #define DMG_CHAIN_MEM_LOG_MAX   ( (uint64_t)4<<30 )  /* block log of a chain in memory */
 #define DMG_CHAIN_MEM_KV_MAX    ( (uint64_t)4<<30 )
 
@@ -77,6 +79,7 @@ struct dmg_chain {
   dmg_txpool_state_t  pool_state;
   dmg_view_t *        head_view;          /* what the pool judges by; used under lock only */
   dmg_arena_t *       pool_arena;         /* of one question of the pool */
+  dmg_head_cache_t *  head_cache;         /* what head_view said of accounts; under lock */
   dmg_buf_t           pending;            /* events (pending_t) not sent yet */
   bool                has_work;           /* something pooled may fit into a block */
   dmg_params_t        params;
@@ -112,8 +115,9 @@ uint64_t dmg_chain_hold_ns( uint32_t tx_cnt, bool is_full );
 uint64_t dmg_chain_now_ms( dmg_chain_t * chain );
 /* The same with `lock`. */
 uint64_t dmg_chain_clock_ms( dmg_chain_t const * chain );
-/* Takes head as the chain's: the pool's view, parameters, price.  The pool is told by the caller.  With `lock`. */
-DMG_MUST_USE dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head );
+/* Takes head as the chain's: the pool's view, parameters, price; writes: its block's, on the head before, NULL: it is another
+   chain or the first.  The pool is told by the caller.  With `lock`. */
+DMG_MUST_USE dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head, dmg_exec_out_t const * writes );
 /* A pool over the adopted head; the one before is freed.  With `lock`, no ticket out. */
 DMG_MUST_USE dmg_err_t dmg_chain_new_pool( dmg_chain_t * chain );
 /* Sends the collected events.  Without any lock. */

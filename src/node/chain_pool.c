@@ -4,6 +4,7 @@
 
    Several threads may be in tx_submit; only check and finish, some microseconds a transaction, exclude one another. */
 #include "node/chain_int.h"
+#include "base/assert.h"
 #include "base/os.h"
 
 #include <stdio.h>
@@ -24,8 +25,7 @@ static dmg_err_t pool_get( dmg_chain_t * chain, dmg_span_t key, bool has_deposit
   return dmg_value_parse( v, has_deposit, &schema, NULL, out_bcs );
 }
 
-static dmg_err_t pool_account( void * ctx, dmg_hash_t const * address, dmg_txpool_account_t * out ) {
-  dmg_chain_t * chain = ctx;
+static dmg_err_t read_account( dmg_chain_t * chain, dmg_hash_t const * address, dmg_txpool_account_t * out ) {
   uint8_t key[ DMG_KEY_MAX ];
   dmg_span_t bcs;
   dmg_item_account_t account;
@@ -43,6 +43,25 @@ static dmg_err_t pool_account( void * ctx, dmg_hash_t const * address, dmg_txpoo
     *a = (dmg_txpool_auth_t){ .scheme = auth.scheme, .level = auth.level, .key_sz = (uint8_t)auth.key.sz, .weight = auth.weight, .active_from_ms = auth.active_from_ms };
     memcpy( a->key, auth.key.p, auth.key.sz );
   }
+  return DMG_OK;
+}
+
+/* For debug builds: the cache says what the state says. */
+static bool is_account( dmg_chain_t * chain, dmg_hash_t const * address, dmg_txpool_account_t const * a ) {
+  dmg_txpool_account_t b;
+  if( read_account( chain, address, &b ) || a->is_user!=b.is_user || a->t_use!=b.t_use || a->t_owner!=b.t_owner || a->auth_cnt!=b.auth_cnt ) return false;
+  for( uint32_t i = 0; i<b.auth_cnt; i++ ) {
+    dmg_txpool_auth_t const * x = &a->auths[ i ], * y = &b.auths[ i ];
+    if( x->scheme!=y->scheme || x->level!=y->level || x->weight!=y->weight || x->active_from_ms!=y->active_from_ms || !dmg_span_eq( dmg_span( x->key, x->key_sz ), dmg_span( y->key, y->key_sz ) ) ) return false;
+  }
+  return true;
+}
+
+static dmg_err_t pool_account( void * ctx, dmg_hash_t const * address, dmg_txpool_account_t * out ) {
+  dmg_chain_t * chain = ctx;
+  if( dmg_head_cache_account( chain->head_cache, address, out ) ) { DMG_DASSERT( is_account( chain, address, out ) ); return DMG_OK; }
+  DMG_TRY( read_account( chain, address, out ) );
+  dmg_head_cache_put_account( chain->head_cache, address, out );
   return DMG_OK;
 }
 
@@ -67,12 +86,12 @@ static dmg_err_t pool_seen( void * ctx, uint64_t expiry, dmg_hash_t const * id, 
 }
 
 /* M2.2: Free less the largest live lock; nothing is bonded before staking. */
-static dmg_err_t pool_spendable( void * ctx, dmg_hash_t const * address, uint64_t * out_sparks ) {
-  dmg_chain_t * chain = ctx;
+static dmg_err_t read_spendable( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t * out_sparks, bool * out_has_lock ) {
   uint8_t key[ DMG_KEY_MAX ];
   dmg_span_t bcs;
   uint64_t free = 0, locked = 0;
   dmg_arena_reset( chain->pool_arena );
+  *out_has_lock = false;
   DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_free( address, key ) ), true, &bcs ) );
   if( bcs.sz ) DMG_TRY( dmg_item_u64_get( bcs, &free ) );
   for( uint8_t reason = 0; reason<DMG_BALANCES_LOCK_MAX; reason++ ) {
@@ -80,9 +99,25 @@ static dmg_err_t pool_spendable( void * ctx, dmg_hash_t const * address, uint64_
     DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_lock( address, reason, key ) ), false, &bcs ) );
     if( !bcs.sz ) continue;
     DMG_TRY( dmg_item_lock_get( bcs, &lock ) );
+    *out_has_lock = true;
     if( chain->head.block.time_ms<lock.until_ms && lock.amount>locked ) locked = lock.amount;
   }
   *out_sparks = free>locked ? free-locked : 0;
+  return DMG_OK;
+}
+
+static bool is_spendable( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t sparks ) {
+  uint64_t now;
+  bool has_lock;
+  return !read_spendable( chain, address, &now, &has_lock ) && !has_lock && now==sparks;
+}
+
+static dmg_err_t pool_spendable( void * ctx, dmg_hash_t const * address, uint64_t * out_sparks ) {
+  dmg_chain_t * chain = ctx;
+  bool has_lock;
+  if( dmg_head_cache_free_of( chain->head_cache, address, out_sparks ) ) { DMG_DASSERT( is_spendable( chain, address, *out_sparks ) ); return DMG_OK; }
+  DMG_TRY( read_spendable( chain, address, out_sparks, &has_lock ) );
+  if( !has_lock ) dmg_head_cache_put_free( chain->head_cache, address, *out_sparks );
   return DMG_OK;
 }
 

@@ -1,0 +1,115 @@
+#include "node/head_cache.h"
+#include "base/assert.h"
+#include "types/items.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+enum { WAYS = 8 };
+
+typedef struct { dmg_hash_t address; uint64_t sparks; dmg_txpool_account_t * account; bool is_used, has_free; } slot_t;   /* account NULL: not known */
+
+struct dmg_head_cache { uint32_t set_mask, turn; uint64_t seed; slot_t slots[]; };
+
+dmg_head_cache_t * dmg_head_cache_new( uint32_t cnt_max, uint64_t hash_seed ) {
+  DMG_ASSERT( cnt_max>=2*WAYS && !( cnt_max&( cnt_max-1 ) ) );
+  dmg_head_cache_t * c = calloc( 1, sizeof *c+cnt_max*sizeof( slot_t ) );
+  if( c ) { c->set_mask = cnt_max/WAYS-1; c->seed = hash_seed; }
+  return c;
+}
+
+void dmg_head_cache_clear( dmg_head_cache_t * c ) {
+  for( size_t i = 0; i<( (size_t)c->set_mask+1 )*WAYS; i++ ) {
+    free( c->slots[ i ].account );
+    c->slots[ i ] = (slot_t){ .is_used = false };
+  }
+}
+
+void dmg_head_cache_free( dmg_head_cache_t * c ) {
+  if( !c ) return;
+  dmg_head_cache_clear( c );
+  free( c );
+}
+
+static uint64_t mix( uint64_t x ) {   /* the finaliser of splitmix64 */
+  x = ( x^x>>30 )*0xbf58476d1ce4e5b9u;
+  x = ( x^x>>27 )*0x94d049bb133111ebu;
+  return x^x>>31;
+}
+
+static slot_t * set_of( dmg_head_cache_t const * c, dmg_hash_t const * address ) {
+  return (slot_t *)&c->slots[ ( mix( dmg_load_u64le( address->b )^c->seed )&c->set_mask )*WAYS ];
+}
+
+static slot_t * find( dmg_head_cache_t const * c, dmg_hash_t const * address ) {
+  slot_t * s = set_of( c, address );
+  for( uint32_t w = 0; w<WAYS; w++ ) if( s[ w ].is_used && dmg_hash_eq( &s[ w ].address, address ) ) return &s[ w ];
+  return NULL;
+}
+
+/* Finds or makes, in the place of whose turn it is. */
+static slot_t * make( dmg_head_cache_t * c, dmg_hash_t const * address ) {
+  slot_t * s = find( c, address );
+  if( s ) return s;
+  s = set_of( c, address );
+  uint32_t w = 0;
+  while( w<WAYS && s[ w ].is_used ) w++;
+  if( w==WAYS ) w = c->turn++%WAYS;
+  free( s[ w ].account );
+  s[ w ] = (slot_t){ .address = *address, .is_used = true };
+  return &s[ w ];
+}
+
+bool dmg_head_cache_account( dmg_head_cache_t const * c, dmg_hash_t const * address, dmg_txpool_account_t * out ) {
+  slot_t const * s = find( c, address );
+  if( !s || !s->account ) return false;
+  memcpy( out, s->account, offsetof( dmg_txpool_account_t, auths )+s->account->auth_cnt*sizeof *s->account->auths );
+  return true;
+}
+
+bool dmg_head_cache_free_of( dmg_head_cache_t const * c, dmg_hash_t const * address, uint64_t * out_sparks ) {
+  slot_t const * s = find( c, address );
+  if( !s || !s->has_free ) return false;
+  *out_sparks = s->sparks;
+  return true;
+}
+
+void dmg_head_cache_put_account( dmg_head_cache_t * c, dmg_hash_t const * address, dmg_txpool_account_t const * account ) {
+  DMG_ASSERT( account->auth_cnt<=DMG_AUTH_SLOT_MAX );
+  size_t sz = offsetof( dmg_txpool_account_t, auths )+account->auth_cnt*sizeof *account->auths;
+  dmg_txpool_account_t * copy = malloc( sz );
+  if( !copy ) return;
+  memcpy( copy, account, sz );
+  slot_t * s = make( c, address );
+  free( s->account );
+  s->account = copy;
+}
+
+void dmg_head_cache_put_free( dmg_head_cache_t * c, dmg_hash_t const * address, uint64_t sparks ) {
+  slot_t * s = make( c, address );
+  s->sparks   = sparks;
+  s->has_free = true;
+}
+
+static bool is_of( unsigned item, dmg_span_t key ) {
+  return dmg_load_u16be( key.p )==dmg_item_desc[ item ].module && dmg_load_u16be( key.p+2 )==dmg_item_desc[ item ].item;
+}
+
+void dmg_head_cache_on_block( dmg_head_cache_t * c, dmg_write_t const * writes, size_t cnt ) {
+  for( size_t i = 0; i<cnt; i++ ) {
+    dmg_write_t const * w = &writes[ i ];
+    if( w->key.sz<4+32 ) continue;
+    dmg_hash_t address;
+    bool is_account = is_of( DMG_ITEM_ACCOUNT, w->key ) || is_of( DMG_ITEM_AUTH, w->key ), is_free = is_of( DMG_ITEM_FREE, w->key ), is_lock = is_of( DMG_ITEM_LOCK, w->key );
+    if( !is_account && !is_free && !is_lock ) continue;
+    memcpy( address.b, w->key.p+4, 32 );
+    slot_t * s = find( c, &address );
+    if( !s ) continue;
+    if( is_account ) { free( s->account ); s->account = NULL; }
+    if( is_lock )    s->has_free = false;
+    if( is_free ) {
+      s->sparks = 0;
+      if( !w->is_delete && dmg_counter_parse( w->value, true, NULL, &s->sparks ) ) s->has_free = false;
+    }
+  }
+}

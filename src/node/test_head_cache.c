@@ -1,0 +1,113 @@
+/* head_cache: against a table of what the state says, over random blocks; it is bounded, and forgets what it cannot know. */
+#include "base/os.h"
+#include "node/head_cache.h"
+#include "types/items.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+enum { ACCOUNTS = 60, BLOCKS = 3000, WRITES = 24 };
+
+typedef struct { uint32_t keys; uint64_t sparks; bool has_lock; } truth_t;   /* keys: how many authenticators, changed with each write */
+
+static uint64_t rng;
+static uint32_t rnd( uint32_t n ) { rng = rng*6364136223846793005u+1442695040888963407u; return (uint32_t)( rng>>33 )%n; }
+
+/* Few sets: neighbours push one another out. */
+static dmg_hash_t address( uint32_t i ) {
+  dmg_hash_t h = { { (uint8_t)i, (uint8_t)( i>>8 ), 7 } };
+  return h;
+}
+
+static dmg_txpool_account_t account_of( truth_t const * t, uint32_t i ) {
+  dmg_txpool_account_t a = { .is_user = true, .t_use = (uint16_t)i, .t_owner = 1, .auth_cnt = t->keys%( DMG_AUTH_SLOT_MAX+1 ) };
+  for( uint32_t k = 0; k<a.auth_cnt; k++ ) a.auths[ k ] = (dmg_txpool_auth_t){ .key_sz = 32, .weight = (uint16_t)t->keys, .key = { (uint8_t)k, (uint8_t)i } };
+  return a;
+}
+
+static uint8_t key_room[ WRITES ][ DMG_KEY_MAX ], value_room[ WRITES ][ DMG_COUNTER_V_MAX ];
+
+static dmg_write_t free_write( uint32_t at, dmg_hash_t const * a, uint64_t sparks ) {
+  dmg_write_t w = { .is_delete = !sparks };
+  w.key = dmg_span( key_room[ at ], dmg_key_free( a, key_room[ at ] ) );
+  if( sparks ) w.value = dmg_span( value_room[ at ], dmg_counter_build( true, 1, NULL, sparks, value_room[ at ] ) );
+  return w;
+}
+static dmg_write_t other_write( uint32_t at, size_t key_sz ) { return (dmg_write_t){ .key = dmg_span( key_room[ at ], key_sz ), .value = DMG_SPAN_STR( "\1x" ) }; }
+
+static void test_it_says_what_the_state_says( void ** state ) {
+  char const * given = getenv( "DMG_TEST_SEED" );
+  rng = given ? strtoull( given, NULL, 10 ) : dmg_os_mono_ns();
+  print_message( "DMG_TEST_SEED=%lu\n", (unsigned long)rng );
+  static truth_t truth[ ACCOUNTS ];
+  memset( truth, 0, sizeof truth );
+  dmg_head_cache_t * c = dmg_head_cache_new( 16, rng );
+  uint32_t account_hits = 0, free_hits = 0;
+  for( uint32_t b = 0; b<BLOCKS; b++ ) {
+    for( uint32_t q = 0; q<20; q++ ) {
+      uint32_t i = rnd( rnd( 2 ) ? 6 : ACCOUNTS );
+      dmg_hash_t a = address( i );
+      truth_t const * t = &truth[ i ];
+      dmg_txpool_account_t got, want = account_of( t, i );
+      uint64_t sparks;
+      if( dmg_head_cache_account( c, &a, &got ) ) {
+        account_hits++;
+        assert_true( got.auth_cnt==want.auth_cnt && got.t_use==want.t_use && got.is_user );
+        for( uint32_t k = 0; k<want.auth_cnt; k++ ) assert_true( got.auths[ k ].weight==want.auths[ k ].weight && !memcmp( got.auths[ k ].key, want.auths[ k ].key, 32 ) );
+      } else if( rnd( 4 ) ) dmg_head_cache_put_account( c, &a, &want );
+      if( dmg_head_cache_free_of( c, &a, &sparks ) ) { free_hits++; assert_false( t->has_lock ); assert_int_equal( sparks, t->sparks ); }
+      else if( !t->has_lock ) dmg_head_cache_put_free( c, &a, t->sparks );
+    }
+    dmg_write_t w[ WRITES ];
+    uint32_t cnt = rnd( WRITES );
+    for( uint32_t k = 0; k<cnt; k++ ) {
+      uint32_t i = rnd( ACCOUNTS );
+      dmg_hash_t a = address( i );
+      truth_t * t = &truth[ i ];
+      switch( rnd( 8 ) ) {
+      case 0:  t->keys++; w[ k ] = other_write( k, dmg_key_account( &a, key_room[ k ] ) ); break;
+      case 1:  t->keys++; w[ k ] = other_write( k, dmg_key_auth( &a, (uint8_t)rnd( 16 ), key_room[ k ] ) ); break;
+      case 2:  t->has_lock = rnd( 2 ); w[ k ] = other_write( k, dmg_key_lock( &a, 3, key_room[ k ] ) ); w[ k ].is_delete = !t->has_lock; break;
+      case 3:  w[ k ] = other_write( k, dmg_key_lane( &a, 0, key_room[ k ] ) ); break;    /* not its business */
+      case 4:  w[ k ] = other_write( k, dmg_key_held( &a, key_room[ k ] ) ); break;
+      case 5:  w[ k ] = other_write( k, dmg_key_block( key_room[ k ] ) ); break;
+      default: t->sparks = rnd( 3 ) ? 1+rnd( 1000 ) : 0; w[ k ] = free_write( k, &a, t->sparks ); break;
+      }
+    }
+    dmg_head_cache_on_block( c, w, cnt );
+    if( rnd( 500 )==0 ) {   /* another chain */
+      for( uint32_t i = 0; i<ACCOUNTS; i++ ) truth[ i ].sparks += 5;
+      dmg_head_cache_clear( c );
+    }
+  }
+  print_message( "%u hits of accounts, %u of Free\n", account_hits, free_hits );
+  assert_true( account_hits>1000 && free_hits>1000 );
+  dmg_head_cache_free( c );
+}
+
+/* A value that does not read is forgotten, not taken for a number. */
+static void test_a_damaged_value_is_not_known( void ** state ) {
+  dmg_head_cache_t * c = dmg_head_cache_new( 16, 1 );
+  dmg_hash_t a = address( 1 );
+  uint64_t sparks;
+  dmg_head_cache_put_free( c, &a, 7 );
+  assert_true( dmg_head_cache_free_of( c, &a, &sparks ) );
+  dmg_write_t w = free_write( 0, &a, 9 );
+  dmg_head_cache_on_block( c, &w, 1 );
+  assert_true( dmg_head_cache_free_of( c, &a, &sparks ) );
+  assert_int_equal( sparks, 9 );
+  w.value.sz--;
+  dmg_head_cache_on_block( c, &w, 1 );
+  assert_false( dmg_head_cache_free_of( c, &a, &sparks ) );
+  w.key.sz = 10;
+  dmg_head_cache_on_block( c, &w, 1 );
+  dmg_head_cache_free( c );
+  dmg_head_cache_free( NULL );
+}
+
+int main( void ) {
+  struct CMUnitTest const tests[] = { cmocka_unit_test( test_it_says_what_the_state_says ), cmocka_unit_test( test_a_damaged_value_is_not_known ) };
+  return cmocka_run_group_tests( tests, NULL, NULL );
+}
