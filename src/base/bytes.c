@@ -60,17 +60,20 @@ void dmg_hex_encode( void const * p, size_t sz, char * out ) {
   out[ 2*sz ] = 0;
 }
 
-static int hex_digit( char c ) {
-  if( c>='0' && c<='9' ) return c-'0';
-  if( c>='a' && c<='f' ) return c-'a'+10;
-  if( c>='A' && c<='F' ) return c-'A'+10;
-  return -1;
-}
+/* Value of a digit; 0x80 for what is none. */
+#define N16 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80
+#define LET 0x80, 10, 11, 12, 13, 14, 15, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80
+static uint8_t const hex_value[ 256 ] = { N16, N16, N16, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, LET, N16, LET, N16, N16, N16, N16, N16, N16, N16, N16, N16 };
+#undef N16
+#undef LET
 
 dmg_err_t dmg_hex_decode( char const * hex, size_t hex_sz, uint8_t * out, size_t out_sz ) {
+  uint8_t const * h = (uint8_t const *)hex;
+  uint8_t bad = 0;
   if( out_sz>SIZE_MAX/2 || hex_sz!=2*out_sz ) return DMG_ERR_INVALID;
-  for( size_t i = 0; i<hex_sz; i++ ) if( hex_digit( hex[ i ] )<0 ) return DMG_ERR_INVALID;
-  for( size_t i = 0; i<out_sz; i++ ) out[ i ] = (uint8_t)( hex_digit( hex[ 2*i ] )<<4 | hex_digit( hex[ 2*i+1 ] ) );
+  for( size_t i = 0; i<hex_sz; i++ ) bad |= hex_value[ h[ i ] ];
+  if( bad&0x80 ) return DMG_ERR_INVALID;
+  for( size_t i = 0; i<out_sz; i++ ) out[ i ] = (uint8_t)( hex_value[ h[ 2*i ] ]<<4 | hex_value[ h[ 2*i+1 ] ] );
   return DMG_OK;
 }
 

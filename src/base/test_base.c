@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -60,6 +61,14 @@ static void test_hex_refuses_odd_and_foreign_digits( void ** state ) {
   assert_int_equal( dmg_hex_decode( "aB09", 4, out, 2 ), DMG_OK );
   assert_int_equal( out[ 0 ], 0xab );
   char text[ 5 ];
+  /* Every pair of characters. */
+  for( unsigned i = 0; i<65536; i++ ) {
+    char pair[ 3 ] = { (char)( i>>8 ), (char)i };
+    uint8_t byte = 0x5a;
+    bool is_hex = isxdigit( (uint8_t)pair[ 0 ] ) && isxdigit( (uint8_t)pair[ 1 ] );
+    assert_int_equal( dmg_hex_decode( pair, 2, &byte, 1 ), is_hex ? DMG_OK : DMG_ERR_INVALID );
+    assert_int_equal( byte, is_hex ? strtoul( pair, NULL, 16 ) : 0x5a );
+  }
   dmg_hex_encode( out, 2, text );
   assert_string_equal( text, "ab09" );
 }

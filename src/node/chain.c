@@ -65,10 +65,17 @@ static dmg_txpool_head_t pool_head( dmg_chain_t const * chain ) {
   return (dmg_txpool_head_t){ .height = chain->head.block.height, .time_ms = chain->head.block.time_ms, .price = chain->head.price, .params = chain->params };
 }
 
+void dmg_chain_drop_view( dmg_chain_t * chain ) {
+  dmg_runtime_checker_close( chain->checker );
+  dmg_view_close( chain->head_view );
+  chain->checker   = NULL;
+  chain->head_view = NULL;
+}
+
 dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head, dmg_exec_out_t const * writes ) {
   dmg_view_t * view;
   DMG_TRY( dmg_state_view( chain->state, &head->block.hash, &view ) );
-  dmg_view_close( chain->head_view );
+  dmg_chain_drop_view( chain );
   chain->head_view = view;
   chain->head      = *head;
   if( writes ) dmg_head_cache_on_block( chain->head_cache, writes->writes, writes->write_cnt );
@@ -465,7 +472,7 @@ static dmg_err_t open_runtime( dmg_chain_t * chain, char out_why[512] ) {
   dmg_code_cache_cfg_t cache = { .vm = chain->vm, .dir = chain->cfg.cache_dir, .store = chain->cfg.data_dir ? chain->kv : NULL };
   DMG_TRY( dmg_code_cache_open( &cache, &chain->cache ) );
   snprintf( out_why, 512, "the runtime does not start" );
-  dmg_runtime_cfg_t cfg = { .vm = chain->vm, .cache = chain->cache, .is_dev = chain->cfg.is_dev };
+  dmg_runtime_cfg_t cfg = { .vm = chain->vm, .cache = chain->cache, .is_dev = chain->cfg.is_dev, .readers_max = 5 };   /* the pool keeps one */
   dmg_os_random( &cfg.hash_seed, sizeof cfg.hash_seed );
   return dmg_runtime_open( &cfg, &chain->runtime );
 }
@@ -677,7 +684,7 @@ void dmg_chain_close( dmg_chain_t * chain ) {
   DMG_ASSERT( !chain->is_running );
   for( uint32_t s = 0; s<DMG_CHAIN_SNAPSHOT_MAX; s++ ) if( chain->snapshots[ s ].is_used ) dmg_state_snapshot_free( chain->state, chain->snapshots[ s ].state );
   dmg_txpool_free( chain->pool );
-  dmg_view_close( chain->head_view );
+  dmg_chain_drop_view( chain );
   dmg_runtime_close( chain->runtime );
   dmg_code_cache_close( chain->cache );
   dmg_vm_close( chain->vm );

@@ -75,8 +75,7 @@ static dmg_err_t d_snapshot( void * ctx, uint32_t * out_id ) {
 }
 
 static dmg_err_t restore( dmg_chain_t * chain, dmg_chain_snapshot_t const * snap ) {
-  dmg_view_close( chain->head_view );
-  chain->head_view = NULL;
+  dmg_chain_drop_view( chain );
   DMG_TRY( dmg_state_restore( chain->state, snap->state ) );
   DMG_TRY( dmg_block_log_rewind( chain->log, snap->head.block.height ) );
   dmg_signer_forget( chain->signer );   /* in memory only: the blocks above are gone with all who knew them */

@@ -78,6 +78,7 @@ struct dmg_chain {
   dmg_txpool_t *      pool;
   dmg_txpool_state_t  pool_state;
   dmg_view_t *        head_view;          /* what the pool judges by; used under lock only */
+  dmg_call_checker_t * checker;           /* of head_view; NULL: not asked yet; under lock */
   dmg_arena_t *       pool_arena;         /* of one question of the pool */
   dmg_head_cache_t *  head_cache;         /* what head_view said of accounts; under lock */
   dmg_buf_t           pending;            /* events (pending_t) not sent yet */
@@ -118,6 +119,8 @@ uint64_t dmg_chain_clock_ms( dmg_chain_t const * chain );
 /* Takes head as the chain's: the pool's view, parameters, price; writes: its block's, on the head before, NULL: it is another
    chain or the first.  The pool is told by the caller.  With `lock`. */
 DMG_MUST_USE dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head, dmg_exec_out_t const * writes );
+/* Closes the pool's view of the head: before a state under it goes.  With `lock`. */
+void     dmg_chain_drop_view( dmg_chain_t * chain );
 /* A pool over the adopted head; the one before is freed.  With `lock`, no ticket out. */
 DMG_MUST_USE dmg_err_t dmg_chain_new_pool( dmg_chain_t * chain );
 /* Sends the collected events.  Without any lock. */

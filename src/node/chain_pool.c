@@ -124,7 +124,8 @@ static dmg_err_t pool_spendable( void * ctx, dmg_hash_t const * address, uint64_
 static dmg_err_t pool_check_call( void * ctx, dmg_tx_call_t const * call, dmg_txpool_call_t * out ) {
   dmg_chain_t * chain = ctx;
   dmg_call_check_t check;
-  DMG_TRY( dmg_runtime_check_call( chain->runtime, chain->head_view, call->module, call->call, &call->schema, call->args, &check ) );
+  if( !chain->checker ) DMG_TRY( dmg_runtime_checker_open( chain->runtime, chain->head_view, &chain->checker ) );
+  DMG_TRY( dmg_runtime_checker_check( chain->checker, call->module, call->call, &call->schema, call->args, &check ) );
   *out = (dmg_txpool_call_t){ .want_schema = check.want, .gas_line = check.gas_line, .auth = check.auth };
   switch( check.reason ) {
   case DMG_VOID_NONE:   out->reason = DMG_TXPOOL_NONE;   break;

@@ -607,15 +607,40 @@ check_run( dmg_exec_t * x, uint16_t module, uint16_t call, dmg_hash_t const * sc
   return DMG_OK;
 }
 
+struct dmg_call_checker { dmg_runtime_t * rt; dmg_worker_t * w; dmg_exec_t x; };
+
+dmg_err_t
+dmg_runtime_checker_open( dmg_runtime_t * rt, dmg_view_t * view, dmg_call_checker_t ** out_checker ) {
+  dmg_call_checker_t * c = calloc( 1, sizeof( *c ) );
+  if( !c ) return DMG_ERR_NOMEM;
+  c->rt = rt;
+  dmg_err_t err = look_open( rt, view, &c->x, &c->w );
+  if( err ) { free( c ); return err; }
+  *out_checker = c;
+  return DMG_OK;
+}
+
+dmg_err_t
+dmg_runtime_checker_check( dmg_call_checker_t * c, uint16_t module, uint16_t call, dmg_hash_t const * schema, dmg_span_t args, dmg_call_check_t * out ) {
+  dmg_call_check_t res = { 0 };
+  DMG_TRY( check_run( &c->x, module, call, schema, args, &res ) );
+  *out = res;
+  return DMG_OK;
+}
+
+void
+dmg_runtime_checker_close( dmg_call_checker_t * c ) {
+  if( !c ) return;
+  dmg_worker_give( c->rt, c->w );
+  free( c );
+}
+
 dmg_err_t
 dmg_runtime_check_call( dmg_runtime_t * rt, dmg_view_t * view, uint16_t module, uint16_t call, dmg_hash_t const * schema, dmg_span_t args, dmg_call_check_t * out ) {
-  dmg_worker_t *   w;
-  dmg_exec_t       x;
-  dmg_call_check_t res = { 0 };
-  DMG_TRY( look_open( rt, view, &x, &w ) );
-  dmg_err_t err = check_run( &x, module, call, schema, args, &res );
-  dmg_worker_give( rt, w );
-  if( !err ) *out = res;
+  dmg_call_checker_t * c;
+  DMG_TRY( dmg_runtime_checker_open( rt, view, &c ) );
+  dmg_err_t err = dmg_runtime_checker_check( c, module, call, schema, args, out );
+  dmg_runtime_checker_close( c );
   return err;
 }
 

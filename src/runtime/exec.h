@@ -191,6 +191,12 @@ typedef struct {
 /* For admission: is the module active, the schema hash accepted, do the arguments decode (R4.1). */
 DMG_MUST_USE dmg_err_t dmg_runtime_check_call( dmg_runtime_t * rt, dmg_view_t * view, uint16_t module, uint16_t call, dmg_hash_t const * schema, dmg_span_t args,
                                                dmg_call_check_t * out );
+/* The same for many calls on one view, which stays open meanwhile: modules and schemas are read once.  One of the readers is
+   taken until close; one thread at a time. */
+typedef struct dmg_call_checker dmg_call_checker_t;
+DMG_MUST_USE dmg_err_t dmg_runtime_checker_open( dmg_runtime_t * rt, dmg_view_t * view, dmg_call_checker_t ** out_checker );
+DMG_MUST_USE dmg_err_t dmg_runtime_checker_check( dmg_call_checker_t * checker, uint16_t module, uint16_t call, dmg_hash_t const * schema, dmg_span_t args, dmg_call_check_t * out );
+void dmg_runtime_checker_close( dmg_call_checker_t * checker );   /* NULL: nothing */
 
 typedef struct {
   bool is_owner;        /* no key is needed: the sender acts with its owner role; those that are its still count as signers */
