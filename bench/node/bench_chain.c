@@ -1,9 +1,10 @@
 /* bench_chain: one run of the transfer benchmark inside the process: no HTTP, no JSON; prints one JSON line.
 
-     bench_chain MIX DIR|- THREADS [CNT]
+     bench_chain MIX DIR|- THREADS [CNT [CALL]]
 
      fund, open        setup, not measured
-     submit            THREADS threads call tx_submit: decode, admission, verify, pool          \  pace: by hand
+     submit            THREADS threads call tx_submit with CALL (100) transfers at once, as a
+                       JSON-RPC batch does: decode, admission, verify, pool                     \  pace: by hand
      blocks            mine until the pool is empty: build, execute, root, store, sync          /
 
    DIR is made anew and must not exist; - keeps all in memory.  The difference to the figure over JSON-RPC is what HTTP and JSON
@@ -26,7 +27,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { THREAD_MAX = 64, SETUP_GAS = 2000000, LIFETIME = 14000 };
+enum { THREAD_MAX = 64, CALL_MAX = 256, SETUP_GAS = 2000000, LIFETIME = 14000 };
 #define SETUP_FEE_MAX 100000000ull        /* 1 CGT; what is left over is not taken */
 #define SPARKS_EACH   ( 1000ull*100000000ull )
 
@@ -42,22 +43,23 @@ static double cpu_s( void ) {
 }
 static double wall_s( void ) { return (double)dmg_os_mono_ns()*1e-9; }
 
-typedef struct { dmg_span_t * txs; uint32_t cnt; atomic_uint next; dmg_query_t const * q; } job_t;
+typedef struct { dmg_span_t * txs; uint32_t cnt, call_sz; atomic_uint next; dmg_query_t const * q; } job_t;
 
 static void * submit_some( void * arg ) {
   job_t * job = arg;
   for(;;) {
-    uint32_t i = atomic_fetch_add( &job->next, 1 );
+    uint32_t i = atomic_fetch_add( &job->next, job->call_sz ), n = 0;
     if( i>=job->cnt ) return NULL;
-    dmg_query_submit_t item = { .raw = job->txs[ i ] };
-    job->q->tx_submit( job->q->ctx, &item, 1 );
-    if( item.err ) die( "tx_submit", item.err, item.why.text );
+    dmg_query_submit_t items[ CALL_MAX ];
+    for( ; n<job->call_sz && i+n<job->cnt; n++ ) items[ n ] = (dmg_query_submit_t){ .raw = job->txs[ i+n ] };
+    job->q->tx_submit( job->q->ctx, items, n );
+    for( uint32_t k = 0; k<n; k++ ) if( items[ k ].err ) die( "tx_submit", items[ k ].err, items[ k ].why.text );
   }
 }
 
 /* All of the frames, in order but for the threads' race; a lane takes nonces up to 63 ahead, so the race does no harm. */
-static void submit( dmg_query_t const * q, dmg_buf_t const * frames, uint32_t thread_cnt ) {
-  job_t job = { .q = q };
+static void submit( dmg_query_t const * q, dmg_buf_t const * frames, uint32_t thread_cnt, uint32_t call_sz ) {
+  job_t job = { .q = q, .call_sz = call_sz };
   dmg_span_t tx;
   for( size_t at = 0; dmg_workload_next( frames, &at, &tx ); ) job.cnt++;
   job.txs = calloc( job.cnt, sizeof *job.txs );
@@ -135,10 +137,11 @@ int main( int argc, char ** argv ) {
   if( argc>1 && !strcmp( argv[ 1 ], DMG_COMPILE_CHILD_VERB ) ) return dmg_compile_child_main( argc, argv );
   static dmg_workload_t wl;
   uint32_t mix = 0;
-  if( argc<4 ) { fprintf( stderr, "usage: bench_chain uniform|hot20|hot100 DIR|- THREADS [CNT]\n" ); return 2; }
+  if( argc<4 ) { fprintf( stderr, "usage: bench_chain uniform|hot20|hot100 DIR|- THREADS [CNT [CALL]]\n" ); return 2; }
   while( mix<DMG_WORKLOAD_MIX_CNT && strcmp( argv[ 1 ], dmg_workload_mix_name[ mix ] ) ) mix++;
   unsigned long thread_cnt = strtoul( argv[ 3 ], NULL, 10 ), cnt = argc>4 ? strtoul( argv[ 4 ], NULL, 10 ) : DMG_WORKLOAD_CNT;
-  if( mix==DMG_WORKLOAD_MIX_CNT || thread_cnt<1 || thread_cnt>THREAD_MAX || cnt<1 || cnt>DMG_WORKLOAD_CNT ) { fprintf( stderr, "bench_chain: no such mix, threads or count\n" ); return 2; }
+  unsigned long call_sz = argc>5 ? strtoul( argv[ 5 ], NULL, 10 ) : 100;
+  if( mix==DMG_WORKLOAD_MIX_CNT || thread_cnt<1 || thread_cnt>THREAD_MAX || cnt<1 || cnt>DMG_WORKLOAD_CNT || call_sz<1 || call_sz>CALL_MAX ) { fprintf( stderr, "bench_chain: no such mix, threads, count or call\n" ); return 2; }
   dmg_crypto_init( dmg_cpu_flags() );
   dmg_log_setup( 2, DMG_LOG_LEVEL_WARN, DMG_LOG_FORMAT_AUTO );
 
@@ -182,11 +185,11 @@ int main( int argc, char ** argv ) {
   memcpy( alice.key, dev[ 0 ].key, 32 );
   dmg_buf_t frames = dmg_buf( (size_t)1<<28 );
   if( dmg_workload_fund( &wl, &alice, 0, SPARKS_EACH, &frames ) ) die( "fund", DMG_ERR_NOMEM, "" );
-  submit( q, &frames, 1 );
+  submit( q, &frames, 1, CALL_MAX );
   mine_all( q );
   dmg_buf_clear( &frames );
   if( dmg_workload_open( &wl, &frames ) ) die( "open", DMG_ERR_NOMEM, "" );
-  submit( q, &frames, 1 );
+  submit( q, &frames, 1, CALL_MAX );
   mine_all( q );
 
   uint64_t digest;
@@ -198,7 +201,7 @@ int main( int argc, char ** argv ) {
 
   q->chain( q->ctx, &c0 );
   double w0 = wall_s(), u0 = cpu_s();
-  submit( q, &frames, (uint32_t)thread_cnt );
+  submit( q, &frames, (uint32_t)thread_cnt, (uint32_t)call_sz );
   double w1 = wall_s(), u1 = cpu_s();
   uint32_t blocks = mine_all( q );
   double w2 = wall_s(), u2 = cpu_s();

@@ -14,7 +14,7 @@ import { promisify } from "node:util";
 import { batches, JsonRpc } from "../lib/jsonrpc.mjs";
 import { firstLine, Stretch, wallSeconds } from "../lib/measure.mjs";
 import { freePort, Server, sleep } from "../lib/server.mjs";
-import { ACCOUNTS, deltas, digest, workload } from "../lib/workload.mjs";
+import { ACCOUNTS, deltas, digest, TRANSFERS, workload } from "../lib/workload.mjs";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -28,14 +28,16 @@ export const buildFolder = build;
 const SETUP = { gas: 2_000_000n, feeMax: 100_000_000n };
 const START = 1000n * 100_000_000n; // sparks an account begins with
 const LIFETIME = 14_000n; // blocks; in `auto` there may be hundreds a second
-const CONNECTIONS = 4;
-const PACE = process.env.DMG_BENCH_PACE ?? "250ms"; // of blocks
+const CONNECTIONS = Number(process.env.DMG_BENCH_CONNECTIONS ?? 4);
+const BATCH = Number(process.env.DMG_BENCH_BATCH ?? 100); // transfers a request
+const PACE = process.env.DMG_BENCH_PACE ?? "auto"; // of blocks: the node's default
+const PACE_TEXT = PACE === "auto" ? "a block at once, under load up to 50 ms after the last" : `a block every ${PACE}`;
 
 /** The scratch folder lies on the disk of the build, not on a /tmp that may be memory. */
 const scratch = () => mkdtempSync(path.join(build, "bench-data-"));
 
 /** `demiurge dev` on a free port; a block may hold all 10,000 transfers. */
-export async function startNode({ dir = null, blocks = "auto", cpus = null, threads = 1 } = {}) {
+export async function startNode({ dir = null, blocks = "auto", cpus = null, threads = null } = {}) {
   const port = await freePort();
   const args = [
     "dev",
@@ -43,8 +45,6 @@ export async function startNode({ dir = null, blocks = "auto", cpus = null, thre
     port,
     "--blocks",
     blocks,
-    "--threads",
-    threads,
     "--log",
     "error",
     "--body-max",
@@ -52,7 +52,9 @@ export async function startNode({ dir = null, blocks = "auto", cpus = null, thre
     "--block-gas",
     4_000_000_000,
   ];
-  const server = new Server(demiurgeBinary, [...args, ...(dir === null ? [] : ["--data", dir])].map(String), { cpus });
+  if (threads !== null) args.push("--threads", threads);
+  if (dir !== null) args.push("--data", dir);
+  const server = new Server(demiurgeBinary, args.map(String), { cpus });
   const rpc = new JsonRpc(`http://127.0.0.1:${port}/rpc`, { connections: CONNECTIONS });
   const stop = async () => {
     rpc.close();
@@ -129,7 +131,7 @@ async function overRpc(mix, dir, blocks) {
   const { server, rpc, info, stop } = await startNode({
     dir,
     blocks,
-    threads: Number(process.env.DMG_BENCH_RPC_THREADS ?? 1),
+    threads: process.env.DMG_BENCH_RPC_THREADS ?? null,
   });
   try {
     const { addresses, common } = await setUp(rpc, info);
@@ -149,6 +151,7 @@ async function overRpc(mix, dir, blocks) {
     const bodies = batches(
       "tx_submit",
       txs.list.map((tx) => ({ tx })),
+      { size: BATCH },
     );
     const head0 = Number((await rpc.call("chain_head", {})).head.height);
 
@@ -180,8 +183,8 @@ async function overRpc(mix, dir, blocks) {
   }
 }
 
-async function inProcess(mix, threads, dir) {
-  const args = ["--pdeathsig", "KILL", "--", tool("bench_chain"), mix, dir ?? "-", String(threads)];
+async function inProcess(mix, threads, callSize) {
+  const args = ["--pdeathsig", "KILL", "--", tool("bench_chain"), mix, "-", threads, TRANSFERS, callSize].map(String);
   const { stdout } = await run("setpriv", args, { timeout: 300_000, killSignal: "SIGKILL" });
   const r = JSON.parse(stdout);
   return {
@@ -190,7 +193,7 @@ async function inProcess(mix, threads, dir) {
     wallS: r.submit.wallS + r.blocksMade.wallS,
     cpuS: r.submit.cpuS + r.blocksMade.cpuS,
     peakBytes: r.peakBytes,
-    note: `${r.blocks} blocks, ${threads} threads submit`,
+    note: `${r.blocks} blocks, ${threads} threads submit ${callSize} a call`,
     phases: { "decode, verify, pool": r.submit, "build, execute, root, commit": r.blocksMade },
   };
 }
@@ -210,7 +213,7 @@ export const node = {
   get text() {
     return `${text()}, JSON-RPC, RocksDB`;
   },
-  differs: `Ed25519; a block every ${PACE} (the wall time has up to that of waiting in it), state root and fsync each block, blocks signed by the one validator; a transfer runs as metered WASM`,
+  differs: `Ed25519; ${PACE_TEXT}, state root and fsync each block, blocks signed by the one validator; a transfer runs as metered WASM`,
   async prepare() {},
   run: (mix) => withScratch((dir) => overRpc(mix, dir, PACE)),
 };
@@ -231,9 +234,9 @@ export const nodeLibrary = {
   get text() {
     return `${text()}, in process, in memory`;
   },
-  differs: `as LiteSVM: no HTTP, no JSON, no disk; still pool, blocks, state root, validator's signature; ${cores} threads submit, then one block is made`,
+  differs: `as LiteSVM: no HTTP, no JSON, no disk; still pool, blocks, state root, validator's signature; ${cores} threads submit 100 a call, as a JSON-RPC batch does, then one block is made`,
   async prepare() {},
-  run: (mix) => inProcess(mix, cores, null),
+  run: (mix) => inProcess(mix, cores, 100),
 };
 
 export const nodeLibrary1 = {
@@ -241,7 +244,7 @@ export const nodeLibrary1 = {
   get text() {
     return `${text()}, in process, in memory, one thread`;
   },
-  differs: "as demiurge-lib with one thread, as LiteSVM has",
+  differs: "as demiurge-lib with one thread that submits one transfer a call, as LiteSVM takes them",
   async prepare() {},
-  run: (mix) => inProcess(mix, 1, null),
+  run: (mix) => inProcess(mix, 1, 1),
 };
