@@ -65,14 +65,27 @@ static dmg_err_t pool_account( void * ctx, dmg_hash_t const * address, dmg_txpoo
   return DMG_OK;
 }
 
-static dmg_err_t pool_lane( void * ctx, dmg_hash_t const * address, uint16_t lane, uint64_t * out_next ) {
-  dmg_chain_t * chain = ctx;
+static dmg_err_t read_lane( dmg_chain_t * chain, dmg_hash_t const * address, uint16_t lane, uint64_t * out_next ) {
   uint8_t key[ DMG_KEY_MAX ];
   dmg_span_t bcs;
   dmg_arena_reset( chain->pool_arena );
   DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_lane( address, lane, key ) ), true, &bcs ) );
   if( !bcs.sz ) { *out_next = 0; return DMG_OK; }
   return dmg_item_u64_get( bcs, out_next );
+}
+
+static bool is_lane( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t next ) {
+  uint64_t now;
+  return !read_lane( chain, address, 0, &now ) && now==next;
+}
+
+static dmg_err_t pool_lane( void * ctx, dmg_hash_t const * address, uint16_t lane, uint64_t * out_next ) {
+  dmg_chain_t * chain = ctx;
+  if( !lane && dmg_head_cache_lane( chain->head_cache, address, out_next ) ) { DMG_DASSERT( is_lane( chain, address, *out_next ) ); return DMG_OK; }
+  DMG_TRY( read_lane( chain, address, lane, out_next ) );
+  /* Of who has none yet nothing is kept: addresses cost an asker nothing. */
+  if( !lane && *out_next ) dmg_head_cache_put_lane( chain->head_cache, address, *out_next );
+  return DMG_OK;
 }
 
 static dmg_err_t pool_seen( void * ctx, uint64_t expiry, dmg_hash_t const * id, bool * out_is_seen ) {

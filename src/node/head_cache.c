@@ -7,7 +7,7 @@
 
 enum { WAYS = 8 };
 
-typedef struct { dmg_hash_t address; uint64_t sparks; dmg_txpool_account_t * account; bool is_used, has_free; } slot_t;   /* account NULL: not known */
+typedef struct { dmg_hash_t address; uint64_t sparks, next; dmg_txpool_account_t * account; bool is_used, has_free, has_lane; } slot_t;   /* account NULL: not known */
 
 struct dmg_head_cache { uint32_t set_mask, turn; uint64_t seed; slot_t slots[]; };
 
@@ -74,6 +74,13 @@ bool dmg_head_cache_free_of( dmg_head_cache_t const * c, dmg_hash_t const * addr
   return true;
 }
 
+bool dmg_head_cache_lane( dmg_head_cache_t const * c, dmg_hash_t const * address, uint64_t * out_next ) {
+  slot_t const * s = find( c, address );
+  if( !s || !s->has_lane ) return false;
+  *out_next = s->next;
+  return true;
+}
+
 void dmg_head_cache_put_account( dmg_head_cache_t * c, dmg_hash_t const * address, dmg_txpool_account_t const * account ) {
   DMG_ASSERT( account->auth_cnt<=DMG_AUTH_SLOT_MAX );
   size_t sz = offsetof( dmg_txpool_account_t, auths )+account->auth_cnt*sizeof *account->auths;
@@ -91,8 +98,23 @@ void dmg_head_cache_put_free( dmg_head_cache_t * c, dmg_hash_t const * address, 
   s->has_free = true;
 }
 
+void dmg_head_cache_put_lane( dmg_head_cache_t * c, dmg_hash_t const * address, uint64_t next ) {
+  slot_t * s = make( c, address );
+  s->next     = next;
+  s->has_lane = true;
+}
+
 static bool is_of( unsigned item, dmg_span_t key ) {
   return dmg_load_u16be( key.p )==dmg_item_desc[ item ].module && dmg_load_u16be( key.p+2 )==dmg_item_desc[ item ].item;
+}
+
+static dmg_err_t read_lane( dmg_write_t const * w, uint64_t * out_next ) {
+  uint8_t    schema;
+  dmg_span_t bcs;
+  *out_next = 0;
+  if( w->is_delete ) return DMG_OK;
+  DMG_TRY( dmg_value_parse( w->value, true, &schema, NULL, &bcs ) );
+  return dmg_item_u64_get( bcs, out_next );
 }
 
 void dmg_head_cache_on_block( dmg_head_cache_t * c, dmg_write_t const * writes, size_t cnt ) {
@@ -101,12 +123,14 @@ void dmg_head_cache_on_block( dmg_head_cache_t * c, dmg_write_t const * writes, 
     if( w->key.sz<4+32 ) continue;
     dmg_hash_t address;
     bool is_account = is_of( DMG_ITEM_ACCOUNT, w->key ) || is_of( DMG_ITEM_AUTH, w->key ), is_free = is_of( DMG_ITEM_FREE, w->key ), is_lock = is_of( DMG_ITEM_LOCK, w->key );
-    if( !is_account && !is_free && !is_lock ) continue;
+    bool is_lane = w->key.sz==4+32+2 && is_of( DMG_ITEM_LANE, w->key ) && !dmg_load_u16be( w->key.p+36 );
+    if( !is_account && !is_free && !is_lock && !is_lane ) continue;
     memcpy( address.b, w->key.p+4, 32 );
     slot_t * s = find( c, &address );
     if( !s ) continue;
     if( is_account ) { free( s->account ); s->account = NULL; }
     if( is_lock )    s->has_free = false;
+    if( is_lane ) s->has_lane = !read_lane( w, &s->next );
     if( is_free ) {
       s->sparks = 0;
       if( !w->is_delete && dmg_counter_parse( w->value, true, NULL, &s->sparks ) ) s->has_free = false;

@@ -1,7 +1,7 @@
 /* head_cache: what admission asked of accounts in the head's state, kept from block to block.
 
-     pool asks --> find --hit--> answer                        a transfer's admission asks 26 keys of its sender: the account,
-                    |miss                                      16 places for keys, Free, 8 locks
+     pool asks --> find --hit--> answer                        a transfer's admission asks 27 keys of its sender: the account,
+                    |miss                                      16 places for keys, Free, 8 locks, lane 0
                     +--> state --> put
      block --> on_block( its write set ): what it wrote is changed or forgotten
 
@@ -28,9 +28,12 @@ void               dmg_head_cache_clear( dmg_head_cache_t * cache );
 bool dmg_head_cache_account( dmg_head_cache_t const * cache, dmg_hash_t const * address, dmg_txpool_account_t * out );
 /* Free of an account without any lock; false: not known here. */
 bool dmg_head_cache_free_of( dmg_head_cache_t const * cache, dmg_hash_t const * address, uint64_t * out_sparks );
+/* Next nonce of lane 0; false: not known here. */
+bool dmg_head_cache_lane( dmg_head_cache_t const * cache, dmg_hash_t const * address, uint64_t * out_next );
 /* As read from the head's state. */
 void dmg_head_cache_put_account( dmg_head_cache_t * cache, dmg_hash_t const * address, dmg_txpool_account_t const * account );
 void dmg_head_cache_put_free   ( dmg_head_cache_t * cache, dmg_hash_t const * address, uint64_t sparks );   /* it has no lock */
+void dmg_head_cache_put_lane   ( dmg_head_cache_t * cache, dmg_hash_t const * address, uint64_t next );
 /* The write set of the block that becomes the head on the one before. */
 void dmg_head_cache_on_block( dmg_head_cache_t * cache, dmg_write_t const * writes, size_t cnt );
 

@@ -10,7 +10,7 @@
 
 enum { ACCOUNTS = 60, BLOCKS = 3000, WRITES = 24 };
 
-typedef struct { uint32_t keys; uint64_t sparks; bool has_lock; } truth_t;   /* keys: how many authenticators, changed with each write */
+typedef struct { uint32_t keys; uint64_t sparks, next; bool has_lock; } truth_t;   /* keys: how many authenticators, changed with each write */
 
 static uint64_t rng;
 static uint32_t rnd( uint32_t n ) { rng = rng*6364136223846793005u+1442695040888963407u; return (uint32_t)( rng>>33 )%n; }
@@ -44,7 +44,7 @@ static void test_it_says_what_the_state_says( void ** state ) {
   static truth_t truth[ ACCOUNTS ];
   memset( truth, 0, sizeof truth );
   dmg_head_cache_t * c = dmg_head_cache_new( 16, rng );
-  uint32_t account_hits = 0, free_hits = 0;
+  uint32_t account_hits = 0, free_hits = 0, lane_hits = 0;
   for( uint32_t b = 0; b<BLOCKS; b++ ) {
     for( uint32_t q = 0; q<20; q++ ) {
       uint32_t i = rnd( rnd( 2 ) ? 6 : ACCOUNTS );
@@ -59,6 +59,8 @@ static void test_it_says_what_the_state_says( void ** state ) {
       } else if( rnd( 4 ) ) dmg_head_cache_put_account( c, &a, &want );
       if( dmg_head_cache_free_of( c, &a, &sparks ) ) { free_hits++; assert_false( t->has_lock ); assert_int_equal( sparks, t->sparks ); }
       else if( !t->has_lock ) dmg_head_cache_put_free( c, &a, t->sparks );
+      if( dmg_head_cache_lane( c, &a, &sparks ) ) { lane_hits++; assert_int_equal( sparks, t->next ); }
+      else dmg_head_cache_put_lane( c, &a, t->next );
     }
     dmg_write_t w[ WRITES ];
     uint32_t cnt = rnd( WRITES );
@@ -70,7 +72,13 @@ static void test_it_says_what_the_state_says( void ** state ) {
       case 0:  t->keys++; w[ k ] = other_write( k, dmg_key_account( &a, key_room[ k ] ) ); break;
       case 1:  t->keys++; w[ k ] = other_write( k, dmg_key_auth( &a, (uint8_t)rnd( 16 ), key_room[ k ] ) ); break;
       case 2:  t->has_lock = rnd( 2 ); w[ k ] = other_write( k, dmg_key_lock( &a, 3, key_room[ k ] ) ); w[ k ].is_delete = !t->has_lock; break;
-      case 3:  w[ k ] = other_write( k, dmg_key_lane( &a, 0, key_room[ k ] ) ); break;    /* not its business */
+      case 3: {
+        uint16_t lane = rnd( 2 )<<8;
+        uint64_t next = rnd( 4 ) ? 1+rnd( 1000 ) : 0;
+        w[ k ] = (dmg_write_t){ .is_delete = !next, .key = dmg_span( key_room[ k ], dmg_key_lane( &a, lane, key_room[ k ] ) ), .value = dmg_span( value_room[ k ], dmg_counter_build( true, 1, NULL, next, value_room[ k ] ) ) };
+        if( !lane ) t->next = next;   /* another lane is not its business */
+        break;
+      }
       case 4:  w[ k ] = other_write( k, dmg_key_held( &a, key_room[ k ] ) ); break;
       case 5:  w[ k ] = other_write( k, dmg_key_block( key_room[ k ] ) ); break;
       default: t->sparks = rnd( 3 ) ? 1+rnd( 1000 ) : 0; w[ k ] = free_write( k, &a, t->sparks ); break;
@@ -83,7 +91,7 @@ static void test_it_says_what_the_state_says( void ** state ) {
     }
   }
   print_message( "%u hits of accounts, %u of Free\n", account_hits, free_hits );
-  assert_true( account_hits>1000 && free_hits>1000 );
+  assert_true( account_hits>1000 && free_hits>1000 && lane_hits>1000 );
   dmg_head_cache_free( c );
 }
 
