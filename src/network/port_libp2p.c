@@ -135,7 +135,7 @@ static dmg_net_port_vt_t const port_vt = {
 void dmg_libp2p_cfg_init( dmg_libp2p_cfg_t * out_cfg ) {
   *out_cfg = (dmg_libp2p_cfg_t){
     /* N6.1 */
-    .conns_max = 800, .in_max = 192, .out_max = 48, .peer_conns_max = 2, .vip_conns_max = 3, .pending_in_max = 64, .dials_max = 16,
+    .conns_max = 800, .in_max = 192, .out_max = 48, .peer_conns_max = 2, .vip_conns_max = 3, .pending_in_max = 64, .dials_max = 16, .accepts_per_s = 300,
     /* N6.2 */
     .mux_in = { 16, 4<<20, 200 }, .mux_out = { 64, 16<<20, 200 }, .mux_vip = { 128, 32<<20, 400 },
     /* N3.1, N7.3 */
@@ -163,7 +163,7 @@ dmg_err_t dmg_libp2p_open( dmg_libp2p_cfg_t const * cfg, dmg_net_port_t ** out_p
       .conns_max = cfg->conns_max, .in_max = cfg->in_max, .out_max = cfg->out_max, .peer_conns_max = cfg->peer_conns_max, .vip_conns_max = cfg->vip_conns_max,
       .pending_in_max = cfg->pending_in_max, .dials_max = cfg->dials_max,
       /* N6.1 gate */
-      .accepts_per_s = 300, .accepts_burst = 300,
+      .accepts_per_s = cfg->accepts_per_s, .accepts_burst = cfg->accepts_per_s,
       .net_accepts_per_s = cfg->is_private ? 0 : 5, .net_accepts_burst = 20, .ip_conns_max = cfg->is_private ? 0 : 8, .net_conns_max = cfg->is_private ? 0 : 32,
       .mux_in = mux( cfg->mux_in ), .mux_out = mux( cfg->mux_out ), .mux_vip = mux( cfg->mux_vip ),
       /* N6.2 */

@@ -26,7 +26,7 @@ typedef struct {
   bool                    is_private;       /* N10.1 net.private: no limits by address */
   bool                    has_quic;         /* N1.3 */
   /* Set by dmg_libp2p_cfg_init, to be changed by who knows why. */
-  uint32_t                conns_max, in_max, out_max, peer_conns_max, vip_conns_max, pending_in_max, dials_max;
+  uint32_t                conns_max, in_max, out_max, peer_conns_max, vip_conns_max, pending_in_max, dials_max, accepts_per_s;
   dmg_libp2p_mux_t        mux_in, mux_out, mux_vip;
   uint32_t                handshake_ms, idle_ms, ping_ms, heartbeat_ms, verdict_ms;
   uint64_t                memory_max, process_memory_max;
