@@ -29,6 +29,7 @@ struct host {
   dmgn_p2p_cfg_t cfg;
   char           addr[ 256 ];
   uint32_t       conn;                       /* the last one that came up */
+  uint32_t       pressed;                    /* the one a PRESSURE named */
   uint32_t       cnt[ KINDS ];
   dmgn_p2p_ev_t  last[ KINDS ];              /* without bytes */
   char           text[ KINDS ][ 128 ];       /* its data, cut */
@@ -71,6 +72,7 @@ static void on_event( host_t * h, dmgn_p2p_ev_t * ev ) {
   case DMGN_EV_CONN_UP:   h->conn = ev->conn; break;
   case DMGN_EV_NOTIFY_UP: if( !ev->code ) dmgn_p2p_notify_answer( h->p2p, ev->id, h->answer ); break;
   case DMGN_EV_REQ:       if( h->on_req ) h->on_req( h, ev ); break;
+  case DMGN_EV_PRESSURE:  if( ev->code ) h->pressed = ev->conn; break;
   case DMGN_EV_ROOM:      if( h->on_room ) h->on_room( h ); break;
   case DMGN_EV_GOSSIP:    if( h->on_gossip ) dmgn_p2p_verdict( h->p2p, ev->id, h->on_gossip( ev ) ); break;
   case DMGN_EV_NOTIFY_DOWN:
@@ -569,6 +571,85 @@ static void test_oversize_frames_end_their_stream( void ** state ) {
   host_end( a ); host_end( b );
 }
 
+static void test_pressure_names_the_heaviest_and_stops_reading( void ** state ) {
+  (void)state;
+  host_t * a = host_new( 1, NULL ), * b = host_plan( 2 ), * c = host_new( 3, NULL );
+  b->cfg.limits.memory_max = 1<<20;
+  host_start( b, 2, TCP );
+  join( c, b );
+  uint64_t cons = notify_open( c, P_CONS );
+  PUMP_UNTIL( b->cnt[ DMGN_EV_NOTIFY_UP ]==1, b, c );
+  join( a, b );
+  uint32_t heavy = b->conn;
+  uint64_t bulk[ 2 ] = { notify_open( a, P_BULK ), notify_open( a, P_BODY ) };
+  PUMP_UNTIL( a->cnt[ DMGN_EV_NOTIFY_UP ]==2, a, b, c );
+  b->is_deaf = 1;
+  static uint8_t frame[ 65536 ];
+  for( int i=0; i<200; i++ ) {
+    for( int k=0; k<2; k++ ) dmgn_p2p_notify_send( a->p2p, bulk[ k ], 0, 0, (dmgn_buf_t){ frame, sizeof frame } );
+    PUMP_MS( 2, a, c );
+  }
+  /* What is counted goes past the bound by what is under way: a frame and a window a stream. */
+  assert_in_range( metric( b, "memory_bytes" ), 1<<20, ( 1<<20 )+2*( 256<<10 )+4*sizeof frame+( 64<<10 ) );
+  b->is_deaf = 0;
+  PUMP_UNTIL( b->cnt[ DMGN_EV_PRESSURE ] && !b->last[ DMGN_EV_PRESSURE ].code && b->cnt[ DMGN_EV_PRESSURE ]>1, a, b, c );
+  assert_int_equal( b->pressed, heavy );
+  uint32_t cnt = b->cnt[ DMGN_EV_NOTIFY ];
+  dmgn_p2p_notify_send( c->p2p, cons, 1, 0, buf( "vote" ) );
+  PUMP_UNTIL( b->cnt[ DMGN_EV_NOTIFY ]>cnt, a, b, c );
+  host_end( a ); host_end( b ); host_end( c );
+}
+
+static void test_any_arguments_get_an_answer( void ** state ) {
+  (void)state;
+  host_t * a = host_new( 1, TCP ), * b = host_new( 2, TCP );
+  a->on_req = b->on_req = on_req;
+  join( a, b );
+  unsigned seed = (unsigned)now_ms();
+  char const * given = getenv( "DMG_SEED" );
+  if( given ) seed = (unsigned)strtoul( given, NULL, 10 );
+  print_message( "DMG_SEED=%u\n", seed );
+  static uint8_t bytes[ 70000 ];
+  srandom( seed );
+  for( int i=0; i<4000; i++ ) {
+    host_t * h = random()%2 ? a : b;
+    uint64_t id = (uint64_t)random()%50, out = 0;
+    uint32_t conn = random()%3 ? h->conn : (uint32_t)random()%5;
+    uint16_t proto = (uint16_t)( random()%( P_CNT+1 ) );
+    size_t const sizes[] = { 0, 1, 100, 16384, 65536, 65537, 66560, 66561 };
+    dmgn_buf_t some = { bytes, sizes[ random()%8 ] };
+    dmgn_peer_t peer = dmgn_p2p_self( b->p2p );
+    if( random()%4==0 ) peer.b[ random()%42 ] ^= (uint8_t)random();
+    if( random()%4==0 ) peer.len = (uint8_t)random();
+    dmgn_p2p_rc_t rc = DMGN_P2P_OK;
+    switch( random()%13 ) {
+    case 0:  rc = dmgn_p2p_notify_open( h->p2p, conn, proto, some, &out ); break;
+    case 1:  rc = dmgn_p2p_request( h->p2p, conn, proto, some, (uint32_t)random()%200, &out ); break;
+    case 2:
+    case 3:
+    case 4:  rc = dmgn_p2p_notify_send( h->p2p, id, (uint64_t)random()%5, (uint32_t)random()%3, some ); break;
+    case 5:  rc = dmgn_p2p_notify_drop( h->p2p, id, (uint64_t)random()%6 ); break;
+    case 6:  rc = dmgn_p2p_reply( h->p2p, id, (uint8_t)random(), some, random()%2 ); break;
+    case 7:  rc = dmgn_p2p_cancel( h->p2p, id ); break;
+    case 8:  rc = dmgn_p2p_notify_answer( h->p2p, id, (uint8_t)random() ); break;
+    case 9:  rc = dmgn_p2p_verdict( h->p2p, id, (int)random()%5-1 ); break;
+    case 10: rc = dmgn_p2p_score( h->p2p, &peer, (double)random() ); break;
+    case 11: rc = dmgn_p2p_publish( h->p2p, random()%2 ? "block" : "", some ); break;
+    default: rc = random()%40 ? dmgn_p2p_tag( h->p2p, &peer, (uint32_t)random()%8 ) : dmgn_p2p_close( h->p2p, conn, (uint16_t)random() ); break;
+    }
+    assert_in_range( -(int)rc, 0, 4 );
+    if( i%20==0 ) PUMP_MS( 1, a, b );
+    if( i%500==499 && a->cnt[ DMGN_EV_CONN_DOWN ] ) { a->cnt[ DMGN_EV_CONN_DOWN ] = 0; join( a, b ); }
+  }
+  PUMP_MS( 20, a, b );
+  dmgn_p2p_stop( a->p2p, 100 );
+  PUMP_UNTIL( a->cnt[ DMGN_EV_STOPPED ], a, b );
+  PUMP_MS( 20, a, b );
+  assert_int_equal( metric( a, "streams" ), 0 );
+  for( size_t i=0; i<IDS_MAX; i++ ) assert_true( a->ends[ i ]<=1 && b->ends[ i ]<=1 );
+  host_end( a ); host_end( b );
+}
+
 /* ---- the gate ---- */
 
 static int raw_connect( char const * addr ) {
@@ -828,6 +909,8 @@ int main( void ) {
     cmocka_unit_test( test_a_deaf_peer_holds_little_and_loses_what_it_should ),
     cmocka_unit_test( test_streams_above_the_limit_end_the_connection ),
     cmocka_unit_test( test_oversize_frames_end_their_stream ),
+    cmocka_unit_test( test_pressure_names_the_heaviest_and_stops_reading ),
+    cmocka_unit_test( test_any_arguments_get_an_answer ),
     cmocka_unit_test( test_a_thousand_silent_or_senseless_connections ),
     cmocka_unit_test( test_the_gate_counts_addresses_rates_and_peers ),
     cmocka_unit_test( test_churn_leaves_nothing ),

@@ -57,6 +57,15 @@ impl<T: fmt::Debug> fmt::Debug for Out<T> {
 }
 
 impl<H> Handler<H> {
+    pub fn new(inner: H, peer: PeerId) -> Self {
+        Self {
+            inner,
+            peer,
+            is_broken: false,
+            is_told: false,
+        }
+    }
+
     fn call<T>(&mut self, code: impl FnOnce(&mut H) -> T) -> Option<T> {
         if self.is_broken {
             return None;
@@ -115,17 +124,6 @@ impl<H: ConnectionHandler> ConnectionHandler for Handler<H> {
     }
 }
 
-impl<B: NetworkBehaviour> Guarded<B> {
-    fn guard(&self, inner: THandler<B>, peer: PeerId) -> Handler<THandler<B>> {
-        Handler {
-            inner,
-            peer,
-            is_broken: false,
-            is_told: false,
-        }
-    }
-}
-
 impl<B: NetworkBehaviour> NetworkBehaviour for Guarded<B> {
     type ConnectionHandler = Handler<THandler<B>>;
     type ToSwarm = B::ToSwarm;
@@ -149,7 +147,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Guarded<B> {
         let inner = self
             .inner
             .handle_established_inbound_connection(cid, peer, local, remote)?;
-        Ok(self.guard(inner, peer))
+        Ok(Handler::new(inner, peer))
     }
 
     fn handle_pending_outbound_connection(
@@ -173,7 +171,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Guarded<B> {
         let inner = self
             .inner
             .handle_established_outbound_connection(cid, peer, addr, role, port)?;
-        Ok(self.guard(inner, peer))
+        Ok(Handler::new(inner, peer))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

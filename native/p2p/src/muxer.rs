@@ -159,7 +159,7 @@ pub struct Caught(pub Boxed<Link>);
 
 type Setup = Pin<Box<dyn Future<Output = io::Result<Link>> + Send>>;
 
-fn caught(setup: impl Future<Output = io::Result<Link>> + Send + 'static) -> Setup {
+pub fn caught(setup: impl Future<Output = io::Result<Link>> + Send + 'static) -> Setup {
     let contained = Contained {
         future: Some(Box::pin(setup)),
         peer: None,

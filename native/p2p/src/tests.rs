@@ -8,7 +8,12 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::{AsyncRead, task::AtomicWaker};
-use libp2p::{PeerId, StreamProtocol, multiaddr::Multiaddr, swarm::ConnectionId};
+use libp2p::{
+    PeerId, StreamProtocol,
+    core::upgrade::DeniedUpgrade,
+    multiaddr::Multiaddr,
+    swarm::{ConnectionHandler, ConnectionHandlerEvent, ConnectionId, SubstreamProtocol, handler::ConnectionEvent},
+};
 use std::{
     fs::File,
     io,
@@ -440,4 +445,118 @@ fn addresses_fall_into_their_groups() {
     assert!(a.rate != d.rate && a.net == d.net);
     assert_ne!(a.net, of("/ip6/2001:db8:2::1/tcp/1").net);
     assert!(groups(&"/dns4/a.b/tcp/1".parse().unwrap()).is_none());
+}
+
+/// Panics when it is dropped.
+struct Bad;
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("dropped");
+        }
+    }
+}
+
+#[test]
+fn a_panic_is_the_end_of_its_task_only() {
+    let peer = PeerId::random();
+    let task = async {
+        let _held = Bad;
+        tokio::task::yield_now().await;
+        panic!("in the middle")
+    };
+    assert!(
+        run(crate::muxer::Contained::<_>::new(task, peer, "/t"))
+            .is_none_or(|never: std::convert::Infallible| match never {})
+    );
+    assert_eq!(run(crate::muxer::Contained::new(async { 7 }, peer, "/t")), Some(7));
+    assert!(crate::muxer::contain("a drop", Some(peer), || drop(Bad)).is_none());
+    assert!(!crate::muxer::contained("outside"));
+    assert_eq!(
+        crate::muxer::contain("inside", None, || crate::muxer::contained("inside")),
+        Some(true)
+    );
+}
+
+/// A muxer whose every call panics.
+struct BadMuxer;
+
+impl libp2p::core::muxing::StreamMuxer for BadMuxer {
+    type Substream = futures::io::Cursor<Vec<u8>>;
+    type Error = io::Error;
+
+    fn poll_inbound(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
+        panic!("inbound")
+    }
+
+    fn poll_outbound(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
+        panic!("outbound")
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        panic!("close")
+    }
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<libp2p::core::muxing::StreamMuxerEvent>> {
+        panic!("poll")
+    }
+}
+
+#[test]
+fn a_panic_of_a_muxer_or_handshake_is_an_error_of_its_connection() {
+    use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt};
+    let peer = PeerId::random();
+    let link = run(crate::muxer::caught(async move {
+        Ok((peer, StreamMuxerBox::new(BadMuxer)))
+    }));
+    let (_, mut muxer) = link.unwrap();
+    let error = run(std::future::poll_fn(|cx| muxer.poll_inbound_unpin(cx)))
+        .err()
+        .unwrap();
+    assert!(crate::muxer::is_panic(&error.to_string()));
+    assert!(run(std::future::poll_fn(|cx| muxer.poll_unpin(cx))).is_err());
+    let error = run(crate::muxer::caught(async { panic!("handshake") })).err().unwrap();
+    assert!(crate::muxer::is_panic(&error.to_string()));
+}
+
+/// A handler that panics at its first poll.
+struct BadHandler;
+
+impl ConnectionHandler for BadHandler {
+    type FromBehaviour = ();
+    type ToBehaviour = ();
+    type InboundProtocol = DeniedUpgrade;
+    type OutboundProtocol = DeniedUpgrade;
+    type InboundOpenInfo = ();
+    type OutboundOpenInfo = ();
+
+    fn listen_protocol(&self) -> SubstreamProtocol<DeniedUpgrade> {
+        SubstreamProtocol::new(DeniedUpgrade, ())
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<DeniedUpgrade, (), ()>> {
+        panic!("poll")
+    }
+
+    fn on_behaviour_event(&mut self, (): ()) {
+        panic!("told something after it had panicked")
+    }
+
+    fn on_connection_event(&mut self, _: ConnectionEvent<'_, DeniedUpgrade, DeniedUpgrade>) {}
+}
+
+#[test]
+fn a_panic_of_a_handler_is_told_once_and_nothing_of_it_runs_again() {
+    let mut handler = crate::guard::Handler::new(BadHandler, PeerId::random());
+    let waker = futures::task::noop_waker();
+    let mut cx = Context::from_waker(&waker);
+    let told = handler.poll(&mut cx);
+    assert!(matches!(
+        told,
+        Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(crate::guard::Out::Broken))
+    ));
+    assert!(handler.poll(&mut cx).is_pending());
+    handler.on_behaviour_event(());
+    assert!(handler.poll_close(&mut cx).is_ready());
 }
