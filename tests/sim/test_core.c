@@ -545,6 +545,96 @@ static void test_closing_is_no_fork( void ** state ) {
   assert_int_equal( r.wal_cnt, before );                               /* and not cast again */
 }
 
+/* C4.7: what is wanted is sent: N, F, Z as a bundle without a base, the proposal as it came. */
+static void test_wants_are_answered( void ** state ) {
+  up( not_leading( 4 ), 1000 );
+  dmg_hash_t h = propose_1();
+  size_t prop_sz = 0;
+  for( uint32_t i = 0; i<r.wal_cnt; i++ ) if( r.wal[ i ].kind==DMG_CONS_REC_PROPOSAL ) prop_sz = r.wal[ i ].sz;
+  finalize_1( &h );
+  dmg_run_t z = rig_run( &r, 2, 3, others() );
+  rig_send_run( &r, other( 0 ), &z );
+  dmg_want_t w = { .views = { 1, 3, 99999 }, .cnt = 3, .kinds = 15 };
+  uint8_t b[ DMG_WANT_SZ_MAX ];
+  uint32_t certs = rig_sent( &r, DMG_FRAME_CERT ), bundles = rig_sent( &r, DMG_FRAME_BUNDLE ), props = rig_sent( &r, DMG_FRAME_PROPOSAL );
+  rig_frame( &r, other( 1 ), DMG_FRAME_WANT, b, dmg_want_encode( &w, b ) );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_CERT ), certs+1 );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_BUNDLE ), bundles+1 );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_PROPOSAL ), props+1 );
+  rig_send_t const * s = &r.sends[ r.send_cnt-1 ];
+  assert_true( dmg_peers_has( &s->peers, other( 1 ) ) && !dmg_peers_has( &s->peers, other( 0 ) ) );
+  for( uint32_t i = 0; i<r.send_cnt; i++ ) if( r.sends[ i ].bytes[ 0 ]==DMG_FRAME_PROPOSAL ) assert_int_equal( r.sends[ i ].sz, prop_sz+1 );
+  dmg_cert_t f = rig_cert( &r, DMG_VOTE_FINALIZE, 1, &h, others() );
+  rig_send_cert( &r, other( 0 ), &f );
+  certs = rig_sent( &r, DMG_FRAME_CERT );
+  w.cnt = 1; w.kinds = 1u<<DMG_VOTE_FINALIZE;
+  rig_frame( &r, other( 1 ), DMG_FRAME_WANT, b, dmg_want_encode( &w, b ) );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_CERT ), certs+1 );
+}
+
+/* Every frame that does not decode, or whose certificate does not hold, is counted against its sender and changes nothing. */
+static void test_bad_frames_are_counted_and_dropped( void ** state ) {
+  up( not_leading( 4 ), 1000 );
+  uint8_t junk[ 700 ];
+  memset( junk, 0xee, sizeof junk );
+  uint64_t bad = 0;
+  for( uint8_t kind = 0; kind<12; kind++ ) for( unsigned sz = 0; sz<sizeof junk; sz += 233 ) {
+    /* Epochs that are not ours are no fault: those of 0xeeeeeeee are left out by the kinds that have one in front. */
+    rig_frame( &r, other( 0 ), kind, junk, sz );
+    dmg_cons_info_t i = rig_info( &r );
+    assert_true( i.bad_frames>=bad && i.cur==1 && i.run_cnt==0 );
+    bad = i.bad_frames;
+  }
+  assert_true( bad>=36 );
+  dmg_hash_t h = { { 4 } };
+  dmg_cert_t few = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &h, 3 ), odd = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &h, others() ), out = odd;
+  odd.sig[ 9 ] ^= 1;
+  out.bitmap[ 0 ] |= 16;   /* a signer past the set */
+  dmg_cert_t const * t[] = { &few, &odd, &out };
+  for( unsigned k = 0; k<3; k++ ) { rig_send_cert( &r, other( 0 ), t[ k ] ); assert_int_equal( rig_info( &r ).bad_frames, bad+k+1 ); assert_int_equal( cur(), 1 ); }
+  /* A vote in another's name. */
+  dmg_vote_t v = { .kind = DMG_VOTE_NULLIFY, .view = 1, .signer = (uint16_t)other( 1 ) };
+  uint8_t b[ DMG_VOTE_WIRE_SZ ];
+  dmg_vote_encode( &v, b );
+  rig_frame( &r, other( 0 ), DMG_FRAME_VOTE, b, sizeof b );
+  assert_int_equal( rig_info( &r ).bad_frames, bad+4 );
+  /* A view beyond two windows is dropped, no fault. */
+  rig_vote( &r, other( 0 ), DMG_VOTE_NULLIFY, 13, NULL );
+  assert_int_equal( rig_info( &r ).drops, 1 );
+  rig_vote( &r, other( 0 ), DMG_VOTE_NULLIFY, 12, NULL );
+  assert_int_equal( rig_info( &r ).drops, 1 );
+}
+
+/* The first to enter leads on: its proposal in e+1 comes before we are there, and is taken then. */
+static void test_the_next_epoch_s_frames_wait( void ** state ) {
+  up( not_leading( 4 ), 1 );
+  dmg_record_t next = r.cfg.record;
+  next.epoch = 1; next.first_height = 2; next.last_height = 9;
+  next_root = dmg_record_hash( &next );
+  dmg_cons_event_t ev = { .kind = DMG_CONS_EPOCH, .epoch = { .record = &next, .set = &r.set } };
+  rig_event( &r, &ev );
+  dmg_hash_t b;
+  size_t sz = rig_proposal( &r, 1, NULL, 1, r.wall_ms+1, NULL, 0, edit_boundary_next, frame, &b );
+  rig_frame( &r, rig_leader( &r, 1 ), DMG_FRAME_PROPOSAL, frame, sz );
+  finalize_1( &b );
+  /* NULLIFY votes of e+1 by two others: with ours at t_prop they clear view 1. */
+  for( unsigned k = 0; k<2; k++ ) {
+    dmg_vote_t v = { .kind = DMG_VOTE_NULLIFY, .epoch = 1, .view = 1, .signer = (uint16_t)other( k ) };
+    uint8_t msg[ DMG_VOTE_MSG_SZ ], w[ DMG_VOTE_WIRE_SZ ];
+    dmg_vote_msg( DMG_VOTE_NULLIFY, &r.cfg.chain_id, 1, 1, &v.hash, msg );
+    sim_fake_sign( &r.secrets[ other( k ) ], DMG_BLS_VOTE, DMG_SPAN( msg ), v.sig );
+    dmg_vote_encode( &v, w );
+    for( unsigned n = 0; n<20; n++ ) rig_frame( &r, other( k ), DMG_FRAME_VOTE, w, sizeof w );   /* 16 are kept */
+  }
+  assert_int_equal( rig_info( &r ).epoch, 0 );
+  assert_int_equal( rig_info( &r ).drops, 8 );
+  dmg_cert_t f = rig_cert( &r, DMG_VOTE_FINALIZE, 1, &b, others() );
+  rig_send_cert( &r, other( 0 ), &f );
+  assert_int_equal( rig_info( &r ).epoch, 1 );
+  rig_tick( &r, 460000 );
+  assert_int_equal( cur(), 2 );
+}
+
 int main( void ) {
 #define T( f ) cmocka_unit_test_teardown( f, down )
   struct CMUnitTest const tests[] = {
@@ -552,6 +642,7 @@ int main( void ) {
     T( test_own_nullify_replay ), T( test_nullified_then_notarized ), T( test_finalized_is_never_nullified ), T( test_jump_over_gap ), T( test_both_in_log ), T( test_state_ahead_of_wal ),
     T( test_fetch_beyond_leader ), T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
     T( test_backoff_only_by_finality ), T( test_resend_bounded ), T( test_suspect_still_counts ), T( test_three_bad_votes_close_the_link ), T( test_frames_before_the_link_are_nothing ),
-    T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_closing_is_no_fork ) };
+    T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
+    T( test_bad_frames_are_counted_and_dropped ), T( test_the_next_epoch_s_frames_wait ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
