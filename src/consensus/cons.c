@@ -314,7 +314,7 @@ dmg_cons_t * dmg_cons_new( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_
   c->frames      = DMG_ARENA_NEW( arena, uint8_t, FRAMES_SZ );
   c->records_max = c->runs_max+4*OWN_MAX;
   c->records     = DMG_ARENA_NEW( arena, dmg_cons_record_t, c->records_max );
-  c->saves_max   = (size_t)c->runs_max*DMG_RUN_SZ_MAX+(size_t)PROP_SAVES_MAX*PROP_SZ_MAX+OWN_MAX*512u+DMG_HANDOVER_SZ_MAX;
+  c->saves_max   = (size_t)c->runs_max*DMG_RUN_SZ_MAX+(size_t)PROP_SAVES_MAX*PROP_SZ_MAX+(size_t)OWN_MAX*512+DMG_HANDOVER_SZ_MAX;
   c->saves       = DMG_ARENA_NEW( arena, uint8_t, c->saves_max );
   c->scratch     = DMG_ARENA_NEW( arena, uint8_t, DMG_RUNS_SZ_MAX+DMG_RUN_SZ_MAX );
   c->draft       = DMG_ARENA_NEW( arena, uint8_t, PROP_SZ_MAX );

@@ -240,7 +240,7 @@ bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
   if( c->rec.epoch!=h->epoch ) return true;   /* its F ended the epoch */
   b = blk_find( c, h->view, &p.hash );        /* the ring may have moved */
   if( !b ) {
-    view_t * s = h->view<=window_end( c, c->cur )+2u*c->rec.window ? view_touch( c, h->view ) : NULL;
+    view_t * s = h->view<=window_end( c, c->cur )+(uint64_t)2*c->rec.window ? view_touch( c, h->view ) : NULL;
     if( s ) for( unsigned i = 0; i<2 && !b; i++ ) if( !s->blk[ i ].is_used ) b = &s->blk[ i ];
     /* Two headers of a view are kept; a third, or one below the ring, only if others rest on it. */
     if( !b && is_wanted ) b = blk_keep( c );

@@ -166,7 +166,7 @@ static void on_vote( cons_t * c, uint16_t peer, dmg_vote_t const * v ) {
     if( old ) tally_vote( c, old, v->kind, v->signer, &v->hash, v->sig );
     return;
   }
-  if( v->view>window_end( c, c->cur )+2u*c->rec.window ) { c->drops++; return; }   /* C1.3 */
+  if( v->view>window_end( c, c->cur )+(uint64_t)2*c->rec.window ) { c->drops++; return; }   /* C1.3 */
   view_t * s = view_touch( c, v->view );
   if( !s ) return;
   tally_vote( c, s, v->kind, v->signer, &v->hash, v->sig );

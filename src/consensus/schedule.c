@@ -24,12 +24,12 @@ static uint32_t next_u32( stream_t * st ) {
     st->h    = dmg_h( DMG_TAG_SHUFFLE, DMG_SPAN( m ) );
     st->used = 0;
   }
-  return dmg_load_u32le( st->h.b+4*st->used++ );
+  return dmg_load_u32le( st->h.b+(size_t)4*st->used++ );
 }
 
 void dmg_schedule_cycle( dmg_schedule_t const * s, uint32_t cycle, uint8_t out[ DMG_CYCLE_WINDOWS ] ) {
-  uint32_t   cnt[ DMG_SET_MAX ], left = DMG_CYCLE_WINDOWS;
-  dmg_u128_t rest[ DMG_SET_MAX ];
+  uint32_t   cnt[ DMG_SET_MAX ] = { 0 }, left = DMG_CYCLE_WINDOWS;
+  dmg_u128_t rest[ DMG_SET_MAX ] = { 0 };
   for( uint32_t i = 0; i<s->n; i++ ) {
     dmg_u128_t p = (dmg_u128_t)DMG_CYCLE_WINDOWS*s->weights[ i ];
     cnt[ i ]  = (uint32_t)( p/s->total );

@@ -84,7 +84,7 @@ static void test_shuffle_is_the_page_s( void ** state ) {
       dmg_store_u32le( m+32, 1 );
       dmg_store_u32le( m+36, word/8 );
       dmg_hash_t h = dmg_h( DMG_TAG_SHUFFLE, DMG_SPAN( m ) );
-      x = dmg_load_u32le( h.b+4*( word++%8 ) );
+      x = dmg_load_u32le( h.b+(size_t)4*( word++%8 ) );
     } while( x>=bound );
     unsigned r = (unsigned)( x%( j+1 ) );
     uint8_t t = want[ j ]; want[ j ] = want[ r ]; want[ r ] = t;

@@ -78,8 +78,7 @@ void check_commit( world_t * w, node_t const * n, simblk_t const * b ) {
   uint64_t h = b->h.height;
   while( h>=w->finals_cap ) {
     uint64_t cap = w->finals_cap ? 2*w->finals_cap : 1024;
-    w->finals = realloc( w->finals, cap*sizeof *w->finals );
-    DMG_ASSERT( w->finals );
+    w->finals = grow( w->finals, cap*sizeof *w->finals );
     memset( w->finals+w->finals_cap, 0, ( cap-w->finals_cap )*sizeof *w->finals );
     w->finals_cap = cap;
   }

@@ -2,6 +2,12 @@
 
 #include <stdarg.h>
 
+void * grow( void * p, size_t sz ) {
+  void * q = realloc( p, sz );
+  DMG_ASSERT( q );
+  return q;
+}
+
 /* splitmix64: streams from one seed never meet in a run's length. */
 uint64_t rng_next( rng_t * r ) {
   uint64_t z = ( r->s += 0x9e3779b97f4a7c15u );
@@ -15,8 +21,7 @@ static bool is_before( ev_t const * a, ev_t const * b ) { return a->at!=b->at ? 
 void push( world_t * w, ev_t ev ) {
   if( w->heap_cnt==w->heap_cap ) {
     w->heap_cap = w->heap_cap ? 2*w->heap_cap : 1024;
-    w->heap = realloc( w->heap, w->heap_cap*sizeof *w->heap );
-    DMG_ASSERT( w->heap );
+    w->heap = grow( w->heap, w->heap_cap*sizeof *w->heap );
   }
   DMG_ASSERT( ev.at>=w->now );
   ev.seq = ++w->seq;

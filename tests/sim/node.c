@@ -264,7 +264,7 @@ static void on_poll( world_t * w, node_t * n ) {
 static void do_save( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   for( uint32_t i = 0; i<a->save.cnt; i++ ) {
     dmg_cons_record_t const * r = &a->save.records[ i ];
-    if( n->wal_cnt==n->wal_cap ) { n->wal_cap = n->wal_cap ? 2*n->wal_cap : 256; n->wal = realloc( n->wal, n->wal_cap*sizeof *n->wal ); DMG_ASSERT( n->wal ); }
+    if( n->wal_cnt==n->wal_cap ) { n->wal_cap = n->wal_cap ? 2*n->wal_cap : 256; n->wal = grow( n->wal, n->wal_cap*sizeof *n->wal ); }
     rec_t * x = &n->wal[ n->wal_cnt++ ];
     *x = (rec_t){ .kind = r->kind, .epoch = r->epoch, .p = malloc( r->payload.sz ), .sz = (uint32_t)r->payload.sz, .block = r->block };
     memcpy( x->p, r->payload.p, r->payload.sz );
@@ -618,7 +618,7 @@ static void on_frame( world_t * w, node_t * n, ev_t const * ev ) {
 static uint64_t u64max( uint64_t a, uint64_t b ) { return a>b ? a : b; }
 
 static void handle( world_t * w, node_t * n, ev_t const * ev ) {
-  if( n->slow>1 ) n->busy_until = w->now+20*n->slow;
+  if( n->slow>1 ) n->busy_until = w->now+(uint64_t)20*n->slow;
   switch( ev->kind ) {
     case EV_FRAME:   on_frame( w, n, ev ); break;
     case EV_SAVED:   on_saved( w, n, ev ); break;
@@ -677,7 +677,7 @@ void node_event( world_t * w, node_t * n, ev_t const * ev ) {
   if( ev->kind==EV_WAKE ) { node_wake( w, n ); return; }
   if( n->inbox_cnt || n->paused_until>w->now || n->busy_until>w->now ) {
     /* A stopped process keeps what arrives, in order. */
-    if( n->inbox_cnt==n->inbox_cap ) { n->inbox_cap = n->inbox_cap ? 2*n->inbox_cap : 64; n->inbox = realloc( n->inbox, n->inbox_cap*sizeof *n->inbox ); DMG_ASSERT( n->inbox ); }
+    if( n->inbox_cnt==n->inbox_cap ) { n->inbox_cap = n->inbox_cap ? 2*n->inbox_cap : 64; n->inbox = grow( n->inbox, n->inbox_cap*sizeof *n->inbox ); }
     ev_t * in = &n->inbox[ n->inbox_cnt++ ];
     *in = *ev;
     if( ev->sz ) { in->data = malloc( ev->sz ); memcpy( in->data, ev->data, ev->sz ); }

@@ -176,6 +176,7 @@ void     sim_key ( world_t const * w, uint32_t id, node_t * n );
 void     sim_sign( world_t const * w, node_t const * n, dmg_bls_use_t use, dmg_span_t msg, uint8_t out_raw[ DMG_BLS_SIG_RAW_SZ ] );
 
 /* engine.c */
+void * grow( void * p, size_t sz );   /* realloc or the end: a simulator without memory has nothing to say */
 void push( world_t * w, ev_t ev );
 bool pop ( world_t * w, ev_t * out );
 void fail( world_t * w, char const * fmt, ... ) __attribute__(( format( printf, 2, 3 ) ));

@@ -15,7 +15,8 @@ static config_t derive( uint64_t seed, opt_t const * o ) {
   rng_t r = { .s = seed^0x64656d6975726765u };
   config_t c = { 0 };
   c.n         = o->n ? (uint8_t)o->n : rng_is( &r, 150000 ) ? 5 : 4;
-  c.byz       = rng_is( &r, 600000 ) ? (int8_t)rng_below( &r, c.n ) : -1;
+  c.byz       = -1;
+  if( rng_is( &r, 600000 ) ) c.byz = (int8_t)rng_below( &r, c.n );
   c.has_twin  = c.byz>=0 && rng_is( &r, 400000 );
   for( uint8_t i = 0; i<c.n; i++ ) c.weights[ i ] = 100;
   /* Uneven stake, nobody at a third or above. */
