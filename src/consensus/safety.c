@@ -198,7 +198,8 @@ static bool has_marks( dmg_safety_mark_t const marks[ DMG_SAFETY_KIND_CNT ], uin
 bool dmg_safety_import( dmg_safety_t * s, dmg_safety_export_t const * in, uint64_t wall_ms ) {
   if( !dmg_hash_eq( &s->chain_id, &in->chain_id ) || memcmp( s->key, in->key, DMG_BLS_KEY_SZ ) ) return false;
   if( !has_marks( in->marks, in->floor ) ) { if( wall_ms>s->from_ms ) s->from_ms = wall_ms; }
-  else if( !has_marks( s->marks, s->floor ) || in->from_ms>s->from_ms ) s->from_ms = in->from_ms;
+  /* An observer has lost what it signed, perhaps after this export was made: it goes on waiting for what began after the loss. */
+  else if( ( !s->is_observer && !has_marks( s->marks, s->floor ) ) || in->from_ms>s->from_ms ) s->from_ms = in->from_ms;
   if( in->is_observer && in->epoch>=s->epoch ) s->is_observer = true;
   if( in->epoch<s->epoch ) return true;
   dmg_safety_t next = *s;

@@ -74,7 +74,7 @@ void dmg_safety_observe( dmg_safety_t * safety, uint64_t wall_ms );
 /* C6.5: the clock was behind: from_ms rises to the time of the highest final header heard at a start, if it is not 0. */
 void dmg_safety_raise_from( dmg_safety_t * safety, uint64_t header_ms );
 /* Another's marks (an import, C6.5): everything at or below them counts as signed; marks never fall.  A file that has none
-   yet takes the other's from_ms with them; marks of nothing make it wall_ms.  false: another chain or key. */
+   yet takes the other's from_ms with them, but not if it observes; marks of nothing make it wall_ms.  false: another chain or key. */
 typedef struct { dmg_hash_t chain_id; uint8_t key[ DMG_BLS_KEY_SZ ]; uint32_t epoch; uint64_t floor; dmg_safety_mark_t marks[ DMG_SAFETY_KIND_CNT ]; bool is_observer; uint64_t from_ms; } dmg_safety_export_t;
 void dmg_safety_export( dmg_safety_t const * safety, dmg_safety_export_t * out );
 bool dmg_safety_import( dmg_safety_t * safety, dmg_safety_export_t const * in, uint64_t wall_ms );

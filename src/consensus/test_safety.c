@@ -210,6 +210,26 @@ static void test_import_only_raises( void ** state ) {
   assert_false( dmg_safety_import( &u, &x, 999 ) );
 }
 
+/* Who lost the past does not know it again by an import: the export may be older than what was lost. */
+static void test_an_import_does_not_lower_what_an_observer_waits_for( void ** state ) {
+  dmg_safety_t lost = fresh(), s;
+  dmg_safety_export_t x;
+  bool is_new;
+  assert_int_equal( vote( &lost, N, 7, &a ), DMG_SAFETY_OK );
+  dmg_safety_export( &lost, &x );
+  x.from_ms = 10;
+  dmg_safety_init( &s, &chain, key, host, 0 );           /* as open makes it of two bad slots */
+  dmg_safety_observe( &s, 1000000 );
+  assert_true( dmg_safety_import( &s, &x, 1000005 ) );
+  assert_int_equal( s.from_ms, 1000000 );
+  /* Epoch 1 began after the export and before the loss: what was signed there nobody knows. */
+  dmg_safety_vote_t v = { N, 1, 1, b };
+  dmg_safety_epoch_t e = { .anchor_ms = 500000 };
+  assert_int_equal( dmg_safety_vote( &s, &v, &e, &is_new ), DMG_SAFETY_OBSERVER );
+  e.anchor_ms = 1000001;
+  assert_int_equal( dmg_safety_vote( &s, &v, &e, &is_new ), DMG_SAFETY_OK );
+}
+
 /* A model of nothing but memory: every vote ever allowed, and the pairs of C9.1. */
 enum { LOG_MAX = 4000 };
 static bool is_slashable( dmg_safety_vote_t const * x, dmg_safety_vote_t const * y ) {
@@ -428,6 +448,7 @@ int main( void ) {
     cmocka_unit_test( test_from_ms_waits_for_an_epoch_that_began_later ),
     cmocka_unit_test( test_an_observer_comes_back_with_a_later_epoch ),
     cmocka_unit_test( test_import_only_raises ),
+    cmocka_unit_test( test_an_import_does_not_lower_what_an_observer_waits_for ),
     cmocka_unit_test( test_random_requests_never_give_a_slashable_pair ),
     cmocka_unit_test( test_bytes_are_drawn_as_in_C6_4 ),
     cmocka_unit_test( test_decode_takes_one_form_only ),
