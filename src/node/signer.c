@@ -46,7 +46,10 @@ dmg_err_t dmg_signer_init( dmg_signer_cfg_t const * cfg, uint64_t from_ms ) {
   dmg_safety_t s;
   dmg_file_t * file;
   DMG_ASSERT( cfg->vfs && strlen( cfg->path )<PATH_SZ-8 );
-  if( !dmg_vfs_open( cfg->vfs, cfg->path, false, &file ) ) { dmg_file_close( file ); return DMG_ERR_EXISTS; }
+  /* Only a file that is not there is replaced: one that does not open says what was signed all the same. */
+  dmg_err_t err = dmg_vfs_open( cfg->vfs, cfg->path, false, &file );
+  if( !err ) { dmg_file_close( file ); return DMG_ERR_EXISTS; }
+  if( err!=DMG_ERR_NOT_FOUND ) return err;
   key_of( cfg->secret, key );
   dmg_safety_init( &s, &cfg->chain_id, key, cfg->host, from_ms );
   for( uint32_t i = 0; i<2; i++ ) { s.seq = i; dmg_safety_encode( &s, both+(size_t)i*DMG_SAFETY_SLOT_SZ ); }
@@ -58,7 +61,7 @@ dmg_err_t dmg_signer_init( dmg_signer_cfg_t const * cfg, uint64_t from_ms ) {
   /* A stale one is of a start that was cut off before anything was signed. */
   DMG_TRY( dmg_vfs_unlink( cfg->vfs, beside ) );
   DMG_TRY( dmg_vfs_open( cfg->vfs, beside, true, &file ) );
-  dmg_err_t err = dmg_file_pwrite( file, both, sizeof both, 0 );
+  err = dmg_file_pwrite( file, both, sizeof both, 0 );
   if( !err ) err = dmg_file_sync( file );
   dmg_file_close( file );
   if( !err ) err = dmg_vfs_rename( cfg->vfs, beside, cfg->path );
@@ -151,6 +154,12 @@ static dmg_err_t put( dmg_signer_t * s, dmg_safety_t const * next ) {
   return DMG_OK;
 }
 
+/* What is no vote stands in no log: both slots say it, so that a lost one takes nothing back. */
+static dmg_err_t put_both( dmg_signer_t * s, dmg_safety_t const * next ) {
+  DMG_TRY( put( s, next ) );
+  return put( s, &s->safety );
+}
+
 /* ---- A start ---- */
 
 void dmg_signer_log_vote( dmg_signer_t * s, dmg_safety_vote_t const * vote ) {
@@ -173,9 +182,7 @@ dmg_err_t dmg_signer_begin( dmg_signer_t * s, dmg_safety_start_t start, uint64_t
   dmg_safety_t next = start==DMG_SAFETY_START_FILE ? s->merge.file : s->merge.merged;
   if( start==DMG_SAFETY_START_OBSERVE ) dmg_safety_observe( &next, wall_ms );
   memcpy( next.host, s->cfg.host, DMG_SAFETY_HOST_SZ );
-  /* Twice: from here on a lost slot loses nothing. */
-  DMG_TRY( put( s, &next ) );
-  DMG_TRY( put( s, &s->safety ) );
+  DMG_TRY( put_both( s, &next ) );
   s->is_begun = true;
   return DMG_OK;
 }
@@ -224,20 +231,20 @@ dmg_err_t dmg_signer_observe( dmg_signer_t * s, uint64_t wall_ms ) {
   DMG_ASSERT( s->is_begun );
   dmg_safety_t next = s->safety;
   dmg_safety_observe( &next, wall_ms );
-  return put( s, &next );
+  return put_both( s, &next );
 }
 
 dmg_err_t dmg_signer_raise_from( dmg_signer_t * s, uint64_t header_ms ) {
   DMG_ASSERT( s->is_begun );
   dmg_safety_t next = s->safety;
   dmg_safety_raise_from( &next, header_ms );
-  return next.from_ms==s->safety.from_ms ? DMG_OK : put( s, &next );
+  return next.from_ms==s->safety.from_ms ? DMG_OK : put_both( s, &next );
 }
 
 dmg_err_t dmg_signer_import( dmg_signer_t * s, dmg_safety_export_t const * in, uint64_t wall_ms ) {
   DMG_ASSERT( s->is_begun );
   dmg_safety_t next = s->safety;
-  return dmg_safety_import( &next, in, wall_ms ) ? put( s, &next ) : DMG_ERR_INVALID;
+  return dmg_safety_import( &next, in, wall_ms ) ? put_both( s, &next ) : DMG_ERR_INVALID;
 }
 
 void dmg_signer_forget( dmg_signer_t * s ) {

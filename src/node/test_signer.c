@@ -339,6 +339,54 @@ static void test_an_observer_signs_nothing_until_a_later_epoch( void ** state ) 
   dmg_vfs_free( n.vfs );
 }
 
+/* What no vote says stands in no log either: a lost slot must not take it back. */
+static void test_what_only_the_file_knows_stands_in_both_slots( void ** state ) {
+  for( int what = 0; what<3; what++ )
+    for( int slot = 0; slot<2; slot++ ) {
+      node_t n = { .vfs = new_vfs() };
+      dmg_signer_cfg_t cfg = cfg_of( n.vfs );
+      assert_int_equal( dmg_signer_init( &cfg, 5 ), DMG_OK );
+      start_is( &n, DMG_SAFETY_START_VOTE );
+      dmg_safety_export_t x;
+      dmg_safety_export( dmg_signer_safety( n.signer ), &x );
+      x.marks[ DMG_VOTE_NULLIFY ].view = 9;
+      x.from_ms = 2000;
+      assert_int_equal( !what ? dmg_signer_observe( n.signer, 2000 ) : what==1 ? dmg_signer_raise_from( n.signer, 2000 ) : dmg_signer_import( n.signer, &x, 2000 ), DMG_OK );
+      dmg_safety_t want = *dmg_signer_safety( n.signer ), got;
+      node_close( &n );
+      assert_int_equal( dmg_signer_file_read( n.vfs, "d/safety.bin", &got, NULL ), DMG_OK );
+      assert_true( dmg_vfs_mem_flip( n.vfs, "d/safety.bin", (uint64_t)slot*8*DMG_SAFETY_SLOT_SZ+8*200 ) );
+      assert_int_equal( dmg_signer_open( &cfg, &n.signer, NULL ), DMG_OK );
+      got = *dmg_signer_safety( n.signer );
+      assert_int_equal( got.from_ms, 2000 );
+      assert_int_equal( got.is_observer, want.is_observer );
+      assert_int_equal( got.floor, want.floor );
+      node_close( &n );
+      dmg_vfs_free( n.vfs );
+    }
+}
+
+/* A file that cannot be looked at is there all the same. */
+static dmg_vfs_vt_t const * vt_below;
+static dmg_err_t open_new_only( dmg_vfs_t * v, char const * path, bool is_new, dmg_file_t ** out_file ) { return is_new ? vt_below->open( v, path, is_new, out_file ) : DMG_ERR_PERM; }
+
+static void test_init_replaces_no_file_that_does_not_open( void ** state ) {
+  node_t n = { .vfs = new_vfs() };
+  dmg_signer_cfg_t cfg = cfg_of( n.vfs );
+  dmg_safety_t s;
+  assert_int_equal( dmg_signer_init( &cfg, 77 ), DMG_OK );
+  assert_int_equal( dmg_signer_init( &cfg, 0 ), DMG_ERR_EXISTS );
+  vt_below = n.vfs->vt;
+  dmg_vfs_vt_t deaf = *vt_below;
+  deaf.open = open_new_only;
+  n.vfs->vt = &deaf;
+  assert_int_equal( dmg_signer_init( &cfg, 0 ), DMG_ERR_PERM );
+  n.vfs->vt = vt_below;
+  assert_int_equal( dmg_signer_file_read( n.vfs, "d/safety.bin", &s, NULL ), DMG_OK );
+  assert_int_equal( s.from_ms, 77 );
+  dmg_vfs_free( n.vfs );
+}
+
 /* A log of another past of the same key: it cannot be this file's, so it decides nothing. */
 static void test_a_log_that_contradicts_the_file_is_not_believed( void ** state ) {
   dmg_safety_epoch_t const when = { .anchor_ms = 1 };
@@ -522,6 +570,8 @@ int main( void ) {
     cmocka_unit_test( test_a_start_makes_both_slots_whole ),
     cmocka_unit_test( test_an_observer_signs_nothing_until_a_later_epoch ),
     cmocka_unit_test( test_a_log_that_contradicts_the_file_is_not_believed ),
+    cmocka_unit_test( test_what_only_the_file_knows_stands_in_both_slots ),
+    cmocka_unit_test( test_init_replaces_no_file_that_does_not_open ),
     cmocka_unit_test( test_a_failed_write_is_final ),
     cmocka_unit_test( test_one_sync_a_turn_and_none_for_what_was_signed ),
     cmocka_unit_test( test_open_says_whose_file_it_is ),
