@@ -30,10 +30,17 @@ void dmg_abi_json_type_text( dmg_type_t const * t, char * out, size_t cap ) {
 
 /* ---- Reading ---- */
 
+/* Bytes of a client's text that fit into max: whole characters, as half a one would make a message no text. */
+static int whole( dmg_span_t text, size_t max ) {
+  if( text.sz<=max ) return (int)text.sz;
+  while( max && ( text.p[ max ]&0xc0 )==0x80 ) max--;
+  return (int)max;
+}
+
 static void got_text( dmg_jv_t v, char out[ 96 ] ) {
   if( dmg_jv_is_absent( v ) ) { snprintf( out, 96, "nothing" ); return; }
   dmg_span_t t = dmg_jv_text( v );
-  int n = (int)( t.sz<60 ? t.sz : 60 );
+  int n = whole( t, 60 );
   switch( dmg_jv_type( v ) ) {
   case DMG_JSON_NULL:   snprintf( out, 96, "null" ); break;
   case DMG_JSON_FALSE:  snprintf( out, 96, "false" ); break;
@@ -60,7 +67,7 @@ static bool bad( reader_t * r, dmg_jv_t v, char const * fmt, ... ) {
 static size_t step( reader_t * r, dmg_span_t name, int64_t index ) {
   size_t n = strlen( r->path );
   if( index>=0 ) snprintf( r->path+n, sizeof r->path-n, "[%ld]", (long)index );
-  else           snprintf( r->path+n, sizeof r->path-n, "%s%.*s", n ? "." : "", (int)name.sz, (char const *)name.p );
+  else if( n+1<sizeof r->path ) snprintf( r->path+n, sizeof r->path-n, "%s%.*s", n ? "." : "", whole( name, sizeof r->path-n-1-( n ? 1 : 0 ) ), (char const *)name.p );
   return n;
 }
 

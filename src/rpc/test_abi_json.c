@@ -211,6 +211,25 @@ static void any( dmg_type_t const * t, dmg_bcs_wr_t * w ) {
   }
 }
 
+/* Half a character would make the whole message no text. */
+static void test_a_refusal_cuts_words_of_the_client_at_whole_characters( void ** state ) {
+  dmg_type_t const * u64 = prim( DMG_TYPE_U64 ), * s = STRUCT( false, { DMG_SPAN_STR( "x" ), u64 } );
+  char wide[ 4*80+1 ] = "", text[ 400 ];
+  for( int i = 0; i<80; i++ ) memcpy( wide+4*i, "\xf0\x9f\x98\x80", 5 );
+  for( int lead = 0; lead<4; lead++ ) {
+    uint8_t mem[ 64 ];
+    dmg_bcs_wr_t w = dmg_bcs_wr( mem, sizeof mem );
+    snprintf( text, sizeof text, "\"%.*s%s\"", lead, "aaa", wide );
+    assert_false( dmg_abi_json_read( u64, parse( text ), "v", &dmg_abi_json_plain, &w, &bad ) );
+    assert_in_range( strlen( bad.got ), 2+57, 2+60 );
+    assert_true( dmg_utf8_is_valid( dmg_span_cstr( bad.got ) ) );
+    snprintf( text, sizeof text, "{\"%.*s%s\":1}", lead, "aaa", wide );
+    assert_false( dmg_abi_json_read( s, parse( text ), "v", &dmg_abi_json_plain, &w, &bad ) );
+    assert_in_range( strlen( bad.path ), sizeof bad.path-4, sizeof bad.path-1 );
+    assert_true( dmg_utf8_is_valid( dmg_span_cstr( bad.path ) ) );
+  }
+}
+
 static void test_random_values_come_back( void ** state ) {
   dmg_type_t const * leaf[] = { prim( DMG_TYPE_BOOL ), prim( DMG_TYPE_U8 ), prim( DMG_TYPE_I16 ), prim( DMG_TYPE_I32 ), prim( DMG_TYPE_U64 ), prim( DMG_TYPE_I64 ), prim( DMG_TYPE_U128 ), prim( DMG_TYPE_I128 ),
     prim( DMG_TYPE_AMOUNT ), prim( DMG_TYPE_ADDRESS ), prim( DMG_TYPE_HASH ), prim( DMG_TYPE_ASSET ), sized( DMG_TYPE_FIXED, 5 ), sized( DMG_TYPE_BYTES, 20 ), sized( DMG_TYPE_STR, 20 ), enm( false ) };
@@ -244,6 +263,7 @@ int main( void ) {
   printf( "seed %lu\n", (unsigned long)seed );
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_numbers_at_their_bounds ), cmocka_unit_test( test_bytes_text_and_accounts ), cmocka_unit_test( test_containers ),
-    cmocka_unit_test( test_later_fields_may_be_left_out ), cmocka_unit_test( test_arguments_by_name_or_by_place ), cmocka_unit_test( test_random_values_come_back ) };
+    cmocka_unit_test( test_later_fields_may_be_left_out ), cmocka_unit_test( test_arguments_by_name_or_by_place ),
+    cmocka_unit_test( test_a_refusal_cuts_words_of_the_client_at_whole_characters ), cmocka_unit_test( test_random_values_come_back ) };
   return cmocka_run_group_tests( tests, setup, teardown );
 }
