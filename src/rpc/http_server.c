@@ -162,6 +162,21 @@ static void handle( dmg_http_server_t * s, dmg_rpc_request_t * r ) {
   else                 (void)dmg_rpc_handle( s->cfg.rpc, r->body, &r->from, &r->out, &r->bill );
 }
 
+/* F4.1: 429 or 503, as the request was not read. */
+static void refuse_unread( dmg_http_server_t const * s, dmgn_req_t * req, dmg_cost_verdict_t verdict, dmg_rpc_bill_t const * bill, dmgn_http_span_t cors ) {
+  dmg_cost_cfg_t const * cfg = dmg_rpc_cost_cfg( s->cfg.rpc );
+  char text[ 320 ];
+  bill_hdrs_t more;
+  int status = verdict==DMG_COST_OF_ALL ? 503 : 429;
+  int n = status==503 ? snprintf( text, sizeof text, "{\"type\":\"about:blank\",\"title\":\"Unavailable\",\"status\":503,\"detail\":\"all clients together ask for more than this node serves\",\"name\":\"Unavailable\","
+                                  "\"reason\":\"overloaded\",\"retryAfterMs\":%u}\n", bill->retry_ms )
+                      : snprintf( text, sizeof text, "{\"type\":\"about:blank\",\"title\":\"LimitExceeded\",\"status\":429,\"detail\":\"%u units a second, up to %u; rpc_limits tells prices\",\"name\":\"LimitExceeded\","
+                                  "\"limit\":%u,\"cost\":1,\"retryAfterMs\":%u}\n", cfg->rate, cfg->burst, cfg->burst, bill->retry_ms );
+  DMG_ASSERT( n>0 && (size_t)n<sizeof text );
+  bill_hdrs( s, bill, &more );
+  reply_with( req, status, "application/problem+json", dmg_span( text, (size_t)n ), more.hdr, more.cnt, cors );
+}
+
 static void on_rpc( dmg_http_server_t * s, dmgn_req_t * req ) {
   dmgn_http_span_t origin, cors = { 0 };
   origin_t kind = origin_of( s, req, &origin );
@@ -178,17 +193,8 @@ static void on_rpc( dmg_http_server_t * s, dmgn_req_t * req ) {
   if( !type_is_json( req ) )  { problem( req, 415, "UnsupportedMediaType", "Content-Type must be application/json", (dmgn_http_hdr_t){ 0 }, cors ); return; }
   dmg_rpc_from_t from = { .who = who_of( s, req ) };
   dmg_rpc_bill_t bill;
-  bill_hdrs_t more;
-  if( !dmg_rpc_admit( s->cfg.rpc, &from, &bill ) ) {
-    /* F4.1: 429 when the request was not read. */
-    char text[ 320 ];
-    int n = snprintf( text, sizeof text, "{\"type\":\"about:blank\",\"title\":\"LimitExceeded\",\"status\":429,\"detail\":\"%u units a second, up to %u; rpc_limits tells prices\",\"name\":\"LimitExceeded\","
-                      "\"limit\":%u,\"cost\":1,\"retryAfterMs\":%u}\n", dmg_rpc_cost_cfg( s->cfg.rpc )->rate, dmg_rpc_cost_cfg( s->cfg.rpc )->burst, dmg_rpc_cost_cfg( s->cfg.rpc )->burst, bill.retry_ms );
-    DMG_ASSERT( n>0 && (size_t)n<sizeof text );
-    bill_hdrs( s, &bill, &more );
-    reply_with( req, 429, "application/problem+json", dmg_span( text, (size_t)n ), more.hdr, more.cnt, cors );
-    return;
-  }
+  dmg_cost_verdict_t verdict = dmg_rpc_admit( s->cfg.rpc, &from, &bill );
+  if( verdict ) { refuse_unread( s, req, verdict, &bill, cors ); return; }
   dmgn_http_span_t body = dmgn_req_body( req );
   dmg_rpc_request_t r = { .body = dmg_span( body.ptr, body.sz ), .from = from, .bill = bill, .out = dmg_buf( DMG_RPC_ANSWER_MAX ) };
   if( dmg_rpc_is_slow( r.body ) ) {

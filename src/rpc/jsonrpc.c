@@ -361,22 +361,25 @@ bool dmg_rpc_in_time( dmg_rpc_call_t * call ) {
 
 static bool is_counted( dmg_rpc_t const * rpc, dmg_cost_who_t const * who ) { return rpc->cost && !who->is_free; }
 
-bool dmg_rpc_charge_item( dmg_rpc_t * rpc, dmg_cost_who_t const * who, uint32_t units ) {
-  dmg_cost_left_t left;
-  if( !is_counted( rpc, who ) ) return true;
-  dmg_cost_settle( rpc->cost, who, now_ns( rpc ), 0, &left );
-  if( left.is_spent ) return false;
-  dmg_cost_settle( rpc->cost, who, now_ns( rpc ), units, &left );
-  return true;
+bool dmg_rpc_is_spent( dmg_rpc_t * rpc, dmg_cost_who_t const * who ) {
+  dmg_cost_left_t left = { 0 };
+  if( is_counted( rpc, who ) ) dmg_cost_settle( rpc->cost, who, now_ns( rpc ), 0, &left );
+  return left.is_spent;
 }
 
-bool dmg_rpc_admit( dmg_rpc_t * rpc, dmg_rpc_from_t const * from, dmg_rpc_bill_t * bill ) {
+void dmg_rpc_charge_item( dmg_rpc_t * rpc, dmg_cost_who_t const * who, uint32_t units ) {
+  dmg_cost_left_t left;
+  if( is_counted( rpc, who ) ) dmg_cost_settle( rpc->cost, who, now_ns( rpc ), units, &left );
+}
+
+dmg_cost_verdict_t dmg_rpc_admit( dmg_rpc_t * rpc, dmg_rpc_from_t const * from, dmg_rpc_bill_t * bill ) {
   *bill = (dmg_rpc_bill_t){ .units = 1, .is_counted = is_counted( rpc, &from->who ) };
-  if( !bill->is_counted || dmg_cost_take( rpc->cost, &from->who, now_ns( rpc ), 1, &bill->left )==DMG_COST_GRANTED ) return true;
+  dmg_cost_verdict_t verdict = bill->is_counted ? dmg_cost_take( rpc->cost, &from->who, now_ns( rpc ), 1, &bill->left ) : DMG_COST_GRANTED;
+  if( verdict==DMG_COST_GRANTED ) return verdict;
   atomic_fetch_add( &rpc->refused_cnt[ 0 ], 1 );
   bill->units    = 0;
   bill->retry_ms = bill->left.retry_ms;
-  return false;
+  return verdict;
 }
 
 /* F3.2: a request blocks the other connections of its thread, so how long requests take is how late the loop is. */

@@ -48,8 +48,8 @@ typedef struct { uint64_t ws; dmg_cost_who_t who; } dmg_rpc_from_t;
    refused until then. */
 typedef struct { uint32_t units, retry_ms; bool is_counted; dmg_cost_left_t left; } dmg_rpc_bill_t;
 
-/* Before a request is read: takes the first unit of it.  false: the client has none left, bill says until when. */
-bool dmg_rpc_admit ( dmg_rpc_t * rpc, dmg_rpc_from_t const * from, dmg_rpc_bill_t * bill );
+/* Before a request is read: takes the first unit of it.  Not granted: the client, or all together, have none left; bill says until when. */
+dmg_cost_verdict_t dmg_rpc_admit( dmg_rpc_t * rpc, dmg_rpc_from_t const * from, dmg_rpc_bill_t * bill );
 /* Answers body into out, an empty buffer of any max; DMG_RPC_ANSWER_MAX of it is used at most.  bill: as dmg_rpc_admit left it, or zero.
    false: nothing is to be sent.  On a WebSocket call dmg_rpc_ws_room once the answer is queued. */
 bool dmg_rpc_handle( dmg_rpc_t * rpc, dmg_span_t body, dmg_rpc_from_t const * from, dmg_buf_t * out, dmg_rpc_bill_t * bill );

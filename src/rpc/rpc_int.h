@@ -30,8 +30,10 @@ struct dmg_rpc {
   dmg_rpc_ws_t         ws;                             /* under that lock */
 };
 
-/* Charges what was sent to a client; false: it is as deep in debt as it gets, and nothing was charged. */
-bool dmg_rpc_charge_item( dmg_rpc_t * rpc, dmg_cost_who_t const * who, uint32_t units );
+/* Is a client as deep in debt as it gets, so that its streams wait? */
+bool dmg_rpc_is_spent   ( dmg_rpc_t * rpc, dmg_cost_who_t const * who );
+/* Charges what was sent to it. */
+void dmg_rpc_charge_item( dmg_rpc_t * rpc, dmg_cost_who_t const * who, uint32_t units );
 
 dmg_rpc_sub_t * dmg_rpc_sub_new ( void );
 void            dmg_rpc_sub_free( dmg_rpc_sub_t * subs );

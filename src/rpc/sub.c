@@ -195,11 +195,13 @@ static bool note_send( dmg_rpc_t * rpc, note_t * note, sub_t * s, bool is_charge
      at behind_cnt without the lock. */
   bool was_behind = s->is_behind;
   dmg_sub_set_behind( rpc->subs, s, true );
-  /* F3.3: an item costs 1 a 4 KiB.  Who cannot pay waits as if its socket were full, until a block comes. */
-  if( is_charged && !dmg_rpc_charge_item( rpc, &s->sock->who, (uint32_t)( note->buf.sz+4095 )/4096 ) ) { rpc->subs->is_owed = true; return false; }
-  bool is_sent = rpc->ws.send && !rpc->ws.send( rpc->ws.ctx, s->sock->ws, dmg_buf_span( &note->buf ) );
-  if( is_sent ) dmg_sub_set_behind( rpc->subs, s, was_behind );
-  return is_sent;
+  /* Who cannot pay waits as if its socket were full, until a block comes. */
+  if( is_charged && dmg_rpc_is_spent( rpc, &s->sock->who ) ) { rpc->subs->is_owed = true; return false; }
+  if( !rpc->ws.send || rpc->ws.send( rpc->ws.ctx, s->sock->ws, dmg_buf_span( &note->buf ) ) ) return false;
+  dmg_sub_set_behind( rpc->subs, s, was_behind );
+  /* F3.3: an item costs 1 a 4 KiB. */
+  if( is_charged ) dmg_rpc_charge_item( rpc, &s->sock->who, (uint32_t)( note->buf.sz+4095 )/4096 );
+  return true;
 }
 
 static dmg_jw_t * item_begin( dmg_rpc_t * rpc, note_t * note, sub_t const * s, uint64_t seq, dmg_at_block_t const * at, char const * state ) {

@@ -291,10 +291,11 @@ static dmg_err_t read_turn( pump_t * p, turn_t * t ) {
 static bool send( dmg_rpc_t * rpc, sub_t * s, dmg_buf_t const * note, bool is_charged ) {
   dmg_sub_set_behind( rpc->subs, s, true );   /* before it is tried: room may be announced before a full send returns */
   s->is_ready = false;
-  if( is_charged && !dmg_rpc_charge_item( rpc, &s->sock->who, (uint32_t)( note->sz+4095 )/4096 ) ) { rpc->subs->is_owed = true; return false; }
+  if( is_charged && dmg_rpc_is_spent( rpc, &s->sock->who ) ) { rpc->subs->is_owed = true; return false; }
   if( !rpc->ws.send || rpc->ws.send( rpc->ws.ctx, s->sock->ws, dmg_buf_span( note ) ) ) return false;
   dmg_sub_set_behind( rpc->subs, s, false );
   s->is_ready = true;
+  if( is_charged ) dmg_rpc_charge_item( rpc, &s->sock->who, (uint32_t)( note->sz+4095 )/4096 );   /* F3.3 */
   return true;
 }
 
@@ -361,7 +362,8 @@ static void deliver( dmg_rpc_t * rpc, turn_t const * t, dmg_buf_t const * json, 
 /* F3.3: 1 per 200 events looked at, and 1 for a block of the past. */
 static bool pays_for_reading( dmg_rpc_t * rpc, turn_t const * t, sub_t * s ) {
   uint32_t units = t->tested/EVENTS_PER_UNIT+( t->of.next_height<t->head )+( s->topic==TOPIC_ACCOUNT ? 4u : 0u );
-  if( !units || dmg_rpc_charge_item( rpc, &s->sock->who, units ) ) return true;
+  if( !units ) return true;
+  if( !dmg_rpc_is_spent( rpc, &s->sock->who ) ) { dmg_rpc_charge_item( rpc, &s->sock->who, units ); return true; }
   dmg_sub_set_behind( rpc->subs, s, true );
   s->is_ready = false;
   rpc->subs->is_owed = true;

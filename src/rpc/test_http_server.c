@@ -570,6 +570,20 @@ static void test_counted_clients_see_what_is_left( void ** state ) {
   assert_int_equal( ask( "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" )->status, 200 );
 }
 
+/* Not this client's doing: it has units left. */
+static void test_too_much_of_all_together_is_the_nodes_to_say( void ** state ) {
+  dmg_rpc_limits_t limits = { .cost = { .rate = 10, .burst = 100, .all_rate = 50 }, .now_ns = stopped, .cpu_ns = stopped };
+  is_behind_proxy = true;
+  restart_with( &limits, 0, 1 );
+  for( int i = 0; i<5; i++ ) assert_int_equal( ask( "%s", post( "", HEAD ) )->status, 200 );
+  answer_t const * a = ask( "%s", post( "", HEAD ) );
+  assert_int_equal( a->status, 503 );
+  assert_has( a->head, "application/problem+json" );
+  assert_has( a->head, "retry-after: 1\r\n" );
+  assert_has( a->head, "r=95;" );
+  assert_has( a->body, "\"name\":\"Unavailable\",\"reason\":\"overloaded\",\"retryAfterMs\":20}" );
+}
+
 static void test_a_socket_that_does_not_stop_asking_is_closed( void ** state ) {
   dmg_rpc_limits_t limits = { .cost = { .rate = 10, .burst = 20 }, .now_ns = stopped, .cpu_ns = stopped };
   is_behind_proxy = true;
@@ -851,7 +865,7 @@ int main( void ) {
     T( test_calls_go_over_a_websocket ),
     T( test_broken_messages_close_with_their_code ),
     T( test_streams_of_heads_and_transactions ),
-    T( test_counted_clients_see_what_is_left ), T( test_a_socket_that_does_not_stop_asking_is_closed ), T( test_a_slow_reader_skips_to_the_newest ),
+    T( test_counted_clients_see_what_is_left ), T( test_too_much_of_all_together_is_the_nodes_to_say ), T( test_a_socket_that_does_not_stop_asking_is_closed ), T( test_a_slow_reader_skips_to_the_newest ),
     T( test_answers_wait_for_a_slow_reader ),
     T( test_an_answer_that_can_never_fit_closes_the_socket ),
     T( test_many_sockets_hear_each_block ),

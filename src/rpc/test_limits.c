@@ -19,12 +19,14 @@ static dmg_rpc_bill_t bill;
 static char           text[ DMG_RPC_ANSWER_MAX+1 ];
 static char           sent[ 4096 ];
 static uint32_t       sent_cnt;
+static bool           is_socket_full;
 static dmg_rpc_from_t const stranger = { .who = { .key = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1 } } }, operator_ = { .who = { .is_free = true } };
 
 static uint64_t clock_now( void * ctx ) { assert_ptr_equal( ctx, &fake ); return now += now_step; }
 static uint64_t clock_cpu( void * ctx ) { return cpu += cpu_step; }
 static uint32_t fake_lag( void * ctx ) { return lag; }
 static int      ws_send( void * ctx, uint64_t ws, dmg_span_t t ) {
+  if( is_socket_full ) return 1;
   snprintf( sent, sizeof sent, "%.*s", (int)t.sz, (char const *)t.p );
   sent_cnt++;
   return 0;
@@ -36,6 +38,7 @@ static int setup( void ** state ) {
   now      = 100*S;
   now_step = cpu_step = 0;
   lag      = 0;
+  is_socket_full = false;
   rpc = dmg_rpc_new( &fake.query, &(dmg_rpc_limits_t){ .cost = { .rate = 300, .burst = 3000, .all_rate = 80000 }, .clock_ctx = &fake, .now_ns = clock_now, .cpu_ns = clock_cpu } );
   return !rpc;
 }
@@ -49,7 +52,7 @@ static int teardown( void ** state ) {
 static char * ask_as( dmg_rpc_from_t const * from, char const * body ) {
   dmg_buf_t out = dmg_buf( DMG_RPC_ANSWER_MAX );
   text[ 0 ] = 0;
-  if( !dmg_rpc_admit( rpc, from, &bill ) ) return text;
+  if( dmg_rpc_admit( rpc, from, &bill ) ) return text;
   if( dmg_rpc_handle( rpc, dmg_span_cstr( body ), from, &out, &bill ) ) memcpy( text, out.p, out.sz );
   text[ out.sz ] = 0;
   dmg_buf_fini( &out );
@@ -236,6 +239,28 @@ static void test_streams_of_who_is_in_debt_wait( void ** state ) {
   dmg_rpc_ws_gone( rpc, 5 );
 }
 
+static void test_an_item_is_paid_when_it_is_sent( void ** state ) {
+  dmg_rpc_from_t from = stranger;
+  dmg_query_events_t node = dmg_rpc_events( rpc );
+  from.ws  = 5;
+  sent_cnt = 0;
+  dmg_rpc_ws_set( rpc, &(dmg_rpc_ws_t){ .send = ws_send } );
+  ask_as( &from, CALL( "sub_open", "[\"heads\"]" ) );
+  dmg_rpc_ws_room( rpc, 5 );
+  is_socket_full = true;
+  fake.head = 8;
+  node.on_block( node.ctx, &(dmg_at_block_t){ .height = 8, .is_final = true }, 1, 0 );
+  for( int i = 0; i<5; i++ ) dmg_rpc_ws_room( rpc, 5 );
+  ask_as( &from, HEAD );
+  assert_int_equal( bill.left.left, 3000-10-1 );
+  is_socket_full = false;
+  dmg_rpc_ws_room( rpc, 5 );
+  assert_int_equal( sent_cnt, 1 );
+  ask_as( &from, HEAD );
+  assert_int_equal( bill.left.left, 3000-10-1-1-1 );
+  dmg_rpc_ws_gone( rpc, 5 );
+}
+
 static void test_prices_are_told( void ** state ) {
   char * a = ask_as( &stranger, CALL( "rpc_limits", "{}" ) );
   assert_has( a, "\"unitsPerSecond\":300,\"unitsBurst\":3000,\"isCounted\":true" );
@@ -248,6 +273,6 @@ int main( void ) {
   struct CMUnitTest const tests[] = {
     T( test_each_entry_of_a_batch_is_charged ), T( test_a_client_that_asks_too_much_waits ), T( test_refusals_are_not_free ), T( test_work_beyond_the_list_is_charged ),
     T( test_class_c_goes_first_then_b_and_never_a ), T( test_a_late_loop_refuses_too ), T( test_all_together_may_be_too_much ), T( test_calls_end_in_time ), T( test_streams_of_who_is_in_debt_wait ),
-    T( test_prices_are_told ) };
+    T( test_an_item_is_paid_when_it_is_sent ), T( test_prices_are_told ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
