@@ -40,6 +40,8 @@ typedef struct {
   atomic_size_t   big_sz;                     /* of the value under 0x00020009 */
   bool            is_good_preview, was_billed;
   _Atomic uint64_t state_oldest;               /* of the states still held */
+  uint64_t        known_from;                  /* before this block account 1 is in no topic */
+  void         (* _Atomic on_read)( void );    /* once, after a block was read */
   _Atomic uint64_t free_sparks;                /* of account 1; 0: 50 */
   dmg_err_t       err;                        /* what submit, query, preview and dev functions answer */
   char const *    why_name;
@@ -121,6 +123,8 @@ static inline dmg_err_t fake_q_block( void * ctx, dmg_at_t const * at, dmg_arena
   dmg_buf_fini( &buf );
   if( !err && ( !b.signed_header.p || !b.body.p || !b.finality.p ) ) err = DMG_ERR_LIMIT;
   if( !err ) *out = b;
+  void (* hook)( void ) = atomic_exchange( &f->on_read, NULL );
+  if( hook ) hook();
   return err;
 }
 
@@ -249,9 +253,10 @@ static inline dmg_err_t fake_topic( dmg_query_view_t const * view, dmg_span_t ke
   uint8_t k[ DMG_KEY_MAX ], bcs[ DMG_MMR_BCS_MAX ], value[ DMG_MMR_BCS_MAX+1 ];
   dmg_hash_t module = dmg_topic_module_id( 2 ), account = fake_id( 1 );
   dmg_mmr_t mmr = { 0 };
+  uint64_t known_from = ( (fake_t *)view->handle )->known_from;
   bool is_module = dmg_span_eq( key, dmg_span( k, dmg_key_topic( DMG_TOPIC_MODULE, &module, k ) ) );
   if( !is_module && !dmg_span_eq( key, dmg_span( k, dmg_key_topic( DMG_TOPIC_ACCOUNT, &account, k ) ) ) ) return DMG_ERR_NOT_FOUND;
-  mmr.count = is_module ? fake_counted( view->at.height )+fake_paid( view->at.height ) : fake_paid( view->at.height );
+  mmr.count = is_module ? fake_counted( view->at.height )+fake_paid( view->at.height ) : fake_paid( view->at.height )-fake_paid( known_from && known_from<=view->at.height ? known_from-1 : known_from ? view->at.height : 0 );
   if( !mmr.count ) return DMG_ERR_NOT_FOUND;
   *out = dmg_arena_dup( arena, dmg_span( value, dmg_value_build( false, 1, NULL, dmg_span( bcs, dmg_item_mmr_put( &mmr, bcs ) ), value ) ) );
   return out->p ? DMG_OK : DMG_ERR_LIMIT;
