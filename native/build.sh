@@ -87,6 +87,9 @@ touch "$tmp/complete"
 rm -rf "$out"
 mv "$tmp" "$out"
 
-# Keep the four newest products.
-find "$cache" -maxdepth 1 -name 'out-*' -printf '%T@ %p\n' | sort -rn | tail -n +5 | cut -d' ' -f2- | xargs -r rm -rf
+# A build folder links to its product where it lies, and the product of an older checkout may be in use beside this one: what is
+# removed lets those binaries no longer start.  So products used (built, or asked for, which touches them) in the last 7 days stay,
+# and the 4 newest in any case; 12 of 110 MB are the bound.
+find "$cache" -maxdepth 1 -name 'out-*' -printf '%T@ %p\n' | sort -rn |
+  awk -v since=$(($(date +%s) - 7 * 86400)) 'NR > 12 || (NR > 4 && $1 < since) { sub(/^[^ ]* /, ""); print }' | xargs -d '\n' -r rm -rf
 echo "$out"
