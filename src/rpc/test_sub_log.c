@@ -388,7 +388,8 @@ int main( void ) {
 #define T( name ) cmocka_unit_test_setup_teardown( name, setup, teardown )
   struct CMUnitTest const tests[] = {
     T( test_every_block_is_told_once ), T( test_bodies_as_asked_for ), T( test_a_full_socket_loses_nothing ), T( test_blocks_resume_at_a_cursor ), T( test_events_of_a_module_have_their_mmr_position ),
-    T( test_events_that_name_an_account ), T( test_events_before_the_account_was_known_are_not_told ), T( test_events_resume_between_two_of_a_block ), T( test_an_account_is_told_when_it_changes ), T( test_filters_are_strict ), T( test_revert_takes_blocks_back ),
+    T( test_events_that_name_an_account ), T( test_events_before_the_account_was_known_are_not_told ), T( test_events_resume_between_two_of_a_block ),
+    T( test_an_account_is_told_when_it_changes ), T( test_filters_are_strict ), T( test_revert_takes_blocks_back ),
     T( test_a_block_taken_back_while_it_is_read_is_not_told ),
     T( test_sockets_come_and_go_meanwhile ), T( test_who_cannot_pay_waits_at_its_place ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
