@@ -204,7 +204,7 @@ static inline t_state_t t_plain( t_interp_t * it, dmg_wasm_op_t const * op ) {
     return T_RUN;
   }
   if( info->pop_cnt==1 ) { t_push( it, t_un( c, t_pop( it ) ) ); return T_RUN; }
-  uint64_t b = t_pop( it ), a = t_pop( it ), r;
+  uint64_t b = t_pop( it ), a = t_pop( it ), r = 0;
   bool is_32 = info->pop[ 0 ]==DMG_W_I32;
   if( !( is_32 ? t_num32( c, (uint32_t)a, (uint32_t)b, &r ) : t_num64( c, a, b, &r ) ) ) return T_TRAP;
   t_push( it, r );
