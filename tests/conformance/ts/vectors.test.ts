@@ -50,6 +50,7 @@ function roundTrip<T>(codec: c.Codec<T>, x: Vector): T {
 test("every file is read by this test", () => {
   const known = [
     "addresses",
+    "agree",
     "calls",
     "decode_bad",
     "hash",
@@ -73,6 +74,106 @@ describe("hash", () => {
   });
   test.each(of("hash", "merkle"))("%s", (_, x) => {
     expect(c.toHex(c.merkleRoot(x["node_tag"] as string, bins(x["leaves"]).map(c.asHash)))).toBe(x["root"]);
+  });
+});
+
+/**
+ * What validators send each other (C2.2, C9.1, N8.2): no client needs it, so the types stand here and not in the SDK. Roots, seeds and
+ * cycles of the file are agree.mjs's own computation, which `npm run check` repeats.
+ */
+describe("agree", () => {
+  const vote = (signature: number) =>
+    c.struct("Vote", { kind: c.u8, epoch: c.u32, view: c.u64, hash: c.hash, signer: c.u16, sig: c.fixed(signature) });
+  const NullRun = c.struct("NullRun", {
+    epoch: c.u32,
+    first: c.u64,
+    bitmaps: c.list(c.fixed(16), 64, 1),
+    sig: c.fixed(48),
+  });
+  const runs = c.list(NullRun, 1024);
+  const EpochRecord = c.struct("EpochRecord", {
+    version: c.u16,
+    epoch: c.u32,
+    first_height: c.u64,
+    last_height: c.u64,
+    set_hash: c.hash,
+    seed: c.hash,
+    weight: c.u64,
+    n: c.u16,
+    pace_ms: c.u16,
+    window: c.u8,
+    delta_ms: c.u16,
+    cap_ms: c.u32,
+    empty_lag: c.u8,
+    body_max: c.u32,
+    body_soft: c.u32,
+    skew_ms: c.u16,
+  });
+  const Handover = c.struct("Handover", {
+    header: c.Header,
+    cert: c.Cert,
+    record: EpochRecord,
+    next: c.union("NextSet", {
+      same: c.unit,
+      change: c.list(c.struct("Change", { key: c.fixed(96), weight: c.u64 }), 256),
+      set: c.ValidatorSet,
+    }),
+  });
+  const Side = c.union("Side", {
+    vote: c.struct("VoteSide", { vote: vote(48) }),
+    cert: c.struct("CertSide", { cert: c.Cert }),
+    run: c.struct("RunSide", { run: NullRun, view: c.u64 }),
+  });
+  const Path = c.list(c.struct("Step", { is_left: c.bool, sibling: c.hash }), 16);
+  const Evidence = c.union("Evidence", {
+    Pair: c.struct("Pair", { a: Side, b: Side }),
+    BadHeader: c.struct("BadHeader", {
+      side: Side,
+      header: c.Header,
+      parent: c.option(c.Header),
+      openings: c.list(c.struct("Opening", { run: NullRun, path: Path }), 2),
+    }),
+  });
+  const readers: { readonly [kind: string]: (x: Vector) => void } = {
+    vote_wire: (x) => void roundTrip(vote(96), x),
+    vote_stored: (x) => void roundTrip(vote(48), x),
+    hello: (x) => void roundTrip(c.struct("Hello", { epoch: c.u32, cur: c.u64, final_view: c.u64, height: c.u64 }), x),
+    want: (x) => void roundTrip(c.struct("Want", { views: c.list(c.u64, 64), kinds: c.u8 }), x),
+    bundle: (x) => void roundTrip(c.struct("Bundle", { base: c.Cert, runs }), x),
+    evidence: (x) => void roundTrip(Evidence, x),
+    run: (x) =>
+      expect(c.toHex(c.taggedHash("dmg/just/leaf/v1", c.encode(NullRun, roundTrip(NullRun, x))))).toBe(x["hash"]),
+    set: (x) => expect(c.toHex(c.setHash(roundTrip(c.ValidatorSet, x)))).toBe(x["hash"]),
+    record: (x) =>
+      expect(c.toHex(c.taggedHash("dmg/epoch/v1", c.encode(EpochRecord, roundTrip(EpochRecord, x))))).toBe(x["hash"]),
+    proposal: (x) => {
+      const p = roundTrip(c.struct("Proposal", { header: c.SignedHeader, fin: c.Cert, runs }), x);
+      expect(c.toHex(c.blockHash(p.header.header))).toBe(x["hash"]);
+    },
+    handover: (x) => {
+      const h = roundTrip(Handover, x);
+      const next = new Map(c.decode(c.ValidatorSet, bin(x["prev"])).map((m) => [c.toHex(m.key), m] as const));
+      if (h.next.kind === "set") next.clear();
+      for (const m of h.next.kind === "same" ? [] : h.next.value)
+        if (m.weight === 0n) next.delete(c.toHex(m.key));
+        else next.set(c.toHex(m.key), m);
+      const set = [...next].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, m]) => m);
+      expect(c.toHex(c.encode(c.ValidatorSet, set))).toBe(x["next"]);
+      const root = c.taggedHash("dmg/epoch/v1", c.encode(EpochRecord, h.record));
+      expect(c.toHex(root)).toBe(c.toHex(h.header.next_epoch_root));
+    },
+    just_root: (x) =>
+      expect(c.toHex(c.merkleRoot("dmg/just/node/v1", bins(x["leaves"]).map(c.asHash)))).toBe(x["root"]),
+    seed_next: (x) => {
+      const epoch = c.encode(c.u32, x["epoch"] as number);
+      expect(c.toHex(c.taggedHash("dmg/epoch/seed/v1", bin(x["beacon"]), epoch))).toBe(x["seed"]);
+    },
+    cycle: () => {},
+  };
+  test.each(load("agree").map((x) => [x.name, x] as const))("%s", (_, x) => {
+    const read = readers[x.kind];
+    if (read === undefined) throw new Error(`unknown kind ${x.kind}`);
+    read(x);
   });
 });
 
