@@ -284,7 +284,7 @@ cursor=$(sed 's/.*"cursor":"\([^"]*\)".*/\1/' "$e2e_dir/row"); seq=$(sed 's/.*"s
 id=$(d transfer bob 1 --from alice --yes --wait none)
 is "sub tx ends by itself"      "$id final" "$(d sub tx "$id" | tail -n 1 | cut -d' ' -f1,2)"
 json_error "a stream is no document" 2 Usage d sub heads -o json
-refuse "no such topic"          2 "heads or tx" d sub nothing --count 1
+refuse "no such topic"          2 "heads, tx" d sub nothing --count 1
 refuse "sub without ids"        2 "which transactions" d sub tx
 d rpc dev_setBlocks '{"mode":"auto"}' >/dev/null
 
