@@ -137,6 +137,8 @@ int dmg_cli_call( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_j
 /* The same, but what the node refuses is not told: code, name and message go to out. */
 typedef struct { int code; char name[ 64 ], message[ 512 ]; } dmg_cli_refusal_t;
 int dmg_cli_try( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_jv_t * out_result, dmg_cli_refusal_t * out );
+/* A code of F4.1 as an exit code. */
+int dmg_cli_exit_of( int64_t code );
 /* printf into the arena. */
 __attribute__(( format( printf, 2, 3 ) ))
 dmg_span_t dmg_cli_text( dmg_cli_t * cli, char const * fmt, ... );
@@ -190,7 +192,8 @@ bool dmg_cli_amount_parse( char const * text, uint64_t * out_sparks );
 #define DMG_CLI_AMOUNT_SZ 40
 void dmg_cli_amount_text( uint64_t sparks, char out[ DMG_CLI_AMOUNT_SZ ] );
 
-/* Members of an answer; a missing or other one is an internal error that ends the command ("the node's answer lacks .."). */
+/* Members of an answer; a missing or other one ends the command of dmg_cli_use with UNAVAILABLE ("the node's answer lacks .."). */
+void       dmg_cli_use ( dmg_cli_t const * cli );
 uint64_t   dmg_cli_u64 ( dmg_jv_t object, char const * key );
 dmg_span_t dmg_cli_str ( dmg_jv_t object, char const * key );
 dmg_hash_t dmg_cli_hash( dmg_jv_t object, char const * key );
