@@ -44,7 +44,7 @@ enum {
   X( LANE,     "--lane",     "N",        DMG_CLI_PLACES, "nonce lane 0 .. 1023 (default 0)" )                                                                      \
   X( NONCE,    "--nonce",    "N",        DMG_CLI_PLACES, "the nonce (default: the lane's next)" )                                                                  \
   X( GAS,      "--gas",      "N",        DMG_CLI_SENDS, "gas limit (default: the node's estimate)" )                                                              \
-  X( FEE_MAX,  "--fee-max",  "AMOUNT",   DMG_CLI_SENDS, "the most it may cost (default: twice the estimate)" )                                                    \
+  X( FEE_MAX,  "--fee-max",  "AMOUNT",   DMG_CLI_SENDS, "the most it may cost (default: twice what its gas limit costs now)" )                                                  \
   X( TIP,      "--tip",      "AMOUNT",   DMG_CLI_SENDS, "for the validator, within --fee-max" )                                                                   \
   X( EXPIRES,  "--expires",  "BLOCKS",   DMG_CLI_SENDS, "how many blocks it may wait (default 480)" )                                                             \
   X( WAIT,     "--wait",     "none|pooled|included|final", DMG_CLI_WAITS, "when the command returns (default final)" )                                            \

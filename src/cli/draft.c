@@ -290,11 +290,14 @@ static int estimate( dmg_cli_t * cli, dmg_cli_draft_t * d ) {
     dmg_span_t why = dmg_cli_str( r, "error" ), status = dmg_cli_str( r, "status" );
     return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "it would end as %.*s: %.*s; nothing was sent", (int)status.sz, (char const *)status.p, (int)why.sz, (char const *)why.p );
   }
-  d->fee      = dmg_cli_u64( r, "fee" );
   d->gas_used = dmg_cli_u64( r, "gasUsed" );
-  if( d->fee>DMG_AMOUNT_MAX/2 ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the node estimates a fee of %lu sparks, more than there are; nothing was sent", (unsigned long)d->fee );
-  if( !cli->flag[ DMG_CLI_FLAG_GAS ] )     d->tx.gas     = dmg_cli_u64( r, "gas" );
-  if( !cli->flag[ DMG_CLI_FLAG_FEE_MAX ] ) d->tx.fee_max = 2*d->fee+d->tx.tip;
+  if( !cli->flag[ DMG_CLI_FLAG_GAS ] ) d->tx.gas = dmg_cli_u64( r, "gas" );
+  /* R5.9: reserve = ceil( (intrinsic + limit) p / 10^6 ) + tip; of the limit that is signed, not of the one that the node would set. */
+  uint64_t price = dmg_cli_u64( r, "price" );
+  dmg_u128_t need = ( ( (dmg_u128_t)dmg_tx_intrinsic_gas( &d->tx, d->raw.sz )+d->tx.gas )*price+999999 )/1000000+d->tx.tip;
+  if( need>DMG_AMOUNT_MAX/2 ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "at %lu micro-sparks a gas it would cost more than there is; nothing was sent", (unsigned long)price );
+  d->fee = (uint64_t)need;
+  if( !cli->flag[ DMG_CLI_FLAG_FEE_MAX ] ) d->tx.fee_max = 2*d->fee;
   return DMG_EXIT_OK;
 }
 

@@ -188,6 +188,16 @@ before=$(nonce)
 json "--dry-run"                d transfer bob 1 --from alice --dry-run -o json
 python3 -c 'import json,sys; a=json.load(open(sys.argv[1])); assert a["events"][0]["event"]=="Transferred" and a["events"][0]["fields"]["amount"]=="100000000", a' "$e2e_dir/out" || die "$(out)"
 is "which sends nothing"        "$before" "$(nonce)"
+# The fee maximum is that of the gas limit that is signed, with the tip: twice what it reserves (R5.9).
+member() { sed "s/.*\"$1\":\"\([0-9]*\)\".*/\1/" "$e2e_dir/out"; }
+intrinsic=$(d tx preview "$(d tx build system note '["0x01"]' --from alice -q)" -o json | sed 's/.*"intrinsic":"\([0-9]*\)".*/\1/')
+price=$(get price d status)
+for gas in 100000 20000000; do
+  d call system note '["0x01"]' --from alice --gas $gas --tip 7sparks --dry-run -o json >"$e2e_dir/out"
+  is "fee maximum of $gas gas"  "$(( 2*( ( ( intrinsic+gas )*price+999999 )/1000000+7 ) ))" "$(member feeMax)"
+done
+check "a limit above the estimate" d call system note '["0x01"]' --from alice --gas 20000000 --yes
+check "and one below"           d call system note '["0x01"]' --from alice --gas 100000 --yes
 tx=$(d tx build balances transfer '{"to":"bob","amount":"5","memo":"0x"}' --from alice -q)
 json "tx preview"               d tx preview "$tx" -o json
 refuse "unsigned"               3 "signature" d tx submit "$tx"
