@@ -204,8 +204,8 @@ int main( int argc, char ** argv ) {
   if( !cli.cmd ) return unknown_command( &cli, argc, argv );
 
   cli.arena = dmg_arena_new( 256<<20 );
-  cli.json  = dmg_json_new();
-  cli.own   = dmg_json_new();
+  cli.json  = dmg_json_new_answer();
+  cli.own   = dmg_json_new_answer();
   if( !cli.arena || !cli.json || !cli.own ) return dmg_cli_fail( &cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
   dmg_cli_interruptible( &cli );
   int code = parse( &cli, argc, argv, used );

@@ -13,15 +13,20 @@ struct dmg_json {
   uint8_t const *          text;
   size_t                   node_cnt;
   int                      err;
+  uint32_t                 nodes_max;
 };
 
 _Static_assert( DMG_JSON_NULL==(int)DMGN_JSON_NULL && DMG_JSON_NUMBER==(int)DMGN_JSON_NUMBER && DMG_JSON_OBJECT==(int)DMGN_JSON_OBJECT, "one numbering of types" );
 
-dmg_json_t * dmg_json_new( void ) {
+static dmg_json_t * new_of( uint32_t nodes_max ) {
   dmg_json_t * json = calloc( 1, sizeof *json );
-  if( json ) json->reader = dmgn_json_new();
+  if( !json ) return NULL;
+  json->reader    = dmgn_json_new();
+  json->nodes_max = nodes_max;
   return json;
 }
+dmg_json_t * dmg_json_new( void )        { return new_of( DMG_JSON_NODES_MAX ); }
+dmg_json_t * dmg_json_new_answer( void ) { return new_of( DMG_JSON_ANSWER_NODES_MAX ); }
 
 void dmg_json_free( dmg_json_t * json ) {
   if( !json ) return;
@@ -32,7 +37,7 @@ void dmg_json_free( dmg_json_t * json ) {
 bool dmg_json_parse( dmg_json_t * json, dmg_span_t text, dmg_jv_t * out_root, char out_why[160] ) {
   dmgn_json_err_t err;
   json->node_cnt = 0;
-  json->err = dmgn_json_parse( json->reader, text.p, text.sz, DMG_JSON_DEPTH_MAX, DMG_JSON_NODES_MAX, &err );
+  json->err = dmgn_json_parse( json->reader, text.p, text.sz, DMG_JSON_DEPTH_MAX, json->nodes_max, &err );
   if( json->err ) {
     snprintf( out_why, 160, "%s at byte %zu", err.text, err.at );
     return false;

@@ -7,14 +7,14 @@
 
    Memory   a reader keeps its buffers from one text to the next; values live until the next parse
    Threads  one at a time each
-   Bounds   DMG_JSON_DEPTH_MAX, DMG_JSON_NODES_MAX; the writer by its buffer's max */
+   Bounds   DMG_JSON_DEPTH_MAX, DMG_JSON_NODES_MAX, or for a client's reader of answers DMG_JSON_ANSWER_NODES_MAX; the writer by its buffer's max */
 #ifndef DMG_RPC_JSON_H
 #define DMG_RPC_JSON_H
 
 #include "base/bytes.h"
 #include "crypto/hash.h"
 
-enum { DMG_JSON_DEPTH_MAX = 32, DMG_JSON_NODES_MAX = 20000 };
+enum { DMG_JSON_DEPTH_MAX = 32, DMG_JSON_NODES_MAX = 20000, DMG_JSON_ANSWER_NODES_MAX = 2000000 };
 
 typedef struct dmg_json dmg_json_t;
 typedef enum { DMG_JSON_NULL, DMG_JSON_FALSE, DMG_JSON_TRUE, DMG_JSON_NUMBER, DMG_JSON_STRING, DMG_JSON_ARRAY, DMG_JSON_OBJECT } dmg_json_type_t;
@@ -23,10 +23,12 @@ typedef enum { DMG_JSON_NULL, DMG_JSON_FALSE, DMG_JSON_TRUE, DMG_JSON_NUMBER, DM
 typedef struct { dmg_json_t const * doc; uint32_t idx; } dmg_jv_t;
 
 dmg_json_t * dmg_json_new( void );
+/* A request may have DMG_JSON_NODES_MAX nodes; an answer of 8 MiB has more (65,535 ids, 2,048 changes). */
+dmg_json_t * dmg_json_new_answer( void );
 void         dmg_json_free( dmg_json_t * json );
 /* false: out_why (terminated) says what and at which byte; no value of an earlier parse may be used any more. */
 bool dmg_json_parse( dmg_json_t * json, dmg_span_t text, dmg_jv_t * out_root, char out_why[160] );
-/* The last parse failed, but only because the text passes DMG_JSON_DEPTH_MAX or DMG_JSON_NODES_MAX. */
+/* The last parse failed, but only because the text passes DMG_JSON_DEPTH_MAX or its maximum of nodes. */
 bool dmg_json_is_past_limit( dmg_json_t const * json );
 
 static inline bool dmg_jv_is_absent( dmg_jv_t v ) { return !v.doc; }

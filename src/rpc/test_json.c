@@ -67,6 +67,17 @@ static void test_depth_and_tokens_end_at_their_limits( void ** state ) {
   assert_true( dmg_json_is_past_limit( json ) );
 }
 
+/* What a node may answer in 8 MiB has more values than a request may. */
+static void test_a_reader_of_answers_takes_more( void ** state ) {
+  dmg_json_t * of_requests = json;
+  json = dmg_json_new_answer();
+  assert_true( listed( DMG_JSON_ANSWER_NODES_MAX-1 ) );
+  assert_false( listed( DMG_JSON_ANSWER_NODES_MAX ) );
+  assert_true( dmg_json_is_past_limit( json ) );
+  dmg_json_free( json );
+  json = of_requests;
+}
+
 static void test_numbers_are_read_exactly_or_not_at_all( void ** state ) {
   static struct { char const * text; bool is_good; uint64_t v; } const u64[] = {
     { "\"0\"", true, 0 }, { "\"9007199254740993\"", true, 9007199254740993u }, { "\"18446744073709551615\"", true, UINT64_MAX }, { "\"18446744073709551616\"", false, 0 }, { "\"99999999999999999999\"", false, 0 },
@@ -212,7 +223,7 @@ static void test_random_texts_round_trip_or_are_refused( void ** state ) {
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_text_that_is_not_strict_json_is_refused ),
-    cmocka_unit_test( test_depth_and_tokens_end_at_their_limits ),
+    cmocka_unit_test( test_depth_and_tokens_end_at_their_limits ), cmocka_unit_test( test_a_reader_of_answers_takes_more ),
     cmocka_unit_test( test_numbers_are_read_exactly_or_not_at_all ),
     cmocka_unit_test( test_hex_wants_0x_whole_bytes_and_room ),
     cmocka_unit_test( test_containers_are_walked_member_by_member ),
