@@ -44,7 +44,7 @@ enum {
   X( LANE,     "--lane",     "N",        DMG_CLI_PLACES, "nonce lane 0 .. 1023 (default 0)" )                                                                      \
   X( NONCE,    "--nonce",    "N",        DMG_CLI_PLACES, "the nonce (default: the lane's next)" )                                                                  \
   X( GAS,      "--gas",      "N",        DMG_CLI_SENDS, "gas limit (default: the node's estimate)" )                                                              \
-  X( FEE_MAX,  "--fee-max",  "AMOUNT",   DMG_CLI_SENDS, "the most it may cost (default: twice what its gas limit costs now)" )                                                  \
+  X( FEE_MAX,  "--fee-max",  "AMOUNT",   DMG_CLI_SENDS, "the most it may cost (default: twice what its gas limit costs now)" )                                                \
   X( TIP,      "--tip",      "AMOUNT",   DMG_CLI_SENDS, "for the validator, within --fee-max" )                                                                   \
   X( EXPIRES,  "--expires",  "BLOCKS",   DMG_CLI_SENDS, "how many blocks it may wait (default 480)" )                                                             \
   X( WAIT,     "--wait",     "none|pooled|included|final", DMG_CLI_WAITS, "when the command returns (default final)" )                                            \
@@ -168,8 +168,9 @@ int dmg_cli_print_row( dmg_cli_t * cli, dmg_jv_t row, bool is_first );
 void dmg_cli_progress( dmg_cli_t const * cli, char const * what, char const * state, uint64_t elapsed_ms, uint64_t timeout_ms );
 void dmg_cli_progress_end( dmg_cli_t const * cli );
 
-/* Asks on a terminal; --yes answers.  0: go on; DMG_EXIT_CONFIRM otherwise, told already. */
-int dmg_cli_confirm( dmg_cli_t const * cli, char const * question );
+/* Shows what (may be NULL) on stderr and asks on a terminal; --yes answers.  0: go on; DMG_EXIT_CONFIRM otherwise, told already.  Where
+   nobody is asked, -q and the forms whose errors are JSON leave what away. */
+int dmg_cli_confirm( dmg_cli_t const * cli, char const * what, char const * question );
 /* F1.5: a line from the terminal, NULL: there is none to ask. */
 char const * dmg_cli_ask( dmg_cli_t * cli, char const * what );
 

@@ -120,7 +120,7 @@ static int key_export( dmg_cli_t * cli ) {
   char hex[ 65 ];
   int code = dmg_cli_key_find( cli, cli->arg[ 0 ], true, &key );
   if( code ) return code;
-  if(( code = dmg_cli_confirm( cli, "Print the secret key in clear?" ) )) return code;
+  if(( code = dmg_cli_confirm( cli, NULL, "Print the secret key in clear?" ) )) return code;
   if(( code = dmg_cli_unlock( cli, &key, &signer ) )) return code;
   dmg_hex_encode( signer.secret, 32, hex );
   if( dmg_cli_is_data( cli ) ) code = dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"name\":\"%s\",\"scheme\":\"%s\",\"secret\":\"0x%s\"}", key.name, dmg_scheme_name( key.scheme ), hex ) );

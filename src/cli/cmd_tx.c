@@ -114,23 +114,45 @@ static int tx_build( dmg_cli_t * cli ) {
   return code ? code : dmg_cli_draft_print( cli, &draft );
 }
 
-/* What a decoded transaction does, a line a call. */
-static char const * words_of( dmg_cli_t * cli, dmg_tx_t const * tx, bool is_offline ) {
+/* What a decoded transaction does, a line a call; lines of effects may follow. */
+static void put_words( dmg_cli_t * cli, dmg_tx_t const * tx, bool is_offline, dmg_buf_t * out ) {
   char sender[ DMG_ADDRESS_TEXT_SZ+1 ], most[ DMG_CLI_AMOUNT_SZ ];
-  dmg_buf_t out = dmg_buf( 1<<20 );
   for( uint32_t i = 0; i<tx->call_cnt; i++ ) {
     char const * says = is_offline ? NULL : dmg_cli_says( cli, &tx->calls[ i ] );
-    if( says ) (void)!dmg_buf_printf( &out, "%s\n", says );
-    else       (void)!dmg_buf_printf( &out, "UNKNOWN CALL: module %u call %u schema 0x%s args 0x%s\n", tx->calls[ i ].module, tx->calls[ i ].call, dmg_cli_hex_of( cli, dmg_hash_span( &tx->calls[ i ].schema ) ), dmg_cli_hex_of( cli, tx->calls[ i ].args ) );
+    if( says ) (void)!dmg_buf_printf( out, "%s\n", says );
+    else       (void)!dmg_buf_printf( out, "UNKNOWN CALL: module %u call %u schema 0x%s args 0x%s\n", tx->calls[ i ].module, tx->calls[ i ].call, dmg_cli_hex_of( cli, dmg_hash_span( &tx->calls[ i ].schema ) ), dmg_cli_hex_of( cli, tx->calls[ i ].args ) );
   }
   dmg_address_text( &tx->sender, sender );
   dmg_cli_amount_text( tx->fee_max, most );
-  (void)!dmg_buf_printf( &out, "  from %s, lane %u nonce %lu\n  chain 0x%s\n  fee  at most %s; gas %lu; expires at height %lu", sender, tx->lane, (unsigned long)tx->nonce, dmg_cli_hex_of( cli, dmg_hash_span( &tx->chain ) ), most,
+  (void)!dmg_buf_printf( out, "  from %s, lane %u nonce %lu\n  chain 0x%s\n  fee  at most %s; gas %lu; expires at height %lu", sender, tx->lane, (unsigned long)tx->nonce, dmg_cli_hex_of( cli, dmg_hash_span( &tx->chain ) ), most,
                          (unsigned long)tx->gas, (unsigned long)tx->expiry );
-  char * text = (char *)(uintptr_t)dmg_cli_dup( cli, dmg_buf_span( &out ) );
+}
+
+/* For the terminal. */
+static char const * plain( dmg_cli_t * cli, dmg_buf_t * out ) {
+  char * text = (char *)(uintptr_t)dmg_cli_dup( cli, dmg_buf_span( out ) );
   dmg_cli_plain( text );
-  dmg_buf_fini( &out );
+  dmg_buf_fini( out );
   return text;
+}
+
+/* F1.5: what is signed, and unless is_offline what it would do.  That it would fail now hinders nobody: it may lack signatures, funds or its turn yet. */
+static int shown( dmg_cli_t * cli, dmg_tx_t const * tx, bool is_offline, bool is_dev, char const ** out ) {
+  dmg_cli_effects_t effects;
+  dmg_cli_refusal_t refusal = { 0 };
+  dmg_buf_t buf = dmg_buf( 16<<20 );
+  int code = is_offline ? DMG_EXIT_OK : dmg_cli_tx_effects( cli, tx->raw, &effects, NULL, &refusal );
+  if( code && !refusal.code ) return code;
+  put_words( cli, tx, is_offline, &buf );
+  if( code ) (void)!dmg_buf_printf( &buf, "\n  now  %s: %s", refusal.name, refusal.message );
+  else if( !is_offline ) {
+    char fee[ DMG_CLI_AMOUNT_SZ ];
+    dmg_cli_amount_text( effects.fee, fee );
+    dmg_cli_effects_text( cli, &effects, &tx->sender, is_dev, &buf );
+    (void)!dmg_buf_printf( &buf, "\n  cost %s now", fee );
+  }
+  *out = plain( cli, &buf );
+  return DMG_EXIT_OK;
 }
 
 static int tx_sign( dmg_cli_t * cli ) {
@@ -159,7 +181,9 @@ static int tx_sign( dmg_cli_t * cli ) {
     if(( code = dmg_cli_key_find( cli, dmg_cli_dup( cli, dmg_span( p, n ) ), chain.is_dev, &keys[ cnt++ ] ) )) return code;
     p += n+( p[ n ]==',' );
   }
-  if(( code = dmg_cli_confirm( cli, dmg_cli_dup( cli, dmg_cli_text( cli, "%s\nSign?", words_of( cli, tx, is_offline ) ) ) ) )) return code;
+  char const * what;
+  if(( code = shown( cli, tx, is_offline, chain.is_dev, &what ) )) return code;
+  if(( code = dmg_cli_confirm( cli, what, "Sign?" ) )) return code;
   uint32_t sig_cnt = tx->sig_cnt;
   for( uint32_t k = 0; k<cnt; k++ ) {
     dmg_cli_signer_t signer;
@@ -206,7 +230,9 @@ static int tx_preview( dmg_cli_t * cli ) {
                                                   (unsigned long)gas, (unsigned long)used, (unsigned long)intrinsic, (unsigned long)fee, (unsigned long)tx->fee_max, (int)events.sz, (char const *)events.p ) );
   dmg_cli_amount_text( fee, fee_text );
   dmg_cli_amount_text( tx->fee_max, price_text );
-  printf( "%s\n  gas  %lu used, %lu to set, this one has %lu\n  cost about %s\n", words_of( cli, tx, false ), (unsigned long)used, (unsigned long)gas, (unsigned long)tx->gas, fee_text );
+  dmg_buf_t words = dmg_buf( 1<<20 );
+  put_words( cli, tx, false, &words );
+  printf( "%s\n  gas  %lu used, %lu to set, this one has %lu\n  cost about %s\n", plain( cli, &words ), (unsigned long)used, (unsigned long)gas, (unsigned long)tx->gas, fee_text );
   dmg_json_t * json = dmg_json_new();
   dmg_jv_t list;
   char why[ 160 ];
@@ -293,14 +319,8 @@ static int tx_submit( dmg_cli_t * cli ) {
 
 /* Whose it is, if --from does not say: the key or account of that address. */
 static void find_owner( dmg_cli_t * cli, dmg_hash_t const * sender ) {
-  static dmg_cli_name_t names[ 1024 ];
-  static char const * const dev[] = { "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy" };
   char const * env = getenv( "DEMIURGE_FROM" );
-  if( cli->flag[ DMG_CLI_FLAG_FROM ] || ( env && *env ) ) return;
-  size_t cnt = dmg_cli_key_list( names, 1024 );
-  dmg_cli_named_t named;
-  for( size_t i = 0; i<cnt; i++ ) if( dmg_cli_named( cli, names[ i ].name, &named ) && dmg_hash_eq( &named.address, sender ) ) { cli->flag[ DMG_CLI_FLAG_FROM ] = names[ i ].name; return; }
-  for( size_t i = 0; i<sizeof dev/sizeof *dev; i++ ) if( dmg_cli_named( cli, dev[ i ], &named ) && dmg_hash_eq( &named.address, sender ) ) { cli->flag[ DMG_CLI_FLAG_FROM ] = dev[ i ]; return; }
+  if( !cli->flag[ DMG_CLI_FLAG_FROM ] && !( env && *env ) ) cli->flag[ DMG_CLI_FLAG_FROM ] = dmg_cli_name_of( cli, sender, true );
 }
 
 static int replace( dmg_cli_t * cli, bool is_cancel ) {
@@ -328,8 +348,10 @@ static int replace( dmg_cli_t * cli, bool is_cancel ) {
     if(( code = dmg_cli_make_call( cli, &chain, "system", "note", "{\"data\":\"0x\"}", &note, NULL ) )) return code;
     code = dmg_cli_draft_replace( cli, &chain, old, &note, 1, dmg_cli_dup( cli, dmg_cli_text( cli, "Replace 0x%s by a note that does nothing", hex ) ), &draft );
   } else {
-    char const * words = words_of( cli, old, false );
-    code = dmg_cli_draft_replace( cli, &chain, old, old->calls, old->call_cnt, dmg_cli_dup( cli, dmg_cli_text( cli, "Send 0x%s again at a higher price:\n%s", hex, words ) ), &draft );
+    dmg_buf_t words = dmg_buf( 1<<20 );
+    (void)!dmg_buf_printf( &words, "Send 0x%s again at a higher price:\n", hex );
+    put_words( cli, old, false, &words );
+    code = dmg_cli_draft_replace( cli, &chain, old, old->calls, old->call_cnt, plain( cli, &words ), &draft );
   }
   return code ? code : dmg_cli_draft_send( cli, &draft );
 }

@@ -46,6 +46,15 @@ int dmg_cli_abi( dmg_cli_t * cli, char const * module, dmg_abi_t const ** out ) 
   return fetch_abi( cli, is_number ? module : dmg_cli_quote( cli, module ), module, out );
 }
 
+dmg_abi_t const * dmg_cli_abi_of( dmg_cli_t * cli, uint16_t module ) {
+  dmg_cli_refusal_t refusal;
+  dmg_abi_t const * abi;
+  dmg_jv_t r;
+  for( uint32_t i = 0; i<known_cnt; i++ ) if( known[ i ]->module==module ) return known[ i ];
+  if( dmg_cli_try( cli, "state_dmi", dmg_cli_text( cli, "{\"module\":%u}", module ), &r, &refusal ) ) return NULL;
+  return dmg_abi_decode( dmg_cli_hex( cli, r, "abi" ), cli->arena, &abi ).kind==DMG_VERDICT_GOOD ? abi : NULL;
+}
+
 typedef struct { dmg_cli_t * cli; bool is_dev; } names_t;
 
 static bool account_ref( void * ctx, dmg_span_t text, dmg_hash_t * out ) {
@@ -261,15 +270,7 @@ static int amount_flag( dmg_cli_t * cli, dmg_cli_flag_t flag, uint64_t * out ) {
   return DMG_EXIT_OK;
 }
 
-/* ---- Estimating ---- */
-
-static int encode( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_span_t * out ) {
-  dmg_buf_t buf = dmg_buf( DMG_TX_SZ_MAX );
-  dmg_err_t err = dmg_tx_encode( tx, &buf );
-  if( !err ) *out = dmg_arena_dup( cli->arena, dmg_buf_span( &buf ) );
-  dmg_buf_fini( &buf );
-  return err ? dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the transaction passes a limit (65,536 bytes, 32 calls)" ) : DMG_EXIT_OK;
-}
+/* ---- Drafting ---- */
 
 static void set_id( dmg_cli_draft_t * d ) {
   dmg_buf_t body = dmg_buf( DMG_TX_SZ_MAX );
@@ -279,26 +280,15 @@ static void set_id( dmg_cli_draft_t * d ) {
   dmg_buf_fini( &body );
 }
 
-/* What the node says it would do; fills gas and fee where the user did not. */
-static int estimate( dmg_cli_t * cli, dmg_cli_draft_t * d ) {
-  dmg_jv_t r;
-  int code = encode( cli, &d->tx, &d->raw );
+/* Bytes, id, and what it would do as it will be signed. */
+static int finish( dmg_cli_t * cli, dmg_cli_draft_t * d ) {
+  dmg_cli_refusal_t refusal = { 0 };
+  if( d->tx.tip>d->tx.fee_max ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--tip is a part of --fee-max, so not more than it" );
+  int code = dmg_cli_tx_encode( cli, &d->tx, &d->raw );
   if( code ) return code;
-  if(( code = dmg_cli_call( cli, "tx_estimate", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", dmg_cli_hex_of( cli, d->raw ) ), &r ) )) return code;
-  d->receipt = dmg_cli_hex( cli, r, "receipt" );
-  if( !dmg_span_eq( dmg_cli_str( r, "status" ), DMG_SPAN_STR( "OK" ) ) ) {
-    dmg_span_t why = dmg_cli_str( r, "error" ), status = dmg_cli_str( r, "status" );
-    return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "it would end as %.*s: %.*s; nothing was sent", (int)status.sz, (char const *)status.p, (int)why.sz, (char const *)why.p );
-  }
-  d->gas_used = dmg_cli_u64( r, "gasUsed" );
-  if( !cli->flag[ DMG_CLI_FLAG_GAS ] ) d->tx.gas = dmg_cli_u64( r, "gas" );
-  /* R5.9: reserve = ceil( (intrinsic + limit) p / 10^6 ) + tip; of the limit that is signed, not of the one that the node would set. */
-  uint64_t price = dmg_cli_u64( r, "price" );
-  dmg_u128_t need = ( ( (dmg_u128_t)dmg_tx_intrinsic_gas( &d->tx, d->raw.sz )+d->tx.gas )*price+999999 )/1000000+d->tx.tip;
-  if( need>DMG_AMOUNT_MAX/2 ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "at %lu micro-sparks a gas it would cost more than there is; nothing was sent", (unsigned long)price );
-  d->fee = (uint64_t)need;
-  if( !cli->flag[ DMG_CLI_FLAG_FEE_MAX ] ) d->tx.fee_max = 2*d->fee;
-  return DMG_EXIT_OK;
+  set_id( d );
+  code = dmg_cli_tx_effects( cli, d->raw, &d->effects, NULL, &refusal );
+  return code && refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s; nothing was sent", refusal.message ) : code;
 }
 
 static int begin( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_call_t const * calls, uint32_t call_cnt, char const * what, dmg_cli_draft_t * d ) {
@@ -310,10 +300,13 @@ static int begin( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_call_t 
   int code = number_flag( cli, DMG_CLI_FLAG_LANE, DMG_TX_LANE_CNT-1, &lane );
   if( !code ) code = number_flag( cli, DMG_CLI_FLAG_NONCE, UINT64_MAX, &d->tx.nonce );
   if( !code ) code = number_flag( cli, DMG_CLI_FLAG_GAS, UINT32_MAX, &d->tx.gas );
+  if( !code && cli->flag[ DMG_CLI_FLAG_GAS ] && !d->tx.gas ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--gas wants a number from 1: nothing runs without gas" );
   if( !code ) code = number_flag( cli, DMG_CLI_FLAG_EXPIRES, 1000000, &lifetime );
   if( !code ) code = amount_flag( cli, DMG_CLI_FLAG_FEE_MAX, &d->tx.fee_max );
+  if( !code && cli->flag[ DMG_CLI_FLAG_FEE_MAX ] && !d->tx.fee_max ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--fee-max wants more than nothing: it is what may be paid" );
   if( !code ) code = amount_flag( cli, DMG_CLI_FLAG_TIP, &d->tx.tip );
   if( !code ) code = who( cli, chain->is_dev, d );
+  d->is_dev    = chain->is_dev;
   d->tx.lane   = (uint16_t)lane;
   d->tx.expiry = chain->head+lifetime;
   return code;
@@ -341,11 +334,8 @@ int dmg_cli_draft( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_call_t
     if(( code = dmg_cli_call( cli, "tx_nonces", dmg_cli_text( cli, "{\"account\":\"%s\",\"lanes\":[%u]}", sender, d->tx.lane ), &r ) )) return code;
     d->tx.nonce = dmg_cli_u64( dmg_jv_first( dmg_cli_get( r, "lanes" ) ), "next" );
   }
-  if(( code = estimate( cli, d ) )) return code;
-  if( d->tx.tip>d->tx.fee_max ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--tip is a part of --fee-max, so not more than it" );
-  if(( code = encode( cli, &d->tx, &d->raw ) )) return code;
-  set_id( d );
-  return DMG_EXIT_OK;
+  code = dmg_cli_tx_price( cli, &d->tx );
+  return code ? code : finish( cli, d );
 }
 
 int dmg_cli_draft_replace( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_t const * old, dmg_tx_call_t const * calls, uint32_t call_cnt, char const * what, dmg_cli_draft_t * d ) {
@@ -358,8 +348,8 @@ int dmg_cli_draft_replace( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_t
   d->tx.lane  = old->lane;
   d->tx.nonce = old->nonce;
   if( d->tx.expiry<old->expiry ) d->tx.expiry = old->expiry;
-  if(( code = estimate( cli, d ) )) return code;
-  if(( code = encode( cli, &d->tx, &d->raw ) )) return code;
+  if(( code = dmg_cli_tx_price( cli, &d->tx ) )) return code;
+  if(( code = dmg_cli_tx_encode( cli, &d->tx, &d->raw ) )) return code;
   /* F4.4, R4.1: the price is the fee maximum per (intrinsic + gas); at least 10 % more of it. */
   dmg_u128_t old_gas = (dmg_u128_t)dmg_tx_intrinsic_gas( old, old->raw.sz )+old->gas, new_gas = (dmg_u128_t)dmg_tx_intrinsic_gas( &d->tx, d->raw.sz )+d->tx.gas;
   dmg_u128_t least = ( (dmg_u128_t)old->fee_max*new_gas*110+old_gas*100-1 )/( old_gas*100 );
@@ -370,45 +360,25 @@ int dmg_cli_draft_replace( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_t
     if( cli->flag[ DMG_CLI_FLAG_FEE_MAX ] ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "to take its place it must offer at least %s", amount );
     d->tx.fee_max = (uint64_t)least;
   }
-  if(( code = encode( cli, &d->tx, &d->raw ) )) return code;
-  set_id( d );
-  return DMG_EXIT_OK;
+  return finish( cli, d );
 }
 
 /* ---- Showing ---- */
 
-/* The draft in words: what, who, what it would do by the node's estimate, what it costs. */
+/* The draft in words: what, who, what it would do, what it costs (F1.5). */
 static char const * summary( dmg_cli_t * cli, dmg_cli_draft_t const * d ) {
-  char sender[ DMG_ADDRESS_TEXT_SZ+1 ], fee[ DMG_CLI_AMOUNT_SZ ], most[ DMG_CLI_AMOUNT_SZ ], held[ DMG_CLI_AMOUNT_SZ ];
+  char sender[ DMG_ADDRESS_TEXT_SZ+1 ], fee[ DMG_CLI_AMOUNT_SZ ], most[ DMG_CLI_AMOUNT_SZ ];
   dmg_address_text( &d->tx.sender, sender );
-  dmg_cli_amount_text( d->fee, fee );
+  dmg_cli_amount_text( d->effects.fee, fee );
   dmg_cli_amount_text( d->tx.fee_max, most );
-  dmg_buf_t out = dmg_buf( 1<<20 );
+  dmg_buf_t out = dmg_buf( 16<<20 );
   (void)!dmg_buf_printf( &out, "%s\n  from %s (%s)", d->what, d->from, sender );
   if( d->tx.sig_cnt>1 || strcmp( d->keys[ 0 ].name, d->from ) ) {
     (void)!dmg_buf_printf( &out, "\n  keys" );
     for( uint32_t i = 0; i<d->tx.sig_cnt; i++ ) (void)!dmg_buf_printf( &out, " %s", d->keys[ i ].name );
   }
-  dmg_json_t * json = dmg_json_new();
-  dmg_jv_t events;
-  char why[ 160 ];
-  dmg_span_t text = dmg_cli_events_json( cli, d->receipt );
-  dmg_receipt_t * r;
-  if( json && dmg_json_parse( json, text, &events, why ) )
-    for( dmg_jv_t e = dmg_jv_first( events ); !dmg_jv_is_absent( e ); e = dmg_jv_next( events, e ) ) {
-      dmg_buf_t fields = dmg_buf( 1<<16 );
-      dmg_jw_t w = dmg_jw( &fields );
-      dmg_jw_value( &w, dmg_jv_get( e, "fields" ) );
-      dmg_span_t name = dmg_jv_text( dmg_jv_get( e, "event" ) );
-      (void)!dmg_buf_printf( &out, "\n  does %.*s %.*s", (int)name.sz, (char const *)name.p, (int)fields.sz, (char const *)fields.p );
-      dmg_buf_fini( &fields );
-    }
-  dmg_json_free( json );
-  if( dmg_receipt_decode( d->receipt, cli->arena, &r ).kind==DMG_VERDICT_GOOD && r->held ) {
-    dmg_cli_amount_text( r->held, held );
-    (void)!dmg_buf_printf( &out, "\n  hold %s as deposit for what it stores", held );
-  }
-  (void)!dmg_buf_printf( &out, "\n  fee  about %s, at most %s; expires at height %lu", fee, most, (unsigned long)d->tx.expiry );
+  dmg_cli_effects_text( cli, &d->effects, &d->tx.sender, d->is_dev, &out );
+  (void)!dmg_buf_printf( &out, "\n  fee  %s now, at most %s; expires at height %lu", fee, most, (unsigned long)d->tx.expiry );
   char * all = (char *)(uintptr_t)dmg_cli_dup( cli, dmg_buf_span( &out ) );
   dmg_cli_plain( all );
   dmg_buf_fini( &out );
@@ -418,7 +388,6 @@ static char const * summary( dmg_cli_t * cli, dmg_cli_draft_t const * d ) {
 static dmg_span_t draft_json( dmg_cli_t * cli, dmg_cli_draft_t const * d ) {
   dmg_buf_t buf = dmg_buf( 8<<20 );
   dmg_jw_t w = dmg_jw( &buf );
-  dmg_span_t events = dmg_cli_events_json( cli, d->receipt );
   dmg_jw_open( &w, '{' );
   dmg_jw_khash( &w, "id", &d->tx.id );
   dmg_jw_khex ( &w, "tx", d->raw );
@@ -427,11 +396,8 @@ static dmg_span_t draft_json( dmg_cli_t * cli, dmg_cli_draft_t const * d ) {
   dmg_jw_ku64 ( &w, "nonce", d->tx.nonce );
   dmg_jw_ku64 ( &w, "expiry", d->tx.expiry );
   dmg_jw_ku64 ( &w, "gas", d->tx.gas );
-  dmg_jw_ku64 ( &w, "gasUsed", d->gas_used );
-  dmg_jw_ku64 ( &w, "fee", d->fee );
   dmg_jw_ku64 ( &w, "feeMax", d->tx.fee_max );
-  dmg_jw_key( &w, "events" );
-  dmg_jw_raw( &w, events );
+  dmg_cli_effects_json( cli, &d->effects, &w );
   dmg_jw_close( &w, '}' );
   dmg_span_t text = dmg_arena_dup( cli->arena, dmg_buf_span( &buf ) );
   dmg_buf_fini( &buf );
@@ -501,7 +467,8 @@ static int judge( dmg_cli_t * cli, dmg_jv_t r ) {
   if( dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) return DMG_EXIT_OK;
   dmg_jv_u32( dmg_cli_get( f, "module" ), &module );
   dmg_jv_u32( dmg_cli_get( f, "code" ), &fault );
-  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the transaction ended as %.*s (module %u, code %u); its fee was charged, its effects were dropped", (int)status.sz, (char const *)status.p, module, fault );
+  char const * words = dmg_cli_dup( cli, status ), * name = dmg_cli_fault_name( cli, dmg_span_eq( status, DMG_SPAN_STR( "FAULT" ) ) ? DMG_STATUS_FAULT : DMG_STATUS_CNT, (uint16_t)module, fault );
+  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, name, "the transaction ended as %s (module %u, code %u); its fee was charged, its effects were dropped", words, module, fault );
 }
 
 static void print_receipt( dmg_cli_t * cli, char const * id_hex, dmg_jv_t r ) {
@@ -535,7 +502,7 @@ static int sign( dmg_cli_t * cli, dmg_cli_draft_t * d ) {
     dmg_cli_sign( &signer, &d->tx.id, d->sig_mem[ i ] );
     dmg_cli_signer_wipe( &signer );
   }
-  return encode( cli, &d->tx, &d->raw );
+  return dmg_cli_tx_encode( cli, &d->tx, &d->raw );
 }
 
 int dmg_cli_draft_run( dmg_cli_t * cli, dmg_cli_draft_t * d, char const ** out_id, dmg_jv_t * out_receipt ) {
@@ -543,7 +510,7 @@ int dmg_cli_draft_run( dmg_cli_t * cli, dmg_cli_draft_t * d, char const ** out_i
   dmg_jv_t r;
   *out_receipt = (dmg_jv_t){ 0 };
   *out_id      = dmg_cli_hex_of( cli, dmg_hash_span( &d->tx.id ) );
-  int code = cli->is_yes ? DMG_EXIT_OK : dmg_cli_confirm( cli, dmg_cli_dup( cli, dmg_cli_text( cli, "%s\nSign and send?", summary( cli, d ) ) ) );
+  int code = dmg_cli_confirm( cli, summary( cli, d ), "Sign and send?" );
   if( !code ) code = sign( cli, d );
   if( code ) return code;
   dmg_cli_submitted( cli, *out_id );

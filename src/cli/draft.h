@@ -1,6 +1,6 @@
 /* draft: a transaction from what a user says to what the chain answers.
 
-     MODULE CALL ARGS --the module's interface--> calls --nonce, estimate--> draft --show, ask--> sign --> submit --> wait --> receipt
+     MODULE CALL ARGS --the module's interface--> calls --nonce, price, effects--> draft --show, ask--> sign --> submit --> wait --> receipt
 
    What is signed binds the interface that is shown: the schema hash is computed here over the names, types and the `says`
    line, so a node cannot pass one call off as another.
@@ -11,8 +11,8 @@
 #define DMG_CLI_DRAFT_H
 
 #include "cli/keystore.h"
+#include "cli/tx_effects.h"
 #include "codec/abi.h"
-#include "types/tx.h"
 
 typedef struct { dmg_hash_t id; bool is_dev; uint64_t head; } dmg_cli_chain_t;
 int dmg_cli_chain( dmg_cli_t * cli, dmg_cli_chain_t * out );
@@ -21,6 +21,8 @@ int dmg_cli_chain( dmg_cli_t * cli, dmg_cli_chain_t * out );
 
 /* Of a module by name or number. */
 int dmg_cli_abi( dmg_cli_t * cli, char const * module, dmg_abi_t const ** out );
+/* The same by number, of those asked for before or from the node; NULL: it cannot be had, and nothing is told. */
+dmg_abi_t const * dmg_cli_abi_of( dmg_cli_t * cli, uint16_t module );
 /* Arguments as BCS from "0x..", JSON (an object by name or an array in order), @FILE or - with either; NULL: none.
    is_dev: names of the dev chain's accounts are taken too. */
 int dmg_cli_args( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * fn, char const * text, bool is_dev, dmg_span_t * out );
@@ -44,18 +46,18 @@ typedef struct {
   dmg_account_init_t init;
   char const *       from;              /* as the user named it */
   char const *       what;              /* what it does, in words */
-  dmg_span_t         raw;               /* unsigned before dmg_cli_draft_sign */
-  uint64_t           gas_used, fee;     /* the node's estimate */
-  dmg_span_t         receipt;           /* BCS, of the estimate */
+  dmg_span_t         raw;               /* unsigned before dmg_cli_draft_run */
+  bool               is_dev;            /* of a dev chain */
+  dmg_cli_effects_t  effects;           /* as billed, by the node */
 } dmg_cli_draft_t;
 
-/* The transaction that --from, --key and the other flags want around these calls, estimated.  REFUSED: it would fail. */
+/* The transaction that --from, --key and the other flags want around these calls, priced and previewed.  REFUSED: it would fail. */
 int dmg_cli_draft( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_call_t const * calls, uint32_t call_cnt, char const * what, dmg_cli_draft_t * out );
 /* The same, but in the place of another that waits: lane and nonce as they are, and a price at least 10 % higher (F4.4). */
 int dmg_cli_draft_replace( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_t const * old, dmg_tx_call_t const * calls, uint32_t call_cnt, char const * what, dmg_cli_draft_t * out );
-/* {id, tx, status, gas, ..} of a draft on stdout; text: its bytes. */
+/* {id, tx, gas, diff, ..} of a draft on stdout; text: its bytes. */
 int dmg_cli_draft_print( dmg_cli_t * cli, dmg_cli_draft_t const * draft );
-/* Shows, asks, signs, sends, waits as --wait says and prints the receipt; --dry-run: shows. */
+/* Shows, asks, signs, sends, waits as --wait says and prints the receipt; --yes shows and asks nothing; --dry-run: shows. */
 int dmg_cli_draft_send( dmg_cli_t * cli, dmg_cli_draft_t * draft );
 /* The same without printing: *out_id, and the answer of tx_receipt if it was waited for (else absent). */
 int dmg_cli_draft_run( dmg_cli_t * cli, dmg_cli_draft_t * draft, char const ** out_id, dmg_jv_t * out_receipt );

@@ -394,3 +394,24 @@ void dmg_cli_key_names( void (* offer)( char const * name ) ) {
   dmg_dev_account_t dev[ DMG_DEV_KEY_CNT ];
   if( !dmg_dev_accounts( dev ) ) for( uint32_t i = 0; i<DMG_DEV_ACCOUNT_CNT; i++ ) offer( dev[ i ].name );
 }
+
+char const * dmg_cli_name_of( dmg_cli_t * cli, dmg_hash_t const * address, bool is_dev_chain ) {
+  enum { FILE_MAX = 1024 };
+  static dmg_cli_name_t names[ FILE_MAX ];
+  static dmg_hash_t addresses[ FILE_MAX ];
+  static dmg_dev_account_t dev[ DMG_DEV_KEY_CNT ];
+  static size_t cnt = SIZE_MAX;
+  static uint32_t dev_cnt;
+  if( cnt==SIZE_MAX ) {   /* once: a preview asks for thousands */
+    cnt = dmg_cli_key_list( names, FILE_MAX );
+    for( size_t i = 0; i<cnt; i++ ) {
+      dmg_cli_named_t named;
+      if( dmg_cli_named( cli, names[ i ].name, &named ) && !named.is_dev ) addresses[ i ] = named.address;
+      else names[ i ].name[ 0 ] = 0;   /* a file that is none */
+    }
+    if( !dmg_dev_accounts( dev ) ) dev_cnt = DMG_DEV_KEY_CNT;
+  }
+  for( size_t i = 0; i<cnt; i++ ) if( *names[ i ].name && dmg_hash_eq( &addresses[ i ], address ) ) return names[ i ].name;
+  for( uint32_t i = 0; i<dev_cnt && is_dev_chain; i++ ) if( dmg_hash_eq( &dev[ i ].address, address ) ) return dev[ i ].name;
+  return NULL;
+}

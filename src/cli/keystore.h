@@ -55,6 +55,8 @@ void dmg_cli_key_names( void (* offer)( char const * name ) );
 typedef struct { char name[ DMG_CLI_NAME_MAX+1 ]; } dmg_cli_name_t;
 /* At most max names of files, ascending. */
 size_t dmg_cli_key_list( dmg_cli_name_t * out, size_t max );
+/* What the user calls an account: the first file of that address, or on a dev chain one of its names; NULL: nothing. */
+char const * dmg_cli_name_of( dmg_cli_t * cli, dmg_hash_t const * address, bool is_dev_chain );
 /* A line from a descriptor, without its end. */
 bool dmg_cli_read_line( int fd, char out[ DMG_CLI_PASS_MAX ] );
 

@@ -230,9 +230,11 @@ void dmg_cli_progress_end( dmg_cli_t const * cli ) {
 
 /* ---- Questions ---- */
 
-int dmg_cli_confirm( dmg_cli_t const * cli, char const * question ) {
+int dmg_cli_confirm( dmg_cli_t const * cli, char const * what, char const * question ) {
+  bool is_asked = !cli->is_yes && dmg_os_is_tty( 0 );
+  if( what && ( is_asked || ( !cli->is_json && !cli->is_quiet ) ) ) fprintf( stderr, "%s\n", what );
   if( cli->is_yes ) return DMG_EXIT_OK;
-  if( !dmg_os_is_tty( 0 ) ) return dmg_cli_fail( cli, DMG_EXIT_CONFIRM, "ConfirmationNeeded", "this needs a confirmation: add --yes" );
+  if( !is_asked ) return dmg_cli_fail( cli, DMG_EXIT_CONFIRM, "ConfirmationNeeded", "this needs a confirmation: add --yes" );
   char line[ 16 ];
   fprintf( stderr, "%s [y/N] ", question );
   if( fgets( line, sizeof line, stdin ) && ( line[ 0 ]=='y' || line[ 0 ]=='Y' ) ) return DMG_EXIT_OK;

@@ -142,7 +142,7 @@ json "transfer, not waiting"    d transfer bob 1 --from alice --yes --wait none 
 before=$(d rpc tx_nonces "{\"account\":\"$(d account show alice | sed -n 's/^account *//p')\",\"lanes\":[0]}")
 refuse "--wait is checked first" 2 "--wait is one of" d transfer bob 1 --from alice --yes --wait soon
 [ "$before" = "$(d rpc tx_nonces "{\"account\":\"$(d account show alice | sed -n 's/^account *//p')\",\"lanes\":[0]}")" ] || die "a transaction was sent all the same"
-json_error "refused by the chain" 3 ChainRefused d transfer bob 99999999 --from alice --yes -o json
+json_error "refused by the chain" 3 balances.InsufficientBalance d transfer bob 99999999 --from alice --yes -o json
 json_error "confirmation"       8 ConfirmationNeeded d transfer bob 1 --from alice -o json
 refuse "an odd module name"     5 "no module" d call 'bal"ances' transfer 0x00 --from alice --yes
 refuse "PARAMS is no JSON"      2 "no JSON" d rpc chain_head '{"a":'
@@ -188,6 +188,36 @@ before=$(nonce)
 json "--dry-run"                d transfer bob 1 --from alice --dry-run -o json
 python3 -c 'import json,sys; a=json.load(open(sys.argv[1])); assert a["events"][0]["event"]=="Transferred" and a["events"][0]["fields"]["amount"]=="100000000", a' "$e2e_dir/out" || die "$(out)"
 is "which sends nothing"        "$before" "$(nonce)"
+bob=$(get address d account show bob); judy=$(get address d account show judy); heidi=$(get address d account show heidi)
+# F1.5: the assets that would move, as they then do; transfer_all leaves what the fee reserves.
+moves() { python3 -c 'import json,sys; a=json.load(open(sys.argv[1])); print(a["status"], *sorted((int(c["in"])-int(c["out"]), c["asset"]["kind"], c["account"]) for c in a["diff"]))' "$e2e_dir/out"; }
+is "the diff of a transfer"     "OK (-100000000, 'Cgt', '$alice') (100000000, 'Cgt', '$bob')" "$(moves)"
+before=$(get free d balance heidi); had=$(get free d balance judy)
+json "a whole balance"          d call balances transfer_all '["judy"]' --from heidi --dry-run -o json
+cp "$e2e_dir/out" "$e2e_dir/all"
+check "goes"                    d call balances transfer_all '["judy"]' --from heidi --yes
+python3 - "$e2e_dir/all" "$heidi" "$judy" "$before" "$(get free d balance heidi)" "$had" "$(get free d balance judy)" <<'PY' || die "the preview was not what happened: $(cat "$e2e_dir/all")"
+import json, sys
+said, heidi, judy = json.load(open(sys.argv[1])), sys.argv[2], sys.argv[3]
+before, after, had, has = map(int, sys.argv[4:])
+diff = {c["account"]: int(c["in"])-int(c["out"]) for c in said["diff"]}
+assert diff == {heidi: after+int(said["fee"])-before, judy: has-had} and int(said["fee"]) > 0 and 0 < after < 10**6, (diff, before, after, had, has)
+PY
+check "and comes back"          d call balances transfer '{"to":"heidi","amount":"50000000000000","memo":"0x"}' --from judy --yes
+# The last spark cannot be sent and pay its fee too: known before it is signed.
+refuse "all there is"           3 "InsufficientBalance; nothing was sent" d transfer bob "$(get free d balance ivan)sparks" --from ivan --yes
+refuse "too little gas"         3 "NO_GAS" d transfer bob 1 --from ivan --gas 100 --yes
+refuse "too little fee"         3 "below the reserve" d transfer bob 1 --from ivan --fee-max 1sparks --yes
+refuse "no gas"                 2 "--gas wants a number from 1" d transfer bob 1 --from ivan --gas 0 --yes
+refuse "no fee"                 2 "--fee-max wants" d transfer bob 1 --from ivan --fee-max 0 --yes
+check "--yes shows it too"      d transfer carol 1.5 --from ivan --yes
+grep -q '^  diff -1.5 CGT  ivan (dmg1' "$e2e_dir/err" || die "it is not shown: $(cat "$e2e_dir/err")"
+grep -q '^  diff +1.5 CGT  carol (dmg1' "$e2e_dir/err" || die "it is not shown: $(cat "$e2e_dir/err")"
+check "but not with -q"         d transfer bob 1 --from ivan --yes -q
+[ ! -s "$e2e_dir/err" ] || die "-q, and talk: $(cat "$e2e_dir/err")"
+check "nor with JSON"           d transfer bob 1 --from ivan --yes -o json
+[ ! -s "$e2e_dir/err" ] || die "JSON, and talk: $(cat "$e2e_dir/err")"
+refuse "nobody to ask, shown"   8 "  diff -1 CGT  ivan" d transfer bob 1 --from ivan
 # The fee maximum is that of the gas limit that is signed, with the tip: twice what it reserves (R5.9).
 member() { sed "s/.*\"$1\":\"\([0-9]*\)\".*/\1/" "$e2e_dir/out"; }
 intrinsic=$(d tx preview "$(d tx build system note '["0x01"]' --from alice -q)" -o json | sed 's/.*"intrinsic":"\([0-9]*\)".*/\1/')
@@ -201,10 +231,19 @@ check "and one below"           d call system note '["0x01"]' --from alice --gas
 tx=$(d tx build balances transfer '{"to":"bob","amount":"5","memo":"0x"}' --from alice -q)
 json "tx preview"               d tx preview "$tx" -o json
 refuse "unsigned"               3 "signature" d tx submit "$tx"
-signed=$(d tx sign "$tx" --from alice --yes)
+check "tx sign shows the diff"  d tx sign "$tx" --from alice --yes
+grep -q '^  diff -0.00000005 CGT  alice (' "$e2e_dir/err" || die "it is not shown: $(cat "$e2e_dir/err")"
+signed=$(out)
 refuse "offline a dev key does not sign" 7 "everybody knows" d tx sign "$tx" --from alice --yes --offline
 check "tx submit"               d tx submit "$signed" --wait final
 check "again: the same id"      d tx submit "$signed"
+# What would fail now may be signed, and says so; in a block its error has the module's name for it.
+spent=$(d tx build balances transfer '{"to":"bob","amount":"40000000000000","memo":"0x"}' --from grace -q)
+check "meanwhile it is gone"    d transfer bob 700000 --from grace --lane 1 --yes
+check "it is signed"            d tx sign "$spent" --from grace --yes
+grep -q '^  now  balances.InsufficientBalance: it would end as FAULT' "$e2e_dir/err" || die "it does not say so: $(cat "$e2e_dir/err")"
+late=$(d tx submit "$(out)")
+json_error "and fails"          3 balances.InsufficientBalance d tx watch "$late" -o json
 check "two calls in one"        d tx build --calls '[{"module":"balances","call":"burn","args":{"amount":"1"}},{"module":"system","call":"note","args":{"data":"0x01"}}]' --from alice
 refuse "a bad list of calls"    2 "call 0 wants" d tx build --calls '[{"module":"balances"}]' --from alice
 refuse "bytes that are none"    2 "not a transaction" d tx sign 0x00 --from alice --yes
