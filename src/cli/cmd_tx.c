@@ -141,7 +141,7 @@ static int shown( dmg_cli_t * cli, dmg_tx_t const * tx, bool is_offline, bool is
   dmg_cli_effects_t effects;
   dmg_cli_refusal_t refusal = { 0 };
   dmg_buf_t buf = dmg_buf( 16<<20 );
-  int code = is_offline ? DMG_EXIT_OK : dmg_cli_tx_effects( cli, tx->raw, &effects, NULL, &refusal );
+  int code = is_offline ? DMG_EXIT_OK : dmg_cli_tx_effects( cli, tx->raw, &effects, &refusal );
   if( code && !refusal.code ) return code;
   put_words( cli, tx, is_offline, &buf );
   if( code ) (void)!dmg_buf_printf( &buf, "\n  now  %s: %s", refusal.name, refusal.message );
@@ -213,38 +213,43 @@ static int tx_sign( dmg_cli_t * cli ) {
 
 static int tx_preview( dmg_cli_t * cli ) {
   dmg_tx_t * tx;
-  dmg_jv_t r;
-  char fee_text[ DMG_CLI_AMOUNT_SZ ], price_text[ DMG_CLI_AMOUNT_SZ ];
+  dmg_cli_chain_t chain;
+  dmg_cli_effects_t e;
+  dmg_cli_refusal_t refusal = { 0 };
+  dmg_span_t raw;
+  char cost[ DMG_CLI_AMOUNT_SZ ], most[ DMG_CLI_AMOUNT_SZ ];
   int code = bytes_of( cli, cli->arg[ 0 ], &tx );
-  if( !code ) code = dmg_cli_call( cli, "tx_estimate", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", dmg_cli_hex_of( cli, tx->raw ) ), &r );
+  if( !code ) code = dmg_cli_chain( cli, &chain );
   if( code ) return code;
-  dmg_span_t status = dmg_cli_str( r, "status" ), receipt = dmg_cli_hex( cli, r, "receipt" );
-  if( !dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) {
-    dmg_span_t why = dmg_cli_str( r, "error" );
-    return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "it would end as %.*s: %.*s", (int)status.sz, (char const *)status.p, (int)why.sz, (char const *)why.p );
+  /* One without gas or fee maximum is asked about with those that it would get. */
+  dmg_tx_t priced = *tx;
+  if(( code = dmg_cli_tx_price( cli, &priced ) )) return code;
+  bool is_priced = priced.gas!=tx->gas || priced.fee_max!=tx->fee_max;
+  raw = tx->raw;
+  if( is_priced && ( code = dmg_cli_tx_encode( cli, &priced, &raw ) ) ) return code;
+  code = dmg_cli_tx_effects( cli, raw, &e, &refusal );
+  if( code ) return refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s", refusal.message ) : code;
+  dmg_buf_t buf = dmg_buf( 16<<20 );
+  if( dmg_cli_is_data( cli ) ) {
+    dmg_jw_t w = dmg_jw( &buf );
+    dmg_jw_open( &w, '{' );
+    dmg_jw_khash( &w, "id", &tx->id );
+    dmg_jw_ku64 ( &w, "gas", priced.gas );
+    dmg_jw_ku64 ( &w, "gasToSet", e.gas_to_set );
+    dmg_jw_ku64 ( &w, "feeMax", priced.fee_max );
+    dmg_cli_effects_json( cli, &e, &w );
+    dmg_jw_close( &w, '}' );
+    code = dmg_cli_print_json( cli, dmg_buf_span( &buf ) );
+    dmg_buf_fini( &buf );
+    return code;
   }
-  uint64_t gas = dmg_cli_u64( r, "gas" ), used = dmg_cli_u64( r, "gasUsed" ), fee = dmg_cli_u64( r, "fee" ), intrinsic = dmg_cli_u64( r, "intrinsic" );
-  dmg_span_t events = dmg_cli_events_json( cli, receipt );
-  if( dmg_cli_is_data( cli ) )
-    return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"id\":\"0x%s\",\"status\":\"OK\",\"gas\":\"%lu\",\"gasUsed\":\"%lu\",\"intrinsic\":\"%lu\",\"fee\":\"%lu\",\"feeMax\":\"%lu\",\"events\":%.*s}", dmg_cli_hex_of( cli, dmg_hash_span( &tx->id ) ),
-                                                  (unsigned long)gas, (unsigned long)used, (unsigned long)intrinsic, (unsigned long)fee, (unsigned long)tx->fee_max, (int)events.sz, (char const *)events.p ) );
-  dmg_cli_amount_text( fee, fee_text );
-  dmg_cli_amount_text( tx->fee_max, price_text );
-  dmg_buf_t words = dmg_buf( 1<<20 );
-  put_words( cli, tx, false, &words );
-  printf( "%s\n  gas  %lu used, %lu to set, this one has %lu\n  cost about %s\n", plain( cli, &words ), (unsigned long)used, (unsigned long)gas, (unsigned long)tx->gas, fee_text );
-  dmg_json_t * json = dmg_json_new();
-  dmg_jv_t list;
-  char why[ 160 ];
-  if( json && dmg_json_parse( json, events, &list, why ) )
-    for( dmg_jv_t e = dmg_jv_first( list ); !dmg_jv_is_absent( e ); e = dmg_jv_next( list, e ) ) {
-      dmg_buf_t line = dmg_buf( 1<<16 );
-      dmg_jw_t w = dmg_jw( &line );
-      dmg_jw_value( &w, dmg_jv_get( e, "fields" ) );
-      printf( "  does %.*s %.*s\n", (int)dmg_jv_text( dmg_jv_get( e, "event" ) ).sz, (char const *)dmg_jv_text( dmg_jv_get( e, "event" ) ).p, (int)line.sz, (char const *)line.p );
-      dmg_buf_fini( &line );
-    }
-  dmg_json_free( json );
+  put_words( cli, tx, false, &buf );
+  dmg_cli_effects_text( cli, &e, &tx->sender, chain.is_dev, &buf );
+  dmg_cli_amount_text( e.fee, cost );
+  dmg_cli_amount_text( priced.fee_max, most );
+  (void)!dmg_buf_printf( &buf, "\n  ends OK\n  gas  %lu used, %lu to set\n  cost %s now", (unsigned long)e.gas_used, (unsigned long)e.gas_to_set, cost );
+  if( is_priced ) (void)!dmg_buf_printf( &buf, ", with a limit of %lu gas and at most %s, which it does not set", (unsigned long)priced.gas, most );
+  printf( "%s\n", plain( cli, &buf ) );
   return DMG_EXIT_OK;
 }
 
@@ -366,7 +371,8 @@ dmg_cli_cmd_t const dmg_cmds_tx[] = {
     tx_build, DMG_CLI_FROM|DMG_CLI_SENDS|DMG_CLI_PLACES, { { "--calls", "JSON", "a list of {module, call, args}, or @FILE or - with it" } } },
   { "tx sign", "BYTES", 1, 1, "show a transaction, sign it and print its bytes", BYTES "\n  Signs with --key, or the key of --from; other signatures in it stay.", tx_sign, DMG_CLI_FROM,
     { { "--offline", NULL, "ask no node: calls are shown as bytes, keys of a dev chain do not sign" } } },
-  { "tx preview", "BYTES", 1, 1, "what a transaction would do and cost now; signatures are not looked at", BYTES, tx_preview, 0, {{ 0 }} },
+  { "tx preview", "BYTES", 1, 1, "what a transaction would do and cost now; signatures and nonce are not looked at",
+    BYTES "\n  Exit code 3 and why, if it would fail or not get into a block.", tx_preview, 0, {{ 0 }} },
   { "tx submit", "BYTES..", 1, DMG_CLI_ARG_MAX, "submit signed transactions; exit code 9 if some were refused", "  BYTES  0x hex, or @FILE or - with one a line", tx_submit, DMG_CLI_WAITS, {{ 0 }} },
   { "tx watch", "ID", 1, 1, "wait until a transaction is final", NULL, tx_watch, DMG_CLI_WAITS|DMG_CLI_PROVES, {{ 0 }} },
   { "tx bump", "ID", 1, 1, "send a waiting transaction again, at a price at least 10 % higher", "  The same calls, lane and nonce; whichever gets into a block, the other never will.", tx_bump, DMG_CLI_FROM|DMG_CLI_SENDS|DMG_CLI_WAITS, {{ 0 }} },

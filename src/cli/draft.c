@@ -287,7 +287,7 @@ static int finish( dmg_cli_t * cli, dmg_cli_draft_t * d ) {
   int code = dmg_cli_tx_encode( cli, &d->tx, &d->raw );
   if( code ) return code;
   set_id( d );
-  code = dmg_cli_tx_effects( cli, d->raw, &d->effects, NULL, &refusal );
+  code = dmg_cli_tx_effects( cli, d->raw, &d->effects, &refusal );
   return code && refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s; nothing was sent", refusal.message ) : code;
 }
 

@@ -148,7 +148,7 @@ static void test_effects_are_shown_and_told( void ** state ) {
   snprintf( diff, sizeof diff, CHANGE( 1, "{\"kind\":\"Cgt\"}", "0", "150000000" ) "," CHANGE( 2, "{\"kind\":\"Cgt\"}", "18446744073709551615", "0" ) "," CHANGE( 2, "{\"kind\":\"Currency\",\"value\":\"" ID6 "\"}", "5", "7" ) ","
             CHANGE( 3, "{\"kind\":\"Lp\",\"value\":\"" ID6 "\"}", "0", "1" ), address_of( 1 ), address_of( 2 ), address_of( 2 ), address_of( 3 ) );
   answer( diff, receipt_of( DMG_STATUS_OK, 40, 2 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, NULL, &refusal ), DMG_EXIT_OK );
+  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_OK );
   assert_string_equal( last, "{\"tx\":\"0x01\"}" );
   assert_int_equal( e.diff_cnt, 4 );
   assert_int_equal( e.fee, 42 );                         /* the bill, not the fee of the limit that the node would set */
@@ -177,7 +177,7 @@ static void test_names_of_a_dev_chain_are_for_a_dev_chain( void ** state ) {
   char diff[ 512 ];
   snprintf( diff, sizeof diff, CHANGE( 1, "{\"kind\":\"Cgt\"}", "1", "0" ), alice );
   answer( diff, receipt_of( DMG_STATUS_OK, 0, 0 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, NULL, &refusal ), DMG_EXIT_OK );
+  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_OK );
   for( int is_dev = 0; is_dev<2; is_dev++ ) {
     dmg_buf_t text = dmg_buf( 1<<16 );
     dmg_cli_effects_text( &cli, &e, &e.diff[ 0 ].account, is_dev, &text );
@@ -192,7 +192,7 @@ static void test_nothing_moves( void ** state ) {
   dmg_cli_refusal_t refusal;
   dmg_hash_t sender = id_of( 2 );
   answer( "", receipt_of( DMG_STATUS_OK, 0, 0 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, NULL, &refusal ), DMG_EXIT_OK );
+  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_OK );
   dmg_buf_t text = dmg_buf( 1<<16 );
   dmg_cli_effects_text( &cli, &e, &sender, false, &text );
   assert_memory_equal( text.p, "\n  diff nothing moves but the fee\n  hold", 39 );
@@ -203,12 +203,12 @@ static void test_what_would_fail_is_a_refusal( void ** state ) {
   dmg_cli_effects_t e;
   dmg_cli_refusal_t refusal;
   answer( "", receipt_of( DMG_STATUS_FAULT, 0, 0 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, NULL, &refusal ), DMG_EXIT_REFUSED );
+  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_REFUSED );
   assert_int_equal( refusal.code, DMG_EXIT_REFUSED );
   assert_string_equal( refusal.name, "ChainRefused" );   /* this node has no interface of module 2 that would name fault 3 */
   assert_string_equal( refusal.message, "it would end as FAULT: call 0: no" );
   is_refused = true;
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, NULL, &refusal ), DMG_EXIT_REFUSED );
+  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_REFUSED );
   assert_string_equal( refusal.name, "TxRejected" );
 }
 
@@ -222,19 +222,19 @@ static void test_what_is_no_diff_is_not_shown( void ** state ) {
   for( size_t i = 0; i<sizeof bad/sizeof *bad; i++ ) {
     snprintf( diff, sizeof diff, "{\"account\":\"%s\",\"asset\":%s,\"out\":\"1\",\"in\":\"0\"}", bad[ i ].account ? bad[ i ].account : address_of( 1 ), bad[ i ].asset );
     answer( diff, receipt_of( DMG_STATUS_OK, 0, 0 ) );
-    assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, NULL, &refusal ), DMG_EXIT_UNAVAILABLE );
+    assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_UNAVAILABLE );
     assert_int_equal( refusal.code, 0 );
   }
   answer( "", "00" );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, NULL, &refusal ), DMG_EXIT_UNAVAILABLE );
+  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_UNAVAILABLE );
   answer( "", receipt_of( DMG_STATUS_OK, UINT64_MAX, 1 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, NULL, &refusal ), DMG_EXIT_UNAVAILABLE );
+  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_UNAVAILABLE );
   /* 2,048 changes, and one more. */
   for( uint32_t cnt = DMG_CLI_CHANGE_MAX; cnt<=DMG_CLI_CHANGE_MAX+1; cnt++ ) {
     dmg_buf_t list = dmg_buf( sizeof preview );
     for( uint32_t i = 0; i<cnt; i++ ) assert_false( dmg_buf_printf( &list, "%s" CHANGE( 1, "{\"kind\":\"Cgt\"}", "1", "0" ), i ? "," : "", address_of( 1 ) ) );
     answer( dmg_cli_dup( &cli, dmg_buf_span( &list ) ), receipt_of( DMG_STATUS_OK, 0, 0 ) );
-    assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, NULL, &refusal ), cnt>DMG_CLI_CHANGE_MAX ? DMG_EXIT_UNAVAILABLE : DMG_EXIT_OK );
+    assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), cnt>DMG_CLI_CHANGE_MAX ? DMG_EXIT_UNAVAILABLE : DMG_EXIT_OK );
     dmg_buf_fini( &list );
   }
 }

@@ -83,7 +83,7 @@ static bool read_diff( dmg_cli_t * cli, dmg_jv_t list, dmg_cli_effects_t * out )
   return true;
 }
 
-int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_span_t raw, dmg_cli_effects_t * out, dmg_jv_t * out_answer, dmg_cli_refusal_t * out_refusal ) {
+int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_span_t raw, dmg_cli_effects_t * out, dmg_cli_refusal_t * out_refusal ) {
   dmg_jv_t r;
   dmg_receipt_t * receipt;
   *out = (dmg_cli_effects_t){ 0 };
@@ -99,7 +99,6 @@ int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_span_t raw, dmg_cli_effects_t * out
   out->held       = receipt->held;
   out->returned   = receipt->returned;
   if( !dmg_add_u64( receipt->fee, receipt->tip, &out->fee ) ) return bad_answer( cli, "bill is more than there is" );
-  if( out_answer ) *out_answer = r;
   return DMG_EXIT_OK;
 }
 

@@ -42,8 +42,8 @@ typedef struct {
 int dmg_cli_tx_encode( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_span_t * out );
 /* Gas and fee maximum of a transaction at 0 are filled in: what it uses x 1.2, and twice what the limit it then has costs now, tip included. */
 int dmg_cli_tx_price( dmg_cli_t * cli, dmg_tx_t * tx );
-/* REFUSED and the reason in out_refusal, not told: it would fail, or not get into a block.  out_answer (may be NULL): the node's words. */
-int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_span_t raw, dmg_cli_effects_t * out, dmg_jv_t * out_answer, dmg_cli_refusal_t * out_refusal );
+/* REFUSED and the reason in out_refusal, not told: it would fail, or not get into a block. */
+int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_span_t raw, dmg_cli_effects_t * out, dmg_cli_refusal_t * out_refusal );
 
 /* "\n  diff -1 CGT  alice (dmg1..)" of each change, the sender's first; then events, energy, deposits.  Named are accounts of the keystore, and of
    the dev chain if is_dev. */

@@ -220,7 +220,7 @@ check "nor with JSON"           d transfer bob 1 --from ivan --yes -o json
 refuse "nobody to ask, shown"   8 "  diff -1 CGT  ivan" d transfer bob 1 --from ivan
 # The fee maximum is that of the gas limit that is signed, with the tip: twice what it reserves (R5.9).
 member() { sed "s/.*\"$1\":\"\([0-9]*\)\".*/\1/" "$e2e_dir/out"; }
-intrinsic=$(d tx preview "$(d tx build system note '["0x01"]' --from alice -q)" -o json | sed 's/.*"intrinsic":"\([0-9]*\)".*/\1/')
+intrinsic=$(d rpc tx_estimate "[\"$(d tx build system note '["0x01"]' --from alice -q)\"]" | sed 's/.*"intrinsic":"\([0-9]*\)".*/\1/')
 price=$(get price d status)
 for gas in 100000 20000000; do
   d call system note '["0x01"]' --from alice --gas $gas --tip 7sparks --dry-run -o json >"$e2e_dir/out"
@@ -230,12 +230,39 @@ check "a limit above the estimate" d call system note '["0x01"]' --from alice --
 check "and one below"           d call system note '["0x01"]' --from alice --gas 100000 --yes
 tx=$(d tx build balances transfer '{"to":"bob","amount":"5","memo":"0x"}' --from alice -q)
 json "tx preview"               d tx preview "$tx" -o json
+python3 - "$e2e_dir/out" "$alice" "$bob" <<'PY' || die "$(out)"
+import json, sys
+a = json.load(open(sys.argv[1]))
+assert list(a) == ["id", "gas", "gasToSet", "feeMax", "status", "gasUsed", "energy", "fee", "held", "returned", "diff", "events"], list(a)
+assert {c["account"]: int(c["in"])-int(c["out"]) for c in a["diff"]} == {sys.argv[2]: -5, sys.argv[3]: 5}
+assert a["status"] == "OK" and a["gas"] == a["gasToSet"] and 0 < int(a["fee"]) < int(a["feeMax"]) and a["events"][0]["event"] == "Transferred"
+PY
+fee=$(get fee d tx preview "$tx"); d tx preview "$tx" -o json >"$e2e_dir/whole"
+printf '%s\n' "$tx" >"$e2e_dir/tx"
+check "of a file"               cmp "$e2e_dir/whole" <(d tx preview "@$e2e_dir/tx" -o json)
+check "of standard input"       cmp "$e2e_dir/whole" <(d tx preview - -o json <"$e2e_dir/tx")
+check "in words"                d tx preview "$tx"
+for line in '  diff -0.00000005 CGT  alice (dmg1' '  does Transferred' '  ends OK' '  gas  ' '  cost 0.00'; do grep -qF -- "$line" "$e2e_dir/out" || die "tx preview lacks '$line': $(out)"; done
+refuse "of no transaction"      2 "not a transaction" d tx preview 0x00
+# Without gas and fee maximum (both at 0): with those that it would get; its id stays its own.
+bare=$(python3 - "$tx" <<'PY'
+import sys
+b = bytearray.fromhex(sys.argv[1][2:]); at = 1+32+32+2+8+8   # version, chain, sender, lane, nonce, expiry; then gas u64, fee {tag u8, max u64, tip u64}
+b[at:at+8] = bytes(8); b[at+9:at+17] = bytes(8)
+print("0x"+b.hex())
+PY
+)
+is "one without gas and fee"    "$(get gas,fee,feeMax d tx preview "$tx")" "$(get gas,fee,feeMax d tx preview "$bare")"
+[ "$(get id d tx preview "$tx")" != "$(get id d tx preview "$bare")" ] || die "two transactions, one id"
+check "it says so"              grep -q 'which it does not set' <(d tx preview "$bare")
+json_error "one that would fail" 3 balances.InsufficientBalance d tx preview "$(d tx build balances transfer '{"to":"bob","amount":"1193046","memo":"0x"}' --from alice -q | sed 's/5634120000000000/56341200ffff0f00/')" -o json
 refuse "unsigned"               3 "signature" d tx submit "$tx"
 check "tx sign shows the diff"  d tx sign "$tx" --from alice --yes
 grep -q '^  diff -0.00000005 CGT  alice (' "$e2e_dir/err" || die "it is not shown: $(cat "$e2e_dir/err")"
 signed=$(out)
 refuse "offline a dev key does not sign" 7 "everybody knows" d tx sign "$tx" --from alice --yes --offline
 check "tx submit"               d tx submit "$signed" --wait final
+is "and the fee was foretold"   "$fee" "$(get fields.fee d rpc tx_receipt "{\"id\":\"$(get id d tx preview "$signed")\"}")"
 check "again: the same id"      d tx submit "$signed"
 # What would fail now may be signed, and says so; in a block its error has the module's name for it.
 spent=$(d tx build balances transfer '{"to":"bob","amount":"40000000000000","memo":"0x"}' --from grace -q)
