@@ -161,7 +161,7 @@ bool dmg_cli_is_data( dmg_cli_t const * cli );
 int dmg_cli_print( dmg_cli_t * cli, dmg_jv_t v );
 /* The same of a document of our own, JSON that is good. */
 int dmg_cli_print_json( dmg_cli_t * cli, dmg_span_t json );
-/* Rows of a stream: the header of csv once, then a row each. */
+/* Rows of a stream: the header of csv once, then a row each; a row may lack a field that --fields names. */
 int dmg_cli_print_row( dmg_cli_t * cli, dmg_jv_t row, bool is_first );
 
 /* Where a wait stands (F1.9): a line on a terminal, on a change (plain), one a second (json), or nothing. */
@@ -176,6 +176,8 @@ char const * dmg_cli_ask( dmg_cli_t * cli, char const * what );
 
 /* From here on Ctrl-C says that this id may be on the chain. */
 void dmg_cli_submitted( dmg_cli_t const * cli, char const * id_hex );
+/* From here on it says at which cursor a stream goes on. */
+void dmg_cli_resumes( dmg_cli_t const * cli, char const * cursor );
 /* Installs the handler. */
 void dmg_cli_interruptible( dmg_cli_t const * cli );
 

@@ -155,11 +155,11 @@ static void put_document( dmg_jw_t * w, dmg_jv_t v, dmg_jv_t items, columns_t co
   if( !is_list ) dmg_jw_close( w, '}' );
 }
 
-static int print_rows( dmg_cli_t * cli, dmg_jv_t v, bool has_header ) {
+static int print_rows( dmg_cli_t * cli, dmg_jv_t v, bool has_header, bool is_stream ) {
   columns_t c = { .cnt = 0 };
   dmg_jv_t items = items_of( v );
   int code = cli->flag[ DMG_CLI_FLAG_FIELDS ] ? fields( cli, &c ) : DMG_EXIT_OK;
-  if( !code && c.cnt ) code = check_fields( cli, v, items, &c );
+  if( !code && c.cnt && !is_stream ) code = check_fields( cli, v, items, &c );
   if( code ) return code;
   dmg_buf_t buf = dmg_buf( 64<<20 );
   dmg_jw_t w = dmg_jw( &buf );
@@ -184,8 +184,8 @@ static int print_rows( dmg_cli_t * cli, dmg_jv_t v, bool has_header ) {
   return DMG_EXIT_OK;
 }
 
-int dmg_cli_print( dmg_cli_t * cli, dmg_jv_t v ) { return print_rows( cli, v, true ); }
-int dmg_cli_print_row( dmg_cli_t * cli, dmg_jv_t row, bool is_first ) { return print_rows( cli, row, is_first ); }
+int dmg_cli_print( dmg_cli_t * cli, dmg_jv_t v ) { return print_rows( cli, v, true, false ); }
+int dmg_cli_print_row( dmg_cli_t * cli, dmg_jv_t row, bool is_first ) { return print_rows( cli, row, is_first, true ); }
 
 int dmg_cli_print_json( dmg_cli_t * cli, dmg_span_t json ) {
   char why[ 160 ];
@@ -259,7 +259,7 @@ char const * dmg_cli_ask( dmg_cli_t * cli, char const * what ) {
 /* Written before, as a handler can only write; a change is made whole by the length. */
 static char interrupted[ 16384 ];
 static volatile sig_atomic_t interrupted_sz;
-static char submitted[ 12000 ];
+static char submitted[ 12000 ], resumes[ 128 ];
 
 static void on_signal( int signo ) {
   ssize_t n = write( 2, interrupted, (size_t)interrupted_sz );
@@ -270,10 +270,10 @@ static void on_signal( int signo ) {
 static void interrupted_text( dmg_cli_t const * cli ) {
   interrupted_sz = 0;
   int n;
-  if( cli->is_json ) n = snprintf( interrupted, sizeof interrupted, "{\"error\":{\"name\":\"Interrupted\",\"message\":\"interrupted%s\",\"exitCode\":130,\"submitted\":[%s]}}\n",
-                                   *submitted ? "; what was submitted may still become final" : "", submitted );
+  if( cli->is_json ) n = snprintf( interrupted, sizeof interrupted, "{\"error\":{\"name\":\"Interrupted\",\"message\":\"interrupted%s\",\"exitCode\":130,\"submitted\":[%s]%s%s%s}}\n",
+                                   *submitted ? "; what was submitted may still become final" : "", submitted, *resumes ? ",\"cursor\":\"" : "", resumes, *resumes ? "\"" : "" );
   else if( *submitted ) n = snprintf( interrupted, sizeof interrupted, "\ndemiurge: interrupted; submitted, and may still become final (`demiurge tx watch ID`): %s\n", submitted );
-  else n = snprintf( interrupted, sizeof interrupted, "\ndemiurge: interrupted\n" );
+  else n = snprintf( interrupted, sizeof interrupted, "\ndemiurge: interrupted%s%s\n", *resumes ? "; it goes on with --cursor " : "", resumes );
   interrupted_sz = n<(int)sizeof interrupted ? n : (int)sizeof interrupted-1;
 }
 
@@ -281,6 +281,11 @@ void dmg_cli_submitted( dmg_cli_t const * cli, char const * id_hex ) {
   size_t n = strlen( submitted );
   DMG_ASSERT( strlen( id_hex )==64 );
   if( n+80<sizeof submitted ) snprintf( submitted+n, sizeof submitted-n, cli->is_json ? "%s\"0x%s\"" : "%s0x%s", n ? cli->is_json ? "," : " " : "", id_hex );
+  interrupted_text( cli );
+}
+
+void dmg_cli_resumes( dmg_cli_t const * cli, char const * cursor ) {
+  snprintf( resumes, sizeof resumes, "%s", cursor );
   interrupted_text( cli );
 }
 

@@ -13,7 +13,7 @@ DMG_MUST_USE dmg_err_t dmg_http_post_json( char const * url, dmg_span_t body, ui
 DMG_MUST_USE dmg_err_t dmg_http_get( char const * url, uint32_t timeout_ms, int * out_status, dmg_buf_t * out, char out_why[256] );
 
 /* A WebSocket of subprotocol demiurge.v1; texts only. */
-enum { DMG_WS_MSG_MAX = 8<<20 };
+enum { DMG_WS_MSG_MAX = 16<<20 };   /* an item may be 12 MiB (sub_log.c) */
 typedef struct dmg_ws_client dmg_ws_client_t;
 DMG_MUST_USE dmg_err_t dmg_ws_open( char const * url, uint32_t timeout_ms, dmg_ws_client_t ** out, char out_why[256] );
 DMG_MUST_USE dmg_err_t dmg_ws_send( dmg_ws_client_t * ws, dmg_span_t text, uint32_t timeout_ms );

@@ -57,6 +57,8 @@ complete() { bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(( $#-1 )); 
 check "completion: commands"    grep -qx transfer <(complete tr)
 check "completion: verbs"       grep -qx new <(complete key n)
 check "completion: flags"       grep -qx -- --dry-run <(complete transfer bob 1 --d)
+check "completion: topics"      grep -qx events <(complete sub ev)
+check "completion: of an option" grep -qx alice <(complete sub events --account al)
 check "completion: choices"     grep -qx included <(complete transfer bob 1 --wait in)
 check "completion: names"       grep -qx alice <(complete balance al)
 ! complete block show --la | grep -q lane || die "completion offers a flag that the command has not"
@@ -358,10 +360,8 @@ d sub heads --count 1 -o jsonl >"$e2e_dir/row"
 cursor=$(sed 's/.*"cursor":"\([^"]*\)".*/\1/' "$e2e_dir/row"); seq=$(sed 's/.*"seq":"\([0-9]*\)".*/\1/' "$e2e_dir/row")
 [ "$(d sub heads --count 1 --cursor "$cursor" --fields seq)" -gt "$seq" ] || die "the stream does not go on at its cursor"
 id=$(d transfer bob 1 --from alice --yes --wait none)
-is "sub tx ends by itself"      "$id final" "$(d sub tx "$id" | tail -n 1 | cut -d' ' -f1,2)"
+is "sub tx ends by itself"      "$id final" "$(d sub tx "$id" -o text | tail -n 1 | cut -d' ' -f1,2)"
 json_error "a stream is no document" 2 Usage d sub heads -o json
-refuse "no such topic"          2 "heads, tx" d sub nothing --count 1
-refuse "sub without ids"        2 "which transactions" d sub tx
 d rpc dev_setBlocks '{"mode":"auto"}' >/dev/null
 
 # ---- a terminal

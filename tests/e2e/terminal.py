@@ -83,6 +83,17 @@ rpc("dev_setBlocks", '{"mode":"auto"}')
 out, code = run(["tx", "watch", ids[0]])
 check("the interrupted one went through", code == 0 and "status       OK" in out, out)
 
+# A stream is words here, and ends with Ctrl-C that says where it goes on.
+rpc("dev_setBlocks", '{"mode":"50ms"}')
+out, code = run(["sub", "blocks"], [("height ", None), ("height ", CTRL_C)])
+check("a stream in words", code == 130 and re.search(r"height \d+ +0x[0-9a-f]{64}  0 transactions\r\n", out) and '{"' not in out, out)
+goes_on = re.search(r"it goes on with --cursor ([A-Za-z0-9_-]{71})\r\n", out)
+first = int(re.search(r"height (\d+)", out)[1])
+check("and where it goes on", goes_on, out)
+out, code = run(["sub", "blocks", "--cursor", goes_on[1], "--count", "1", "-o", "jsonl"])
+check("which it does", code == 0 and first < int(re.search(r'"seq":"(\d+)"', out)[1]) <= first+200, out)
+rpc("dev_setBlocks", '{"mode":"auto"}')
+
 # Colours.
 out, code = run(["status", "--rpc", "http://127.0.0.1:1/rpc"])
 check("an error is red", code == 4 and "\x1b[31mdemiurge:\x1b[0m" in out, out)
