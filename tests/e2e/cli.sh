@@ -170,7 +170,7 @@ is "jsonl is a line an item"    "$(d rpc dev_accounts | grep -o '"name"' | wc -l
 d rpc dev_accounts -o csv >"$e2e_dir/csv"
 is "csv"                        "name,address" "$(head -n 1 "$e2e_dir/csv")"
 is "csv rows"                   11 "$(( $(wc -l <"$e2e_dir/csv")-1 ))"
-is "csv quotes"                 '"{""kind"":""unknown""}"' "$(d tx status 0x$(printf '0%.0s' {1..64}) -o csv --fields status | tail -n 1)"
+is "csv quotes"                 '"{""kind"":""unknown""}"' "$(d tx status "0x$(printf '0%.0s' {1..64})" -o csv --fields status | tail -n 1)"
 is "tabs between fields"        "dev	false" "$(d status --fields kind,isSupplyBroken)"
 caip=$(get caip2 d status)
 json "the network by id"        d status --network "$caip" -o json
@@ -299,7 +299,7 @@ refuse "too low a price"        2 "must offer at least" d tx bump "$bumped" --fe
 note=$(d tx cancel "$bumped" --yes --wait pooled)
 is "tx cancel"                  replaced "$(get status.kind d tx status "$bumped")"
 refuse "what is gone"           3 "is replaced" d tx bump "$id" --yes
-refuse "what never was"         5 "knows no" d tx cancel 0x$(printf '1%.0s' {1..64}) --yes
+refuse "what never was"         5 "knows no" d tx cancel "0x$(printf '1%.0s' {1..64})" --yes
 before=$(get free d balance bob)
 d rpc dev_mine >/dev/null
 is "the note went through"      final "$(get status.kind d tx status "$note")"
