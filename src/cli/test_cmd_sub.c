@@ -112,7 +112,8 @@ static int run( char const * const * steps, how_t how ) {
   dmg_arena_free( cli.arena );
   return code;
 }
-#define RUN( how, ... ) run( (char const * const[]){ __VA_ARGS__, NULL, NULL, NULL }, how )
+typedef char const * step_t;
+#define RUN( how, ... ) run( (step_t const[]){ __VA_ARGS__, NULL, NULL, NULL }, how )
 #define BEGIN IS_CHAIN( CHAIN )
 static how_t const blocks = { .arg = { "blocks" }, .opt = { "--count", "2" }, .out = DMG_CLI_TEXT };
 
@@ -135,7 +136,8 @@ static void test_filters_are_asked_for( void ** state ) {
   static struct { how_t how; char const * want; } const t[] = {
     { { .arg = { "events" }, .opt = { "--module", "balances" } }, "\"topic\":\"events\",\"filter\":{\"module\":\"balances\"}}" }, { { .arg = { "events" }, .opt = { "--module", "2" } }, "\"filter\":{\"module\":2}}" },
     { { .arg = { "events" }, .opt = { "--module", "a\"b" } }, "\"filter\":{\"module\":\"a\\\"b\"}}" }, { { .arg = { "blocks" }, .opt = { "--body", "full", "--finality", "head" } }, "\"filter\":{\"body\":\"full\"},\"finality\":\"head\"}" },
-    { { .arg = { "heads" }, .opt = { "--cursor", "c9" } }, "\"topic\":\"heads\",\"cursor\":\"c9\"}" }, { { .arg = { "tx", "0xAA0101010101010101010101010101010101010101010101010101010101010B" } }, "\"filter\":{\"ids\":[\"0xaa0101010101010101010101010101010101010101010101010101010101010b\"]}}" } };
+    { { .arg = { "heads" }, .opt = { "--cursor", "c9" } }, "\"topic\":\"heads\",\"cursor\":\"c9\"}" },
+    { { .arg = { "tx", "0xAA0101010101010101010101010101010101010101010101010101010101010B" } }, "\"filter\":{\"ids\":[\"0xaa0101010101010101010101010101010101010101010101010101010101010b\"]}}" } };
   for( size_t i = 0; i<sizeof t/sizeof *t; i++ ) {
     assert_int_equal( RUN( t[ i ].how, BEGIN ), DMG_EXIT_UNAVAILABLE );   /* it goes then, before it answered */
     assert_has( asked, t[ i ].want );
@@ -173,7 +175,8 @@ static void test_another_chain_is_not_told( void ** state ) {
 }
 
 static void test_a_gap_is_told_and_remembered( void ** state ) {
-  assert_int_equal( RUN( blocks, BEGIN, OPENED( "\"4\"", "c4" ), GAP( "\"from\":\"5\",\"to\":\"9\"" ), GONE, NULL, BEGIN, OPENED( "\"4\"", "c4" ), GAP( "\"from\":\"5\",\"to\":\"9\"" ), ITEM( "10", "ca", "{}" ), ITEM( "11", "cb", "{}" ) ), DMG_EXIT_PARTIAL );
+  assert_int_equal( RUN( blocks, BEGIN, OPENED( "\"4\"", "c4" ), GAP( "\"from\":\"5\",\"to\":\"9\"" ), GONE, NULL, BEGIN, OPENED( "\"4\"", "c4" ), GAP( "\"from\":\"5\",\"to\":\"9\"" ), ITEM( "10", "ca", "{}" ),
+                         ITEM( "11", "cb", "{}" ) ), DMG_EXIT_PARTIAL );
   assert_memory_equal( out_text, "{\"event\":\"gap\",\"from\":\"5\",\"to\":\"9\",\"reason\":\"pruned\"}\n{\"event\":\"item\",\"seq\":\"10\"", 73 );
   assert_null( strstr( strstr( out_text, "gap" )+1, "gap" ) );   /* told again after the new connection, and not by us */
   assert_has( err_text, "items are missing" );
@@ -222,7 +225,8 @@ static void test_columns_stay( void ** state ) {
 
 static void test_stops_end_or_pass( void ** state ) {
   static struct { char const * stop; int code; char const * says; } const t[] = {
-    { STOP( "denied" ), DMG_EXIT_KEY, "denied; --cursor c5 goes on" }, { STOP( "limit" ), DMG_EXIT_INTERNAL, "more than it can tell; --cursor c5" }, { STOP( "internal" ), DMG_EXIT_INTERNAL, "internal; --cursor c5" }, { STOP( "whim" ), DMG_EXIT_INTERNAL, "whim" } };
+    { STOP( "denied" ), DMG_EXIT_KEY, "denied; --cursor c5 goes on" }, { STOP( "limit" ), DMG_EXIT_INTERNAL, "more than it can tell; --cursor c5" }, { STOP( "internal" ), DMG_EXIT_INTERNAL, "internal; --cursor c5" },
+    { STOP( "whim" ), DMG_EXIT_INTERNAL, "whim" } };
   for( size_t i = 0; i<4; i++ ) {
     assert_int_equal( RUN( blocks, BEGIN, OPENED( "\"4\"", "c4" ), ITEM( "5", "c5", "{}" ), t[ i ].stop, ITEM( "6", "c6", "{}" ) ), t[ i ].code );
     assert_has( err_text, t[ i ].says );
@@ -245,7 +249,8 @@ static void test_a_refusal_has_its_exit_code( void ** state ) {
   assert_int_equal( connected, 1 );
   assert_string_equal( err_text, "demiurge: no\n" );
   /* But one that told something before may be busy for a while. */
-  assert_int_equal( RUN( blocks, BEGIN, OPENED( "\"4\"", "c4" ), GONE, NULL, BEGIN, ERROR( "-32002", "Unavailable" ), NULL, BEGIN, ERROR( "-32005", "LimitExceeded" ), NULL, BEGIN, OPENED( "\"4\"", "c4" ), ITEM( "5", "c5", "{}" ), ITEM( "6", "c6", "{}" ) ), DMG_EXIT_OK );
+  assert_int_equal( RUN( blocks, BEGIN, OPENED( "\"4\"", "c4" ), GONE, NULL, BEGIN, ERROR( "-32002", "Unavailable" ), NULL, BEGIN, ERROR( "-32005", "LimitExceeded" ), NULL, BEGIN, OPENED( "\"4\"", "c4" ), ITEM( "5", "c5", "{}" ),
+                         ITEM( "6", "c6", "{}" ) ), DMG_EXIT_OK );
   assert_int_equal( RUN( blocks, BEGIN, OPENED( "\"4\"", "c4" ), GONE, NULL, BEGIN, ERROR( "-32602", "InvalidParams" ) ), DMG_EXIT_USAGE );
 }
 
@@ -256,7 +261,8 @@ static void test_a_refusal_has_its_exit_code( void ** state ) {
 /* A new connection tells all statuses again: none is told twice, and none counts twice as over. */
 static void test_statuses_are_told_once( void ** state ) {
   how_t how = { .arg = { "tx", TX_A, TX_B }, .has_out = true };
-  assert_int_equal( RUN( how, BEGIN, OPENED( "\"0\"", "c0" ), STATUS( "1", "c1", TX_A, "final" ), STATUS( "2", "c2", TX_B, "pooled" ), GONE, NULL, BEGIN, OPENED( "\"2\"", "c2" ), STATUS( "3", "c3", TX_A, "final" ), STATUS( "4", "c4", TX_B, "pooled" ),
+  assert_int_equal( RUN( how, BEGIN, OPENED( "\"0\"", "c0" ), STATUS( "1", "c1", TX_A, "final" ), STATUS( "2", "c2", TX_B, "pooled" ), GONE, NULL, BEGIN, OPENED( "\"2\"", "c2" ), STATUS( "3", "c3", TX_A, "final" ),
+                         STATUS( "4", "c4", TX_B, "pooled" ),
                          STATUS( "5", "c5", TX_B, "dropped" ), STATUS( "6", "c6", TX_B, "final" ) ), DMG_EXIT_OK );
   assert_string_equal( out_text, TX_A " final\n" TX_B " pooled\n" TX_B " dropped\n" );
   /* What was over may begin again (F4.4: VOID, then sent again). */
@@ -309,7 +315,8 @@ static void test_a_long_row_is_whole_and_plain( void ** state ) {
 
 static void test_events_in_words( void ** state ) {
   how_t how = { .arg = { "events" }, .opt = { "--module", "2", "--count", "2" }, .has_out = true };
-  assert_int_equal( RUN( how, BEGIN, OPENED( "null", "c" ), ITEM( "0", "c0", "{\"tx\":3,\"idx\":1,\"module\":2,\"event\":1,\"name\":\"Paid\",\"fields\":{\"a\":\"1\"},\"data\":\"0x01\"}" ), ITEM( "1", "c1", "{\"tx\":4,\"idx\":1,\"module\":9,\"event\":1,\"name\":null,\"fields\":null,\"data\":\"0x01\"}" ) ), DMG_EXIT_OK );
+  assert_int_equal( RUN( how, BEGIN, OPENED( "null", "c" ), ITEM( "0", "c0", "{\"tx\":3,\"idx\":1,\"module\":2,\"event\":1,\"name\":\"Paid\",\"fields\":{\"a\":\"1\"},\"data\":\"0x01\"}" ),
+                         ITEM( "1", "c1", "{\"tx\":4,\"idx\":1,\"module\":9,\"event\":1,\"name\":null,\"fields\":null,\"data\":\"0x01\"}" ) ), DMG_EXIT_OK );
   assert_string_equal( out_text, "height 0          tx 3  balances.Paid {\"a\":\"1\"}\nheight 1          tx 4  9.1 0x01\n" );
 }
 
