@@ -1,5 +1,5 @@
-//! Transactions (R4.13), receipts (R4.14, R4.15), blocks (C2.2, C2.5), genesis (M16.6), calls and stored values of System and
-//! Balances (M1, M2).
+//! Transactions (R4.13), receipts (R4.14, R4.15), blocks (C2.2, C2.5), what validators exchange (C2.2, C9.1, N8.2), genesis
+//! (M16.6), calls and stored values of System and Balances (M1, M2).
 use crate::scalar::{Amount, Bytes, Fixed, List, Pairs, Text, Wide};
 use serde::{Deserialize, Serialize};
 
@@ -85,13 +85,13 @@ wire! {
 /* ---- block ---- */
 
 wire! {
-    struct Cert { kind: u8, epoch: u32, view: U64, hash: Hash, bitmap: Fixed<16>, sig: Fixed<48> }
+    struct Cert { kind: u8, epoch: u32, view: U64, pub hash: Hash, bitmap: Fixed<16>, sig: Fixed<48> }
     struct Header {
-        version: u16, kind: u8, leader: u16, epoch: u32, view: U64, height: U64, parent_hash: Hash, parent_view: U64, parent_cert: Cert, just_root: Hash,
-        body_hash: Hash, body_len: u32, parent_state_root: Hash, next_epoch_root: Hash, time_ms: U64, reveal: Fixed<48>,
+        version: u16, kind: u8, leader: u16, epoch: u32, view: U64, height: U64, parent_hash: Hash, parent_view: U64, parent_cert: Cert, pub just_root: Hash,
+        body_hash: Hash, body_len: u32, parent_state_root: Hash, pub next_epoch_root: Hash, time_ms: U64, reveal: Fixed<48>,
     }
     struct Attendance { view: U64, kind: u8, bitmap: Fixed<16>, sig: Fixed<48> }
-    struct Validator { key: Fixed<96>, weight: U64 }
+    struct Validator { pub key: Fixed<96>, pub weight: U64 }
     struct Vote { kind: u8, chain: Hash, epoch: u32, view: U64, hash: Hash }
 }
 
@@ -110,6 +110,37 @@ pub struct BlockBody {
 }
 
 pub type ValidatorSet = List<Validator, 1, 128>;
+
+/* ---- what validators exchange ---- */
+
+/// 56 KiB of runs, of 77 bytes or more each.
+pub type Runs = List<NullRun, 0, 744>;
+
+// Public fields: what the hashes are over.
+wire! {
+    struct WireVote { kind: u8, epoch: u32, view: U64, hash: Hash, signer: u16, sig: Fixed<96> }
+    struct StoredVote { kind: u8, epoch: u32, view: U64, hash: Hash, signer: u16, sig: Fixed<48> }
+    struct NullRun { epoch: u32, first: U64, bitmaps: List<Fixed<16>, 1, 64>, sig: Fixed<48> }
+    struct EpochRecord {
+        version: u16, epoch: u32, first_height: U64, last_height: U64, pub set_hash: Hash, seed: Hash, pub weight: U64, pub n: u16, pace_ms: u16,
+        window: u8, delta_ms: u16, cap_ms: u32, empty_lag: u8, body_max: u32, body_soft: u32, skew_ms: u16,
+    }
+    struct Hello { epoch: u32, cur: U64, final_view: U64, height: U64 }
+    struct Want { views: List<U64, 0, 64>, kinds: u8 }
+    struct Bundle { base: Cert, runs: Runs }
+    struct Proposal { pub header: SignedHeader, fin: Cert, pub runs: Runs }
+    enum NextSet { Same, Change(List<Validator, 0, 256>), Set(ValidatorSet) }
+    struct Handover { pub header: Header, pub fin: Cert, pub record: EpochRecord, pub next: NextSet }
+    enum Side { Vote(StoredVote), Cert(Cert), Run { run: NullRun, view: U64 } }
+    struct PathStep { pub is_left: bool, pub sibling: Hash }
+    struct Opening { pub run: NullRun, pub path: List<PathStep, 0, 16> }
+    enum Evidence {
+        Pair { a: Side, b: Side },
+        BadHeader { side: Side, header: Box<Header>, parent: Option<Box<Header>>, openings: List<Opening, 0, 2> },
+    }
+}
+
+/* ---- genesis ---- */
 
 wire! {
     struct GenesisParam { module: u16, key: u16, value: Bytes<64> }
