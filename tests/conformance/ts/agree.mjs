@@ -27,58 +27,83 @@ const uleb = (x) => {
   return Buffer.from([...out, x]);
 };
 const fill = (n, from) => Buffer.from(Array.from({ length: n }, (_, i) => (from + 7 * i) & 255));
-const list = (xs) => cat(uleb(xs.length), ...xs);
+const hex = (b) => `0x${b.toString("hex")}`;
 const hash = (name) => tagged("test", Buffer.from(name));
 
-const voteHead = (kind, epoch, view, h, signer) => cat(le(kind, 1), le(epoch, 4), le(view, 8), h, le(signer, 2));
+/* A value has its bytes and its `input` (../vectors/README.md). */
+const num = (x, n) => ({ bytes: le(x, n), input: n > 4 ? String(x) : Number(x) });
+const u8 = (x) => num(x, 1);
+const u16 = (x) => num(x, 2);
+const u32 = (x) => num(x, 4);
+const u64 = (x) => num(x, 8);
+const raw = (bytes) => ({ bytes, input: hex(bytes) });
+const bool = (x) => ({ bytes: le(x ? 1 : 0, 1), input: x });
+const none = { bytes: le(0, 1), input: null };
+const list = (xs) => ({ bytes: cat(uleb(xs.length), ...xs.map((x) => x.bytes)), input: xs.map((x) => x.input) });
+const struct = (fields) => ({
+  bytes: cat(...Object.values(fields).map((f) => f.bytes)),
+  input: Object.fromEntries(Object.entries(fields).map(([k, f]) => [k, f.input])),
+});
+const variant = (index, kind, fields = {}) => {
+  const payload = struct(fields);
+  return { bytes: cat(le(index, 1), payload.bytes), input: { kind, ...payload.input } };
+};
+const variantOf = (index, kind, value) => ({
+  bytes: cat(le(index, 1), value.bytes),
+  input: { kind, value: value.input },
+});
+
+const vote = (kind, epoch, view, h, signer, sig) =>
+  struct({ kind: u8(kind), epoch: u32(epoch), view: u64(view), hash: raw(h), signer: u16(signer), sig: raw(sig) });
 const zero = Buffer.alloc(32);
 const bitmap = (...bits) => {
   const b = Buffer.alloc(16);
   for (const i of bits) b[i >> 3] |= 1 << (i & 7);
   return b;
 };
-const run = (epoch, first, maps, sig) => cat(le(epoch, 4), le(first, 8), uleb(maps.length), ...maps, sig);
-const cert = (kind, epoch, view, h, map, sig) => cat(le(kind, 1), le(epoch, 4), le(view, 8), h, map, sig);
-const members = (pairs) => pairs.map(([k, w]) => cat(fill(96, k), le(w, 8)));
-const set = (pairs) => list(members(pairs));
+const run = (epoch, first, maps, sig) =>
+  struct({ epoch: u32(epoch), first: u64(first), bitmaps: list(maps.map(raw)), sig: raw(sig) });
+const cert = (kind, epoch, view, h, map, sig) =>
+  struct({ kind: u8(kind), epoch: u32(epoch), view: u64(view), hash: raw(h), bitmap: raw(map), sig: raw(sig) });
+const set = (pairs) => list(pairs.map(([k, w]) => struct({ key: raw(fill(96, k)), weight: u64(w) })));
 const header = (o) =>
-  cat(
-    le(1, 2),
-    le(o.kind ?? 0, 1),
-    le(o.leader ?? 1, 2),
-    le(o.epoch ?? 0, 4),
-    le(o.view, 8),
-    le(o.height, 8),
-    o.parent,
-    le(o.parentView, 8),
-    o.cert,
-    o.just ?? zero,
-    hash("body"),
-    le(o.bodyLen ?? 3, 4),
-    hash("root"),
-    o.next ?? zero,
-    le(o.time ?? 1700000000000n, 8),
-    fill(48, 9),
-  );
+  struct({
+    version: u16(1),
+    kind: u8(o.kind ?? 0),
+    leader: u16(1),
+    epoch: u32(0),
+    view: u64(o.view),
+    height: u64(o.height),
+    parent_hash: raw(o.parent),
+    parent_view: u64(o.parentView),
+    parent_cert: o.cert,
+    just_root: raw(o.just ?? zero),
+    body_hash: raw(hash("body")),
+    body_len: u32(3),
+    parent_state_root: raw(hash("root")),
+    next_epoch_root: raw(o.next ?? zero),
+    time_ms: u64(1700000000000n),
+    reveal: raw(fill(48, 9)),
+  });
 const record = (o) =>
-  cat(
-    le(1, 2),
-    le(o.epoch, 4),
-    le(o.first, 8),
-    le(o.last, 8),
-    o.set,
-    o.seed,
-    le(o.weight, 8),
-    le(o.n, 2),
-    le(250, 2),
-    le(4, 1),
-    le(200, 2),
-    le(30000, 4),
-    le(16, 1),
-    le(1048576, 4),
-    le(131072, 4),
-    le(500, 2),
-  );
+  struct({
+    version: u16(1),
+    epoch: u32(o.epoch),
+    first_height: u64(o.first),
+    last_height: u64(o.last),
+    set_hash: raw(o.set),
+    seed: raw(o.seed),
+    weight: u64(o.weight),
+    n: u16(o.n),
+    pace_ms: u16(250),
+    window: u8(4),
+    delta_ms: u16(200),
+    cap_ms: u32(30000),
+    empty_lag: u8(16),
+    body_max: u32(1048576),
+    body_soft: u32(131072),
+    skew_ms: u16(500),
+  });
 
 /* C2.4: levels pairwise, an odd node rises. */
 const fold = (leaves) => {
@@ -96,15 +121,15 @@ const pathOf = (leaves, idx) => {
   let level = leaves;
   let i = idx;
   while (level.length > 1) {
-    if (i % 2) steps.push(cat(le(1, 1), level[i - 1]));
-    else if (i + 1 < level.length) steps.push(cat(le(0, 1), level[i + 1]));
+    if (i % 2) steps.push(struct({ is_left: bool(true), sibling: raw(level[i - 1]) }));
+    else if (i + 1 < level.length) steps.push(struct({ is_left: bool(false), sibling: raw(level[i + 1]) }));
     const up = [];
     for (let k = 0; k + 1 < level.length; k += 2) up.push(tagged("dmg/just/node/v1", level[k], level[k + 1]));
     if (level.length % 2) up.push(level[level.length - 1]);
     level = up;
     i >>= 1;
   }
-  return list(steps);
+  return steps;
 };
 
 /* C3.3. */
@@ -131,14 +156,14 @@ const cycle = (seed, c, weights) => {
   return Buffer.from(out);
 };
 
-const hex = (b) => `0x${b.toString("hex")}`;
 const vectors = [];
-const add = (name, type, bcs, more = {}) => vectors.push({ name, kind: type, bcs: hex(bcs), ...more });
+const add = (name, type, value, more = {}) =>
+  vectors.push({ name, kind: type, bcs: hex(value.bytes), ...more, input: value.input });
 
-add("notarize", "vote_wire", cat(voteHead(0, 7, 1234567890123n, hash("a"), 127), fill(96, 1)));
-add("nullify", "vote_wire", cat(voteHead(1, 0, 1n, zero, 0), fill(96, 2)));
-add("finalize", "vote_stored", cat(voteHead(2, 7, 55n, hash("a"), 3), fill(48, 3)));
-add("propose", "vote_stored", cat(voteHead(3, 7, 55n, hash("b"), 3), fill(48, 4)));
+add("notarize", "vote_wire", vote(0, 7, 1234567890123n, hash("a"), 127, fill(96, 1)));
+add("nullify", "vote_wire", vote(1, 0, 1n, zero, 0, fill(96, 2)));
+add("finalize", "vote_stored", vote(2, 7, 55n, hash("a"), 3, fill(48, 3)));
+add("propose", "vote_stored", vote(3, 7, 55n, hash("b"), 3, fill(48, 4)));
 const r1 = run(0, 5, [bitmap(0, 1, 2)], fill(48, 5));
 const r3 = run(0, 6, [bitmap(0, 1, 3), bitmap(1, 2, 3), bitmap(0, 2, 3)], fill(48, 6));
 const r64 = run(
@@ -147,7 +172,7 @@ const r64 = run(
   Array.from({ length: 64 }, (_, i) => bitmap(i, 127)),
   fill(48, 7),
 );
-const leaf = (r) => tagged("dmg/just/leaf/v1", r);
+const leaf = (r) => tagged("dmg/just/leaf/v1", r.bytes);
 for (const [n, r] of [
   ["1", r1],
   ["3", r3],
@@ -180,48 +205,62 @@ const far = [
   [11, 1n],
   [12, 2n],
 ];
-add("set_4", "set", set(s4), { hash: hex(tagged("dmg/set/v1", set(s4))) });
-add("set_1", "set", set([[200, 1n]]), { hash: hex(tagged("dmg/set/v1", set([[200, 1n]]))) });
+const setHash = (pairs) => tagged("dmg/set/v1", set(pairs).bytes);
+add("set_4", "set", set(s4), { hash: hex(setHash(s4)) });
+add("set_1", "set", set([[200, 1n]]), { hash: hex(setHash([[200, 1n]])) });
 const rec = (pairs, n) =>
   record({
     epoch: 1,
     first: 14401,
     last: 28800,
-    set: tagged("dmg/set/v1", set(pairs)),
+    set: setHash(pairs),
     seed: hash("seed"),
     weight: pairs.reduce((a, p) => a + p[1], 0n),
     n,
   });
-add("record", "record", rec(s4, 4), { hash: hex(tagged("dmg/epoch/v1", rec(s4, 4))) });
+add("record", "record", rec(s4, 4), { hash: hex(tagged("dmg/epoch/v1", rec(s4, 4).bytes)) });
 
-add("hello", "hello", cat(le(3, 4), le(900, 8), le(899, 8), le(77777, 8)));
-add("want", "want", cat(list([le(5, 8), le(6, 8), le(2n ** 40n, 8)]), le(11, 1)));
+add("hello", "hello", struct({ epoch: u32(3), cur: u64(900), final_view: u64(899), height: u64(77777) }));
+add("want", "want", struct({ views: list([5, 6, 2n ** 40n].map(u64)), kinds: u8(11) }));
 const n4 = cert(0, 0, 4, hash("block 4"), bitmap(0, 1, 2), fill(48, 11));
-add("bundle", "bundle", cat(n4, list(runs)));
-add("bundle_of_the_anchor", "bundle", cat(Buffer.alloc(109), list([run(0, 1, [bitmap(0, 1, 2)], fill(48, 12))])));
+add("bundle", "bundle", struct({ base: n4, runs: list(runs) }));
+add(
+  "bundle_of_the_anchor",
+  "bundle",
+  struct({
+    base: cert(0, 0, 0, zero, bitmap(), Buffer.alloc(48)),
+    runs: list([run(0, 1, [bitmap(0, 1, 2)], fill(48, 12))]),
+  }),
+);
 const h12 = header({ view: 12, height: 5, parent: hash("block 4"), parentView: 4, cert: n4, just: fold(leaves) });
+const blockHash = (h) => tagged("dmg/block/v1", h.bytes);
 add(
   "proposal",
   "proposal",
-  cat(h12, fill(48, 13), cert(2, 0, 4, hash("block 4"), bitmap(1, 2, 3), fill(48, 14)), list(runs)),
-  { hash: hex(tagged("dmg/block/v1", h12)) },
+  struct({
+    header: struct({ header: h12, sig: raw(fill(48, 13)) }),
+    fin: cert(2, 0, 4, hash("block 4"), bitmap(1, 2, 3), fill(48, 14)),
+    runs: list(runs),
+  }),
+  { hash: hex(blockHash(h12)) },
 );
 
-for (const [name, next, variant, payload] of [
-  ["same", s4, 0, Buffer.alloc(0)],
+for (const [name, next, named] of [
+  ["same", s4, variant(0, "Same")],
   [
     "change",
     s4b,
-    1,
-    list(
-      members([
+    variantOf(
+      1,
+      "Change",
+      set([
         [2, 25n],
         [3, 0n],
         [5, 7n],
       ]),
     ),
   ],
-  ["set", far, 2, set(far)],
+  ["set", far, variantOf(2, "Set", set(far))],
 ]) {
   const r = rec(next, next.length);
   const b = header({
@@ -231,35 +270,45 @@ for (const [name, next, variant, payload] of [
     parent: hash("p"),
     parentView: 19999,
     cert: cert(0, 0, 19999, hash("p"), bitmap(0, 1, 2), fill(48, 1)),
-    next: tagged("dmg/epoch/v1", r),
+    next: tagged("dmg/epoch/v1", r.bytes),
   });
   add(
     `handover_${name}`,
     "handover",
-    cat(b, cert(2, 0, 20000, tagged("dmg/block/v1", b), bitmap(0, 1, 2), fill(48, 2)), r, le(variant, 1), payload),
-    { prev: hex(set(s4)), next: hex(set(next)) },
+    struct({
+      header: b,
+      fin: cert(2, 0, 20000, blockHash(b), bitmap(0, 1, 2), fill(48, 2)),
+      record: r,
+      next: named,
+    }),
+    { prev: hex(set(s4).bytes), next: hex(set(next).bytes) },
   );
 }
 
-const v = (kind, h) => cat(le(0, 1), voteHead(kind, 0, 6n, h, 2), fill(48, 15));
-add("pair_of_votes", "evidence", cat(le(0, 1), v(0, hash("a")), v(0, hash("b"))));
+const voteSide = (...of) => variant(0, "Vote", { vote: vote(...of) });
+const pair = (a, b) => variant(0, "Pair", { a, b });
+add(
+  "pair_of_votes",
+  "evidence",
+  pair(voteSide(0, 0, 6n, hash("a"), 2, fill(48, 15)), voteSide(0, 0, 6n, hash("b"), 2, fill(48, 15))),
+);
 add(
   "pair_of_cert_and_run",
   "evidence",
-  cat(le(0, 1), le(2, 1), r3, le(7, 8), le(1, 1), cert(2, 0, 7, hash("x"), bitmap(1, 2, 3), fill(48, 16))),
+  pair(
+    variant(2, "Run", { run: r3, view: u64(7) }),
+    variant(1, "Cert", { cert: cert(2, 0, 7, hash("x"), bitmap(1, 2, 3), fill(48, 16)) }),
+  ),
 );
 add(
   "bad_header",
   "evidence",
-  cat(
-    le(1, 1),
-    le(0, 1),
-    voteHead(0, 0, 12n, tagged("dmg/block/v1", h12), 2),
-    fill(48, 17),
-    h12,
-    le(0, 1),
-    list([0, 1].map((i) => cat(runs[i + 1], pathOf(leaves, i + 1)))),
-  ),
+  variant(1, "BadHeader", {
+    side: voteSide(0, 0, 12n, blockHash(h12), 2, fill(48, 17)),
+    header: h12,
+    parent: none,
+    openings: list([1, 2].map((i) => struct({ run: runs[i], path: list(pathOf(leaves, i)) }))),
+  }),
 );
 
 for (const [name, c, weights] of [

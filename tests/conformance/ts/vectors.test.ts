@@ -111,18 +111,18 @@ describe("agree", () => {
   });
   const Handover = c.struct("Handover", {
     header: c.Header,
-    cert: c.Cert,
+    fin: c.Cert,
     record: EpochRecord,
     next: c.union("NextSet", {
-      same: c.unit,
-      change: c.list(c.struct("Change", { key: c.fixed(96), weight: c.u64 }), 256),
-      set: c.ValidatorSet,
+      Same: c.unit,
+      Change: c.list(c.struct("Change", { key: c.fixed(96), weight: c.u64 }), 256),
+      Set: c.ValidatorSet,
     }),
   });
   const Side = c.union("Side", {
-    vote: c.struct("VoteSide", { vote: vote(48) }),
-    cert: c.struct("CertSide", { cert: c.Cert }),
-    run: c.struct("RunSide", { run: NullRun, view: c.u64 }),
+    Vote: c.struct("VoteSide", { vote: vote(48) }),
+    Cert: c.struct("CertSide", { cert: c.Cert }),
+    Run: c.struct("RunSide", { run: NullRun, view: c.u64 }),
   });
   const Path = c.list(c.struct("Step", { is_left: c.bool, sibling: c.hash }), 16);
   const Evidence = c.union("Evidence", {
@@ -153,8 +153,8 @@ describe("agree", () => {
     handover: (x) => {
       const h = roundTrip(Handover, x);
       const next = new Map(c.decode(c.ValidatorSet, bin(x["prev"])).map((m) => [c.toHex(m.key), m] as const));
-      if (h.next.kind === "set") next.clear();
-      for (const m of h.next.kind === "same" ? [] : h.next.value)
+      if (h.next.kind === "Set") next.clear();
+      for (const m of h.next.kind === "Same" ? [] : h.next.value)
         if (m.weight === 0n) next.delete(c.toHex(m.key));
         else next.set(c.toHex(m.key), m);
       const set = [...next].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, m]) => m);
@@ -173,6 +173,7 @@ describe("agree", () => {
   test.each(load("agree").map((x) => [x.name, x] as const))("%s", (_, x) => {
     const read = readers[x.kind];
     if (read === undefined) throw new Error(`unknown kind ${x.kind}`);
+    expect(x["input"] === undefined).toBe(x["bcs"] === undefined);
     read(x);
   });
 });

@@ -131,7 +131,7 @@ wire! {
     struct Proposal { pub header: SignedHeader, fin: Cert, pub runs: Runs }
     enum NextSet { Same, Change(List<Validator, 0, 256>), Set(ValidatorSet) }
     struct Handover { pub header: Header, pub fin: Cert, pub record: EpochRecord, pub next: NextSet }
-    enum Side { Vote(StoredVote), Cert(Cert), Run { run: NullRun, view: U64 } }
+    enum Side { Vote { vote: StoredVote }, Cert { cert: Cert }, Run { run: NullRun, view: U64 } }
     struct PathStep { pub is_left: bool, pub sibling: Hash }
     struct Opening { pub run: NullRun, pub path: List<PathStep, 0, 16> }
     enum Evidence {

@@ -309,6 +309,11 @@ fn what_validators_exchange() {
     let node = "dmg/just/node/v1";
     for x in vectors("agree") {
         let name = &x["name"];
+        assert_eq!(
+            x["bcs"].is_null(),
+            x["input"].is_null(),
+            "{name}: bytes and their meaning"
+        );
         match text(&x, "kind") {
             "vote_wire" => drop(round::<t::WireVote>(&x)),
             "vote_stored" => drop(round::<t::StoredVote>(&x)),
