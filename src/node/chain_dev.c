@@ -61,9 +61,13 @@ static dmg_err_t d_snapshot( void * ctx, uint32_t * out_id ) {
   uint32_t id = 0;
   if( chain->cfg.data_dir ) return DMG_ERR_UNSUPPORTED;
   pthread_mutex_lock( &chain->writing );
-  while( id<DMG_CHAIN_SNAPSHOT_MAX && chain->snapshots[ id ].is_used ) id++;
-  dmg_err_t err = id<DMG_CHAIN_SNAPSHOT_MAX ? dmg_state_snapshot( chain->state, &chain->snapshots[ id ].state ) : DMG_ERR_LIMIT;
-  if( !err ) {
+  /* What snapshots and reverts around each of many tests need one for: the same block, the same chain. */
+  while( id<DMG_CHAIN_SNAPSHOT_MAX && !( chain->snapshots[ id ].is_used && dmg_hash_eq( &chain->snapshots[ id ].head.block.hash, &chain->head.block.hash ) ) ) id++;
+  bool has_one = id<DMG_CHAIN_SNAPSHOT_MAX;
+  if( !has_one ) for( id = 0; id<DMG_CHAIN_SNAPSHOT_MAX && chain->snapshots[ id ].is_used; ) id++;
+  dmg_err_t err = has_one ? DMG_OK : id<DMG_CHAIN_SNAPSHOT_MAX ? dmg_state_snapshot( chain->state, &chain->snapshots[ id ].state ) : DMG_ERR_LIMIT;
+  if( has_one ) *out_id = id;
+  else if( !err ) {
     pthread_mutex_lock( &chain->lock );
     chain->snapshots[ id ].head    = chain->head;
     chain->snapshots[ id ].is_used = true;

@@ -24,7 +24,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { DMG_CHAIN_SNAPSHOT_MAX = 64, DMG_CHAIN_OVERRIDE_MAX = 64 };
+enum { DMG_CHAIN_SNAPSHOT_MAX = DMG_STATE_SNAPSHOTS_MAX, DMG_CHAIN_OVERRIDE_MAX = 64 };
 #define DMG_CHAIN_ARENA_MAX     ( (size_t)1<<30 )    /* of one block: write set, receipts, transactions */
 #define DMG_CHAIN_EVENTS_SZ_MAX ( (size_t)64<<20 )   /* events not sent yet */
 #define DMG_CHAIN_CACHE_MAX     ( (uint32_t)1<<16 )  /* accounts of the head in head_cache */

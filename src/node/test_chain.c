@@ -115,6 +115,33 @@ static void test_manual_blocks_snapshot_and_revert( void ** state ) {
   close_chain( chain );
 }
 
+/* Each snapshot pins the store: as many as are given out must leave the chain what it needs to go on. */
+static void test_snapshots_end_before_the_chain_does( void ** state ) {
+  dmg_chain_t * chain = open_chain( NULL, DMG_PACE_MANUAL, 1764000000000u );
+  dmg_query_t const * q = dmg_chain_query( chain );
+  dmg_at_block_t head;
+  dmg_err_t err = DMG_OK;
+  uint32_t snap = 0, again, cnt = 0;
+  for( ; !( err = q->dev->snapshot( q->ctx, &snap ) ); cnt++ ) {
+    assert_int_equal( snap, cnt );
+    assert_int_equal( q->dev->snapshot( q->ctx, &again ), DMG_OK );   /* the same block: the same snapshot */
+    assert_int_equal( again, snap );
+    assert_true( cnt<1000 );
+    assert_int_equal( q->dev->mine( q->ctx, 1, 0, &head ), DMG_OK );
+  }
+  assert_int_equal( err, DMG_ERR_LIMIT );
+  assert_int_equal( cnt, 16 );
+  assert_int_equal( q->dev->mine( q->ctx, 3, 0, &head ), DMG_OK );
+  assert_int_equal( head.height, 19 );
+  assert_int_equal( q->dev->revert( q->ctx, 7 ), DMG_OK );   /* and those above are gone */
+  assert_int_equal( q->dev->mine( q->ctx, 1, 0, &head ), DMG_OK );
+  assert_int_equal( head.height, 8 );
+  for( cnt = 0; !( err = q->dev->snapshot( q->ctx, &snap ) ) && cnt<1000; cnt++ ) assert_int_equal( q->dev->mine( q->ctx, 1, 0, &head ), DMG_OK );
+  assert_int_equal( err, DMG_ERR_LIMIT );
+  assert_int_equal( cnt, 8 );
+  close_chain( chain );
+}
+
 static void test_faucet_and_set_balance( void ** state ) {
   dmg_chain_t * chain = open_chain( NULL, DMG_PACE_AUTO, 1764000000000u );
   dmg_query_t const * q = dmg_chain_query( chain );
@@ -394,6 +421,7 @@ int main( int argc, char ** argv ) {
     cmocka_unit_test( test_transfer_becomes_final_and_is_proven ),
     cmocka_unit_test( test_bad_transactions_are_refused_by_name ),
     cmocka_unit_test( test_manual_blocks_snapshot_and_revert ),
+    cmocka_unit_test( test_snapshots_end_before_the_chain_does ),
     cmocka_unit_test( test_faucet_and_set_balance ),
     cmocka_unit_test( test_a_data_folder_comes_back_as_it_was ),
     cmocka_unit_test( test_manual_time_moves_only_when_told ),

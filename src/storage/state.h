@@ -17,7 +17,7 @@
             known yet; FULL bounds of overlays, tree or store; CORRUPT the disk lied: stop, never vote;
             VERSION, CHAIN at open
    Bounds   keys 4..128 bytes, values 1..524,288; 1,048,576 writes and 128 MiB a block (asserted);
-            65,536 overlays; 256 views on at most 48 different committed heights
+            65,536 overlays; 256 views on at most 48 different committed heights; 16 snapshots (kv.h counts both)
    Spec     docs/spec/storage.md S3, S6, S7, S8 (kv mode)
    Not here which bytes a key or value has (types/items.h), blocks (block_log.h), the proof's
             verifier (types/state_proof.h) */
@@ -36,6 +36,7 @@ enum {
   DMG_STATE_WRITE_SZ_MAX = 128*1024*1024,
   DMG_STATE_OVERLAYS_MAX = 65536,
   DMG_STATE_VIEWS_MAX  = 256,
+  DMG_STATE_SNAPSHOTS_MAX = 16,
   DMG_STATE_RING       = 128
 };
 
@@ -139,7 +140,7 @@ DMG_MUST_USE dmg_err_t dmg_state_prove( dmg_state_t * state, dmg_hash_t const * 
 
 /* ---- Development chain (memory backend; UNSUPPORTED elsewhere) ---- */
 
-/* Freezes the committed state; restore brings it back: all overlays, later final blocks and the
+/* Freezes the committed state (LIMIT: too many are frozen); restore brings it back: all overlays, later final blocks and the
    undo of earlier ones are forgotten.  Views are closed before restore (asserted); the snapshot stays usable. */
 DMG_MUST_USE dmg_err_t dmg_state_snapshot( dmg_state_t * state, dmg_state_snap_t ** out_snap );
 DMG_MUST_USE dmg_err_t dmg_state_restore ( dmg_state_t * state, dmg_state_snap_t * snap );
