@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -601,6 +603,46 @@ static void test_flipped_bit_is_never_served( void ** st ) {
   env_close( &e );
 }
 
+/* ---- Threads: any of them reads what stands in older segments while one appends (a TSan build judges it, too) ---- */
+
+typedef struct { dmg_block_log_t * log; atomic_ulong tip, reads, wrong; atomic_bool is_over; } crowd_t;
+
+static void * crowd_main( void * ctx ) {
+  crowd_t * c = ctx;
+  dmg_buf_t buf = dmg_buf( 1u<<20 );
+  for( uint64_t i = 1; !atomic_load( &c->is_over ); i = i*31+7 ) {
+    uint64_t height = 1+i%atomic_load( &c->tip );
+    dmg_hash_t h = hash_of( height, 0 );
+    dmg_buf_clear( &buf );
+    atomic_fetch_add( dmg_block_log_block( c->log, &h, &buf, NULL ) || buf.sz<20 ? &c->wrong : &c->reads, 1 );
+  }
+  dmg_buf_fini( &buf );
+  return NULL;
+}
+
+static void test_readers_of_old_segments_beside_the_writer( void ** st ) {
+  enum { READERS = 3, HEIGHTS = 1200 };
+  env_t e;
+  env_open( &e, false );
+  static crowd_t c;
+  c = (crowd_t){ .log = e.log };
+  pthread_t reader[ READERS ];
+  for( uint64_t h=1; h<=HEIGHTS; h++ ) {
+    assert_int_equal( put_block( e.log, h, 0 ), DMG_OK );
+    assert_int_equal( put_receipts( e.log, h ), DMG_OK );
+    assert_int_equal( put_final( e.log, h ), DMG_OK );
+    assert_int_equal( dmg_block_log_sync( e.log ), DMG_OK );
+    assert_int_equal( commit( e.log, e.kv, h ), DMG_OK );
+    atomic_store( &c.tip, h );
+    if( h==20 ) for( int i=0; i<READERS; i++ ) assert_int_equal( pthread_create( &reader[ i ], NULL, crowd_main, &c ), 0 );
+  }
+  atomic_store( &c.is_over, true );
+  for( int i=0; i<READERS; i++ ) pthread_join( reader[ i ], NULL );
+  assert_int_equal( c.wrong, 0 );
+  assert_true( c.reads>100 );
+  env_close( &e );   /* dmg_vfs_free asserts that no file is open */
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_crc32c_has_the_known_value ),
@@ -616,6 +658,7 @@ int main( void ) {
     cmocka_unit_test( test_blocks_come_back_over_segments_and_restarts ),
     cmocka_unit_test( test_receipts_of_many_parts_come_back ),
     cmocka_unit_test( test_rewind_forgets_what_is_above ),
+    cmocka_unit_test( test_readers_of_old_segments_beside_the_writer ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

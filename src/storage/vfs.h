@@ -6,7 +6,8 @@
    unsynced write and forgets unsynced names.  Without a crash they are the development chain's disk.
 
    Memory   handles are freed by close; the vfs by dmg_vfs_free
-   Threads  pread of one file from any thread, all else one thread at a time
+   Threads  any thread opens, reads (size, pread) and closes files that are there; all that changes files
+            or names, and list, one thread at a time
    Failure  S8.6: on the operating system a failed write or sync is final for the process, one line
             and _exit; reading and opening return errors.  RAM files return every failure */
 #ifndef DMG_STORAGE_VFS_H

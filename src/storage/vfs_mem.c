@@ -15,11 +15,11 @@ typedef struct { name_t at[ NAMES_MAX ]; uint32_t cnt; } names_t;
 
 typedef struct {
   dmg_vfs_t       vfs;
-  uint64_t        sz, sz_max, step, off_at, fail_at;
+  uint64_t        sz, sz_max, step, off_at, fail_at;   /* step: atomic */
   dmg_err_t       fail_err;
   uint32_t        open_cnt;
   names_t         now, synced;
-  pthread_mutex_t lock;             /* readers of other threads against growth */
+  pthread_mutex_t lock;             /* readers in other threads, which open and close, too, against the one that writes */
 } mem_t;
 
 typedef struct { dmg_file_t file; node_t * node; } mem_file_t;
@@ -58,14 +58,13 @@ static bool is_in( char const * path, char const * dir ) {
 
 /* One step; STOPPED once the machine is off. */
 static dmg_err_t step( mem_t * m ) {
-  uint64_t s = m->step++;
+  uint64_t s = __atomic_fetch_add( &m->step, 1, __ATOMIC_RELAXED );
   if( s>=m->off_at ) return DMG_ERR_STOPPED;
   return s==m->fail_at ? m->fail_err : DMG_OK;
 }
-static bool is_off( mem_t * m ) { return m->step>m->off_at; }
+static bool is_off( mem_t * m ) { return __atomic_load_n( &m->step, __ATOMIC_RELAXED )>m->off_at; }
 
-static dmg_err_t mem_open( dmg_vfs_t * vfs, char const * path, bool is_new, dmg_file_t ** out_file ) {
-  mem_t * m = mem_of( vfs );
+static dmg_err_t open_locked( mem_t * m, char const * path, bool is_new, mem_file_t * f ) {
   if( is_off( m ) ) return DMG_ERR_STOPPED;
   name_t * n = names_find( &m->now, path );
   if( is_new && n ) return DMG_ERR_EXISTS;
@@ -77,17 +76,32 @@ static dmg_err_t mem_open( dmg_vfs_t * vfs, char const * path, bool is_new, dmg_
     names_set( m, &m->now, path, node );
     n = names_find( &m->now, path );
   }
+  f->node = n->node;
+  f->node->ref++;
+  m->open_cnt++;
+  return DMG_OK;
+}
+
+static dmg_err_t mem_open( dmg_vfs_t * vfs, char const * path, bool is_new, dmg_file_t ** out_file ) {
+  mem_t * m = mem_of( vfs );
   mem_file_t * f = calloc( 1, sizeof *f );
   if( !f ) return DMG_ERR_NOMEM;
   f->file.vfs = vfs;
-  f->node     = n->node;
-  f->node->ref++;
-  m->open_cnt++;
+  pthread_mutex_lock( &m->lock );
+  dmg_err_t err = open_locked( m, path, is_new, f );
+  pthread_mutex_unlock( &m->lock );
+  if( err ) { free( f ); return err; }
   *out_file = &f->file;
   return DMG_OK;
 }
 
-static dmg_err_t mem_size( dmg_file_t * file, uint64_t * out_sz ) { *out_sz = node_of( file )->now_sz; return DMG_OK; }
+static dmg_err_t mem_size( dmg_file_t * file, uint64_t * out_sz ) {
+  mem_t * m = mem_of( file->vfs );
+  pthread_mutex_lock( &m->lock );
+  *out_sz = node_of( file )->now_sz;
+  pthread_mutex_unlock( &m->lock );
+  return DMG_OK;
+}
 
 static dmg_err_t mem_pread( dmg_file_t * file, void * p, size_t sz, uint64_t off, size_t * out_sz ) {
   mem_t * m = mem_of( file->vfs );
@@ -159,39 +173,48 @@ static dmg_err_t mem_sync( dmg_file_t * file ) {
 
 static void mem_close( dmg_file_t * file ) {
   mem_t * m = mem_of( file->vfs );
+  pthread_mutex_lock( &m->lock );
   m->open_cnt--;
   node_give( m, node_of( file ) );
+  pthread_mutex_unlock( &m->lock );
   free( file );
 }
 
 static dmg_err_t mem_rename( dmg_vfs_t * vfs, char const * from, char const * to ) {
   mem_t * m = mem_of( vfs );
-  DMG_TRY( step( m ) );
-  name_t * n = names_find( &m->now, from );
-  if( !n ) return DMG_ERR_NOT_FOUND;
-  names_set( m, &m->now, to, n->node );
-  names_remove( m, &m->now, names_find( &m->now, from ) );
-  return DMG_OK;
+  pthread_mutex_lock( &m->lock );
+  dmg_err_t err = step( m );
+  name_t * n = err ? NULL : names_find( &m->now, from );
+  if( n ) {
+    names_set( m, &m->now, to, n->node );
+    names_remove( m, &m->now, names_find( &m->now, from ) );
+  }
+  pthread_mutex_unlock( &m->lock );
+  return err ? err : n ? DMG_OK : DMG_ERR_NOT_FOUND;
 }
 static dmg_err_t mem_unlink( dmg_vfs_t * vfs, char const * path ) {
   mem_t * m = mem_of( vfs );
-  DMG_TRY( step( m ) );
-  name_t * n = names_find( &m->now, path );
+  pthread_mutex_lock( &m->lock );
+  dmg_err_t err = step( m );
+  name_t * n = err ? NULL : names_find( &m->now, path );
   if( n ) names_remove( m, &m->now, n );
-  return DMG_OK;
+  pthread_mutex_unlock( &m->lock );
+  return err;
 }
 static dmg_err_t mem_mkdirs( dmg_vfs_t * vfs, char const * path ) { return is_off( mem_of( vfs ) ) ? DMG_ERR_STOPPED : DMG_OK; }
 
 static dmg_err_t mem_dir_sync( dmg_vfs_t * vfs, char const * dir ) {
   mem_t * m = mem_of( vfs );
-  DMG_TRY( step( m ) );
-  for( uint32_t i=0; i<m->synced.cnt; ) {
+  pthread_mutex_lock( &m->lock );
+  dmg_err_t err = step( m );
+  for( uint32_t i=0; i<m->synced.cnt && !err; ) {
     name_t * n = m->synced.at+i;
     if( is_in( n->path, dir ) && !names_find( &m->now, n->path ) ) names_remove( m, &m->synced, n );
     else i++;
   }
-  for( uint32_t i=0; i<m->now.cnt; i++ ) if( is_in( m->now.at[ i ].path, dir ) ) names_set( m, &m->synced, m->now.at[ i ].path, m->now.at[ i ].node );
-  return DMG_OK;
+  for( uint32_t i=0; i<m->now.cnt && !err; i++ ) if( is_in( m->now.at[ i ].path, dir ) ) names_set( m, &m->synced, m->now.at[ i ].path, m->now.at[ i ].node );
+  pthread_mutex_unlock( &m->lock );
+  return err;
 }
 
 static dmg_err_t mem_list( dmg_vfs_t * vfs, char const * dir, void (*each)( void * ctx, char const * name ), void * ctx ) {
