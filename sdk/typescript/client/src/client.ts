@@ -20,6 +20,7 @@ import {
   decodeSignedHeader,
   decodeTransaction,
   encodeTransaction,
+  equal,
   type Fee,
   type Hash,
   type Item,
@@ -191,6 +192,8 @@ export function createClient({ transport }: ClientOptions) {
     const verdict = verifyState(trust, key, value, proof, at.hash);
     if (!verdict.ok) throw new ProofInvalid(`the node's proof does not hold: ${verdict.reason}`);
     if (proof.height !== at.height) throw new ProofInvalid("the node's proof is of another height than its answer");
+    if (typeof o.at === "object" && !("hash" in o.at ? equal(o.at.hash, at.hash) : o.at.height === at.height))
+      throw new ProofInvalid("the node's proof is of another block than the one asked for");
     return { value, at, proof };
   }
 

@@ -142,6 +142,16 @@ describe("a lying node", () => {
     lie((r, p) => ({ ...r, proof: { ...p, height: "2" } }));
     expect(await proven()).toBeInstanceOf(k.ProofInvalid);
   });
+  test("about the block that was asked for", async () => {
+    const trust = soloTrust(node.chain, node.validatorKey);
+    const key = c.balancesItems.free.key(alice.address);
+    const { hash } = node.blocks[0] as { hash: c.Hash };
+    for (const at of [{ height: 1n }, { hash }])
+      expect((await chain.provenState(key, trust, { at })).at.height).toBe(1n);
+    node.mine();
+    for (const at of [{ height: 1n }, { hash }])
+      expect(await fails(chain.provenState(key, trust, { at }))).toBeInstanceOf(k.ProofInvalid);
+  });
   test("about the form of its answer", async () => {
     lie((r) => ({ ...r, at: { height: 7, hash: "0x", isFinal: true } }));
     const e = await proven();
