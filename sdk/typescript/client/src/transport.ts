@@ -20,7 +20,10 @@ export interface Transport {
 export interface HttpOptions {
   readonly fetch?: typeof globalThis.fetch;
   readonly timeoutMs?: number;
-  /** How often a request that may be repeated is sent again after a failure of the network or a retryable refusal. */
+  /**
+   * How often a request is sent again after a failure of the network or a retryable refusal. `dev_*` after a refusal only:
+   * the node may have mined, moved its clock or paid already.
+   */
   readonly retries?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly answerMax?: number;
@@ -86,7 +89,10 @@ export function http(
           return await once(method, params, signal);
         } catch (e) {
           signal?.throwIfAborted();
-          const again = e instanceof RpcError ? e.isRetryable && e.name !== "Internal" : e instanceof TransportError;
+          const again =
+            e instanceof RpcError
+              ? e.isRetryable && e.name !== "Internal"
+              : e instanceof TransportError && !method.startsWith("dev_");
           if (!again || attempt >= retries) throw e;
           const wanted = e instanceof RpcError ? e.retryAfterMs : null;
           await sleep(Math.min(wanted ?? 100 * 2 ** attempt, 10_000), signal);

@@ -172,6 +172,17 @@ describe("http", () => {
     const e = (await fails(chain.request("no_such"))) as k.RpcError;
     expect([e.name, node.requests.filter((m) => m === "no_such").length]).toEqual(["MethodNotFound", 1]);
   });
+  test("what changes a dev chain each time is not sent again after a lost answer", async () => {
+    node.intercept = (m) => (m.startsWith("dev_") ? "drop" : undefined);
+    expect(await fails(chain.request("dev_mine", { blocks: 3 }))).toBeInstanceOf(k.TransportError);
+    expect(node.requests.filter((m) => m === "dev_mine").length).toBe(1);
+    node.intercept = (m, n) => {
+      if (m === "dev_mine" && n === 2) throw new Refusal(-32002, "overloaded", { retryAfterMs: 1 });
+      return undefined;
+    };
+    expect(((await fails(chain.request("dev_mine"))) as k.RpcError).name).toBe("MethodNotFound");
+    expect(node.requests.filter((m) => m === "dev_mine").length).toBe(3);
+  });
   test("a 429 is LimitExceeded: waited for, then told", async () => {
     node.intercept = (m, n) => (m === "chain_head" && n === 1 ? "busy" : undefined);
     expect((await chain.head()).head.height).toBe(2n);
