@@ -137,7 +137,6 @@ typedef struct { size_t from, sz; uint64_t seq; uint32_t position; } item_t;   /
 
 /* A turn: what it is about, and what was read for it. */
 typedef struct {
-  sub_t          of;             /* as it was when the turn began; no pointer of it is followed */
   uint64_t       ws, head, revert_cnt;
   dmg_cost_who_t who;
   dmg_at_block_t at;
@@ -145,6 +144,7 @@ typedef struct {
   uint32_t       item_cnt, tested;
   uint64_t       gap_to;         /* not 0: pruned up to there, nothing was read */
   dmg_hash_t     told;
+  sub_t          of;             /* as it was when the turn began; no pointer of it is followed, its watches are not there */
 } turn_t;
 
 typedef struct { dmg_rpc_t * rpc; dmg_arena_t * arena; dmg_buf_t json; } pump_t;

@@ -52,7 +52,7 @@ static int teardown( void ** state ) {
   return 0;
 }
 
-static char const * ask( char const * fmt, ... ) {
+__attribute__(( format( printf, 1, 2 ) )) static char const * ask( char const * fmt, ... ) {
   static char body[ 2048 ], text[ 4096 ];
   char params[ 1024 ];
   va_list ap;
