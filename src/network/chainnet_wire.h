@@ -3,9 +3,9 @@
      ids and topics  /dmg/<net8>/<name>/1       net8 = hex of the first 4 bytes of H("dmg/net/id/v1", genesis | fork u32)
 
      cons/1     notify, opened by each side        hello 36 { genesis[32], epoch u32 }, then frames of types/agree.h
-     body/1     notify                             hello as above, then  head 185 | the body's bytes
-     head 185   0 epoch u32   4 view u64   12 body_hash[32]   44 body_len u32   48 form u8 {0 full}   49 k u16 = 0   51 shard_root[32] = 0   83 zero[38]
-               121 sig[64] of the leader's node identity over H("dmg/net/body/v1", genesis | the 121 bytes before)
+     body/1     notify                             hello as above, then  head 147 | the body's bytes
+     head 147   0 epoch u32   4 view u64   12 body_hash[32]   44 body_len u32   48 form u8 {0 full}   49 k u16 = 0   51 shard_root[32] = 0
+                83 sig[64] of the leader's node identity over H("dmg/net/body/v1", genesis | the 83 bytes before)
      status/1   request and answer 215  0 genesis[32]  32 fork u32  36 epoch u32  40 final_view u64  48 height u64  56 hash[32]  88 FINALIZATION[109]
                                       197 roles u16  199 first_body u64  207 first_state u64
      headers/1  { hash[32], count u16 1..512 }     chunks list<1..64> of signed header[410]: that block, its parent, ..
@@ -49,8 +49,8 @@ dmg_verdict_t dmg_wire_hello_decode( dmg_span_t bytes, dmg_wire_hello_t * out );
 /* N4.2: what a hello is answered with; what is not 0 ends the stream. */
 typedef enum { DMG_WIRE_OK = 0, DMG_WIRE_MALFORMED = 1, DMG_WIRE_OTHER_CHAIN = 2, DMG_WIRE_NO_VALIDATOR = 3, DMG_WIRE_TWICE = 4 } dmg_wire_answer_t;
 
-#define DMG_WIRE_HEAD_SZ 185
-#define DMG_WIRE_HEAD_SIGNED_SZ 121
+#define DMG_WIRE_HEAD_SZ 147
+#define DMG_WIRE_HEAD_SIGNED_SZ 83
 typedef struct {
   uint32_t epoch; uint64_t view; dmg_hash_t body_hash; uint32_t body_len; uint8_t form; uint16_t k; dmg_hash_t shard_root; uint8_t sig[ 64 ];
 } dmg_wire_head_t;

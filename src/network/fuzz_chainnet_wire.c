@@ -1,0 +1,54 @@
+/* First byte picks the decoder of chainnet_wire.h.  What decodes encodes to the same bytes; a body to the same body. */
+#include "network/chainnet_wire.h"
+#include "base/assert.h"
+
+static uint8_t    out[ 1u<<13 ];
+static dmg_span_t txs[ DMG_WIRE_TX_BATCH_MAX ];
+
+static void same( dmg_span_t in, size_t sz ) { DMG_ASSERT( dmg_span_eq( in, dmg_span( out, sz ) ) ); }
+
+static void body( dmg_span_t in ) {
+  static dmg_buf_t raw, chunk, again;
+  raw.max = again.max = DMG_WIRE_BODY_SZ_MAX;
+  chunk.max = 4u<<20;
+  bool is_found;
+  if( dmg_wire_body_decode( in, &is_found, &raw ).kind || !is_found ) return;
+  DMG_ASSERT( raw.sz && raw.sz<=DMG_WIRE_BODY_SZ_MAX && raw.sz==dmg_load_u32le( in.p+1 ) );
+  dmg_buf_clear( &chunk );
+  DMG_ASSERT( dmg_wire_body_encode( dmg_buf_span( &raw ), &chunk )==DMG_OK );
+  DMG_ASSERT( !dmg_wire_body_decode( dmg_buf_span( &chunk ), &is_found, &again ).kind && dmg_span_eq( dmg_buf_span( &raw ), dmg_buf_span( &again ) ) );
+}
+
+static void batch( dmg_span_t in ) {
+  uint32_t cnt;
+  if( dmg_wire_txs_decode( in, txs, &cnt ).kind ) return;
+  size_t sz = cnt<0x80 ? 1 : 2;
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    DMG_ASSERT( txs[ i ].sz && txs[ i ].p>=in.p && txs[ i ].p+txs[ i ].sz<=in.p+in.sz );
+    sz += dmg_wire_tx_sz( txs[ i ].sz );
+  }
+  DMG_ASSERT( sz==in.sz );
+}
+
+int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz );
+int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
+  if( !sz ) return 0;
+  dmg_span_t in = dmg_span( data+1, sz-1 );
+  dmg_wire_hello_t hello; dmg_wire_head_t head; dmg_wire_status_t status; dmg_wire_headers_req_t headers; dmg_wire_proposal_req_t proposal; dmg_wire_epochs_req_t epochs; dmg_wire_final_t fin;
+  static dmg_wire_bodies_req_t bodies;
+  dmg_span_t raw;
+  uint32_t   cnt;
+  switch( data[ 0 ]%10 ) {
+    case 0: if( !dmg_wire_hello_decode( in, &hello ).kind )           { dmg_wire_hello_encode( &hello, out );           same( in, DMG_WIRE_HELLO_SZ ); } break;
+    case 1: if( !dmg_wire_head_decode( in, &head ).kind )             { dmg_wire_head_encode( &head, out );             same( in, DMG_WIRE_HEAD_SZ ); } break;
+    case 2: if( !dmg_wire_status_decode( in, &status ).kind )         { dmg_wire_status_encode( &status, out );         same( in, DMG_WIRE_STATUS_SZ ); } break;
+    case 3: if( !dmg_wire_headers_req_decode( in, &headers ).kind )   { dmg_wire_headers_req_encode( &headers, out );   same( in, DMG_WIRE_HEADERS_REQ_SZ ); } break;
+    case 4: if( !dmg_wire_proposal_req_decode( in, &proposal ).kind ) { dmg_wire_proposal_req_encode( &proposal, out ); same( in, DMG_WIRE_PROPOSAL_REQ_SZ ); } break;
+    case 5: if( !dmg_wire_epochs_req_decode( in, &epochs ).kind )     { dmg_wire_epochs_req_encode( &epochs, out );     same( in, DMG_WIRE_EPOCHS_REQ_SZ ); } break;
+    case 6: if( !dmg_wire_bodies_req_decode( in, &bodies ).kind )     same( in, dmg_wire_bodies_req_encode( &bodies, out ) ); break;
+    case 7: if( !dmg_wire_final_decode( in, &fin ).kind )             { dmg_wire_final_encode( &fin.header, &fin.fin, out ); same( in, DMG_WIRE_FINAL_SZ ); } break;
+    case 8: if( !dmg_wire_headers_decode( in, &raw, &cnt ).kind )     DMG_ASSERT( cnt && cnt<=DMG_WIRE_HEADERS_CHUNK && raw.sz==cnt*DMG_SIGNED_HEADER_SZ ); break;
+    default: if( sz%2 ) body( in ); else batch( in );
+  }
+  return 0;
+}
