@@ -195,7 +195,7 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 
 typedef struct {
   uint32_t conn_cnt, link_cnt, known_cnt, fetch_cnt, batch_cnt;
-  uint64_t frames_in, frames_out, frames_bad, frames_dropped, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in;
+  uint64_t frames_in, frames_out, frames_bad, frames_dropped, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_bad;
   bool     is_syncing;
   uint64_t sync_height, sync_goal;     /* goal 0: not known yet */
   size_t   heap_sz;                    /* beyond the arena */

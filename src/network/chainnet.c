@@ -1,0 +1,409 @@
+/* Connections, dialling, events and ticks; the rest is in chainnet_*.c. */
+#include "network/chainnet_int.h"
+
+#include <stdlib.h>
+
+enum { POLL_URGENT = 32, POLL_COMMON = 16, BODY_MEM = 8u<<20 };
+
+/* --- the port's settings ---------------------------------------------------------------------------------- */
+
+#define PROTO( name, class, ... ) { .cls = DMG_NET_CLS_##class, .in_max = 2, .out_max = 2, .first_ms = 5000, .next_ms = 10000, __VA_ARGS__ }
+
+void dmg_chainnet_setup( dmg_hash_t const * genesis, uint32_t fork, dmg_chainnet_setup_t * out ) {
+  static char const * const names[ DMG_CHAINNET_PROTO_CNT ] = { "cons", "body", "status", "headers", "bodies", "proposal", "epochs" };
+  static dmg_net_proto_t const protos[ DMG_CHAINNET_PROTO_CNT ] = {
+    [ DMG_CHAINNET_CONS ]     = PROTO( cons,     CONSENSUS, .is_notify = true, .frame_max = DMG_FRAME_SZ_MAX, .queue_max = 512u<<10, .frames_per_s = 400, .frames_burst = 512 ),   /* N8.2 */
+    [ DMG_CHAINNET_BODY ]     = PROTO( body,     BODIES,    .is_notify = true, .frame_max = DMG_WIRE_HEAD_SZ+DMG_WIRE_BODY_SZ_MAX, .queue_max = 4u<<20, .frames_per_s = 20, .frames_burst = 40 ),
+    [ DMG_CHAINNET_STATUS ]   = PROTO( status,   GOSSIP,    .frame_max = DMG_WIRE_STATUS_SZ, .request_max = DMG_WIRE_STATUS_SZ, .queue_max = 4u<<10 ),
+    [ DMG_CHAINNET_HEADERS ]  = PROTO( headers,  BULK,      .frame_max = DMG_WIRE_HEADERS_CHUNK_SZ, .request_max = DMG_WIRE_HEADERS_REQ_SZ, .queue_max = 1u<<20 ),
+    [ DMG_CHAINNET_BODIES ]   = PROTO( bodies,   BULK,      .frame_max = DMG_WIRE_BODY_CHUNK_MAX, .request_max = DMG_WIRE_BODIES_REQ_SZ_MAX, .queue_max = 4u<<20 ),
+    [ DMG_CHAINNET_PROPOSAL ] = PROTO( proposal, BODIES,    .frame_max = DMG_FRAME_SZ_MAX, .request_max = DMG_WIRE_PROPOSAL_REQ_SZ, .queue_max = 256u<<10 ),
+    [ DMG_CHAINNET_EPOCHS ]   = PROTO( epochs,   BULK,      .frame_max = DMG_HANDOVER_SZ_MAX, .request_max = DMG_WIRE_EPOCHS_REQ_SZ, .queue_max = 1u<<20 ),
+  };
+  memset( out, 0, sizeof *out );
+  for( unsigned i = 0; i<DMG_CHAINNET_PROTO_CNT; i++ ) {
+    dmg_wire_name( genesis, fork, names[ i ], out->names[ i ] );
+    out->protos[ i ]    = protos[ i ];
+    out->protos[ i ].id = out->names[ i ];
+  }
+  dmg_wire_name( genesis, fork, "", out->version );
+  dmg_hash_t tag = dmg_sha256( dmg_span_cstr( dmg_tag_text( DMG_TAG_NET_GOSSIP ) ) );   /* N7.2 */
+  memcpy( out->gossip_prefix, tag.b, 32 );
+  memcpy( out->gossip_prefix+32, tag.b, 32 );
+}
+
+/* --- small things ----------------------------------------------------------------------------------------- */
+
+/* splitmix64: jitter only, nothing depends on its being secret. */
+uint64_t net_rand( net_t * n ) {
+  uint64_t z = n->rng += 0x9e3779b97f4a7c15u;
+  z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u;
+  z = ( z^( z>>27 ) )*0x94d049bb133111ebu;
+  return z^( z>>31 );
+}
+
+uint64_t net_jitter( net_t * n, uint64_t us ) { return us-us/4+net_rand( n )%( us/2+1 ); }
+
+void net_wake( net_t * n, uint64_t at_us ) {
+  /* Not now: what is due is being done, and what cannot be done at once shall not spin. */
+  if( at_us<n->now_us+1000 ) at_us = n->now_us+1000;
+  if( at_us<n->wake_us ) n->wake_us = at_us;
+}
+
+/* Token bucket: units a 10 s, up to burst. */
+bool bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst ) {
+  if( !b->us ) *b = (bucket_t){ .level = burst*SEC, .us = now_us ? now_us : 1 };
+  uint64_t dt = dmg_min_u64( now_us>b->us ? now_us-b->us : 0, 100*(uint64_t)SEC );
+  b->level = dmg_min_u64( burst*SEC, b->level+dt*per_10s/10 );
+  if( now_us>b->us ) b->us = now_us;
+  if( b->level<units*SEC ) return false;
+  b->level -= units*SEC;
+  return true;
+}
+
+dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_hash, uint32_t body_len ) {
+  if( body.sz!=body_len ) return dmg_verdict_bad( "body", "of another length", 0 );
+  dmg_body_t * b;
+  dmg_verdict_t v = dmg_body_decode( body, n->scratch, &b );
+  if( !v.kind ) {
+    dmg_hash_t h = dmg_body_hash( b );
+    if( !dmg_hash_eq( &h, body_hash ) ) v = dmg_verdict_bad( "body", "of another hash", 0 );
+  }
+  dmg_arena_reset( n->scratch );
+  return v;
+}
+
+/* --- birth and death -------------------------------------------------------------------------------------- */
+
+dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const * cfg ) {
+  net_t * n = DMG_ARENA_NEW( arena, net_t, 1 );
+  if( !n ) return NULL;
+  n->sync.skeleton = DMG_ARENA_NEW( arena, stretch_t, SKELETON_MAX );
+  n->sync.headers  = dmg_arena_alloc( arena, (size_t)HEADERS_MAX*DMG_SIGNED_HEADER_SZ );
+  n->scratch       = dmg_arena_new( BODY_MEM );
+  if( !n->sync.skeleton || !n->sync.headers || !n->scratch ) {
+    dmg_arena_free( n->scratch );
+    return NULL;
+  }
+  n->cfg     = *cfg;
+  n->port    = cfg->port;
+  n->chain   = cfg->chain;
+  n->rng     = dmg_load_u64le( cfg->secret );
+  n->wake_us = UINT64_MAX;
+  n->self    = -1;
+  n->window  = 4;
+  n->raw     = dmg_buf( DMG_WIRE_BODY_SZ_MAX );
+  n->chunk   = dmg_buf( DMG_WIRE_BODY_SZ_MAX+DMG_WIRE_BODY_CHUNK_MAX );
+  if( !n->cfg.body_max ) n->cfg.body_max = DMG_WIRE_BODY_SZ_MAX;
+  for( unsigned i = 0; i<WINDOW; i++ ) n->sync.slots[ i ].buf = dmg_buf( DMG_WIRE_BODY_SZ_MAX );
+  dmg_wire_name( &cfg->genesis, cfg->fork, "tx", n->topic_tx );
+  dmg_wire_name( &cfg->genesis, cfg->fork, "final", n->topic_final );
+  return n;
+}
+
+dmg_err_t dmg_chainnet_start( dmg_chainnet_t * n, uint64_t now_us ) {
+  /* N7.4; decay to a hundredth in an hour or 10 min, a second's tick. */
+  dmg_net_topic_t topic = { .mesh_time_weight = 1.0/3600, .mesh_time_cap = 3600, .mesh_time_quantum_ms = 1000, .first_cap = 100, .mesh_decay = 0.5, .mesh_cap = 10,
+                            .mesh_threshold = 1, .mesh_window_ms = 10, .mesh_activation_ms = 1000, .mesh_failure_decay = 0.5, .invalid_weight = -1000, .invalid_decay = 0.99872 };
+  topic.name = n->topic_tx;
+  topic.data_max = DMG_WIRE_TX_SZ_MAX+2;
+  topic.weight = 0.1;
+  topic.first_weight = 0.5;
+  topic.first_decay = 0.99235;
+  DMG_TRY( dmg_net_topic( n->port, &topic, true ) );
+  topic.name = n->topic_final;
+  topic.data_max = 4096;
+  topic.weight = 0.5;
+  topic.first_weight = 5;
+  topic.first_decay = 0.99872;
+  DMG_TRY( dmg_net_topic( n->port, &topic, true ) );
+  n->now_us     = now_us;
+  n->wake_us    = now_us;
+  n->is_started = true;
+  return DMG_OK;
+}
+
+void dmg_chainnet_fini( dmg_chainnet_t * n ) {
+  if( n->is_ev_held ) n->ev_pos--;
+  while( n->ev_pos<n->ev_cnt ) dmg_net_release( n->port, &n->evs[ n->ev_pos++ ] );
+  n->is_ev_held = false;
+  sync_fini( n );
+  dmg_buf_fini( &n->raw );
+  dmg_buf_fini( &n->chunk );
+  dmg_arena_free( n->scratch );
+  n->scratch = NULL;
+}
+
+dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * n, uint32_t ms ) {
+  n->is_stopping = true;
+  return dmg_net_stop( n->port, ms );
+}
+
+/* --- peers with addresses --------------------------------------------------------------------------------- */
+
+int known_find( net_t const * n, dmg_net_peer_t const * peer ) {
+  for( int i = 0; i<DMG_CHAINNET_KNOWN_MAX; i++ ) if( n->known[ i ].is_used && dmg_net_peer_eq( &n->known[ i ].peer, peer ) ) return i;
+  return -1;
+}
+
+int known_get( net_t * n, dmg_net_peer_t const * peer ) {
+  int i = known_find( n, peer );
+  if( i>=0 ) return i;
+  for( i = 0; i<DMG_CHAINNET_KNOWN_MAX; i++ ) if( !n->known[ i ].is_used ) {
+    n->known[ i ] = (known_t){ .is_used = true, .peer = *peer };
+    return i;
+  }
+  return -1;
+}
+
+dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * n, dmg_net_peer_t const * peer, char const * const * addrs, size_t addr_cnt ) {
+  uint8_t key[ 32 ];
+  if( !dmg_wire_peer_key( peer, key ) || dmg_net_peer_eq( peer, &n->port->self ) ) return DMG_ERR_INVALID;
+  for( size_t i = 0; i<addr_cnt; i++ ) if( !addrs[ i ][ 0 ] || strlen( addrs[ i ] )>=DMG_CHAINNET_ADDR_SZ_MAX ) return DMG_ERR_INVALID;
+  int k = known_get( n, peer );
+  if( k<0 ) return DMG_ERR_FULL;
+  known_t * w = &n->known[ k ];
+  for( size_t i = 0; i<addr_cnt; i++ ) {
+    uint32_t j = 0;
+    while( j<w->addr_cnt && strcmp( w->addrs[ j ], addrs[ i ] ) ) j++;
+    if( j<w->addr_cnt ) continue;
+    if( j==DMG_CHAINNET_ADDR_MAX ) return DMG_ERR_FULL;
+    memcpy( w->addrs[ j ], addrs[ i ], strlen( addrs[ i ] )+1 );
+    w->addr_cnt++;
+  }
+  for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) if( n->conns[ i ].is_used && n->conns[ i ].known<0 && dmg_net_peer_eq( &n->conns[ i ].peer, peer ) ) {
+    n->conns[ i ].known = (int16_t)k;
+    w->conn_cnt++;
+  }
+  /* N8.1: both sides dial; the one whose line would stay goes first, so that most pairs need no second. */
+  if( !w->dial_us ) w->dial_us = n->now_us+( dmg_net_peer_cmp( &n->port->self, peer )>0 ? SEC/2 : 0 );
+  net_wake( n, w->dial_us );
+  return DMG_OK;
+}
+
+/* N6.1: back-off 5 s to 5 min, of validators 1 to 5 s, +-25 %. */
+static void dial_later( net_t * n, known_t * w ) {
+  bool is_validator = member_of_peer( n, &w->peer )>=0;
+  uint64_t low = is_validator ? SEC : 5*SEC, high = is_validator ? 5*SEC : 300*(uint64_t)SEC;
+  w->backoff_us = w->backoff_us ? dmg_min_u64( high, 2*w->backoff_us ) : low;
+  w->dial_us    = n->now_us+net_jitter( n, w->backoff_us );
+}
+
+static void dial_tick( net_t * n ) {
+  for( int i = 0; i<DMG_CHAINNET_KNOWN_MAX; i++ ) {
+    known_t * w = &n->known[ i ];
+    if( !w->is_used || !w->addr_cnt || w->conn_cnt || w->is_dialling || n->is_stopping ) continue;
+    if( w->dial_us>n->now_us ) { net_wake( n, w->dial_us ); continue; }
+    char const * addrs[ DMG_CHAINNET_ADDR_MAX ];
+    for( uint32_t a = 0; a<w->addr_cnt; a++ ) addrs[ a ] = w->addrs[ a ];
+    switch( dmg_net_dial( n->port, &w->peer, addrs, w->addr_cnt, false, &w->dial_conn ) ) {
+      case DMG_OK:       w->is_dialling = true; continue;
+      case DMG_ERR_FULL: w->dial_us = n->now_us+SEC/4; break;   /* 16 dials are under way */
+      default:           dial_later( n, w );                    /* an address that is none */
+    }
+    net_wake( n, w->dial_us );
+  }
+}
+
+/* --- connections ------------------------------------------------------------------------------------------ */
+
+int conn_find( net_t const * n, uint32_t conn ) {
+  for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) if( n->conns[ i ].is_used && n->conns[ i ].conn==conn ) return i;
+  return -1;
+}
+
+void conn_close( net_t * n, conn_t * c, uint16_t why ) {
+  if( c->is_closing ) return;
+  /* FULL: the queue of commands is; what sent us here comes again. */
+  c->is_closing = dmg_net_close( n->port, c->conn, why )!=DMG_ERR_FULL;
+}
+
+void conn_false( net_t * n, conn_t * c ) {
+  n->stat.requests_bad++;
+  if( c->known>=0 ) { n->known[ c->known ].dial_us = n->now_us+BAN_US; n->known[ c->known ].backoff_us = 0; }
+  dmg_err_t err = dmg_net_score( n->port, &c->peer, -200 );   /* N7.4 P5 */
+  (void)err;
+  conn_close( n, c, DMG_CHAINNET_WHY_FALSE_DATA );
+}
+
+static void copy_text( char * out, size_t cap, dmg_span_t text ) {
+  size_t sz = text.sz<cap-1 ? text.sz : cap-1;
+  for( size_t i = 0; i<sz; i++ ) out[ i ] = text.p[ i ]>=0x20 && text.p[ i ]<0x7f ? (char)text.p[ i ] : '?';
+  out[ sz ] = '\0';
+}
+
+static void on_conn_up( net_t * n, dmg_net_ev_t const * ev ) {
+  int i = 0;
+  while( i<DMG_CHAINNET_CONN_MAX && n->conns[ i ].is_used ) i++;
+  int known = known_find( n, &ev->peer );
+  if( known>=0 && n->known[ known ].is_dialling && n->known[ known ].dial_conn==ev->conn ) n->known[ known ].is_dialling = false;
+  if( i==DMG_CHAINNET_CONN_MAX ) {
+    dmg_err_t err = dmg_net_close( n->port, ev->conn, DMG_CHAINNET_WHY_FULL );
+    (void)err;
+    return;
+  }
+  conn_t * c = &n->conns[ i ];
+  *c = (conn_t){ .is_used = true, .is_outbound = !( ev->code&1 ), .conn = ev->conn, .peer = ev->peer, .known = (int16_t)known, .member = -1, .up_us = n->now_us };
+  copy_text( c->addr, sizeof c->addr, ev->addr );
+  n->conn_cnt++;
+  if( known>=0 ) {
+    known_t * w = &n->known[ known ];
+    w->conn_cnt++;
+    w->backoff_us = 0;
+  }
+  c->status_us = n->now_us;
+  net_wake( n, n->now_us );
+  links_conn_up( n, i );
+}
+
+static void on_conn_down( net_t * n, int i ) {
+  conn_t * c = &n->conns[ i ];
+  links_conn_down( n, i );
+  serve_conn_down( n, i );
+  fetch_conn_down( n, i );
+  sync_conn_down( n, i );
+  if( c->known>=0 ) {
+    known_t * w = &n->known[ c->known ];
+    DMG_ASSERT( w->conn_cnt );
+    /* One that lasted is dialled soon again; one that broke at once is not hammered. */
+    if( !--w->conn_cnt && w->dial_us<=n->now_us ) {
+      if( n->now_us-c->up_us<5*(uint64_t)SEC && !c->is_closing ) dial_later( n, w );
+      else w->dial_us = n->now_us+net_jitter( n, SEC/2 );
+    }
+    net_wake( n, w->dial_us );
+  }
+  c->is_used = false;
+  n->conn_cnt--;
+}
+
+static void on_identified( conn_t * c, dmg_span_t lines ) {
+  if( lines.sz<6 || memcmp( lines.p, "agent ", 6 ) ) return;
+  size_t sz = 6;
+  while( sz<lines.sz && lines.p[ sz ]!='\n' ) sz++;
+  copy_text( c->agent, sizeof c->agent, dmg_span( lines.p+6, sz-6 ) );
+}
+
+/* --- the loop --------------------------------------------------------------------------------------------- */
+
+/* true: out holds something, with bytes of the event. */
+static bool on_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out ) {
+  switch( ev->kind ) {
+    case DMG_NET_GOSSIP:
+    case DMG_NET_TOPIC_PEERS: return gossip_event( n, ev, out );
+    case DMG_NET_CONN_UP:     on_conn_up( n, ev ); return false;
+    case DMG_NET_STOPPED:     n->is_stopped_due = true; return false;
+    case DMG_NET_DIAL_FAILED: {
+      int k = known_find( n, &ev->peer );
+      if( k<0 || !n->known[ k ].is_dialling || n->known[ k ].dial_conn!=ev->conn ) return false;
+      n->known[ k ].is_dialling = false;
+      dial_later( n, &n->known[ k ] );
+      net_wake( n, n->known[ k ].dial_us );
+      return false;
+    }
+    case DMG_NET_REQ_END:
+      if( serve_end( n, ev ) ) return false;
+      break;
+    default: break;
+  }
+  int i = conn_find( n, ev->conn );
+  if( i<0 ) return false;
+  conn_t * c = &n->conns[ i ];
+  switch( ev->kind ) {
+    case DMG_NET_CONN_DOWN:   on_conn_down( n, i ); return false;
+    case DMG_NET_IDENTIFIED:  on_identified( c, ev->data ); return false;
+    case DMG_NET_RTT:         c->rtt_us = ev->id; return false;
+    case DMG_NET_PRESSURE:    /* N2.7 */
+      if( ev->code>=90 && c->member<0 ) conn_close( n, c, DMG_CHAINNET_WHY_FULL );
+      return false;
+    case DMG_NET_NOTIFY_UP:
+    case DMG_NET_NOTIFY:
+    case DMG_NET_NOTIFY_DOWN: return links_event( n, ev, out );
+    case DMG_NET_REQ:         serve_req( n, ev ); return false;
+    case DMG_NET_ROOM:        serve_room( n, ev ); return false;
+    case DMG_NET_CHUNK: {
+      if( c->is_closing ) return false;
+      bool is_mine = false, is_out = fetch_chunk( n, i, ev, out, &is_mine );
+      if( !is_mine ) sync_chunk( n, i, ev );
+      return is_out;
+    }
+    case DMG_NET_REQ_END:
+      if( !fetch_end( n, i, ev ) ) sync_end( n, i, ev );
+      return false;
+    default: return false;
+  }
+}
+
+static void tick( net_t * n ) {
+  n->wake_us = UINT64_MAX;
+  if( n->is_stopping ) return;
+  dial_tick( n );
+  links_tick( n );
+  fetch_tick( n );
+  gossip_tick( n );
+  sync_tick( n );
+}
+
+bool dmg_chainnet_next( dmg_chainnet_t * n, uint64_t now_us, dmg_chainnet_out_t * out ) {
+  if( !n->is_started ) return false;
+  if( now_us>n->now_us ) n->now_us = now_us;
+  if( n->is_ev_held ) {
+    dmg_net_release( n->port, &n->evs[ n->ev_pos-1 ] );
+    n->is_ev_held = false;
+  }
+  for( ;; ) {
+    memset( out, 0, sizeof *out );
+    if( links_tell( n, out ) || fetch_tell( n, out ) || sync_tell( n, out ) ) return true;
+    if( n->now_us>=n->wake_us ) { tick( n ); continue; }
+    if( n->ev_pos==n->ev_cnt ) {
+      n->ev_pos = 0;
+      n->ev_cnt = (uint32_t)dmg_net_poll( n->port, true, n->evs, POLL_URGENT );
+      if( !n->ev_cnt ) n->ev_cnt = (uint32_t)dmg_net_poll( n->port, false, n->evs, POLL_COMMON );
+      if( !n->ev_cnt ) break;
+    }
+    dmg_net_ev_t * ev = &n->evs[ n->ev_pos++ ];
+    if( on_event( n, ev, out ) ) { n->is_ev_held = true; return true; }
+    dmg_net_release( n->port, ev );
+  }
+  /* STOPPED is the last of the urgent ring, what the common one held has been read too. */
+  if( !n->is_stopped_due ) return false;
+  n->is_stopped_due = false;
+  out->kind = DMG_CHAINNET_STOPPED;
+  return true;
+}
+
+uint64_t dmg_chainnet_wake_us( dmg_chainnet_t const * n ) { return n->wake_us; }
+
+/* --- to show ---------------------------------------------------------------------------------------------- */
+
+void dmg_chainnet_info( dmg_chainnet_t const * n, dmg_chainnet_info_t * out ) {
+  *out = n->stat;
+  out->conn_cnt  = n->conn_cnt;
+  out->batch_cnt = n->batch_wait_cnt;
+  out->link_cnt = out->known_cnt = out->fetch_cnt = 0;
+  for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ )  out->link_cnt  += n->members[ i ].is_used && n->members[ i ].is_link;
+  for( int i = 0; i<DMG_CHAINNET_KNOWN_MAX; i++ ) out->known_cnt += n->known[ i ].is_used;
+  for( int i = 0; i<DMG_CHAINNET_FETCH_MAX; i++ ) out->fetch_cnt += n->fetches[ i ].is_used;
+  out->is_syncing  = n->sync.stage!=SYNC_IDLE;
+  out->sync_height = n->sync.height;
+  out->sync_goal   = n->sync.top_height;
+  out->heap_sz     = n->raw.cap+n->chunk.cap+BODY_MEM;
+  for( unsigned i = 0; i<WINDOW; i++ ) out->heap_sz += n->sync.slots[ i ].buf.cap;
+}
+
+size_t dmg_chainnet_peers( dmg_chainnet_t const * n, dmg_chainnet_peer_t * out, size_t max ) {
+  size_t cnt = 0;
+  for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) {
+    conn_t const * c = &n->conns[ i ];
+    if( !c->is_used ) continue;
+    if( cnt<max ) {
+      dmg_chainnet_peer_t * p = &out[ cnt ];
+      *p = (dmg_chainnet_peer_t){ .peer = c->peer, .conn = c->conn, .is_outbound = c->is_outbound, .has_status = c->has_status, .validator = c->member,
+                                  .rtt_us = c->rtt_us, .height = c->height, .final_view = c->final_view, .roles = c->roles };
+      p->is_link = c->member>=0 && n->members[ c->member ].is_link && n->members[ c->member ].line==i;
+      memcpy( p->addr, c->addr, sizeof p->addr );
+      memcpy( p->agent, c->agent, sizeof p->agent );
+    }
+    cnt++;
+  }
+  return cnt;
+}

@@ -1,0 +1,244 @@
+/* chainnet_int: the tables of chainnet.h's machine, shared by its files.
+
+     conn    a connection of the port            known   a peer id with addresses, and its dialling
+     member  a validator (the core's peer index) set     an epoch's members in order
+     serve   a request of a peer in answer       fetch   an object we look for           sync    chainnet_sync.c */
+#ifndef DMG_NETWORK_CHAINNET_INT_H
+#define DMG_NETWORK_CHAINNET_INT_H
+
+#include "network/chainnet.h"
+#include "base/assert.h"
+
+#define SEC                  1000000u
+#define SET_CNT              3
+#define STATUS_EVERY_US      ( 10*SEC )
+#define OTHER_CHAIN_US       ( 300*SEC )
+#define BAN_US               ( (uint64_t)24*3600*SEC )   /* N7.4 */
+#define SILENT_US            ( 6*SEC )                   /* N3.1, C4.4 */
+#define BAD_FRAMES_MAX       64                          /* in a minute, then the connection closes .. */
+#define BAD_FRAMES_CLOSE_US  ( 60*SEC )                  /* .. for so long */
+#define SERVE_MAX            256
+#define OUT_PER_PROTO        2                           /* N9.3 */
+#define HEADERS_MAX          DMG_WIRE_HEADERS_MAX
+#define SKELETON_MAX         65536                       /* stretches of 512: 33 million blocks */
+#define WINDOW               64                          /* blocks of a stretch whose bodies are asked for or held */
+#define WINDOW_SZ_MAX        ( 16u<<20 )
+#define UNTAKEN_MAX          16
+#define GROUP_MAX            16                          /* bodies of one request */
+#define GROUP_SZ_MAX         ( 4u<<20 )
+#define SYNC_REQ_MAX         16
+
+typedef struct { uint64_t level, us; } bucket_t;         /* level: millionths of a unit that are left */
+
+typedef enum { STREAM_NONE, STREAM_OPEN, STREAM_UP } stream_state_t;
+typedef struct { uint64_t id; uint8_t state; } stream_t;
+
+typedef struct {
+  bool           is_used, is_outbound, is_closing;
+  uint32_t       conn;
+  dmg_net_peer_t peer;
+  int16_t        known, member;
+  uint64_t       up_us, rtt_us;
+  char           addr[ DMG_CHAINNET_ADDR_SZ_MAX ], agent[ 64 ];
+  /* status */
+  bool           has_status, is_asking_status;
+  uint64_t       status_id, status_us;      /* status_us: next question */
+  uint32_t       epoch;
+  uint64_t       height, final_view, first_body;
+  uint16_t       roles;
+  /* our requests and theirs */
+  uint8_t        out_cnt[ DMG_CHAINNET_PROTO_CNT ];
+  uint64_t       rest_us;                   /* not asked before: it was slow or had nothing */
+  bucket_t       in[ DMG_CHAINNET_PROTO_CNT ], in_bytes;
+  uint64_t       slow_until_us;
+  uint32_t       slow_ignored;
+} conn_t;
+
+typedef struct {
+  bool           is_used;
+  dmg_net_peer_t peer;
+  char           addrs[ DMG_CHAINNET_ADDR_MAX ][ DMG_CHAINNET_ADDR_SZ_MAX ];
+  uint32_t       addr_cnt, conn_cnt;
+  bool           is_dialling;
+  uint32_t       dial_conn;
+  uint64_t       dial_us, backoff_us;
+} known_t;
+
+typedef struct { uint64_t view; uint8_t cnt; } pushed_t;
+
+typedef struct {
+  bool           is_used;
+  dmg_net_peer_t peer;
+  uint8_t        key[ DMG_BLS_KEY_SZ ];
+  int16_t        idx[ SET_CNT ];            /* in sets[], -1: not there */
+  int16_t        line;                      /* conn index, -1 */
+  stream_t       cons_out, cons_in, body_out, body_in;
+  bool           is_link, is_told;          /* link as it is, as the node knows it */
+  uint32_t       gen, told_gen;             /* of the link: a new one is told down, then up */
+  uint64_t       retry_us, backoff_us, body_retry_us;
+  uint64_t       closed_until_us, heard_us;
+  uint32_t       bad_cnt;
+  uint64_t       bad_us;
+  pushed_t       pushed[ 8 ];               /* N8.5: at most two bodies a view */
+} member_t;
+
+typedef struct { bool is_used; uint32_t epoch, cnt; int16_t members[ DMG_SET_MAX ]; } set_t;
+
+typedef struct {
+  bool       is_used;
+  uint8_t    proto;
+  uint16_t   conn;
+  uint64_t   id;
+  dmg_hash_t cursor;                        /* HEADERS: the next one */
+  uint32_t   left, pos, epoch;              /* left: HEADERS, EPOCHS; pos: BODIES */
+  dmg_wire_bodies_req_t * bodies;           /* BODIES, PROPOSAL: in bodies_mem */
+  uint64_t   view;
+} serve_t;
+
+typedef struct {
+  bool        is_used, is_asked, is_done;   /* done: nobody had it, to be told */
+  dmg_fetch_t f;
+  uint64_t    peers[ DMG_CHAINNET_PEER_MAX/64 ];
+  uint64_t    end_us, next_us, req_id;
+  int16_t     conn;
+  uint64_t    tried[ ( DMG_CHAINNET_CONN_MAX+63 )/64 ];
+} fetch_t;
+
+typedef enum { SYNC_IDLE, SYNC_BACK, SYNC_HEADERS, SYNC_UP } sync_stage_t;
+typedef enum { BODY_NONE, BODY_ASKED, BODY_HELD } body_state_t;
+typedef struct { dmg_hash_t hash; uint32_t cnt; } stretch_t;   /* top of it, blocks */
+
+typedef struct {
+  bool     is_used;
+  uint8_t  proto;
+  int16_t  conn;
+  uint64_t id;
+  uint16_t blocks[ GROUP_MAX ];             /* BODIES: indexes in the stretch */
+  uint32_t cnt, pos;
+} sync_req_t;
+
+typedef struct { uint16_t block; uint8_t state; dmg_buf_t buf; uint32_t charged; uint64_t tried[ ( DMG_CHAINNET_CONN_MAX+63 )/64 ]; } body_slot_t;
+
+typedef struct {
+  uint8_t      stage;
+  bool         is_stuck;                    /* SYNC_BAD was or is to be told */
+  bool         is_bad_due, is_synced_due, is_dirty;
+  char const * text;
+  dmg_cert_t   goal;                        /* highest judged FINALIZATION; zero: none */
+  bool         has_goal;
+  dmg_cert_t   at;                          /* what this run goes to */
+  dmg_hash_t   base;                        /* our final block when it began */
+  uint64_t     goal_height, at_height;      /* as told, 0: not at all */
+  uint64_t     base_height, top_height, low_height;   /* top, low: 0 until a header is here */
+  stretch_t *  skeleton; uint32_t skeleton_cnt;
+  dmg_hash_t   expect;                      /* BACK, HEADERS: hash of the next header */
+  uint8_t *    headers; uint32_t header_cnt; /* of the lowest stretch, top first */
+  uint32_t     given, taken;                /* blocks of the stretch, from below */
+  size_t       held_sz;
+  body_slot_t  slots[ WINDOW ];             /* block i of the stretch: i mod WINDOW */
+  sync_req_t   reqs[ SYNC_REQ_MAX ];
+  uint64_t     next_us;
+  uint64_t     height;                      /* last taken */
+  uint64_t     epochs_us;
+  uint64_t     tried[ ( DMG_CHAINNET_CONN_MAX+63 )/64 ];   /* BACK, HEADERS: who did not answer */
+} sync_t;
+
+typedef struct { uint64_t id, us; } batch_t;
+
+struct dmg_chainnet {
+  dmg_chainnet_cfg_t cfg;
+  dmg_net_port_t *   port;
+  dmg_chainnet_chain_t const * chain;
+  dmg_arena_t *      scratch;               /* decoding bodies; heap, freed by fini */
+  uint64_t           rng, now_us, wake_us;
+  bool               is_started, is_stopping, is_stopped_due;
+  char               topic_tx[ DMG_WIRE_NAME_SZ ], topic_final[ DMG_WIRE_NAME_SZ ];
+  uint32_t           tx_peers;
+
+  conn_t             conns[ DMG_CHAINNET_CONN_MAX ];
+  uint32_t           conn_cnt;
+  known_t            known[ DMG_CHAINNET_KNOWN_MAX ];
+  member_t           members[ DMG_CHAINNET_PEER_MAX ];
+  set_t              sets[ SET_CNT ];
+  int16_t            self;                  /* own member, -1 */
+  bool               is_links_dirty;
+
+  uint32_t           epoch, window;
+  uint64_t           cur, final_view;
+
+  serve_t            serves[ SERVE_MAX ];
+  dmg_wire_bodies_req_t bodies_mem[ SERVE_MAX ];
+  fetch_t            fetches[ DMG_CHAINNET_FETCH_MAX ]; bool is_fetch_done;
+  dmg_buf_t          raw, chunk;            /* an answer's body; a chunk in the making */
+
+  uint8_t            batch[ DMG_WIRE_TX_SZ_MAX+8 ];
+  size_t             batch_sz; uint32_t batch_cnt; uint64_t batch_us;
+  batch_t            batches[ DMG_CHAINNET_BATCH_MAX ]; uint32_t batch_wait_cnt;
+  dmg_span_t         txs[ DMG_CHAINNET_TXS_MAX ];
+  uint32_t           best_epoch; uint64_t best_view;   /* of topic final */
+  uint8_t            final_wait[ DMG_WIRE_FINAL_SZ ]; uint32_t final_epoch; uint64_t final_wait_view, final_us;   /* us 0: none */
+
+  sync_t             sync;
+
+  dmg_net_ev_t       evs[ 32 ]; uint32_t ev_cnt, ev_pos;
+  bool               is_ev_held;            /* evs[ ev_pos-1 ] is in out */
+  dmg_chainnet_info_t stat;
+};
+typedef struct dmg_chainnet net_t;
+
+/* chainnet.c */
+uint64_t net_rand   ( net_t * n );
+uint64_t net_jitter ( net_t * n, uint64_t us );                       /* +-25 % */
+void     net_wake   ( net_t * n, uint64_t at_us );
+int      conn_find  ( net_t const * n, uint32_t conn );               /* -1 */
+void     conn_close ( net_t * n, conn_t * c, uint16_t why );
+void     conn_false ( net_t * n, conn_t * c );                        /* false data: score, close, not dialled for a day */
+int      known_find ( net_t const * n, dmg_net_peer_t const * peer );
+int      known_get  ( net_t * n, dmg_net_peer_t const * peer );       /* adds; -1: full */
+bool     bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst );
+/* N1.4: has it decoded, is it that body?  GOOD, BAD, LOCAL. */
+dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_hash, uint32_t body_len );
+
+static inline bool bit_get( uint64_t const * w, uint32_t i ) { return w[ i/64 ]>>( i%64 )&1; }
+static inline void bit_set( uint64_t * w, uint32_t i ) { w[ i/64 ] |= (uint64_t)1<<( i%64 ); }
+
+/* chainnet_links.c */
+void links_conn_up  ( net_t * n, int conn );
+void links_conn_down( net_t * n, int conn );
+bool links_event    ( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out );
+bool links_tell     ( net_t * n, dmg_chainnet_out_t * out );
+void links_tick     ( net_t * n );
+int  member_of_peer ( net_t const * n, dmg_net_peer_t const * peer );
+
+/* chainnet_serve.c */
+void serve_req      ( net_t * n, dmg_net_ev_t const * ev );
+void serve_room     ( net_t * n, dmg_net_ev_t const * ev );
+bool serve_end      ( net_t * n, dmg_net_ev_t const * ev );
+void serve_conn_down( net_t * n, int conn );
+
+/* chainnet_fetch.c */
+bool fetch_chunk    ( net_t * n, int conn, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out, bool * out_is_mine );
+bool fetch_end      ( net_t * n, int conn, dmg_net_ev_t const * ev );
+bool fetch_tell     ( net_t * n, dmg_chainnet_out_t * out );
+void fetch_tick     ( net_t * n );
+void fetch_conn_down( net_t * n, int conn );
+void status_own     ( net_t * n, uint8_t out[ DMG_WIRE_STATUS_SZ ] );
+void status_theirs  ( net_t * n, int conn, dmg_wire_status_t const * status );
+/* A connection to ask: links of peers first, then any that may have it; not in tried, not above OUT_PER_PROTO; -1. */
+int  pick_conn      ( net_t * n, uint8_t proto, uint64_t const * peers, uint64_t const * tried, uint64_t height );
+
+/* chainnet_gossip.c */
+bool gossip_event   ( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out );
+void gossip_tick    ( net_t * n );
+
+/* chainnet_sync.c */
+void sync_status    ( net_t * n, int conn, dmg_wire_status_t const * status );
+void sync_goal      ( net_t * n, dmg_cert_t const * fin, uint64_t height );   /* judged; height 0: not known */
+bool sync_chunk     ( net_t * n, int conn, dmg_net_ev_t const * ev );
+bool sync_end       ( net_t * n, int conn, dmg_net_ev_t const * ev );
+bool sync_tell      ( net_t * n, dmg_chainnet_out_t * out );
+void sync_tick      ( net_t * n );
+void sync_conn_down ( net_t * n, int conn );
+void sync_fini      ( net_t * n );
+
+#endif

@@ -1,0 +1,214 @@
+/* What peers ask of us: one answer at a time a slot, chunk by chunk as the port has room (N4.2, N6.1, N9.1). */
+#include "network/chainnet_int.h"
+
+/* An error has no other chunk; one that finds no room ends the question unanswered, which the port makes a reset. */
+static void refuse( net_t * n, uint64_t id, uint8_t code, dmg_span_t bytes ) {
+  if( dmg_net_reply( n->port, id, code, bytes, true )==DMG_OK ) return;
+  dmg_err_t err = dmg_net_cancel( n->port, id );
+  (void)err;
+}
+
+static void refuse_by( net_t * n, uint64_t id, dmg_err_t err ) {
+  if( err==DMG_ERR_PRUNED ) {
+    dmg_chainnet_head_t head;
+    uint8_t b[ 8 ];
+    n->chain->head( n->chain->ctx, &head );
+    dmg_store_u64le( b, head.first_body );
+    refuse( n, id, DMG_WIRE_PRUNED, DMG_SPAN( b ) );
+  } else refuse( n, id, err==DMG_ERR_NOT_FOUND ? DMG_WIRE_NOT_HERE : DMG_WIRE_SERVER, dmg_span( NULL, 0 ) );
+}
+
+static void slow_down( net_t * n, conn_t * c, uint64_t id, uint32_t ms ) {
+  uint8_t b[ 4 ];
+  dmg_store_u32le( b, ms );
+  n->stat.requests_slow++;
+  /* N6.1: told twice and not heard. */
+  if( c->slow_until_us>n->now_us && ++c->slow_ignored==2 ) {
+    c->slow_ignored = 0;
+    dmg_err_t err = dmg_net_score( n->port, &c->peer, -50 );
+    (void)err;
+  }
+  c->slow_until_us = n->now_us+(uint64_t)ms*1000;
+  refuse( n, id, DMG_WIRE_SLOW_DOWN, DMG_SPAN( b ) );
+}
+
+/* --- chunks ----------------------------------------------------------------------------------------------- */
+
+/* Into n->chunk the next chunk; *out_is_last.  NOT_FOUND and others only for the first. */
+static dmg_err_t make_headers( net_t * n, serve_t * s, uint32_t * out_cnt, bool * out_is_last ) {
+  dmg_buf_clear( &n->chunk );
+  uint8_t * p;
+  DMG_TRY( dmg_buf_grow( &n->chunk, DMG_WIRE_HEADERS_CHUNK_SZ, &p ) );
+  uint32_t cnt = 0;
+  dmg_err_t err = DMG_OK;
+  dmg_hash_t at = s->cursor;
+  while( cnt<DMG_WIRE_HEADERS_CHUNK && cnt<s->left ) {
+    uint8_t * h = p+1+(size_t)cnt*DMG_SIGNED_HEADER_SZ;
+    err = n->chain->header( n->chain->ctx, &at, h );
+    if( err ) break;
+    cnt++;
+    at = dmg_hash_load( h+25 );                    /* parent_hash */
+  }
+  if( !cnt ) return err;
+  bool is_last = err || cnt==s->left;
+  uint8_t more[ DMG_SIGNED_HEADER_SZ ];
+  if( !is_last && n->chain->header( n->chain->ctx, &at, more )!=DMG_OK ) is_last = true;   /* else a chunk of none would have to end it */
+  p[ 0 ] = (uint8_t)cnt;
+  n->chunk.sz  = 1+(size_t)cnt*DMG_SIGNED_HEADER_SZ;
+  *out_cnt     = cnt;
+  *out_is_last = is_last;
+  return DMG_OK;
+}
+
+static dmg_err_t make_body( net_t * n, serve_t * s, bool * out_is_last ) {
+  dmg_buf_clear( &n->raw );
+  dmg_buf_clear( &n->chunk );
+  dmg_err_t err = n->chain->body( n->chain->ctx, &s->bodies->hashes[ s->pos ], &n->raw );
+  if( err && err!=DMG_ERR_NOT_FOUND && err!=DMG_ERR_PRUNED ) return err;
+  DMG_TRY( dmg_wire_body_encode( err ? dmg_span( NULL, 0 ) : dmg_buf_span( &n->raw ), &n->chunk ) );
+  *out_is_last = s->pos+1==s->bodies->cnt;
+  return DMG_OK;
+}
+
+/* false: the answer has ended, or waits for room. */
+static bool serve_chunk( net_t * n, serve_t * s ) {
+  dmg_err_t err = DMG_OK;
+  bool is_last = true;
+  uint32_t cnt = 1;
+  switch( s->proto ) {
+    case DMG_CHAINNET_HEADERS: err = make_headers( n, s, &cnt, &is_last ); break;
+    case DMG_CHAINNET_BODIES:  err = make_body( n, s, &is_last ); break;
+    case DMG_CHAINNET_EPOCHS:
+      dmg_buf_clear( &n->chunk );
+      err = n->chain->handover( n->chain->ctx, s->epoch, &n->chunk );
+      dmg_buf_clear( &n->raw );
+      is_last = s->left==1 || n->chain->handover( n->chain->ctx, s->epoch+1, &n->raw )!=DMG_OK;
+      break;
+    default:
+      dmg_buf_clear( &n->chunk );
+      err = n->chain->proposal( n->chain->ctx, s->epoch, s->view, &s->cursor, &n->chunk );
+  }
+  if( err ) {
+    refuse_by( n, s->id, err );
+    s->is_used = false;
+    return false;
+  }
+  /* The next block's hash, read before the chunk leaves. */
+  dmg_hash_t next = s->cursor;
+  if( s->proto==DMG_CHAINNET_HEADERS ) next = dmg_hash_load( n->chunk.p+1+(size_t)( cnt-1 )*DMG_SIGNED_HEADER_SZ+25 );
+  err = dmg_net_reply( n->port, s->id, DMG_WIRE_DATA, dmg_buf_span( &n->chunk ), is_last );
+  if( err==DMG_ERR_FULL ) return false;              /* ROOM follows */
+  if( err ) {
+    if( err==DMG_ERR_LIMIT ) refuse( n, s->id, DMG_WIRE_SERVER, dmg_span( NULL, 0 ) );
+    s->is_used = false;
+    return false;
+  }
+  /* What is sent is paid after the fact: the next question waits until it is. */
+  conn_t * c = &n->conns[ s->conn ];
+  uint64_t paid = (uint64_t)n->chunk.sz*SEC;
+  c->in_bytes.level = c->in_bytes.level>paid ? c->in_bytes.level-paid : 0;
+  s->cursor   = next;
+  s->left    -= s->proto==DMG_CHAINNET_BODIES ? 0 : cnt;
+  s->pos++;
+  s->epoch++;
+  if( is_last ) s->is_used = false;
+  return !is_last;
+}
+
+static void serve_pump( net_t * n, serve_t * s ) { while( serve_chunk( n, s ) ) {} }
+
+/* --- questions -------------------------------------------------------------------------------------------- */
+
+void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
+  conn_t * c = &n->conns[ conn_find( n, ev->conn ) ];
+  if( n->is_stopping || c->is_closing ) { refuse( n, ev->id, DMG_WIRE_SERVER, dmg_span( NULL, 0 ) ); return; }
+  n->stat.requests_in++;
+  if( ev->proto==DMG_CHAINNET_STATUS ) {
+    /* Theirs is told with the question (N9.1: the same). */
+    dmg_wire_status_t s;
+    if( dmg_wire_status_decode( ev->data, &s ).kind ) { n->stat.requests_bad++; refuse( n, ev->id, DMG_WIRE_BAD_REQUEST, dmg_span( NULL, 0 ) ); return; }
+    if( !bucket_take( &c->in[ ev->proto ], n->now_us, 3, 10, 15 ) ) { slow_down( n, c, ev->id, 3000 ); return; }   /* 5 in 15 s */
+    uint8_t b[ DMG_WIRE_STATUS_SZ ];
+    status_own( n, b );
+    refuse( n, ev->id, DMG_WIRE_DATA, DMG_SPAN( b ) );
+    status_theirs( n, (int)( c-n->conns ), &s );
+    return;
+  }
+  serve_t * s = NULL;
+  for( int i = 0; i<SERVE_MAX && !s; i++ ) if( !n->serves[ i ].is_used ) s = &n->serves[ i ];
+  if( !s ) { slow_down( n, c, ev->id, 1000 ); return; }
+  *s = (serve_t){ .proto = (uint8_t)ev->proto, .conn = (uint16_t)( c-n->conns ), .id = ev->id, .bodies = &n->bodies_mem[ s-n->serves ] };
+  dmg_verdict_t v;
+  uint64_t units = 1, per_10s = 0;
+  switch( ev->proto ) {
+    case DMG_CHAINNET_HEADERS: {
+      dmg_wire_headers_req_t r;
+      v = dmg_wire_headers_req_decode( ev->data, &r );
+      if( v.kind ) break;
+      s->cursor = r.hash;
+      s->left   = r.count;
+      units     = r.count;
+      per_10s   = 8192;
+      break;
+    }
+    case DMG_CHAINNET_BODIES:
+      v = dmg_wire_bodies_req_decode( ev->data, s->bodies );
+      units   = v.kind ? 1 : s->bodies->cnt;
+      per_10s = 1024;
+      break;
+    case DMG_CHAINNET_PROPOSAL: {
+      dmg_wire_proposal_req_t r;
+      v = dmg_wire_proposal_req_decode( ev->data, &r );
+      if( v.kind ) break;
+      s->cursor = r.hash;
+      s->epoch  = r.epoch;
+      s->view   = r.view;
+      s->left   = 1;
+      per_10s   = 128;
+      break;
+    }
+    case DMG_CHAINNET_EPOCHS: {
+      dmg_wire_epochs_req_t r;
+      v = dmg_wire_epochs_req_decode( ev->data, &r );
+      if( v.kind ) break;
+      s->epoch = r.from;
+      s->left  = r.count;
+      units    = r.count;
+      per_10s  = 640;
+      break;
+    }
+    default: v = dmg_verdict_bad( "proto", "not a question", 0 );
+  }
+  if( v.kind ) {
+    n->stat.requests_bad++;
+    refuse( n, ev->id, DMG_WIRE_BAD_REQUEST, dmg_span( NULL, 0 ) );
+    return;
+  }
+  /* N6.1; and 16 MiB a second of answers, which the last one may exceed by itself. */
+  if( !bucket_take( &c->in[ ev->proto ], n->now_us, units, per_10s, per_10s ) || !bucket_take( &c->in_bytes, n->now_us, 1, 160u<<20, 32u<<20 ) ) {
+    slow_down( n, c, ev->id, 1000 );
+    return;
+  }
+  s->is_used = true;
+  serve_pump( n, s );
+}
+
+static serve_t * serve_find( net_t * n, uint64_t id ) {
+  for( int i = 0; i<SERVE_MAX; i++ ) if( n->serves[ i ].is_used && n->serves[ i ].id==id ) return &n->serves[ i ];
+  return NULL;
+}
+
+void serve_room( net_t * n, dmg_net_ev_t const * ev ) {
+  serve_t * s = serve_find( n, ev->id );
+  if( s ) serve_pump( n, s );
+}
+
+bool serve_end( net_t * n, dmg_net_ev_t const * ev ) {
+  serve_t * s = serve_find( n, ev->id );
+  if( s ) s->is_used = false;
+  return s!=NULL;
+}
+
+void serve_conn_down( net_t * n, int conn ) {
+  for( int i = 0; i<SERVE_MAX; i++ ) if( n->serves[ i ].is_used && n->serves[ i ].conn==conn ) n->serves[ i ].is_used = false;
+}
