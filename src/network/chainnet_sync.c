@@ -206,11 +206,12 @@ static bool ask_group( net_t * n ) {
   body_slot_t * first = &s->slots[ blocks[ 0 ]%WINDOW ];
   int conn = pick_conn( n, DMG_CHAINNET_BODIES, NULL, first->tried, dmg_load_u64le( header_at( s, blocks[ 0 ] )+17 ) );
   if( conn<0 ) {
-    /* Nobody left to ask now: those who had nothing are asked anew a second later. */
+    /* All are busy: the end of one of them wakes us.  Or nobody is left: those who had nothing are asked anew a second later. */
     bool is_any = false;
     for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) is_any |= n->conns[ i ].is_used && n->conns[ i ].out_cnt[ DMG_CHAINNET_BODIES ];
-    if( !is_any ) memset( first->tried, 0, sizeof first->tried );
-    net_wake( n, s->next_us = n->now_us+( is_any ? AGAIN_US/4 : AGAIN_US ) );
+    if( is_any ) return false;
+    memset( first->tried, 0, sizeof first->tried );
+    net_wake( n, s->next_us = n->now_us+AGAIN_US );
     return false;
   }
   uint8_t b[ DMG_WIRE_BODIES_REQ_SZ_MAX ];
