@@ -175,6 +175,8 @@ dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * n, dmg_net_peer_t const * peer
     n->conns[ i ].known = (int16_t)k;
     w->conn_cnt++;
   }
+  int member = member_of_peer( n, peer );
+  if( member>=0 && n->self>=0 ) member_pass( n, &n->members[ member ], true );
   /* N8.1: both sides dial; the one whose line would stay goes first, so that most pairs need no second. */
   if( !w->dial_us ) w->dial_us = n->now_us+( dmg_net_peer_cmp( &n->port->self, peer )>0 ? SEC/2 : 0 );
   net_wake( n, w->dial_us );
@@ -220,10 +222,32 @@ void conn_close( net_t * n, conn_t * c, uint16_t why ) {
 
 void conn_false( net_t * n, conn_t * c ) {
   n->stat.requests_bad++;
-  if( c->known>=0 ) { n->known[ c->known ].dial_us = n->now_us+BAN_US; n->known[ c->known ].backoff_us = 0; }
-  dmg_err_t err = dmg_net_score( n->port, &c->peer, -200 );   /* N7.4 P5 */
+  if( c->is_closing ) return;
+  if( c->member>=0 ) {
+    /* C2.6: with exactly q alive every valid vote counts, so its line stays. */
+    n->members[ c->member ].false_until_us = n->now_us+FALSE_REST_US;
+    return;
+  }
+  ban_t * b = &n->bans[ 0 ];
+  for( unsigned i = 0; i<BANS_MAX; i++ ) if( n->bans[ i ].until_us<b->until_us ) b = &n->bans[ i ];
+  dmg_err_t err = b->peer.sz ? dmg_net_tag( n->port, &b->peer, 0 ) : DMG_OK;   /* the oldest makes room */
+  *b  = (ban_t){ .peer = c->peer, .until_us = n->now_us+BAN_US };
+  err = dmg_net_tag( n->port, &c->peer, DMG_NET_TAG_BLOCKED );
   (void)err;
+  if( c->known>=0 ) { n->known[ c->known ].dial_us = b->until_us; n->known[ c->known ].backoff_us = 0; }
+  net_wake( n, b->until_us );
   conn_close( n, c, DMG_CHAINNET_WHY_FALSE_DATA );
+}
+
+static void bans_tick( net_t * n ) {
+  for( unsigned i = 0; i<BANS_MAX; i++ ) {
+    ban_t * b = &n->bans[ i ];
+    if( !b->peer.sz ) continue;
+    if( b->until_us>n->now_us ) { net_wake( n, b->until_us ); continue; }
+    dmg_err_t err = dmg_net_tag( n->port, &b->peer, 0 );
+    (void)err;
+    *b = (ban_t){ 0 };
+  }
 }
 
 static void copy_text( char * out, size_t cap, dmg_span_t text ) {
@@ -336,6 +360,7 @@ static bool on_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
 static void tick( net_t * n ) {
   n->wake_us = UINT64_MAX;
   if( n->is_stopping ) return;
+  bans_tick( n );
   dial_tick( n );
   links_tick( n );
   fetch_tick( n );

@@ -21,10 +21,11 @@
              by stretches of 512: headers again, bodies from many peers, SYNC in height order.  A follower goes to the highest F of statuses and topic final;
              a validator only where dmg_chainnet_sync_to sends it.
 
-   Memory    what dmg_chainnet_new takes from the arena (about 3 MiB), 16 MiB of bodies while syncing, 32 KiB of outgoing batch; spans of `out` live until the next call
+   Memory    what dmg_chainnet_new takes from the arena (about 6 MiB), 16 MiB of bodies while syncing, 32 KiB of outgoing batch; spans of `out` live until the next call
    Threads   one at a time
    Failure   commands: UNAVAILABLE nobody to send to, FULL, LIMIT too large; a peer's nonsense is counted, costs it its stream, score or connection
-   Bounds    DMG_CHAINNET_* below; answers to a peer at most N6.1 a second
+   Bounds    DMG_CHAINNET_* below; answers to a peer at most N6.1 a second, two at once; what waits for a peer is the port's queues
+   Bans      false data: a day, 64 peers at most; a validator keeps its line and is not asked for 10 min, as each vote may be needed
    Spec      docs/spec/network.md N4, N8, N9
    Not here  relayed frames, compact bodies, shreds, peer information, discovery, snapshots, light clients (absent.md) */
 #ifndef DMG_NETWORK_CHAINNET_H

@@ -48,6 +48,7 @@ int pick_conn( net_t * n, uint8_t proto, uint64_t const * peers, uint64_t const 
     uint32_t i = ( start+k )%DMG_CHAINNET_CONN_MAX;
     conn_t * c = &n->conns[ i ];
     if( !c->is_used || c->is_closing || c->out_cnt[ proto ]>=OUT_PER_PROTO || bit_get( tried, i ) || c->rest_us>n->now_us ) continue;
+    if( c->member>=0 && n->members[ c->member ].false_until_us>n->now_us ) continue;
     bool is_link = c->member>=0 && n->members[ c->member ].is_link && n->members[ c->member ].line==(int)i;
     if( !is_link && !c->has_status ) continue;     /* of another chain, perhaps */
     /* A status is up to ten seconds old: who is not known to have the height may have it. */

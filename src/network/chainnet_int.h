@@ -17,7 +17,10 @@
 #define SILENT_US            ( 6*SEC )                   /* N3.1, C4.4 */
 #define BAD_FRAMES_MAX       64                          /* in a minute, then the connection closes .. */
 #define BAD_FRAMES_CLOSE_US  ( 60*SEC )                  /* .. for so long */
-#define SERVE_MAX            256
+#define FALSE_REST_US        ( 600*(uint64_t)SEC )       /* a validator that gave false data: not asked */
+#define BANS_MAX             64
+#define SERVE_MAX            1024
+#define SERVE_CONN_MAX       2                           /* answers at once of a connection; of a validator's line: in_max of each protocol */
 #define OUT_PER_PROTO        2                           /* N9.3 */
 #define HEADERS_MAX          DMG_WIRE_HEADERS_MAX
 #define SKELETON_MAX         65536                       /* stretches of 512: 33 million blocks */
@@ -47,7 +50,7 @@ typedef struct {
   uint64_t       height, final_view, first_body;
   uint16_t       roles;
   /* our requests and theirs */
-  uint8_t        out_cnt[ DMG_CHAINNET_PROTO_CNT ];
+  uint8_t        out_cnt[ DMG_CHAINNET_PROTO_CNT ], serve_cnt;
   uint64_t       rest_us;                   /* not asked before: it was slow or had nothing */
   bucket_t       in[ DMG_CHAINNET_PROTO_CNT ], in_bytes;
   uint64_t       slow_until_us;
@@ -76,7 +79,8 @@ typedef struct {
   bool           is_link, is_told;          /* link as it is, as the node knows it */
   uint32_t       gen, told_gen;             /* of the link: a new one is told down, then up */
   uint64_t       retry_us, backoff_us, body_retry_us;
-  uint64_t       closed_until_us, heard_us;
+  uint64_t       closed_until_us, heard_us, false_until_us;
+  char           passed[ 48 ];              /* address whose connections pass the gate (N6.1) */
   uint32_t       bad_cnt;
   uint64_t       bad_us;
   pushed_t       pushed[ 8 ];               /* N8.5: at most two bodies a view */
@@ -144,6 +148,7 @@ typedef struct {
 } sync_t;
 
 typedef struct { uint64_t id, us; } batch_t;
+typedef struct { dmg_net_peer_t peer; uint64_t until_us; } ban_t;   /* sz 0: free */
 
 struct dmg_chainnet {
   dmg_chainnet_cfg_t cfg;
@@ -162,6 +167,7 @@ struct dmg_chainnet {
   set_t              sets[ SET_CNT ];
   int16_t            self;                  /* own member, -1 */
   bool               is_links_dirty;
+  ban_t              bans[ BANS_MAX ];
 
   uint32_t           epoch, window;
   uint64_t           cur, final_view;
@@ -192,7 +198,7 @@ uint64_t net_jitter ( net_t * n, uint64_t us );                       /* +-25 % 
 void     net_wake   ( net_t * n, uint64_t at_us );
 int      conn_find  ( net_t const * n, uint32_t conn );               /* -1 */
 void     conn_close ( net_t * n, conn_t * c, uint16_t why );
-void     conn_false ( net_t * n, conn_t * c );                        /* false data: score, close, not dialled for a day */
+void     conn_false ( net_t * n, conn_t * c );                        /* false data: banned for a day; a validator is not asked for 10 min */
 int      known_find ( net_t const * n, dmg_net_peer_t const * peer );
 int      known_get  ( net_t * n, dmg_net_peer_t const * peer );       /* adds; -1: full */
 bool     bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst );
@@ -209,6 +215,7 @@ bool links_event    ( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
 bool links_tell     ( net_t * n, dmg_chainnet_out_t * out );
 void links_tick     ( net_t * n );
 int  member_of_peer ( net_t const * n, dmg_net_peer_t const * peer );
+void member_pass    ( net_t * n, member_t * m, bool is_on );           /* its known address past the gate */
 
 /* chainnet_serve.c */
 void serve_req      ( net_t * n, dmg_net_ev_t const * ev );

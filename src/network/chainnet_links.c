@@ -90,8 +90,6 @@ static void line_take( net_t * n, int i, int member ) {
   member_t * m = &n->members[ member ];
   conn_t * c = &n->conns[ i ];
   c->member = (int16_t)member;
-  dmg_err_t err = dmg_net_tag( n->port, &c->peer, DMG_NET_TAG_VALIDATOR );
-  (void)err;                                     /* costs it the larger share, no more */
   if( m->line>=0 ) {
     conn_t * old = &n->conns[ m->line ];
     if( !is_better( n, c, old ) ) { conn_close( n, c, DMG_CHAINNET_WHY_SECOND_LINE ); return; }
@@ -124,15 +122,38 @@ static void links_again( net_t * n ) {
     if( member==c->member && ( member<0 || n->members[ member ].line==i ) ) continue;
     if( c->member>=0 && n->members[ c->member ].line==i ) line_leave( n, &n->members[ c->member ] );
     c->member = -1;
-    if( member>=0 ) { line_take( n, i, member ); continue; }
-    dmg_err_t err = dmg_net_tag( n->port, &c->peer, 0 );
-    (void)err;
+    if( member>=0 ) line_take( n, i, member );
   }
+}
+
+/* The host of "/ip4/<host>/.." or "/ip6/<host>/.."; false: a name or something else. */
+static bool host_of( char const * addr, char out[ 48 ] ) {
+  if( strncmp( addr, "/ip4/", 5 ) && strncmp( addr, "/ip6/", 5 ) ) return false;
+  size_t sz = strcspn( addr+5, "/" );
+  if( !sz || sz>=48 ) return false;
+  memcpy( out, addr+5, sz );
+  out[ sz ] = '\0';
+  return true;
+}
+
+void member_pass( net_t * n, member_t * m, bool is_on ) {
+  dmg_err_t err = DMG_OK;
+  if( m->passed[ 0 ] && !is_on ) {
+    err = dmg_net_pass( n->port, m->passed, false );
+    m->passed[ 0 ] = '\0';
+  }
+  int k = is_on && !m->passed[ 0 ] ? known_find( n, &m->peer ) : -1;
+  for( uint32_t a = 0; k>=0 && a<n->known[ k ].addr_cnt && !m->passed[ 0 ]; a++ )
+    if( host_of( n->known[ k ].addrs[ a ], m->passed ) ) err = dmg_net_pass( n->port, m->passed, true );
+  (void)err;                                     /* it then has to pass the gate like others */
 }
 
 static void member_forget( net_t * n, int i ) {
   member_t * m = &n->members[ i ];
   line_leave( n, m );
+  member_pass( n, m, false );
+  dmg_err_t err = m->peer.sz ? dmg_net_tag( n->port, &m->peer, 0 ) : DMG_OK;
+  (void)err;
   m->peer = (dmg_net_peer_t){ 0 };
   if( !m->is_told ) m->is_used = false;          /* else once the node knows that the link is down */
 }
@@ -186,10 +207,20 @@ dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * n, uint32_t epoch, dmg_chai
     n->sets[ s ].members[ i ] = slot[ i ];
     if( members[ i ].peer.sz && !dmg_net_peer_eq( &m->peer, &members[ i ].peer ) ) {
       line_leave( n, m );
+      member_pass( n, m, false );
+      dmg_err_t err = m->peer.sz ? dmg_net_tag( n->port, &m->peer, 0 ) : DMG_OK;
+      (void)err;
       m->peer = members[ i ].peer;
     }
   }
   n->self = (int16_t)member_of_peer( n, &n->port->self );
+  for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) {
+    member_t * m = &n->members[ i ];
+    if( !m->is_used || !m->peer.sz || i==n->self ) continue;
+    dmg_err_t err = dmg_net_tag( n->port, &m->peer, n->self>=0 ? DMG_NET_TAG_VALIDATOR : 0 );
+    (void)err;                                   /* costs it the larger share, no more */
+    member_pass( n, m, n->self>=0 );
+  }
   links_again( n );
   net_wake( n, n->now_us );
   return DMG_OK;

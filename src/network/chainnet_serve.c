@@ -32,6 +32,12 @@ static void slow_down( net_t * n, conn_t * c, uint64_t id, uint32_t ms ) {
   refuse( n, id, DMG_WIRE_SLOW_DOWN, DMG_SPAN( b ) );
 }
 
+static void serve_free( net_t * n, serve_t * s ) {
+  DMG_ASSERT( s->is_used && n->conns[ s->conn ].serve_cnt );
+  n->conns[ s->conn ].serve_cnt--;
+  s->is_used = false;
+}
+
 /* --- chunks ----------------------------------------------------------------------------------------------- */
 
 /* Into n->chunk the next chunk; *out_is_last.  NOT_FOUND and others only for the first. */
@@ -90,7 +96,7 @@ static bool serve_chunk( net_t * n, serve_t * s ) {
   }
   if( err ) {
     refuse_by( n, s->id, err );
-    s->is_used = false;
+    serve_free( n, s );
     return false;
   }
   /* The next block's hash, read before the chunk leaves. */
@@ -100,7 +106,7 @@ static bool serve_chunk( net_t * n, serve_t * s ) {
   if( err==DMG_ERR_FULL ) return false;              /* ROOM follows */
   if( err ) {
     if( err==DMG_ERR_LIMIT ) refuse( n, s->id, DMG_WIRE_SERVER, dmg_span( NULL, 0 ) );
-    s->is_used = false;
+    serve_free( n, s );
     return false;
   }
   /* What is sent is paid after the fact: the next question waits until it is. */
@@ -111,7 +117,7 @@ static bool serve_chunk( net_t * n, serve_t * s ) {
   s->left    -= s->proto==DMG_CHAINNET_BODIES ? 0 : cnt;
   s->pos++;
   s->epoch++;
-  if( is_last ) s->is_used = false;
+  if( is_last ) serve_free( n, s );
   return !is_last;
 }
 
@@ -136,7 +142,8 @@ void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
   }
   serve_t * s = NULL;
   for( int i = 0; i<SERVE_MAX && !s; i++ ) if( !n->serves[ i ].is_used ) s = &n->serves[ i ];
-  if( !s ) { slow_down( n, c, ev->id, 1000 ); return; }
+  /* What a slow reader keeps open is bounded; DMG_CHAINNET_CONN_MAX of them leave room for validators. */
+  if( !s || ( c->member<0 && c->serve_cnt>=SERVE_CONN_MAX ) ) { slow_down( n, c, ev->id, 1000 ); return; }
   *s = (serve_t){ .proto = (uint8_t)ev->proto, .conn = (uint16_t)( c-n->conns ), .id = ev->id, .bodies = &n->bodies_mem[ s-n->serves ] };
   dmg_verdict_t v;
   uint64_t units = 1, per_10s = 0;
@@ -190,6 +197,7 @@ void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
     return;
   }
   s->is_used = true;
+  c->serve_cnt++;
   serve_pump( n, s );
 }
 
@@ -205,10 +213,10 @@ void serve_room( net_t * n, dmg_net_ev_t const * ev ) {
 
 bool serve_end( net_t * n, dmg_net_ev_t const * ev ) {
   serve_t * s = serve_find( n, ev->id );
-  if( s ) s->is_used = false;
+  if( s ) serve_free( n, s );
   return s!=NULL;
 }
 
 void serve_conn_down( net_t * n, int conn ) {
-  for( int i = 0; i<SERVE_MAX; i++ ) if( n->serves[ i ].is_used && n->serves[ i ].conn==conn ) n->serves[ i ].is_used = false;
+  for( int i = 0; i<SERVE_MAX; i++ ) if( n->serves[ i ].is_used && n->serves[ i ].conn==conn ) serve_free( n, &n->serves[ i ] );
 }

@@ -49,7 +49,7 @@ struct dmg_mem_net {
   dmg_mem_faults_t faults;
   mem_port_t *     ports[ DMG_MEM_PORTS_MAX ];
   unsigned         port_cnt;
-  bool             cut[ DMG_MEM_PORTS_MAX ][ DMG_MEM_PORTS_MAX ];
+  bool             cut[ DMG_MEM_PORTS_MAX ][ DMG_MEM_PORTS_MAX ], blocked[ DMG_MEM_PORTS_MAX ][ DMG_MEM_PORTS_MAX ];   /* blocked[ i ][ j ]: by i */
   item_t *         items;              /* by time, then sequence */
   conn_t *         conns;
   stream_t *       streams;
@@ -284,7 +284,7 @@ static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, 
   for( unsigned i = 0; i<m->port_cnt; i++ ) if( m->ports[ i ] && dmg_net_peer_eq( &m->ports[ i ]->port.self, peer ) ) q = m->ports[ i ];
   uint32_t id = *out_conn = ++m->next_conn;
   uint64_t at = soon( m )+m->faults.delay_us;
-  if( !q || q->is_stopped || m->cut[ p->idx ][ q->idx ] ) {
+  if( !q || q->is_stopped || m->cut[ p->idx ][ q->idx ] || m->blocked[ p->idx ][ q->idx ] || m->blocked[ q->idx ][ p->idx ] ) {
     event( p, at, (dmg_net_ev_t){ .kind = DMG_NET_DIAL_FAILED, .conn = id, .peer = *peer }, DMG_SPAN_STR( "nobody there" ), NULL, true );
     return DMG_OK;
   }
@@ -308,7 +308,14 @@ static dmg_err_t port_close( dmg_net_port_t * port, uint32_t conn, uint16_t why 
   return DMG_OK;
 }
 
-static dmg_err_t port_tag ( dmg_net_port_t * port, dmg_net_peer_t const * peer, uint32_t tags ) { (void)port; (void)peer; (void)tags; return DMG_OK; }
+static dmg_err_t port_tag( dmg_net_port_t * port, dmg_net_peer_t const * peer, uint32_t tags ) {
+  mem_port_t * p = host( port );
+  dmg_mem_net_t * m = p->net;
+  for( unsigned i = 0; i<m->port_cnt; i++ ) if( dmg_net_peer_eq( &m->ports[ i ]->port.self, peer ) ) m->blocked[ p->idx ][ i ] = tags&DMG_NET_TAG_BLOCKED;
+  for( conn_t * c = m->conns; c; c = c->next ) for( unsigned side = 0; side<2; side++ )
+    if( c->ports[ side ]==p && m->blocked[ p->idx ][ c->ports[ !side ]->idx ] ) conn_end( c, side ? DMG_NET_WHY_REMOTE : DMG_NET_WHY_BLOCKED, side ? DMG_NET_WHY_BLOCKED : DMG_NET_WHY_REMOTE );
+  return DMG_OK;
+}
 static dmg_err_t port_pass( dmg_net_port_t * port, char const * ip, bool is_on )                { (void)port; (void)ip; (void)is_on; return DMG_OK; }
 
 /* A stream of proto on a connection, its first bytes on the way. */

@@ -1,0 +1,190 @@
+/* A chainnet against a peer that says what the input says: streams, frames, questions, answers, gossip, time.  It must neither assert nor grow. */
+#include "network/chainnet.h"
+#include "network/port_mem.h"
+#include "base/assert.h"
+#include "crypto/sig.h"
+
+enum { BLOCKS = 8, ASKED_MAX = 16 };
+
+static dmg_hash_t genesis = { { 1 } };
+static uint8_t    headers[ BLOCKS ][ DMG_SIGNED_HEADER_SZ ];
+static dmg_hash_t hashes[ BLOCKS ];
+static uint8_t    body[ 40 ];
+
+static void chain_make( void ) {
+  if( hashes[ 0 ].b[ 0 ] ) return;
+  uint8_t tx[ 30 ] = { 7 };
+  dmg_span_t txs[ 1 ] = { DMG_SPAN( tx ) };
+  dmg_body_t b = { .txs = txs, .tx_cnt = 1 };
+  dmg_buf_t buf = dmg_buf( sizeof body );
+  DMG_ASSERT( dmg_body_encode( &b, &buf )==DMG_OK );
+  memcpy( body, buf.p, buf.sz );
+  for( uint32_t i = 0; i<BLOCKS; i++ ) {
+    dmg_signed_header_t h = { .header = { .version = 1, .view = i+1, .height = i+1, .parent_hash = i ? hashes[ i-1 ] : genesis, .body_hash = dmg_body_hash( &b ), .body_len = (uint32_t)buf.sz } };
+    dmg_signed_header_encode( &h, headers[ i ] );
+    hashes[ i ] = dmg_header_hash( &h.header );
+  }
+  dmg_buf_fini( &buf );
+}
+
+/* The node has the first four; the input may bring it the others. */
+static uint64_t height;
+static void head( void * ctx, dmg_chainnet_head_t * out ) {
+  (void)ctx;
+  *out = (dmg_chainnet_head_t){ .final_view = height, .height = height, .hash = height ? hashes[ height-1 ] : genesis, .roles = DMG_ROLE_BODIES };
+}
+static dmg_err_t header( void * ctx, dmg_hash_t const * block, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) {
+  (void)ctx;
+  for( uint32_t i = 0; i<height; i++ ) if( dmg_hash_eq( block, &hashes[ i ] ) ) { memcpy( out, headers[ i ], DMG_SIGNED_HEADER_SZ ); return DMG_OK; }
+  return DMG_ERR_NOT_FOUND;
+}
+static dmg_err_t body_get( void * ctx, dmg_hash_t const * block, dmg_buf_t * out ) {
+  uint8_t h[ DMG_SIGNED_HEADER_SZ ];
+  DMG_TRY( header( ctx, block, h ) );
+  return dmg_buf_append( out, body, dmg_load_u32le( h+238 ) );
+}
+static dmg_err_t proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * block, dmg_buf_t * out ) {
+  (void)epoch; (void)view;
+  uint8_t h[ DMG_SIGNED_HEADER_SZ ];
+  DMG_TRY( header( ctx, block, h ) );
+  return dmg_buf_append( out, h, sizeof h );
+}
+static dmg_err_t handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { (void)ctx; return epoch<3 ? dmg_buf_append( out, "handover", 8 ) : DMG_ERR_NOT_FOUND; }
+static dmg_verdict_t judge( void * ctx, dmg_cert_t const * c ) {
+  (void)ctx;
+  return c->epoch ? dmg_verdict_local( DMG_ERR_NOT_FOUND ) : c->sig[ 0 ]&1 ? dmg_verdict_bad( "cert", "odd", 0 ) : dmg_verdict_good();
+}
+static dmg_verdict_t take( void * ctx, dmg_span_t h ) { (void)ctx; return h.sz%2 ? dmg_verdict_bad( "handover", "odd", 0 ) : dmg_verdict_local( DMG_ERR_AGAIN ); }
+static int leader( void * ctx, uint32_t epoch, uint64_t view ) { (void)ctx; (void)epoch; return (int)( view%2 ); }
+
+static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .handover = handover, .judge_final = judge, .take_handover = take, .leader = leader };
+
+typedef struct { uint8_t const * p; size_t sz; } in_t;
+static uint8_t take_u8( in_t * in ) { if( !in->sz ) return 0; in->sz--; return *in->p++; }
+static dmg_span_t take_bytes( in_t * in ) {
+  size_t n = take_u8( in );
+  n |= (size_t)take_u8( in )<<8;
+  if( n>in->sz ) n = in->sz;
+  dmg_span_t s = dmg_span( in->p, n );
+  in->p  += n;
+  in->sz -= n;
+  return s;
+}
+
+typedef struct { dmg_mem_net_t * world; dmg_net_port_t * mine, * theirs; dmg_chainnet_t * net; uint32_t conn; uint64_t streams[ 2 ], asked[ ASKED_MAX ]; uint32_t asked_cnt; bool is_up[ DMG_CHAINNET_PEER_MAX ]; } rig_t;
+
+static void step( rig_t * r, uint64_t ms ) {
+  dmg_mem_net_advance( r->world, dmg_mem_net_now( r->world )+ms*1000 );
+  dmg_chainnet_out_t o;
+  while( dmg_chainnet_next( r->net, dmg_mem_net_now( r->world ), &o ) ) switch( o.kind ) {
+    case DMG_CHAINNET_LINK:  DMG_ASSERT( o.is_up!=r->is_up[ o.peer ] ); r->is_up[ o.peer ] = o.is_up; break;
+    case DMG_CHAINNET_FRAME: DMG_ASSERT( r->is_up[ o.peer ] && o.bytes.sz && o.bytes.sz<=DMG_FRAME_SZ_MAX ); break;
+    case DMG_CHAINNET_TXS:   dmg_chainnet_verdict( r->net, o.id, o.tx_cnt%2 ? DMG_NET_ACCEPT : DMG_NET_IGNORE ); break;
+    case DMG_CHAINNET_SYNC:
+      DMG_ASSERT( o.height==height+1 && dmg_hash_eq( &o.hash, &hashes[ height ] ) && o.bytes.sz>3 );   /* whatever was said: only the chain */
+      height++;
+      dmg_chainnet_sync_taken( r->net, o.height, true );
+      break;
+    default: break;
+  }
+  dmg_net_ev_t evs[ 16 ];
+  for( int urgent = 1; urgent>=0; urgent-- ) for( size_t n; ( n = dmg_net_poll( r->theirs, urgent, evs, 16 ) )>0; ) for( size_t i = 0; i<n; i++ ) {
+    if( evs[ i ].kind==DMG_NET_REQ && r->asked_cnt<ASKED_MAX ) r->asked[ r->asked_cnt++ ] = evs[ i ].id;
+    if( evs[ i ].kind==DMG_NET_NOTIFY_UP && !evs[ i ].code ) { dmg_err_t err = dmg_net_notify_answer( r->theirs, evs[ i ].id, 0 ); (void)err; }
+    if( evs[ i ].kind==DMG_NET_CONN_DOWN ) r->conn = 0;
+    dmg_net_release( r->theirs, &evs[ i ] );
+  }
+}
+
+static void command( rig_t * r, in_t * in ) {
+  uint8_t op = take_u8( in ), arg = take_u8( in );
+  dmg_err_t err = DMG_OK;
+  uint64_t id, now = dmg_mem_net_now( r->world );
+  char topic[ DMG_WIRE_NAME_SZ ];
+  dmg_cert_t fin = { .kind = DMG_VOTE_FINALIZE, .view = 1+arg%BLOCKS, .hash = hashes[ arg%BLOCKS ] };
+  switch( op%12 ) {
+    case 0: err = dmg_net_notify_open( r->theirs, r->conn, arg%2, take_bytes( in ), &r->streams[ arg%2 ] ); break;
+    case 1: {                                        /* a hello as it should be */
+      uint8_t b[ DMG_WIRE_HELLO_SZ ];
+      dmg_wire_hello_encode( &(dmg_wire_hello_t){ .genesis = genesis }, b );
+      err = dmg_net_notify_open( r->theirs, r->conn, arg%2, DMG_SPAN( b ), &r->streams[ arg%2 ] );
+      break;
+    }
+    case 2: err = dmg_net_notify_send( r->theirs, r->streams[ arg%2 ], 0, 0, take_bytes( in ) ); break;
+    case 3: err = dmg_net_request( r->theirs, r->conn, (uint16_t)( DMG_CHAINNET_STATUS+arg%5 ), take_bytes( in ), 1000, &id ); break;
+    case 4: case 5: if( r->asked_cnt ) err = dmg_net_reply( r->theirs, r->asked[ arg%r->asked_cnt ], op%12==4 ? 0 : take_u8( in ), take_bytes( in ), arg>=128 ); break;
+    case 6:
+      dmg_wire_name( &genesis, 0, arg%2 ? "tx" : "final", topic );
+      err = dmg_net_publish( r->theirs, topic, take_bytes( in ) );
+      break;
+    case 7: step( r, arg*20u ); break;
+    case 8: {                                        /* answers as they should be, to what it may have asked */
+      static uint8_t b[ 1+BLOCKS*DMG_SIGNED_HEADER_SZ ];
+      uint32_t cnt = 1+arg%BLOCKS;
+      b[ 0 ] = (uint8_t)cnt;
+      for( uint32_t i = 0; i<cnt; i++ ) memcpy( b+1+i*DMG_SIGNED_HEADER_SZ, headers[ cnt-1-i ], DMG_SIGNED_HEADER_SZ );
+      dmg_buf_t buf = dmg_buf( 4096 );
+      if( arg<128 ) err = dmg_wire_body_encode( dmg_span( body, dmg_load_u32le( headers[ 0 ]+238 ) ), &buf );
+      if( r->asked_cnt ) err = dmg_net_reply( r->theirs, r->asked[ take_u8( in )%r->asked_cnt ], 0, arg<128 ? dmg_buf_span( &buf ) : dmg_span( b, 1+cnt*DMG_SIGNED_HEADER_SZ ), take_u8( in )&1 );
+      dmg_buf_fini( &buf );
+      break;
+    }
+    case 9:  dmg_chainnet_sync_to( r->net, &fin, now ); break;
+    case 10: {
+      dmg_fetch_t f = { .what = arg%3, .hash = hashes[ arg%BLOCKS ], .body_hash = dmg_hash_load( headers[ 0 ]+206 ), .body_len = dmg_load_u32le( headers[ 0 ]+238 ), .view = 1 };
+      err = dmg_chainnet_fetch( r->net, &f, NULL, now );
+      if( arg>=200 ) dmg_chainnet_fetch_cancel( r->net, f.what, &f.hash );
+      break;
+    }
+    default:
+      if( !r->conn ) err = dmg_net_dial( r->theirs, &r->mine->self, (char const *[]){ "/mem" }, 1, false, &r->conn );
+      else if( arg%4==0 ) err = dmg_net_close( r->theirs, r->conn, DMG_NET_WHY_APP );
+  }
+  (void)err;
+}
+
+int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz );
+int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
+  chain_make();
+  height = 4;
+  dmg_chainnet_setup_t setup;
+  dmg_chainnet_setup( &genesis, 0, &setup );
+  dmg_chainnet_member_t members[ 2 ];
+  uint8_t seed[ 2 ][ 32 ] = { { 1 }, { 2 } }, key[ 32 ];
+  rig_t r = { .world = dmg_mem_net_new( 1 ) };
+  for( unsigned i = 0; i<2; i++ ) {
+    dmg_ed25519_public( seed[ i ], key );
+    dmg_wire_peer_of_key( key, &members[ i ].peer );
+    memset( members[ i ].key, (int)( i+1 ), DMG_BLS_KEY_SZ );
+    dmg_net_port_t * port = dmg_mem_port_open( r.world, key, setup.protos, DMG_CHAINNET_PROTO_CNT );
+    if( i ) r.theirs = port;
+    else    r.mine = port;
+  }
+  dmg_arena_t * arena = dmg_arena_new( 64u<<20 );
+  dmg_chainnet_cfg_t cfg = { .port = r.mine, .chain = &chain, .genesis = genesis, .is_follower = sz && data[ 0 ]&1 };
+  r.net = dmg_chainnet_new( arena, &cfg );
+  DMG_ASSERT( r.net && dmg_chainnet_start( r.net, dmg_mem_net_now( r.world ) )==DMG_OK );
+  DMG_ASSERT( dmg_chainnet_set_members( r.net, 0, members, 2, 0 )==DMG_OK );
+  for( unsigned t = 0; t<2; t++ ) {
+    dmg_net_topic_t topic = { .data_max = 1u<<20 };
+    char name[ DMG_WIRE_NAME_SZ ];
+    dmg_wire_name( &genesis, 0, t ? "tx" : "final", name );
+    topic.name = name;
+    DMG_ASSERT( dmg_net_topic( r.theirs, &topic, true )==DMG_OK );
+  }
+  in_t in = { data, sz };
+  take_u8( &in );
+  DMG_ASSERT( dmg_net_dial( r.theirs, &r.mine->self, (char const *[]){ "/mem" }, 1, false, &r.conn )==DMG_OK );
+  step( &r, 1 );
+  while( in.sz ) { command( &r, &in ); step( &r, 0 ); }
+  step( &r, 100 );
+  dmg_chainnet_info_t info;
+  dmg_chainnet_info( r.net, &info );
+  DMG_ASSERT( info.heap_sz<( 40u<<20 ) && info.conn_cnt<=4 );
+  dmg_chainnet_fini( r.net );
+  dmg_net_free( r.mine );
+  dmg_net_free( r.theirs );
+  dmg_mem_net_free( r.world );
+  dmg_arena_free( arena );
+  return 0;
+}
