@@ -61,8 +61,7 @@ bool bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10
   return true;
 }
 
-dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_hash, uint32_t body_len ) {
-  if( body.sz!=body_len ) return dmg_verdict_bad( "body", "of another length", 0 );
+dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_hash ) {
   dmg_body_t * b;
   dmg_verdict_t v = dmg_body_decode( body, n->scratch, &b );
   if( !v.kind ) {
@@ -270,6 +269,7 @@ static void on_conn_up( net_t * n, dmg_net_ev_t const * ev ) {
   *c = (conn_t){ .is_used = true, .is_outbound = !( ev->code&1 ), .conn = ev->conn, .peer = ev->peer, .known = (int16_t)known, .member = -1, .up_us = n->now_us };
   copy_text( c->addr, sizeof c->addr, ev->addr );
   n->conn_cnt++;
+  n->stat.conns_up++;
   if( known>=0 ) {
     known_t * w = &n->known[ known ];
     w->conn_cnt++;
@@ -396,7 +396,11 @@ bool dmg_chainnet_next( dmg_chainnet_t * n, uint64_t now_us, dmg_chainnet_out_t 
   return true;
 }
 
-uint64_t dmg_chainnet_wake_us( dmg_chainnet_t const * n ) { return n->wake_us; }
+/* Events that were read from the port and not handed out yet make none of its descriptors readable. */
+uint64_t dmg_chainnet_wake_us( dmg_chainnet_t const * n ) {
+  bool is_more = n->ev_pos<n->ev_cnt || n->is_links_dirty || n->is_fetch_done || n->sync.is_dirty || n->is_stopped_due;
+  return is_more && n->is_started ? 0 : n->wake_us;
+}
 
 /* --- to show ---------------------------------------------------------------------------------------------- */
 

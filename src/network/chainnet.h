@@ -157,7 +157,7 @@ typedef struct {
 
 /* The next thing for the node; false: nothing now.  Reads the port, carries out what is due. */
 bool     dmg_chainnet_next   ( dmg_chainnet_t * net, uint64_t now_us, dmg_chainnet_out_t * out );
-/* When next wants to be called though no event came; UINT64_MAX: never. */
+/* When next wants to be called though no event came; 0: at once, it has more; UINT64_MAX: never. */
 uint64_t dmg_chainnet_wake_us( dmg_chainnet_t const * net );
 
 /* --- commands --------------------------------------------------------------------------------------------- */
@@ -169,7 +169,7 @@ void dmg_chainnet_close( dmg_chainnet_t * net, uint16_t peer, uint64_t for_us, u
 /* An own proposal's body, to all links (N8.6); not the empty one.  LIMIT. */
 DMG_MUST_USE dmg_err_t dmg_chainnet_push_body( dmg_chainnet_t * net, uint32_t epoch, uint64_t view, dmg_hash_t const * body_hash, dmg_span_t body );
 
-/* HEADER, PROPOSAL: by block hash (PROPOSAL: epoch, view too); BODY: by block hash, checked against body_hash.  peers: whom to ask first, NULL nobody.  One GOT
+/* HEADER, PROPOSAL: by block hash (PROPOSAL: epoch, view too); BODY: by block hash, checked against body_hash (body_len only says LIMIT above 1 MiB: it is the header's word).  peers: whom to ask first, NULL nobody.  One GOT
    follows unless cancelled.  EXISTS: is asked for; FULL. */
 typedef struct { uint8_t what; dmg_hash_t hash, body_hash; uint32_t body_len, epoch; uint64_t view; } dmg_fetch_t;
 DMG_MUST_USE dmg_err_t dmg_chainnet_fetch( dmg_chainnet_t * net, dmg_fetch_t const * fetch, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], uint64_t now_us );
@@ -196,7 +196,7 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 
 typedef struct {
   uint32_t conn_cnt, link_cnt, known_cnt, fetch_cnt, batch_cnt;
-  uint64_t frames_in, frames_out, frames_bad, frames_dropped, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_bad;
+  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad;
   bool     is_syncing;
   uint64_t sync_height, sync_goal;     /* goal 0: not known yet */
   size_t   heap_sz;                    /* beyond the arena */

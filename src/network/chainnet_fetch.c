@@ -172,7 +172,7 @@ static dmg_verdict_t fetch_judge( net_t * n, fetch_t const * f, dmg_span_t data,
       dmg_verdict_t v = dmg_wire_body_decode( data, &is_found, &n->raw );
       if( v.kind || !is_found ) return v;
       *out_bytes = dmg_buf_span( &n->raw );
-      return body_judge( n, *out_bytes, &f->f.body_hash, f->f.body_len );
+      return body_judge( n, *out_bytes, &f->f.body_hash );
     }
     default: {
       dmg_proposal_t p;

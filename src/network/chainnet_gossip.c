@@ -93,7 +93,7 @@ static void on_final( net_t * n, dmg_net_ev_t const * ev ) {
   dmg_wire_final_t f;
   if( dmg_wire_final_decode( ev->data, &f ).kind ) { n->stat.finals_bad++; verdict( n, ev->id, DMG_NET_REJECT ); return; }
   /* N7.1: the first valid one a view; a hundred different bitmaps must not flood. */
-  if( !is_newer( n, f.fin.epoch, f.fin.view ) ) { verdict( n, ev->id, DMG_NET_IGNORE ); return; }
+  if( !is_newer( n, f.fin.epoch, f.fin.view ) ) { n->stat.finals_late++; verdict( n, ev->id, DMG_NET_IGNORE ); return; }
   dmg_verdict_t v = n->chain->judge_final( n->chain->ctx, &f.fin );
   if( v.kind==DMG_VERDICT_BAD ) n->stat.finals_bad++;
   verdict( n, ev->id, v.kind==DMG_VERDICT_GOOD ? DMG_NET_ACCEPT : v.kind==DMG_VERDICT_BAD ? DMG_NET_REJECT : DMG_NET_IGNORE );

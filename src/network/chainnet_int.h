@@ -77,7 +77,6 @@ typedef struct {
   int16_t        line;                      /* conn index, -1 */
   stream_t       cons_out, cons_in, body_out, body_in;
   bool           is_link, is_told;          /* link as it is, as the node knows it */
-  uint32_t       gen, told_gen;             /* of the link: a new one is told down, then up */
   uint64_t       retry_us, backoff_us, body_retry_us;
   uint64_t       closed_until_us, heard_us, false_until_us;
   char           passed[ 48 ];              /* address whose connections pass the gate (N6.1) */
@@ -202,8 +201,8 @@ void     conn_false ( net_t * n, conn_t * c );                        /* false d
 int      known_find ( net_t const * n, dmg_net_peer_t const * peer );
 int      known_get  ( net_t * n, dmg_net_peer_t const * peer );       /* adds; -1: full */
 bool     bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst );
-/* N1.4: has it decoded, is it that body?  GOOD, BAD, LOCAL. */
-dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_hash, uint32_t body_len );
+/* Does it hash to that?  GOOD, BAD, LOCAL.  Its length is the header's matter: who serves a body that its leader gave a false one does not lie. */
+dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_hash );
 
 static inline bool bit_get( uint64_t const * w, uint32_t i ) { return w[ i/64 ]>>( i%64 )&1; }
 static inline void bit_set( uint64_t * w, uint32_t i ) { w[ i/64 ] |= (uint64_t)1<<( i%64 ); }

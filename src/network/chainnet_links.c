@@ -31,7 +31,7 @@ static void stream_end( net_t * n, stream_t * s ) {
 static void link_set( net_t * n, member_t * m, bool is_up ) {
   if( m->is_link==is_up ) return;
   m->is_link = is_up;
-  if( is_up ) { m->gen++; m->heard_us = n->now_us; m->backoff_us = 0; net_wake( n, n->now_us+SILENT_US ); }
+  if( is_up ) { m->heard_us = n->now_us; m->backoff_us = 0; net_wake( n, n->now_us+SILENT_US ); }
   n->is_links_dirty = true;
 }
 
@@ -247,12 +247,12 @@ bool links_tell( net_t * n, dmg_chainnet_out_t * out ) {
   if( !n->is_links_dirty ) return false;
   for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) {
     member_t * m = &n->members[ i ];
-    if( !m->is_used || ( m->is_told ? m->is_link && m->told_gen==m->gen : !m->is_link ) ) continue;
-    m->is_told  = !m->is_told;                   /* a link that is another one: down, then up */
-    m->told_gen = m->gen;
-    out->kind   = DMG_CHAINNET_LINK;
-    out->peer   = (uint16_t)i;
-    out->is_up  = m->is_told;
+    if( !m->is_used || m->is_told==m->is_link ) continue;
+    /* Each change is told before the next event is read, and none brings a link down and another up: a hello has to be accepted between. */
+    m->is_told = m->is_link;
+    out->kind  = DMG_CHAINNET_LINK;
+    out->peer  = (uint16_t)i;
+    out->is_up = m->is_told;
     memcpy( out->key, m->key, sizeof out->key );
     if( !m->is_told && m->idx[ 0 ]<0 && m->idx[ 1 ]<0 && m->idx[ 2 ]<0 ) m->is_used = false;
     return true;
@@ -338,8 +338,8 @@ static bool on_pushed( net_t * n, int member, dmg_span_t f, dmg_chainnet_out_t *
   if( p->view!=head.view ) *p = (pushed_t){ .view = head.view };
   if( p->cnt==2 ) { n->stat.frames_dropped++; return false; }
   if( !dmg_wire_head_verify( &head, &n->cfg.genesis, &m->peer ) ) { n->stat.bodies_bad++; frame_bad( n, m ); return false; }
-  dmg_verdict_t v = body_judge( n, body, &head.body_hash, head.body_len );
-  if( v.kind==DMG_VERDICT_BAD ) { n->stat.bodies_bad++; frame_bad( n, m ); return false; }
+  dmg_verdict_t v = body_judge( n, body, &head.body_hash );
+  if( v.kind==DMG_VERDICT_BAD || body.sz!=head.body_len ) { n->stat.bodies_bad++; frame_bad( n, m ); return false; }
   if( v.kind ) { n->stat.frames_dropped++; return false; }   /* no memory: it can be fetched */
   p->cnt++;
   n->stat.bodies_in++;

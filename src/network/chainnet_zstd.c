@@ -35,10 +35,10 @@ dmg_verdict_t dmg_wire_body_decode( dmg_span_t chunk, bool * out_is_found, dmg_b
   }
   if( chunk.sz<HEAD || chunk.p[ 0 ]!=1 ) return dmg_verdict_bad( "body", "neither found nor absent", 0 );
   uint32_t raw_sz = dmg_load_u32le( chunk.p+1 );
-  /* N11.1 dos_zstd_bomb: nothing is unpacked beyond the length stated, which has a limit and must be the frame's own. */
+  /* N11.1 dos_zstd_bomb: nothing is unpacked beyond the length stated, which has a limit. */
   if( !raw_sz || raw_sz>DMG_WIRE_BODY_SZ_MAX ) return dmg_verdict_bad( "body.raw_len", "not 1 to 1,048,576", 1 );
   dmg_span_t z = dmg_span( chunk.p+HEAD, chunk.sz-HEAD );
-  if( ZSTD_getFrameContentSize( z.p, z.sz )!=raw_sz || ZSTD_findFrameCompressedSize( z.p, z.sz )!=z.sz ) return dmg_verdict_bad( "body.zstd", "not one frame of that length", HEAD );
+  if( ZSTD_findFrameCompressedSize( z.p, z.sz )!=z.sz ) return dmg_verdict_bad( "body.zstd", "not one frame", HEAD );
   dmg_buf_clear( out_raw );
   uint8_t * p;
   dmg_err_t err = dmg_buf_grow( out_raw, raw_sz, &p );

@@ -32,7 +32,7 @@ typedef struct {
   int               index;                  /* as a validator, -1 */
   /* what to do */
   uint64_t          first_body, bad_state_at;
-  bool              is_liar, is_mute, is_idle;   /* serves wrong bodies; leaves txs unjudged; sends no hello */
+  bool              is_liar, is_header_liar, is_mute, is_idle, is_slow;   /* serves wrong bodies, headers; leaves txs unjudged; sends no hello; leaves SYNC untaken */
   /* what happened */
   bool              is_up[ DMG_CHAINNET_PEER_MAX ];
   uint32_t          ups, downs, frames, pushed, got, got_none, txs, batches, syncs, synced, sync_bad, stopped;
@@ -46,6 +46,7 @@ typedef struct {
   char              text[ 128 ];
 } node_t;
 
+static uint32_t big_every = 50;
 static dmg_hash_t const test_genesis = { { 0x5e, 0xed } };
 static dmg_chainnet_member_t members[ VALIDATORS ];
 static uint8_t seeds[ VALIDATORS ][ 32 ];
@@ -91,14 +92,14 @@ static block_t const * store_find( store_t const * s, dmg_hash_t const * hash ) 
   return NULL;
 }
 
-/* Grows to cnt blocks: a third empty, epochs of 1,000, every 50th body of about big_sz bytes. */
+/* Grows to cnt blocks: a third empty, epochs of 1,000, each big_every-th body of about big_sz bytes. */
 static void store_grow( store_t * s, uint32_t cnt, uint32_t big_sz ) {
   for( ; s->cnt<cnt; s->cnt++ ) {
     block_t * b = &s->blocks[ s->cnt ], * parent = s->cnt ? &s->blocks[ s->cnt-1 ] : NULL;
     static uint8_t bytes[ 1u<<20 ];
     dmg_span_t txs[ 32 ];
     dmg_body_t body = { .txs = txs };
-    bool is_big = s->cnt%50==7 && big_sz;
+    bool is_big = s->cnt%big_every==( big_every>7 ? 7 : 0 ) && big_sz;
     uint32_t n = is_big ? 1+big_sz/60000 : s->cnt%3 ? 1+(uint32_t)( mix( &s->seed )%4 ) : 0, at = 0;
     for( uint32_t i = 0; i<n; i++ ) {
       uint32_t sz = is_big ? big_sz/n : 20+(uint32_t)( mix( &s->seed )%200 );
@@ -159,6 +160,7 @@ static dmg_err_t chain_header( void * ctx, dmg_hash_t const * hash, uint8_t out[
   block_t const * b = held( ctx, hash );
   if( !b ) return DMG_ERR_NOT_FOUND;
   memcpy( out, b->header, DMG_SIGNED_HEADER_SZ );
+  if( ( (node_t *)ctx )->is_header_liar ) out[ 306 ] ^= 1;   /* its time */
   return DMG_OK;
 }
 
@@ -267,7 +269,7 @@ static void on_sync( node_t * nd, dmg_chainnet_out_t const * o ) {
   if( o->is_last ) { dmg_cert_t f = fin_of( b ); assert_memory_equal( f.sig, o->fin.sig, sizeof f.sig ); }
   if( nd->bad_state_at==o->height ) { dmg_chainnet_sync_taken( nd->net, o->height, false ); return; }
   nd->height = o->height;
-  dmg_chainnet_sync_taken( nd->net, o->height, true );
+  if( !nd->is_slow ) dmg_chainnet_sync_taken( nd->net, o->height, true );
 }
 
 /* One thing for the node; false: none. */

@@ -209,7 +209,7 @@ static void test_bodies_unpack_to_what_they_say( void ** state ) {
   assert_int_equal( dmg_wire_body_encode( dmg_span( raw, 5000 ), &chunk ), DMG_OK );
   uint8_t bad[ 12000 ];
   size_t sz = chunk.sz;
-  struct { int len_add; int cut; bool is_twice; uint8_t first; } const cases[] = { { 1, 0, false, 1 }, { -1, 0, false, 1 }, { 0, -1, false, 1 }, { 0, 1, false, 1 }, { 0, 0, true, 1 },
+  struct { int len_add; int cut; bool is_twice; uint8_t first; } const cases[] = { { 5000, 0, true, 1 }, { 1, 0, false, 1 }, { -1, 0, false, 1 }, { 0, -1, false, 1 }, { 0, 1, false, 1 }, { 0, 0, true, 1 },
     { 0, 0, false, 0 }, { 0, 0, false, 2 }, { 2000000, 0, false, 1 }, { -5000, 0, false, 1 } };
   for( unsigned i = 0; i<sizeof cases/sizeof cases[ 0 ]; i++ ) {
     memset( bad, 0, sizeof bad );
