@@ -53,7 +53,7 @@ void net_wake( net_t * n, uint64_t at_us ) {
 /* Token bucket: units a 10 s, up to burst. */
 bool bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst ) {
   if( !b->us ) *b = (bucket_t){ .level = burst*SEC, .us = now_us ? now_us : 1 };
-  uint64_t dt = dmg_min_u64( now_us>b->us ? now_us-b->us : 0, 100*(uint64_t)SEC );
+  uint64_t dt = dmg_min_u64( now_us>b->us ? now_us-b->us : 0, 100*SEC );
   b->level = dmg_min_u64( burst*SEC, b->level+dt*per_10s/10 );
   if( now_us>b->us ) b->us = now_us;
   if( b->level<units*SEC ) return false;
@@ -185,7 +185,7 @@ dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * n, dmg_net_peer_t const * peer
 /* N6.1: back-off 5 s to 5 min, of validators 1 to 5 s, +-25 %. */
 static void dial_later( net_t * n, known_t * w ) {
   bool is_validator = member_of_peer( n, &w->peer )>=0;
-  uint64_t low = is_validator ? SEC : 5*SEC, high = is_validator ? 5*SEC : 300*(uint64_t)SEC;
+  uint64_t low = is_validator ? SEC : 5*SEC, high = is_validator ? 5*SEC : 300*SEC;
   w->backoff_us = w->backoff_us ? dmg_min_u64( high, 2*w->backoff_us ) : low;
   w->dial_us    = n->now_us+net_jitter( n, w->backoff_us );
 }
@@ -229,7 +229,9 @@ void conn_false( net_t * n, conn_t * c ) {
   }
   ban_t * b = &n->bans[ 0 ];
   for( unsigned i = 0; i<BANS_MAX; i++ ) if( n->bans[ i ].until_us<b->until_us ) b = &n->bans[ i ];
-  dmg_err_t err = b->peer.sz ? dmg_net_tag( n->port, &b->peer, 0 ) : DMG_OK;   /* the oldest makes room */
+  dmg_err_t err = DMG_OK;
+  if( b->peer.sz ) err = dmg_net_tag( n->port, &b->peer, 0 );   /* the oldest makes room */
+  (void)err;
   *b  = (ban_t){ .peer = c->peer, .until_us = n->now_us+BAN_US };
   err = dmg_net_tag( n->port, &c->peer, DMG_NET_TAG_BLOCKED );
   (void)err;
@@ -251,7 +253,8 @@ static void bans_tick( net_t * n ) {
 
 static void copy_text( char * out, size_t cap, dmg_span_t text ) {
   size_t sz = text.sz<cap-1 ? text.sz : cap-1;
-  for( size_t i = 0; i<sz; i++ ) out[ i ] = text.p[ i ]>=0x20 && text.p[ i ]<0x7f ? (char)text.p[ i ] : '?';
+  if( sz ) memcpy( out, text.p, sz );
+  for( size_t i = 0; i<sz; i++ ) if( text.p[ i ]<0x20 || text.p[ i ]>=0x7f ) out[ i ] = '?';
   out[ sz ] = '\0';
 }
 
@@ -291,7 +294,7 @@ static void on_conn_down( net_t * n, int i ) {
     DMG_ASSERT( w->conn_cnt );
     /* One that lasted is dialled soon again; one that broke at once is not hammered. */
     if( !--w->conn_cnt && w->dial_us<=n->now_us ) {
-      if( n->now_us-c->up_us<5*(uint64_t)SEC && !c->is_closing ) dial_later( n, w );
+      if( n->now_us-c->up_us<5*SEC && !c->is_closing ) dial_later( n, w );
       else w->dial_us = n->now_us+net_jitter( n, SEC/2 );
     }
     net_wake( n, w->dial_us );

@@ -9,15 +9,15 @@
 #include "network/chainnet.h"
 #include "base/assert.h"
 
-#define SEC                  1000000u
+#define SEC                  ( (uint64_t)1000000 )
 #define SET_CNT              3
 #define STATUS_EVERY_US      ( 10*SEC )
 #define OTHER_CHAIN_US       ( 300*SEC )
-#define BAN_US               ( (uint64_t)24*3600*SEC )   /* N7.4 */
+#define BAN_US               ( 24*3600*SEC )   /* N7.4 */
 #define SILENT_US            ( 6*SEC )                   /* N3.1, C4.4 */
 #define BAD_FRAMES_MAX       64                          /* in a minute, then the connection closes .. */
 #define BAD_FRAMES_CLOSE_US  ( 60*SEC )                  /* .. for so long */
-#define FALSE_REST_US        ( 600*(uint64_t)SEC )       /* a validator that gave false data: not asked */
+#define FALSE_REST_US        ( 600*SEC )                 /* a validator that gave false data: not asked */
 #define BANS_MAX             64
 #define SERVE_MAX            1024
 #define SERVE_CONN_MAX       2                           /* answers at once of a connection; of a validator's line: in_max of each protocol */

@@ -310,7 +310,7 @@ static frame_judge_t frame_judge( net_t * n, int member, dmg_span_t f ) {
 
 static void frame_bad( net_t * n, member_t * m ) {
   n->stat.frames_bad++;
-  if( n->now_us-m->bad_us>60*(uint64_t)SEC ) { m->bad_us = n->now_us; m->bad_cnt = 0; }
+  if( n->now_us-m->bad_us>60*SEC ) { m->bad_us = n->now_us; m->bad_cnt = 0; }
   if( ++m->bad_cnt<BAD_FRAMES_MAX || m->line<0 ) return;
   m->bad_cnt = 0;
   m->closed_until_us = n->now_us+BAD_FRAMES_CLOSE_US;

@@ -196,8 +196,8 @@ dmg_verdict_t dmg_wire_headers_decode( dmg_span_t chunk, dmg_span_t * out_raw, u
 size_t dmg_wire_bodies_req_encode( dmg_wire_bodies_req_t const * req, uint8_t out[ DMG_WIRE_BODIES_REQ_SZ_MAX ] ) {
   DMG_ASSERT( req->cnt && req->cnt<=DMG_WIRE_BODIES_MAX );
   out[ 0 ] = (uint8_t)req->cnt;
-  memcpy( out+1, req->hashes, 32u*req->cnt );
-  return 1+32u*req->cnt;
+  memcpy( out+1, req->hashes, 32*(size_t)req->cnt );
+  return 1+32*(size_t)req->cnt;
 }
 
 dmg_verdict_t dmg_wire_bodies_req_decode( dmg_span_t bytes, dmg_wire_bodies_req_t * out ) {

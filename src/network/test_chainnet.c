@@ -296,9 +296,9 @@ static void test_frames_are_checked_before_the_core( void ** state ) {
   assert_int_equal( nodes[ 1 ].by_kind[ DMG_FRAME_CERT ], 1 );
   /* What only a broken core would send is dropped there and counted: sizes by kind, kinds. */
   uint8_t junk[ 40 ] = { DMG_FRAME_HELLO };
-  for( uint8_t kind = 0; kind<DMG_FRAME_CNT; kind++ ) {
+  for( unsigned kind = 0; kind<DMG_FRAME_CNT; kind++ ) {
     if( kind==DMG_FRAME_VOTE || kind==DMG_FRAME_CERT || kind==DMG_FRAME_PROPOSAL ) continue;
-    junk[ 0 ] = kind;
+    junk[ 0 ] = (uint8_t)kind;
     send_all( &nodes[ 0 ], DMG_SPAN( junk ) );
   }
   run( 50 );
@@ -332,7 +332,7 @@ static void test_the_core_closes_a_link( void ** state ) {
   begin( 11, 0, 0 );
   validators( 2 );
   RUN_UNTIL( is_mesh( 2 ), 5000 );
-  for( uint16_t p = 0; p<DMG_CHAINNET_PEER_MAX; p++ ) if( nodes[ 0 ].is_up[ p ] ) dmg_chainnet_close( nodes[ 0 ].net, p, 20000000, dmg_mem_net_now( world ) );
+  for( unsigned p = 0; p<DMG_CHAINNET_PEER_MAX; p++ ) if( nodes[ 0 ].is_up[ p ] ) dmg_chainnet_close( nodes[ 0 ].net, (uint16_t)p, 20000000, dmg_mem_net_now( world ) );
   run( 15000 );
   assert_int_equal( links_of( &nodes[ 0 ] )+links_of( &nodes[ 1 ] ), 0 );
   RUN_UNTIL( is_mesh( 2 ), 15000 );
@@ -543,9 +543,9 @@ static void test_a_flood_of_questions_is_told_to_slow_down( void ** state ) {
     assert_int_equal( r.answer_code, i<5 ? DMG_WIRE_DATA : DMG_WIRE_SLOW_DOWN );
   }
   /* Questions that are none; ids of other protocols. */
-  for( uint16_t p = DMG_CHAINNET_STATUS; p<DMG_CHAINNET_PROTO_CNT; p++ ) {
+  for( unsigned p = DMG_CHAINNET_STATUS; p<DMG_CHAINNET_PROTO_CNT; p++ ) {
     r.answer_code = 99;
-    assert_int_equal( dmg_net_request( r.port, r.conn, p, DMG_SPAN_STR( "?" ), 5000, &id ), DMG_OK );
+    assert_int_equal( dmg_net_request( r.port, r.conn, (uint16_t)p, DMG_SPAN_STR( "?" ), 5000, &id ), DMG_OK );
     raw_run( &r, 40 );
     assert_int_equal( r.answer_code, DMG_WIRE_BAD_REQUEST );
   }
@@ -676,8 +676,8 @@ static void test_fetch_finds_the_one_who_has_it( void ** state ) {
   validators( 4 );
   nodes[ 3 ].height = 100;                             /* the others have nothing */
   RUN_UNTIL( is_mesh( 4 ), 5000 );
-  for( uint8_t what = 0; what<=DMG_FETCH_PROPOSAL; what++ ) {
-    dmg_fetch_t f = fetch_for( what, 50 );
+  for( unsigned what = 0; what<=DMG_FETCH_PROPOSAL; what++ ) {
+    dmg_fetch_t f = fetch_for( (uint8_t)what, 50 );
     uint64_t now = dmg_mem_net_now( world );
     assert_int_equal( dmg_chainnet_fetch( nodes[ 0 ].net, &f, NULL, now ), DMG_OK );
     assert_int_equal( dmg_chainnet_fetch( nodes[ 0 ].net, &f, NULL, now ), DMG_ERR_EXISTS );

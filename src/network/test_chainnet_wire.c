@@ -168,7 +168,7 @@ static void test_header_chunks( void ** state ) {
   (void)state;
   static uint8_t b[ DMG_WIRE_HEADERS_CHUNK_SZ+DMG_SIGNED_HEADER_SZ ];
   dmg_signed_header_t sh = { .header = { .version = 1, .view = 1, .height = 1 } };
-  for( unsigned i = 0; i<65; i++ ) dmg_signed_header_encode( &sh, b+1+i*DMG_SIGNED_HEADER_SZ );
+  for( unsigned i = 0; i<65; i++ ) dmg_signed_header_encode( &sh, b+1+(size_t)i*DMG_SIGNED_HEADER_SZ );
   dmg_span_t raw;
   uint32_t cnt;
   b[ 0 ] = 64;
