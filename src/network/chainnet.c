@@ -386,7 +386,7 @@ bool dmg_chainnet_next( dmg_chainnet_t * n, uint64_t now_us, dmg_chainnet_out_t 
       n->ev_pos = 0;
       n->ev_cnt = (uint32_t)dmg_net_poll( n->port, true, n->evs, POLL_URGENT );
       if( !n->ev_cnt ) n->ev_cnt = (uint32_t)dmg_net_poll( n->port, false, n->evs, POLL_COMMON );
-      if( !n->ev_cnt ) break;
+      if( !n->ev_cnt ) { n->idle_us = n->now_us; break; }
     }
     dmg_net_ev_t * ev = &n->evs[ n->ev_pos++ ];
     if( on_event( n, ev, out ) ) { n->is_ev_held = true; return true; }

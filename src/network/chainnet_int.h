@@ -155,6 +155,7 @@ struct dmg_chainnet {
   dmg_chainnet_chain_t const * chain;
   dmg_arena_t *      scratch;               /* decoding bodies; heap, freed by fini */
   uint64_t           rng, now_us, wake_us;
+  uint64_t           idle_us;               /* when the port last had nothing to read */
   bool               is_started, is_stopping, is_stopped_due;
   char               topic_tx[ DMG_WIRE_NAME_SZ ], topic_final[ DMG_WIRE_NAME_SZ ];
   uint32_t           tx_peers;

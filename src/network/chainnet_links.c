@@ -488,8 +488,8 @@ void links_tick( net_t * n ) {
     if( !m->is_used || m->line<0 ) continue;
     open_streams( n, m );
     if( !m->is_link ) continue;
-    /* N3.1: hello comes every second. */
-    if( n->now_us-m->heard_us>=SILENT_US ) conn_close( n, &n->conns[ m->line ], DMG_CHAINNET_WHY_SILENT );
+    /* N3.1: hello comes every second.  After a long piece of work of our own it may still wait in the port: silent is who was so until we had read all. */
+    if( n->idle_us>m->heard_us && n->idle_us-m->heard_us>=SILENT_US ) conn_close( n, &n->conns[ m->line ], DMG_CHAINNET_WHY_SILENT );
     net_wake( n, dmg_max_u64( m->heard_us+SILENT_US, n->now_us+SEC/4 ) );
   }
 }

@@ -47,7 +47,7 @@ static void run_to( uint64_t until ) {
     uint64_t now = dmg_mem_net_now( world ), next = UINT64_MAX;
     bool is_busy = false;
     for( unsigned i = 0; i<node_cnt; i++ ) {
-      if( !nodes[ i ].net ) continue;
+      if( !nodes[ i ].net || nodes[ i ].is_stalled ) continue;
       node_hello( &nodes[ i ], now );
       while( node_step( &nodes[ i ], now ) ) is_busy = true;
       uint64_t wake = dmg_chainnet_wake_us( nodes[ i ].net );
@@ -61,7 +61,7 @@ static void run_to( uint64_t until ) {
     dmg_mem_net_advance( world, next );
   }
   dmg_mem_net_advance( world, until );
-  for( unsigned i = 0; i<node_cnt; i++ ) if( nodes[ i ].net ) while( node_step( &nodes[ i ], until ) ) {}
+  for( unsigned i = 0; i<node_cnt; i++ ) if( nodes[ i ].net && !nodes[ i ].is_stalled ) while( node_step( &nodes[ i ], until ) ) {}
 }
 
 static void run( uint64_t ms ) { run_to( dmg_mem_net_now( world )+ms*1000 ); }
@@ -147,6 +147,24 @@ static void test_a_silent_link_goes_down( void ** state ) {
   assert_true( took>4900000 && took<7100000 );
   nodes[ 1 ].is_idle = false;
   RUN_UNTIL( is_mesh( 2 ), 10000 );
+  end();
+}
+
+/* Executing a block may take our thread for seconds: what came meanwhile was heard. */
+static void test_a_stall_of_our_own_is_nobodys_silence( void ** state ) {
+  (void)state;
+  begin( 31, 0, 0 );
+  validators( 2 );
+  RUN_UNTIL( is_mesh( 2 ), 5000 );
+  uint32_t from = nodes[ 0 ].frames;
+  RUN_UNTIL( nodes[ 0 ].frames>from, 2000 );           /* just heard .. */
+  run( 900 );
+  send_hello( &nodes[ 0 ] );                           /* .. and just spoken */
+  nodes[ 0 ].is_stalled = true;
+  run( 5600 );
+  nodes[ 0 ].is_stalled = false;
+  run( 3000 );
+  assert_int_equal( nodes[ 0 ].downs+nodes[ 1 ].downs, 0 );
   end();
 }
 
@@ -1037,6 +1055,7 @@ int main( void ) {
     cmocka_unit_test( test_four_validators_mesh_with_one_line_a_pair ),
     cmocka_unit_test( test_a_restart_gets_its_links_back ),
     cmocka_unit_test( test_a_silent_link_goes_down ),
+    cmocka_unit_test( test_a_stall_of_our_own_is_nobodys_silence ),
     cmocka_unit_test( test_strangers_get_no_link ),
     cmocka_unit_test( test_another_chain_is_closed ),
     cmocka_unit_test( test_sets_change_and_places_stay ),

@@ -32,7 +32,7 @@ typedef struct {
   int               index;                  /* as a validator, -1 */
   /* what to do */
   uint64_t          first_body, bad_state_at;
-  bool              is_liar, is_header_liar, is_mute, is_idle, is_slow;   /* serves wrong bodies, headers; leaves txs unjudged; sends no hello; leaves SYNC untaken */
+  bool              is_liar, is_header_liar, is_mute, is_idle, is_slow, is_stalled;   /* serves wrong bodies, headers; leaves txs unjudged; sends no hello; leaves SYNC untaken; its thread does something else */
   /* what happened */
   bool              is_up[ DMG_CHAINNET_PEER_MAX ];
   uint32_t          ups, downs, frames, pushed, got, got_none, txs, batches, syncs, synced, sync_bad, stopped;
