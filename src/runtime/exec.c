@@ -273,7 +273,7 @@ msig_run( dmg_exec_t * x, dmg_span_t args, bool * out_go_on ) {
 static dmg_err_t
 call_run( dmg_exec_t * x, uint32_t i, bool * out_go_on ) {
   dmg_tx_call_t const * c    = &x->tx.tx->calls[ i ];
-  dmg_mod_t const *     mod  = dmg_set_find( x->set, c->module );
+  dmg_mod_t const *     mod  = dmg_reg_find( x->set, c->module );
   dmg_frame_spec_t      spec = { .mod = mod, .kind = 0, .fn = dmg_abi_call( mod->code->abi, c->call ), .args = c->args, .role = x->tx.role, .actor = x->tx.sender };
   dmg_frame_res_t       res;
   x->tx.call_idx = (uint16_t)i;
@@ -525,7 +525,7 @@ answer_fill( dmg_exec_t const * x, dmg_frame_res_t const * res, dmg_answer_t * o
 
 static dmg_err_t
 query_run( dmg_exec_t * x, uint16_t module, uint16_t query, dmg_span_t args, uint64_t gas, dmg_answer_t * out ) {
-  dmg_mod_t const * mod = dmg_set_find( x->set, module );
+  dmg_mod_t const * mod = dmg_reg_find( x->set, module );
   if( !mod ) { out->kind = DMG_ANSWER_NO_MODULE; dmg_why( &out->why, "module %u is not active", module ); return DMG_OK; }
   dmg_abi_fn_t const * fn = dmg_abi_query( mod->code->abi, query );
   if( !fn ) { out->kind = DMG_ANSWER_NO_QUERY; dmg_why( &out->why, "module %u has no query %u", module, query ); return DMG_OK; }
@@ -582,7 +582,7 @@ check_run( dmg_exec_t * x, uint16_t module, uint16_t call, dmg_hash_t const * sc
   dmg_mod_t const *    mod = NULL;
   dmg_abi_fn_t const * fn  = NULL;
   DMG_TRY( dmg_call_check( x, module, call, schema, args, &mod, &fn, &out->reason ) );
-  mod = dmg_set_find( x->set, module );   /* a refusal sets neither */
+  mod = dmg_reg_find( x->set, module );   /* a refusal sets neither */
   fn  = mod ? dmg_abi_call( mod->code->abi, call ) : NULL;
   if( fn ) {
     out->gas_line = fn->gas;
@@ -649,7 +649,7 @@ dmg_runtime_abi( dmg_runtime_t * rt, dmg_view_t * view, uint16_t module, dmg_are
   dmg_worker_t * w;
   dmg_exec_t     x;
   DMG_TRY( look_open( rt, view, &x, &w ) );
-  dmg_mod_t const * mod = dmg_set_find( x.set, module );
+  dmg_mod_t const * mod = dmg_reg_find( x.set, module );
   dmg_span_t        abi = mod ? dmg_arena_dup( arena, mod->code->abi_raw ) : (dmg_span_t){ 0 };
   dmg_worker_give( rt, w );
   if( !mod )   return DMG_ERR_NOT_FOUND;

@@ -119,7 +119,7 @@ void dmg_reg_set_drop( dmg_runtime_t * rt, dmg_mod_set_t * set );
 DMG_MUST_USE dmg_err_t dmg_reg_insts( dmg_worker_t * w );
 dmg_vm_inst_t * dmg_reg_inst( dmg_worker_t const * w, dmg_mod_code_t const * code, bool is_query );
 void dmg_reg_code_free( dmg_runtime_t * rt, dmg_mod_code_t * code );
-dmg_mod_t const * dmg_set_find( dmg_mod_set_t const * set, uint16_t module );
+dmg_mod_t const * dmg_reg_find( dmg_mod_set_t const * set, uint16_t module );
 
 /* ---- Execution ---- */
 

@@ -242,7 +242,7 @@ genesis_run( genesis_t * g ) {
   }
   DMG_TRY( params_write( g ) );
   for( uint32_t i=0; i<g->genesis->module_cnt; i++ ) DMG_TRY( module_load( g, &g->genesis->modules[ i ] ) );
-  if( !dmg_set_find( &g->x.w->set, DMG_MODULE_SYSTEM ) || !dmg_set_find( &g->x.w->set, DMG_MODULE_BALANCES ) ) {
+  if( !dmg_reg_find( &g->x.w->set, DMG_MODULE_SYSTEM ) || !dmg_reg_find( &g->x.w->set, DMG_MODULE_BALANCES ) ) {
     dmg_why( g->why, "modules 1 (System) and 2 (Balances) are needed" );
     return DMG_ERR_INVALID;
   }

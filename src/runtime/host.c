@@ -377,7 +377,7 @@ nested( dmg_frame_t * f, dmg_vm_mem_t mem, uint64_t const * a, bool is_query, ui
   f->callee_fault = (dmg_span_t){ 0 };
 
   dmg_mod_t const * self = f->spec.mod;
-  dmg_mod_t const * mod  = dmg_set_find( x->set, (uint16_t)a[ 0 ] );
+  dmg_mod_t const * mod  = dmg_reg_find( x->set, (uint16_t)a[ 0 ] );
   if( !mod ) RET( DMG_DM_NO_MODULE );
   dmg_abi_t const *    abi = mod->code->abi;
   dmg_abi_fn_t const * fn  = is_query ? dmg_abi_query( abi, (uint16_t)a[ 1 ] ) : dmg_abi_call( abi, (uint16_t)a[ 1 ] );

@@ -9,7 +9,7 @@ explain( dmg_exec_t const * x, dmg_exec_why_t * why ) {
   case DMG_STATUS_OK:            return;
   case DMG_STATUS_VOID:          dmg_why( why, "%s", dmg_void_text( tx->code ) ); return;
   case DMG_STATUS_FAULT: {
-    dmg_mod_t const *       mod   = dmg_set_find( x->set, tx->module );
+    dmg_mod_t const *       mod   = dmg_reg_find( x->set, tx->module );
     dmg_abi_fault_t const * fault = mod ? dmg_abi_fault( mod->code->abi, (uint16_t)tx->code ) : NULL;
     if( fault ) dmg_why( why, "call %u: %.*s answers %.*s", tx->call, (int)mod->code->abi->name.sz, (char const *)mod->code->abi->name.p, (int)fault->name.sz, (char const *)fault->name.p );
     else dmg_why( why, "call %u: fault %u of module %u", tx->call, tx->code, tx->module );

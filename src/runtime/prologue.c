@@ -24,7 +24,7 @@ dmg_fee_of( uint64_t gas, uint64_t price ) {
 dmg_err_t
 dmg_call_check( dmg_exec_t * x, uint16_t module, uint16_t call, dmg_hash_t const * schema, dmg_span_t args, dmg_mod_t const ** out_mod,
                 dmg_abi_fn_t const ** out_fn, dmg_void_t * out_reason ) {
-  dmg_mod_t const * mod = dmg_set_find( x->set, module );
+  dmg_mod_t const * mod = dmg_reg_find( x->set, module );
   if( !mod ) REFUSE( DMG_VOID_MODULE );
   dmg_abi_fn_t const * fn = dmg_abi_call( mod->code->abi, call );
   if( !fn ) REFUSE( DMG_VOID_SCHEMA );

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 dmg_mod_t const *
-dmg_set_find( dmg_mod_set_t const * set, uint16_t module ) {
+dmg_reg_find( dmg_mod_set_t const * set, uint16_t module ) {
   for( uint32_t i=0; i<set->cnt && set->mods[ i ].id<=module; i++ )
     if( set->mods[ i ].id==module ) return &set->mods[ i ];
   return NULL;

@@ -33,7 +33,7 @@ dmg_event_topics( dmg_mod_t const * mod, dmg_abi_event_t const * abi, dmg_exec_e
 
 dmg_err_t
 dmg_event_native( dmg_exec_t * x, bool is_first, uint16_t module, uint16_t number, dmg_span_t data ) {
-  dmg_mod_t const * mod = dmg_set_find( x->set, module );
+  dmg_mod_t const * mod = dmg_reg_find( x->set, module );
   DMG_ASSERT( mod );
   DMG_ASSERT( x->tx.event_cnt<DMG_RECEIPT_EVENT_MAX );
   dmg_exec_event_t event = { .ev = { .module = module, .event = number, .data = dmg_arena_dup( x->tx_arena, data ) }, .actor = x->tx.sender, .is_native = true };
