@@ -1,9 +1,10 @@
-/* chain: one validator's chain: pool, blocks, execution, state, finality, joined (C2.7).
+/* chain: one node's chain: pool, blocks, execution, state, finality, joined.
 
      tx_submit --> pool --+
-     clock, pace ---------+--> chain thread: build, execute, sign, store, commit --> final block
+     clock, pace ---------+--> chain thread: build, execute, sign, store, commit --> final block     a chain of one (C2.7)
      dev_* ---------------+                                     |
      reads (any thread) <-- views, block store <----------------+--> events: on_block, on_tx
+                            validator.h drives the same steps where several agree (is_several)
 
    A block is final once its FINALIZATION is on disk (with a data folder: synced, S8.1): body first, then the
    votes, then receipts and certificate, then the state.  A failed sync ends the process.
@@ -24,7 +25,8 @@ typedef struct {
   dmg_span_t               genesis;         /* BCS, M16.6 */
   dmg_dev_module_t const * modules;         /* code files the genesis names by hash */
   uint32_t                 module_cnt;
-  uint8_t                  validator_secret[ 32 ];
+  uint8_t                  validator_secret[ 32 ];   /* is_several: zeros for a follower */
+  bool                     is_several;      /* consensus of several: a genesis of kind test or main, driven by validator.h; else of kind dev, one validator */
   char const *             data_dir;        /* NULL: all in memory */
   char const *             cache_dir;       /* compiled modules */
   bool                     is_durable;      /* sync before final; needs data_dir */

@@ -1,4 +1,9 @@
-/* chain_int: the state of one chain, shared by chain.c (making blocks), chain_pool.c (submitting), chain_query.c (reads) and chain_dev.c (cheats).
+/* chain_int: the state of one chain, shared by its files.
+
+     chain_open.c   opening, what a crash left undone        chain_pool.c   submitting
+     chain_block.c  blocks: built or checked, executed on    chain_query.c  reads
+                    a tree above the head, committed         chain_dev.c    cheats
+     chain.c        the head; the thread of a chain of one   chain_votes.c  vote log and safety file of a chain of one
 
    Locks, in this order
      readers   read: an open view, or a transaction being admitted; write: dev_revert, which needs all of them gone
@@ -10,6 +15,7 @@
 #define DMG_NODE_CHAIN_INT_H
 
 #include "node/chain.h"
+#include "node/epochs.h"
 #include "node/head_cache.h"
 #include "node/solo.h"
 #include "runtime/code_cache.h"
@@ -19,6 +25,7 @@
 #include "storage/state.h"
 #include "storage/wal.h"
 #include "txpool/txpool.h"
+#include "types/agree.h"
 #include "types/params.h"
 
 #include <pthread.h>
@@ -31,9 +38,9 @@ enum { DMG_CHAIN_SNAPSHOT_MAX = DMG_STATE_SNAPSHOTS_MAX, DMG_CHAIN_OVERRIDE_MAX 
 #define DMG_CHAIN_MEM_LOG_MAX   ( (uint64_t)4<<30 )  /* block log of a chain in memory */
 #define DMG_CHAIN_MEM_KV_MAX    ( (uint64_t)4<<30 )
 
-/* What the next block builds on. */
+/* The committed head: what the pool judges by and a chain of one builds on. */
 typedef struct {
-  dmg_solo_parent_t block;                /* height, time, hash, NOTARIZATION */
+  dmg_solo_parent_t block;                /* height, time, hash; NOTARIZATION: of a chain of one */
   dmg_hash_t        root;                 /* state after it */
   bool              is_empty;             /* no transactions in it */
   uint64_t          price;                /* of the next block */
@@ -42,12 +49,37 @@ typedef struct {
 
 typedef struct { dmg_state_snap_t * state; dmg_chain_head_t head; bool is_used; } dmg_chain_snapshot_t;
 
+/* A block executed on its parent: of the tree above the head once it is attached (S7.1). */
+typedef struct dmg_chain_block dmg_chain_block_t;
+struct dmg_chain_block {
+  dmg_chain_block_t *     next;           /* of chain->blocks; a parent stands behind its children */
+  dmg_arena_t *           arena;          /* holds all of it */
+  dmg_signed_header_t     sh;             /* sig zero: not signed yet */
+  dmg_hash_t              hash, root;     /* root: of the state after it */
+  dmg_span_t              body;           /* BCS */
+  dmg_exec_out_t          exec;
+  dmg_view_t *            view;           /* of the parent; until it is attached */
+  dmg_hash_t *            tx_ids;
+  dmg_txpool_included_t * included;
+  dmg_txpool_ref_t *      refs, * left;   /* of a block that was built: what the pool gave for it; of that, what the executor left out */
+  size_t                  ref_cnt, left_cnt;
+  uint32_t                tx_cnt;
+  dmg_i128_t              supply_off;     /* as in the head */
+  bool                    is_attached, is_full;   /* is_full: more than half of any limit: the rest of the pool may not have fitted */
+  uint64_t                build_ns, exec_ns, vote_ns;   /* vote_ns: saving and casting the votes of a chain of one */
+};
+
+/* What was committed, for who is to be told. */
+typedef struct { dmg_at_block_t at; uint64_t time_ms; uint32_t tx_cnt; bool is_full; } dmg_chain_made_t;
+
 struct dmg_chain {
   dmg_chain_cfg_t     cfg;
   dmg_arena_t *       genesis_arena;
   dmg_genesis_t *     genesis;
   dmg_hash_t          chain_id;
-  dmg_hash_t          leader;             /* gets the tips */
+  dmg_set_t           set;                /* validators of genesis, as agreement orders them */
+  dmg_hash_t          leaders[ DMG_SET_MAX ];   /* accounts by index of the set: they get the tips */
+  uint64_t            window_views;       /* L of C1.3 */
   dmg_solo_t          solo;
   dmg_vm_t *          vm;
   dmg_code_cache_t *  cache;
@@ -68,7 +100,8 @@ struct dmg_chain {
 
   pthread_rwlock_t    readers;
   pthread_mutex_t     writing;
-  dmg_arena_t *       arena;              /* of the block at work; under `writing` */
+  dmg_chain_block_t * blocks;             /* executed, above the head; under `writing` */
+  dmg_arena_t *       spare;              /* of the last block; under `writing` */
   pthread_mutex_t     sending;
   pthread_mutex_t     lock;
   pthread_cond_t      wake;               /* for the chain thread */
@@ -102,9 +135,10 @@ struct dmg_chain {
   uint64_t            build_ns, exec_ns, commit_ns;   /* sums, for metrics */
 };
 
-/* For tests of recovery: called after each step of a block, in this order; NULL outside tests.  height and hash say of which. */
+/* For tests of recovery: called after each step of a block; NULL outside tests.  height and hash say of which.  Of a chain of one in this order. */
 typedef enum { DMG_CHAIN_STEP_BUILT, DMG_CHAIN_STEP_SAVED, DMG_CHAIN_STEP_SIGNED, DMG_CHAIN_STEP_BODY, DMG_CHAIN_STEP_RECEIPTS, DMG_CHAIN_STEP_FINAL, DMG_CHAIN_STEP_SYNCED, DMG_CHAIN_STEP_STATE, DMG_CHAIN_STEP_CNT } dmg_chain_step_t;
 extern void (* dmg_chain_hook)( dmg_chain_step_t step, uint64_t height, dmg_hash_t const * hash );
+static inline void dmg_chain_step( dmg_chain_step_t step, uint64_t height, dmg_hash_t const * hash ) { if( dmg_chain_hook ) dmg_chain_hook( step, height, hash ); }
 
 /* S8.6: a chain that cannot go on from what it has in memory stops at once; the next start reads what is on disk. */
 _Noreturn void dmg_chain_fatal( char const * what, dmg_err_t err );
@@ -119,12 +153,32 @@ uint64_t dmg_chain_clock_ms( dmg_chain_t const * chain );
 /* Takes head as the chain's: the pool's view, parameters, price; writes: its block's, on the head before, NULL: it is another
    chain or the first.  The pool is told by the caller.  With `lock`. */
 DMG_MUST_USE dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head, dmg_exec_out_t const * writes );
+/* The head in the pool's words.  With `lock`. */
+dmg_txpool_head_t dmg_chain_pool_head( dmg_chain_t const * chain );
 /* Closes the pool's view of the head: before a state under it goes.  With `lock`. */
 void     dmg_chain_drop_view( dmg_chain_t * chain );
 /* A pool over the adopted head; the one before is freed.  With `lock`, no ticket out. */
 DMG_MUST_USE dmg_err_t dmg_chain_new_pool( dmg_chain_t * chain );
 /* Sends the collected events.  Without any lock. */
 void     dmg_chain_flush_events( dmg_chain_t * chain );
+
+/* chain_block.c.  All under `writing`; failures are local ones, and final for the chain. */
+/* The state that a block stands on: the head's or that of a block of the tree.  NOT_FOUND. */
+typedef struct { uint64_t height, time_ms, price; dmg_hash_t root; dmg_i128_t supply_off; } dmg_chain_parent_t;
+DMG_MUST_USE dmg_err_t dmg_chain_parent( dmg_chain_t * chain, dmg_hash_t const * hash, dmg_chain_parent_t * out );
+dmg_chain_block_t *    dmg_chain_block_find( dmg_chain_t * chain, dmg_hash_t const * hash );   /* NULL: not in the tree */
+/* A block from what waits in the pool, executed in the context of this header (epoch, view, leader, parent, height, time and
+   reveal; the rest is not looked at) and not attached: its header is still to be made. */
+DMG_MUST_USE dmg_err_t dmg_chain_block_build( dmg_chain_t * chain, dmg_header_t const * draft, bool is_empty, dmg_chain_block_t ** out );
+/* Executes a block that somebody made.  is_own: its transactions were admitted here.  BAD: the body breaks C5.2 or R4.3. */
+DMG_MUST_USE dmg_verdict_t dmg_chain_block_check( dmg_chain_t * chain, dmg_signed_header_t const * sh, dmg_hash_t const * hash, dmg_span_t body, bool is_own, dmg_chain_block_t ** out );
+/* Into the tree: an overlay, and the root after it (S7.2). */
+DMG_MUST_USE dmg_err_t dmg_chain_block_attach( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_signed_header_t const * sh, dmg_hash_t const * hash );
+/* Gone, with its overlay and all that stand on it; NULL: nothing. */
+void dmg_chain_block_drop( dmg_chain_t * chain, dmg_chain_block_t * block );
+/* A child of the head became final: to the block log, synced (S8.1), then the state, the head, the pool; branches that lost go,
+   block with them.  cert: its FINALIZATION; NULL: a descendant's made it final.  A NOTARIZATION is a chain of one's. */
+DMG_MUST_USE dmg_err_t dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_cert_t const * cert, dmg_cert_t const * notarization, dmg_chain_made_t * out );
 
 /* The pool's answer in rpc's words. */
 void     dmg_chain_status( dmg_txpool_status_t const * status, dmg_query_tx_status_t * out );
@@ -136,6 +190,9 @@ DMG_MUST_USE dmg_err_t dmg_chain_votes_open ( dmg_chain_t * chain, char out_why[
 DMG_MUST_USE dmg_err_t dmg_chain_votes_save ( dmg_chain_t * chain, dmg_header_t const * header, dmg_hash_t const * hash, dmg_span_t body );
 /* The block is final on disk: the log's floor, with the next block's sync. */
 DMG_MUST_USE dmg_err_t dmg_chain_votes_final( dmg_chain_t * chain, uint64_t height, dmg_hash_t const * hash, dmg_cert_t const * finalization );
+
+/* chain.c: the votes of a chain of one for an attached block, and its commit. */
+DMG_MUST_USE dmg_err_t dmg_chain_solo_finish( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_chain_made_t * out );
 
 void dmg_chain_pool_fill ( dmg_chain_t * chain );   /* chain_pool.c: what the pool asks, and tx_submit */
 void dmg_chain_query_fill( dmg_chain_t * chain );   /* chain_query.c */

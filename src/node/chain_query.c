@@ -258,7 +258,7 @@ static dmg_err_t q_view_prove( void * ctx, dmg_query_view_t const * view, dmg_sp
 
 /* A past state is asked as in its own block; the head as in the next one. */
 static dmg_block_ctx_t read_ctx( dmg_chain_t * chain, uint64_t height ) {
-  dmg_block_ctx_t c = { .height = height ? height : 1, .chain_id = chain->chain_id, .leader = chain->leader };
+  dmg_block_ctx_t c = { .height = height ? height : 1, .chain_id = chain->chain_id, .leader = chain->leaders[ 0 ] };
   pthread_mutex_lock( &chain->lock );
   c.time_ms = chain->head.block.time_ms;
   pthread_mutex_unlock( &chain->lock );

@@ -10,10 +10,6 @@ void dmg_solo_init( dmg_solo_t * solo, dmg_signer_t * signer, uint64_t window_vi
 /* C1.2: window k = (view-1)/L; solo has view = height. */
 static uint64_t window_of( dmg_solo_t const * solo, uint64_t height ) { DMG_ASSERT( height>0 ); return ( height-1 )/solo->window_views; }
 
-bool dmg_solo_is_window_first( dmg_solo_t const * solo, uint64_t height ) {
-  return height==1 || window_of( solo, height )!=window_of( solo, height-1 );
-}
-
 void dmg_solo_reveal( dmg_solo_t * solo, uint64_t height, uint8_t out[ DMG_BLS_SIG_SZ ] ) {
   uint64_t window = window_of( solo, height );
   if( solo->reveal_window!=window ) {
@@ -23,14 +19,12 @@ void dmg_solo_reveal( dmg_solo_t * solo, uint64_t height, uint8_t out[ DMG_BLS_S
   memcpy( out, solo->reveal, DMG_BLS_SIG_SZ );
 }
 
-void dmg_solo_header( dmg_solo_t * solo, dmg_solo_parent_t const * parent, uint64_t time_ms, dmg_hash_t const * body_hash, uint32_t body_len,
-                      dmg_hash_t const * parent_state_root, dmg_header_t * out_header, dmg_hash_t * out_hash ) {
+void dmg_solo_header( dmg_solo_t * solo, dmg_solo_parent_t const * parent, uint64_t time_ms, dmg_hash_t const * parent_state_root, dmg_header_t * out_header ) {
   DMG_ASSERT( time_ms>parent->time_ms );   /* C5.1 */
   uint64_t height = parent->height+1;
   *out_header = (dmg_header_t){ .version = DMG_BLOCK_VERSION, .kind = DMG_BLOCK_NORMAL, .view = height, .height = height, .parent_hash = parent->hash, .parent_view = parent->height,
-                                .parent_cert = parent->notarization, .body_hash = *body_hash, .body_len = body_len, .parent_state_root = *parent_state_root, .time_ms = time_ms };
+                                .parent_cert = parent->notarization, .parent_state_root = *parent_state_root, .time_ms = time_ms };
   dmg_solo_reveal( solo, height, out_header->reveal );
-  *out_hash = dmg_header_hash( out_header );
 }
 
 static dmg_err_t cast( dmg_solo_t * solo, uint64_t height, dmg_hash_t const * hash, dmg_vote_kind_t const * kinds, uint32_t cnt, dmg_signer_answer_t * out ) {

@@ -30,14 +30,11 @@ void dmg_solo_init( dmg_solo_t * solo, dmg_signer_t * signer, uint64_t window_vi
 /* What a block says of its parent; the anchor has height 0, the genesis hash and no certificate. */
 typedef struct { uint64_t height, time_ms; dmg_hash_t hash; dmg_cert_t notarization; } dmg_solo_parent_t;
 
-/* C5.4: is the block at this height the first of its leader's window?  Then the beacon takes its reveal. */
-bool dmg_solo_is_window_first( dmg_solo_t const * solo, uint64_t height );
 /* C3.1: the reveal of the window that this height lies in. */
 void dmg_solo_reveal( dmg_solo_t * solo, uint64_t height, uint8_t out[ DMG_BLS_SIG_SZ ] );
 
-/* The block on parent; PROPOSE is not signed yet. */
-void dmg_solo_header( dmg_solo_t * solo, dmg_solo_parent_t const * parent, uint64_t time_ms, dmg_hash_t const * body_hash, uint32_t body_len,
-                      dmg_hash_t const * parent_state_root, dmg_header_t * out_header, dmg_hash_t * out_hash );
+/* The header of the block on parent, but for its body. */
+void dmg_solo_header( dmg_solo_t * solo, dmg_solo_parent_t const * parent, uint64_t time_ms, dmg_hash_t const * parent_state_root, dmg_header_t * out_header );
 
 /* PROPOSE, NOTARIZE and FINALIZE of a block; one vote is a quorum, so the last two are certificates. */
 typedef struct { uint8_t propose[ DMG_BLS_SIG_SZ ]; dmg_cert_t notarization, finalization; } dmg_solo_votes_t;

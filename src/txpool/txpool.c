@@ -113,8 +113,7 @@ answered:
 
 dmg_hash_t const * dmg_txpool_ticket_sender( dmg_txpool_ticket_t const * ticket ) { return ticket->entry ? &ticket->entry->tx.sender : NULL; }
 
-size_t dmg_txpool_ticket_jobs( dmg_txpool_ticket_t const * ticket, dmg_sig_job_t * out_jobs ) {
-  dmg_tx_t const * tx = &ticket->entry->tx;
+size_t dmg_txpool_sig_jobs( dmg_tx_t const * tx, dmg_sig_job_t * out_jobs ) {
   for( uint32_t i = 0; out_jobs && i<tx->sig_cnt; i++ ) {
     dmg_tx_sig_t const * s = &tx->sigs[ i ];
     out_jobs[ i ] = (dmg_sig_job_t){ .scheme = (dmg_sig_scheme_t)s->scheme, .key = s->key, .msg = dmg_hash_span( &tx->id ),
@@ -122,6 +121,8 @@ size_t dmg_txpool_ticket_jobs( dmg_txpool_ticket_t const * ticket, dmg_sig_job_t
   }
   return tx->sig_cnt;
 }
+
+size_t dmg_txpool_ticket_jobs( dmg_txpool_ticket_t const * ticket, dmg_sig_job_t * out_jobs ) { return dmg_txpool_sig_jobs( &ticket->entry->tx, out_jobs ); }
 
 /* The entry's ref is the caller's; entry_in takes one of its own. */
 static dmg_err_t take_in( dmg_txpool_t * pool, entry_t * e, learnt_t const * learnt, uint64_t now_ms, dmg_txpool_answer_t * a ) {

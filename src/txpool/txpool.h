@@ -183,6 +183,8 @@ DMG_MUST_USE dmg_err_t dmg_txpool_ticket_new( dmg_span_t raw, dmg_arena_t * scra
 /* All steps but the signatures.  VERIFY: the ticket is out until finish or free.  Else it may be checked again later, or is
    freed.  FULL: ticket_max tickets are out; failures of state. */
 DMG_MUST_USE dmg_err_t dmg_txpool_admit_check( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_txpool_ticket_t * ticket, uint64_t now_ms, dmg_txpool_answer_t * out );
+/* The signatures of a transaction as jobs, 0..16, that point into it; out_jobs NULL: only how many. */
+size_t dmg_txpool_sig_jobs( dmg_tx_t const * tx, dmg_sig_job_t * out_jobs );
 /* The signatures to judge, 1..16, after VERIFY; the jobs point into the ticket.  out_jobs NULL: only how many.  Needs no lock. */
 size_t dmg_txpool_ticket_jobs( dmg_txpool_ticket_t const * ticket, dmg_sig_job_t * out_jobs );
 /* After VERIFY.  is_valid: all signatures are.  Judges anew what may have changed since, then OK, KNOWN or REJECTED, by the

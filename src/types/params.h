@@ -30,6 +30,10 @@
   X( UNORDERED_BLOCK,  1, 11, "unordered_block_max",       1000,        10,      1000,      10000 ) /* M1.3: a block */                \
   X( DEPOSIT_PRICE,    1, 12, "deposit_price",            10000,      1000,   1000000,    1000000 ) /* M0.8: sparks a byte */          \
   X( PRICE_TARGET,     1, 13, "price_target_gas",      25200000,   1000000,  60000000, 2000000000 ) /* R5.9: T */                      \
+  X( EPOCH_BLOCKS,     1, 14, "epoch_blocks",          86400,       240,    345600,     345600 ) /* C1.3 */                         \
+  X( DELTA_MS,         1, 15, "delta_ms",                200,        50,      2000,       2000 ) /* C1.3: delay allowance */        \
+  X( BACKOFF_CAP_MS,   1, 16, "backoff_cap_ms",        30000,      5000,    120000,     120000 ) /* C1.3 */                         \
+  X( EMPTY_LAG,        1, 17, "empty_lag",                16,         8,        16,         16 ) /* C1.3: E, views */                \
   X( PRICE_FLOOR,      2,  0, "price_floor",            1700000,    170000,  17000000,   17000000 ) /* M2.5: micro-sparks a gas */
 
 typedef enum {
