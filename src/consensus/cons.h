@@ -115,7 +115,7 @@ typedef struct {
     struct { uint64_t seq; dmg_cons_record_t const * records; uint32_t cnt; } save;                    /* write all, one sync, then SAVED{seq} */
     struct { uint64_t id, seq; uint8_t kind; uint32_t epoch; uint64_t view; dmg_hash_t hash; } sign;   /* seq is durable */
     struct { dmg_peers_t peers; dmg_span_t frame; uint64_t seq; } send;                                /* only when seq is durable: the driver asserts */
-    struct { dmg_header_t header; dmg_hash_t hash; } check;
+    struct { dmg_header_t header; dmg_hash_t hash; uint8_t sig[ DMG_BLS_SIG_SZ ]; } check;           /* sig: PROPOSE, verified; zero: our own, not signed yet */
     struct { uint64_t id, view, height; dmg_hash_t parent; uint64_t parent_view; bool is_empty; } build;
     struct { uint64_t view; dmg_hash_t hash; dmg_peers_t peers; } fetch;                                /* the header of a block (N9.1 `proposal`) */
     struct { uint64_t at_us; } timer;                                                                   /* replaces the last; UINT64_MAX: none */

@@ -120,6 +120,7 @@ static void check( cons_t * c, blk_t * b ) {
   b->is_asked = true;
   a->check.header = b->sh.header;
   a->check.hash   = b->hash;
+  memcpy( a->check.sig, b->sh.sig, sizeof a->check.sig );
 }
 
 static void judge( cons_t * c, view_t * s, blk_t * b ) {

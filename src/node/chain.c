@@ -235,6 +235,7 @@ void dmg_chain_close( dmg_chain_t * chain ) {
   dmg_data_dir_close( chain->data_dir );
   dmg_vfs_free( chain->vfs );
   dmg_buf_fini( &chain->pending );
+  dmg_buf_fini( &chain->outbox );
   dmg_head_cache_free( chain->head_cache );
   dmg_arena_free( chain->pool_arena );
   dmg_arena_free( chain->spare );

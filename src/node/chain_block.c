@@ -399,10 +399,36 @@ static dmg_err_t log_final( dmg_chain_t * chain, dmg_chain_block_t const * b, dm
   return DMG_OK;
 }
 
-static dmg_err_t to_state( dmg_chain_t * chain, dmg_chain_block_t const * b ) {
+/* C7.1: the beacon after an eighth of an epoch seeds the next one; its last block ends it.  Kept with the state they follow from. */
+static dmg_err_t to_epochs( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_kv_op_t ** io_ops, size_t * io_cnt ) {
+  uint64_t height = b->sh.header.height;
+  bool is_seed = height==dmg_epoch_seed_height( &chain->record ), is_last = height==chain->record.last_height;
+  if( !is_seed && !is_last ) return DMG_OK;
+  uint8_t * bytes = dmg_arena_alloc( b->arena, DMG_RECORD_SZ );
+  dmg_kv_op_t * ops = DMG_ARENA_NEW( b->arena, dmg_kv_op_t, *io_cnt+2 );
+  if( !bytes || !ops ) return DMG_ERR_LIMIT;
+  memcpy( ops, *io_ops, *io_cnt*sizeof *ops );
+  if( is_seed ) {
+    chain->next_record     = dmg_epoch_next( &chain->record, &chain->set, &b->exec.beacon );
+    chain->has_next_record = true;
+    ops[ ( *io_cnt )++ ] = (dmg_kv_op_t){ .cf = DMG_KV_META, .key = DMG_SPAN_STR( DMG_CHAIN_META_NEXT ), .value = dmg_span( bytes, DMG_RECORD_SZ ) };
+  } else {
+    DMG_ASSERT( chain->has_next_record );
+    chain->record          = chain->next_record;
+    chain->has_next_record = false;
+    ops[ ( *io_cnt )++ ] = (dmg_kv_op_t){ .cf = DMG_KV_META, .key = DMG_SPAN_STR( DMG_CHAIN_META_EPOCH ), .value = dmg_span( bytes, DMG_RECORD_SZ ) };
+    ops[ ( *io_cnt )++ ] = (dmg_kv_op_t){ .cf = DMG_KV_META, .key = DMG_SPAN_STR( DMG_CHAIN_META_NEXT ), .is_delete = true };
+  }
+  dmg_record_encode( is_seed ? &chain->next_record : &chain->record, bytes );
+  *io_ops = ops;
+  return DMG_OK;
+}
+
+static dmg_err_t to_state( dmg_chain_t * chain, dmg_chain_block_t * b ) {
   dmg_kv_op_t * ops;
   size_t op_cnt;
   DMG_TRY( dmg_block_log_index( chain->log, &b->hash, b->tx_ids, b->tx_cnt, b->arena, &ops, &op_cnt ) );
+  if( chain->cfg.is_several ) DMG_TRY( to_epochs( chain, b, &ops, &op_cnt ) );
   DMG_TRY( dmg_state_finalize( chain->state, &b->hash, ops, op_cnt ) );
   dmg_chain_step( DMG_CHAIN_STEP_STATE, b->sh.header.height, &b->hash );
   dmg_block_log_forget( chain->log, b->sh.header.height );

@@ -35,8 +35,13 @@ enum { DMG_CHAIN_SNAPSHOT_MAX = DMG_STATE_SNAPSHOTS_MAX, DMG_CHAIN_OVERRIDE_MAX 
 #define DMG_CHAIN_ARENA_MAX     ( (size_t)1<<30 )    /* of one block: write set, receipts, transactions */
 #define DMG_CHAIN_EVENTS_SZ_MAX ( (size_t)64<<20 )   /* events not sent yet */
 #define DMG_CHAIN_CACHE_MAX     ( (uint32_t)1<<16 )  /* accounts of the head in head_cache */
+#define DMG_CHAIN_OUTBOX_SZ_MAX ( (size_t)4<<20 )    /* transactions on their way to others */
 #define DMG_CHAIN_MEM_LOG_MAX   ( (uint64_t)4<<30 )  /* block log of a chain in memory */
 #define DMG_CHAIN_MEM_KV_MAX    ( (uint64_t)4<<30 )
+
+/* Column meta, beside the state's own: the records of epochs (C2.2). */
+#define DMG_CHAIN_META_EPOCH "epoch"
+#define DMG_CHAIN_META_NEXT  "epoch.next"
 
 /* The committed head: what the pool judges by and a chain of one builds on. */
 typedef struct {
@@ -80,6 +85,8 @@ struct dmg_chain {
   dmg_set_t           set;                /* validators of genesis, as agreement orders them */
   dmg_hash_t          leaders[ DMG_SET_MAX ];   /* accounts by index of the set: they get the tips */
   uint64_t            window_views;       /* L of C1.3 */
+  dmg_record_t        record, next_record;   /* of the epoch of the block above the head, and of the one after it, once its seed is final; under `writing` */
+  bool                has_next_record;
   dmg_solo_t          solo;
   dmg_vm_t *          vm;
   dmg_code_cache_t *  cache;
@@ -116,6 +123,9 @@ struct dmg_chain {
   dmg_head_cache_t *  head_cache;         /* what head_view said of accounts; under lock */
   dmg_buf_t           pending;            /* events (pending_t) not sent yet */
   bool                has_work;           /* something pooled may fit into a block */
+  dmg_buf_t           outbox;             /* { size u32, bytes }* admitted here and not sent yet; under lock */
+  void             (* on_outbox )( void * ctx );   /* NULL: there is nobody else */
+  void *              on_outbox_ctx;
   dmg_params_t        params;
   dmg_chain_head_t    head;
   dmg_pace_t          pace;
@@ -191,6 +201,8 @@ DMG_MUST_USE dmg_err_t dmg_chain_votes_save ( dmg_chain_t * chain, dmg_header_t 
 /* The block is final on disk: the log's floor, with the next block's sync. */
 DMG_MUST_USE dmg_err_t dmg_chain_votes_final( dmg_chain_t * chain, uint64_t height, dmg_hash_t const * hash, dmg_cert_t const * finalization );
 
+/* chain_pool.c: tx_submit; is_foreign: others sent them. */
+void dmg_chain_submit( dmg_chain_t * chain, dmg_query_submit_t * items, size_t cnt, bool is_foreign );
 /* chain.c: the votes of a chain of one for an attached block, and its commit. */
 DMG_MUST_USE dmg_err_t dmg_chain_solo_finish( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_chain_made_t * out );
 

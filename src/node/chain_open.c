@@ -155,12 +155,32 @@ static dmg_err_t not_replayed( dmg_chain_t const * chain, dmg_err_t err, char ou
   return err;
 }
 
+/* NOT_FOUND: epoch 0, or no seed yet. */
+static dmg_err_t record_get( dmg_chain_t * chain, dmg_span_t key, dmg_record_t * out ) {
+  dmg_kv_val_t val;
+  DMG_TRY( dmg_kv_get( chain->kv, DMG_KV_META, NULL, key, &val ) );
+  dmg_verdict_t v = dmg_record_decode( val.v, out );
+  dmg_kv_val_release( &val );
+  return v.kind ? DMG_ERR_CORRUPT : DMG_OK;
+}
+
+static dmg_err_t open_epoch( dmg_chain_t * chain ) {
+  chain->record = dmg_epoch_first( chain->genesis, &chain->chain_id, &chain->set );
+  dmg_err_t err = record_get( chain, DMG_SPAN_STR( DMG_CHAIN_META_EPOCH ), &chain->record );
+  if( err && err!=DMG_ERR_NOT_FOUND ) return err;
+  err = record_get( chain, DMG_SPAN_STR( DMG_CHAIN_META_NEXT ), &chain->next_record );
+  if( err && err!=DMG_ERR_NOT_FOUND ) return err;
+  chain->has_next_record = !err;
+  return DMG_OK;
+}
+
 static dmg_err_t recover( dmg_chain_t * chain, char out_why[512] ) {
   dmg_chain_head_t head;
   dmg_hash_t hash;
   uint64_t tip = 0, replayed = 0;
   snprintf( out_why, 512, "the stored chain does not continue: a block or the state is damaged" );
   DMG_TRY( state_head( chain, &head ) );
+  DMG_TRY( open_epoch( chain ) );
   dmg_err_t err = dmg_block_log_tip( chain->log, &tip, &hash );
   if( err && err!=DMG_ERR_NOT_FOUND ) return err;
   if( head.block.height>tip && head.block.height ) { snprintf( out_why, 512, "the state is at height %lu but the block log ends at %lu: blocks are missing", (unsigned long)head.block.height, (unsigned long)tip ); return DMG_ERR_CORRUPT; }
@@ -206,6 +226,7 @@ dmg_err_t dmg_chain_open( dmg_chain_cfg_t const * cfg, dmg_chain_t ** out_chain,
   chain->cfg     = *cfg;
   chain->pace    = cfg->pace;
   chain->pending = dmg_buf( DMG_CHAIN_EVENTS_SZ_MAX );
+  chain->outbox  = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
   pthread_condattr_t attr;
   pthread_condattr_init( &attr );
   pthread_condattr_setclock( &attr, CLOCK_MONOTONIC );

@@ -205,7 +205,15 @@ static void verify_all( entry_t const * e, size_t cnt, dmg_sig_job_t * jobs, siz
   (void)dmg_sig_verify_many( jobs, job_cnt, seed, ok );
 }
 
-static void finish_all( dmg_chain_t * chain, dmg_query_submit_t * items, entry_t * e, size_t cnt, uint8_t const * ok ) {
+/* For the others.  Full: they do not hear of it, and it waits until we lead.  With `lock`. */
+static void to_outbox( dmg_chain_t * chain, dmg_span_t raw ) {
+  uint8_t * p;
+  if( chain->outbox.sz+4+raw.sz>DMG_CHAIN_OUTBOX_SZ_MAX || dmg_buf_grow( &chain->outbox, 4+raw.sz, &p ) ) return;
+  dmg_store_u32le( p, (uint32_t)raw.sz );
+  memcpy( p+4, raw.p, raw.sz );
+}
+
+static void finish_all( dmg_chain_t * chain, dmg_query_submit_t * items, entry_t * e, size_t cnt, uint8_t const * ok, bool is_foreign ) {
   uint64_t now_ms = dmg_os_wall_ms();
   bool is_pooled = false;
   pthread_mutex_lock( &chain->lock );
@@ -215,6 +223,7 @@ static void finish_all( dmg_chain_t * chain, dmg_query_submit_t * items, entry_t
     for( size_t j = e[ i ].job; j<e[ i ].job+e[ i ].job_cnt; j++ ) is_valid = is_valid && ok[ j/8 ]>>( j%8 )&1;
     e[ i ].is_open = false;
     items[ i ].err = dmg_txpool_admit_finish( chain->pool, &chain->pool_state, e[ i ].ticket, is_valid, now_ms, &e[ i ].answer );
+    if( chain->on_outbox && !is_foreign && !items[ i ].err && e[ i ].answer.kind==DMG_TXPOOL_ADMIT_OK ) to_outbox( chain, items[ i ].raw );
     is_pooled = is_pooled || ( !items[ i ].err && e[ i ].answer.kind==DMG_TXPOOL_ADMIT_OK && e[ i ].answer.status.kind==DMG_TXPOOL_POOLED );
   }
   if( is_pooled && !chain->has_work ) {
@@ -225,7 +234,7 @@ static void finish_all( dmg_chain_t * chain, dmg_query_submit_t * items, entry_t
 }
 
 /* Check, verify, finish; false: nothing waits any more. */
-static bool submit_round( dmg_chain_t * chain, dmg_query_submit_t * items, entry_t * e, size_t cnt ) {
+static bool submit_round( dmg_chain_t * chain, dmg_query_submit_t * items, entry_t * e, size_t cnt, bool is_foreign ) {
   bool is_left = false;
   size_t job_cnt = check_all( chain, items, e, cnt );
   if( job_cnt ) {
@@ -233,7 +242,7 @@ static bool submit_round( dmg_chain_t * chain, dmg_query_submit_t * items, entry
     if( jobs ) {
       uint8_t * ok = (uint8_t *)( jobs+job_cnt );
       verify_all( e, cnt, jobs, job_cnt, ok );
-      finish_all( chain, items, e, cnt, ok );
+      finish_all( chain, items, e, cnt, ok, is_foreign );
       free( jobs );
     } else for( size_t i = 0; i<cnt; i++ ) if( e[ i ].is_open ) { e[ i ].is_open = false; items[ i ].err = DMG_ERR_NOMEM; }
   }
@@ -249,13 +258,15 @@ static void answer( entry_t const * e, dmg_query_submit_t * out ) {
     dmg_txpool_why_print( &e->answer.why, out->why.text, sizeof out->why.text );
     out->why.name = dmg_txpool_reason_word( r );
     out->err      = r==DMG_TXPOOL_FULL || r==DMG_TXPOOL_SENDER_FULL ? DMG_ERR_FULL : DMG_ERR_INVALID;
+    out->is_false = r==DMG_TXPOOL_SIZE || r==DMG_TXPOOL_FORM || r==DMG_TXPOOL_CHAIN || r==DMG_TXPOOL_SIGNATURE;
     return;
   }
+  out->is_known = e->answer.kind==DMG_TXPOOL_ADMIT_KNOWN;
   out->id = e->answer.id;
   dmg_chain_status( &e->answer.status, &out->status );
 }
 
-static void submit_slice( dmg_chain_t * chain, dmg_query_submit_t * items, size_t cnt ) {
+static void submit_slice( dmg_chain_t * chain, dmg_query_submit_t * items, size_t cnt, bool is_foreign ) {
   entry_t *     e       = calloc( cnt, sizeof *e );
   dmg_arena_t * scratch = dmg_arena_new( DMG_TXPOOL_SCRATCH_MAX );
   for( size_t i = 0; i<cnt; i++ ) {
@@ -265,8 +276,8 @@ static void submit_slice( dmg_chain_t * chain, dmg_query_submit_t * items, size_
   dmg_arena_free( scratch );
   if( !e ) return;
   /* Two rounds take all but what is made to defeat them; the rest goes one by one, so that work stays linear. */
-  if( submit_round( chain, items, e, cnt ) && submit_round( chain, items, e, cnt ) )
-    for( size_t i = 0; i<cnt; i++ ) if( e[ i ].is_waiting ) (void)submit_round( chain, &items[ i ], &e[ i ], 1 );
+  if( submit_round( chain, items, e, cnt, is_foreign ) && submit_round( chain, items, e, cnt, is_foreign ) )
+    for( size_t i = 0; i<cnt; i++ ) if( e[ i ].is_waiting ) (void)submit_round( chain, &items[ i ], &e[ i ], 1, is_foreign );
   pthread_mutex_lock( &chain->lock );
   for( size_t i = 0; i<cnt; i++ ) dmg_txpool_ticket_free( chain->pool, e[ i ].ticket );
   pthread_mutex_unlock( &chain->lock );
@@ -274,13 +285,15 @@ static void submit_slice( dmg_chain_t * chain, dmg_query_submit_t * items, size_
   free( e );
 }
 
-static void q_tx_submit( void * ctx, dmg_query_submit_t * items, size_t cnt ) {
-  dmg_chain_t * chain = ctx;
+void dmg_chain_submit( dmg_chain_t * chain, dmg_query_submit_t * items, size_t cnt, bool is_foreign ) {
   pthread_rwlock_rdlock( &chain->readers );
-  for( size_t at = 0; at<cnt; at += SLICE_MAX ) submit_slice( chain, items+at, cnt-at<SLICE_MAX ? cnt-at : SLICE_MAX );
+  for( size_t at = 0; at<cnt; at += SLICE_MAX ) submit_slice( chain, items+at, cnt-at<SLICE_MAX ? cnt-at : SLICE_MAX, is_foreign );
   pthread_rwlock_unlock( &chain->readers );
+  if( chain->on_outbox && !is_foreign ) chain->on_outbox( chain->on_outbox_ctx );
   dmg_chain_flush_events( chain );
 }
+
+static void q_tx_submit( void * ctx, dmg_query_submit_t * items, size_t cnt ) { dmg_chain_submit( ctx, items, cnt, false ); }
 
 static dmg_err_t q_nonce( void * ctx, dmg_hash_t const * account, uint16_t lane, uint64_t * out_state, uint64_t * out_next ) {
   dmg_chain_t * chain = ctx;

@@ -1,4 +1,4 @@
-/* C6 for a chain of one: the vote log and the safety file of a data folder, and what they say at a start. */
+/* C6: the vote log and the safety file of a data folder, and what they say at a start; what a chain of one saves. */
 #include "node/chain_int.h"
 #include "base/assert.h"
 #include "base/log.h"
@@ -99,16 +99,22 @@ static dmg_err_t open_files( dmg_chain_t * chain, uint64_t tip, char out_why[512
   bool is_log_good = err!=DMG_ERR_CORRUPT;
   if( is_log_good && err ) { snprintf( out_why, 512, "%s", why.text ); goto out; }
 
-  /* Nothing can have been signed: no state, no block, no vote.  from_ms 0 (C6.5). */
+  /* C6.5.  A chain of one: nothing can have been signed, as there is no state, no block, no vote: from_ms 0.  Else this key may have
+     signed elsewhere: what a new file may sign is of epochs that begin later. */
   dmg_wal_stats_t stats = { 0 };
   if( is_log_good ) dmg_wal_stats( chain->wal, &stats );
   if( is_log_good && !stats.rec_cnt && !tip && dmg_state_head( chain->state, NULL, NULL, NULL )==DMG_ERR_NOT_FOUND ) {
     snprintf( out_why, 512, "%.300s cannot be made", path );
-    err = dmg_signer_init( &cfg, 0 );
+    err = dmg_signer_init( &cfg, chain->cfg.is_several ? dmg_os_wall_ms() : 0 );
     if( err && err!=DMG_ERR_EXISTS ) goto out;
   }
   dmg_open_why_t why_file;
   err = dmg_signer_open( &cfg, &chain->signer, &why_file );
+  if( err==DMG_ERR_NOT_FOUND && chain->cfg.is_several ) {
+    DMG_LOG_ERROR( "safety_missing", "%s is missing: a new one is made, and this node listens until an epoch that begins later than now", path );
+    err = dmg_signer_init( &cfg, dmg_os_wall_ms() );
+    if( !err ) err = dmg_signer_open( &cfg, &chain->signer, &why_file );
+  }
   if( err==DMG_ERR_NOT_FOUND ) { err = stop( out_why, DMG_ERR_CORRUPT, dir, "safety.bin is missing: it says what was signed, and a chain of one cannot wait for an epoch that is free of it; restore the file" ); goto out; }
   if( err ) { snprintf( out_why, 512, "%s", why_file.text ); goto out; }
   snprintf( out_why, 512, "%.300s does not read", wal_dir );
@@ -116,11 +122,13 @@ static dmg_err_t open_files( dmg_chain_t * chain, uint64_t tip, char out_why[512
 
   dmg_safety_start_t start = dmg_signer_decide( chain->signer, is_log_good );
   /* C6.5: a chain of one never observes, it stops. */
-  if( start==DMG_SAFETY_START_OBSERVE ) {
+  if( start==DMG_SAFETY_START_OBSERVE && !chain->cfg.is_several ) {
     snprintf( out_why, 512, "%.150s: safety.bin and wal/ together do not say any more what was signed (%.150s); a chain of one stops here: restore both files", dir, is_log_good ? "a slot of the file is lost and the log lacks votes" : why.text );
     err = DMG_ERR_CORRUPT;
     goto out;
   }
+  if( start==DMG_SAFETY_START_OBSERVE )
+    DMG_LOG_ERROR( "observing", "safety.bin and wal/ together do not say any more what was signed (%.150s): no vote until an epoch that begins later than now", is_log_good ? "a slot of the file is lost and the log lacks votes" : why.text );
   if( start==DMG_SAFETY_START_FILE )
     DMG_LOG_ERROR( "wal_distrusted", "%s; the safety file is whole and says what may be signed; look after the disk", is_log_good ? "the vote log lacks votes that were cast" : why.text );
   if( !is_log_good ) {
@@ -138,6 +146,7 @@ out:
 
 dmg_err_t dmg_chain_votes_open( dmg_chain_t * chain, char out_why[512] ) {
   chain->unfinished = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
+  if( dmg_is_zero( chain->cfg.validator_secret, sizeof chain->cfg.validator_secret ) ) return DMG_OK;   /* a follower */
   if( !chain->cfg.data_dir ) {
     dmg_signer_cfg_t cfg = { .chain_id = chain->chain_id };
     memcpy( cfg.secret, chain->cfg.validator_secret, sizeof cfg.secret );
@@ -150,7 +159,7 @@ dmg_err_t dmg_chain_votes_open( dmg_chain_t * chain, char out_why[512] ) {
   dmg_err_t err = dmg_block_log_tip( chain->log, &tip, &hash );
   if( err && err!=DMG_ERR_NOT_FOUND ) return err;
   DMG_TRY( open_files( chain, tip, out_why ) );
-  return judge_blocks( chain, tip, out_why );
+  return chain->cfg.is_several ? DMG_OK : judge_blocks( chain, tip, out_why );
 }
 
 dmg_err_t dmg_chain_votes_save( dmg_chain_t * chain, dmg_header_t const * header, dmg_hash_t const * hash, dmg_span_t body ) {

@@ -15,10 +15,10 @@
 
 static char const * const account_name[ DMG_DEV_KEY_CNT ] = { "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "node1" };
 
-dmg_err_t dmg_dev_accounts_n( uint32_t key_cnt, dmg_dev_account_t * out ) {
+dmg_err_t dmg_dev_accounts_of( dmg_span_t mnemonic, uint32_t key_cnt, dmg_dev_account_t * out ) {
   uint8_t seed[ DMG_BIP39_SEED_SZ ];
   DMG_ASSERT( key_cnt<=DMG_DEV_KEY_MAX );
-  DMG_TRY( dmg_bip39_seed( DMG_SPAN_STR( DMG_DEV_MNEMONIC ), dmg_span( NULL, 0 ), seed ) );
+  DMG_TRY( dmg_bip39_seed( mnemonic, dmg_span( NULL, 0 ), seed ) );
   for( uint32_t a = 0; a<key_cnt; a++ ) {
     dmg_dev_account_t * acc = &out[ a ];
     if( a<DMG_DEV_KEY_CNT ) snprintf( acc->name, sizeof acc->name, "%s", account_name[ a ] );
@@ -30,6 +30,7 @@ dmg_err_t dmg_dev_accounts_n( uint32_t key_cnt, dmg_dev_account_t * out ) {
   }
   return DMG_OK;
 }
+dmg_err_t dmg_dev_accounts_n( uint32_t key_cnt, dmg_dev_account_t * out ) { return dmg_dev_accounts_of( DMG_SPAN_STR( DMG_DEV_MNEMONIC ), key_cnt, out ); }
 dmg_err_t dmg_dev_accounts( dmg_dev_account_t out[ DMG_DEV_KEY_CNT ] ) { return dmg_dev_accounts_n( DMG_DEV_KEY_CNT, out ); }
 
 void dmg_dev_validator( uint8_t out_secret[ 32 ], uint8_t out_key[ 96 ] ) {
@@ -111,23 +112,36 @@ static dmg_span_t balances_config( dmg_dev_account_t const * const * accounts, u
 }
 
 dmg_err_t dmg_dev_genesis( dmg_dev_genesis_cfg_t const * cfg, dmg_dev_account_t const * accounts, dmg_arena_t * arena, dmg_span_t * out_bytes ) {
-  uint8_t secret[ 32 ], raised[ 4 ][ 8 ];
-  dmg_genesis_validator_t validator = { .account = accounts[ DMG_DEV_NODE1 ].address, .peer = dmg_span( NULL, 0 ) };
-  dmg_dev_validator( secret, validator.key );
-  possession( secret, &validator );
-  dmg_wipe( secret, sizeof secret );
+  enum { RAISE_CNT = 6 };
+  uint8_t raised[ RAISE_CNT ][ 8 ];
+  uint32_t member_cnt = cfg->members ? cfg->member_cnt : 1;
+  if( member_cnt>DMG_GENESIS_VALIDATOR_MAX ) return DMG_ERR_INVALID;
+  dmg_genesis_validator_t * validators = DMG_ARENA_NEW( arena, dmg_genesis_validator_t, member_cnt );
+  if( !validators ) return DMG_ERR_LIMIT;
+  for( uint32_t i = 0; i<member_cnt; i++ ) {
+    dmg_dev_member_t m = cfg->members ? cfg->members[ i ] : (dmg_dev_member_t){ .account = accounts[ DMG_DEV_NODE1 ].address };
+    dmg_bls_key_t key;
+    uint8_t key_bytes[ 96 ];
+    if( !cfg->members ) dmg_dev_validator( m.secret, key_bytes );
+    if( !dmg_bls_public( m.secret, &key ) ) return DMG_ERR_INVALID;
+    validators[ i ] = (dmg_genesis_validator_t){ .account = m.account, .peer = m.peer, .bond = m.bond };
+    dmg_bls_key_store( &key, validators[ i ].key );
+    possession( m.secret, &validators[ i ] );
+    dmg_wipe( m.secret, sizeof m.secret );
+  }
 
   /* Only what differs from the table's default is named; parameters ascend by (module, key). */
-  struct { dmg_param_t param; uint64_t value; } const raise[ 4 ] = {
-    { DMG_PARAM_BLOCK_GAS, cfg->block_gas }, { DMG_PARAM_BLOCK_INTRINSIC, cfg->block_intrinsic }, { DMG_PARAM_BODY_MAX, cfg->body_max }, { DMG_PARAM_PRICE_TARGET, cfg->price_target } };
-  dmg_genesis_param_t params[ 4 ];
+  struct { dmg_param_t param; uint64_t value; } const raise[ RAISE_CNT ] = {
+    { DMG_PARAM_BLOCK_GAS, cfg->block_gas }, { DMG_PARAM_BLOCK_INTRINSIC, cfg->block_intrinsic }, { DMG_PARAM_BODY_MAX, cfg->body_max }, { DMG_PARAM_PACE_MS, cfg->pace_ms },
+    { DMG_PARAM_PRICE_TARGET, cfg->price_target }, { DMG_PARAM_EPOCH_BLOCKS, cfg->epoch_blocks } };
+  dmg_genesis_param_t params[ RAISE_CNT ];
   uint32_t param_cnt = 0;
-  for( uint32_t i = 0; i<4; i++ ) {
+  for( uint32_t i = 0; i<RAISE_CNT; i++ ) {
     if( !raise[ i ].value ) continue;
     dmg_param_desc_t const * d = &dmg_param_desc[ raise[ i ].param ];
     uint64_t parsed;
     dmg_store_u64le( raised[ i ], raise[ i ].value );
-    if( !dmg_param_parse( raise[ i ].param, dmg_span( raised[ i ], 8 ), true, &parsed ) || ( raise[ i ].param==DMG_PARAM_BODY_MAX && parsed>DMG_DEV_BODY_MAX ) ) return DMG_ERR_INVALID;
+    if( !dmg_param_parse( raise[ i ].param, dmg_span( raised[ i ], 8 ), !cfg->members, &parsed ) || ( raise[ i ].param==DMG_PARAM_BODY_MAX && parsed>DMG_DEV_BODY_MAX ) ) return DMG_ERR_INVALID;
     params[ param_cnt++ ] = (dmg_genesis_param_t){ .module = d->module, .key = d->key, .value = dmg_span( raised[ i ], 8 ) };
   }
 
@@ -148,8 +162,8 @@ dmg_err_t dmg_dev_genesis( dmg_dev_genesis_cfg_t const * cfg, dmg_dev_account_t 
     if( modules[ m ].id==DMG_MODULE_BALANCES ) { modules[ m ].config = &balances; modules[ m ].config_cnt = 1; }
   }
   dmg_genesis_t genesis = {
-    .version = DMG_GENESIS_VERSION, .name = dmg_span_cstr( cfg->name ), .kind = DMG_GENESIS_DEV, .time_ms = cfg->time_ms, .instr_version = 1, .host_api = 1,
-    .params = params, .param_cnt = param_cnt, .modules = modules, .module_cnt = cfg->module_cnt, .validators = &validator, .validator_cnt = 1 };
+    .version = DMG_GENESIS_VERSION, .name = dmg_span_cstr( cfg->name ), .kind = cfg->members ? DMG_GENESIS_TEST : DMG_GENESIS_DEV, .time_ms = cfg->time_ms, .instr_version = 1, .host_api = 1,
+    .params = params, .param_cnt = param_cnt, .modules = modules, .module_cnt = cfg->module_cnt, .validators = validators, .validator_cnt = member_cnt };
   dmg_buf_t buf = dmg_buf( DMG_GENESIS_SZ_MAX );
   dmg_err_t err = dmg_genesis_encode( &genesis, &buf );
   if( !err ) {

@@ -3,7 +3,8 @@
      mnemonic "test test .. junk" --m/44'/1'/a'/0'/0'--> alice .. judy (a = 0..9), node1 (a = 10), dev11 .. dev200: 1,000,000 CGT each
      H("dmg/dev/bls/v1", "node1") --KeyGen--> node1's BLS key
 
-   Everybody knows these keys: they sign only on a chain whose genesis is of kind dev (F1.7).
+   Everybody knows these keys: they sign only on a chain whose genesis is of kind dev (F1.7).  A genesis of kind test with several
+   validators is made the same way, of keys that its maker draws.
 
    Failure  NOMEM; LIMIT of the arena; INVALID a raised limit is out of its bounds */
 #ifndef DMG_NODE_DEV_GENESIS_H
@@ -28,6 +29,8 @@ typedef struct { char name[ 12 ]; uint8_t secret[ 32 ], key[ 32 ]; dmg_hash_t ad
 DMG_MUST_USE dmg_err_t dmg_dev_accounts( dmg_dev_account_t out[ DMG_DEV_KEY_CNT ] );
 /* The same and dev11 ..: key_cnt of them, at most DMG_DEV_KEY_MAX. */
 DMG_MUST_USE dmg_err_t dmg_dev_accounts_n( uint32_t key_cnt, dmg_dev_account_t * out );
+/* Those of another mnemonic (unchecked). */
+DMG_MUST_USE dmg_err_t dmg_dev_accounts_of( dmg_span_t mnemonic, uint32_t key_cnt, dmg_dev_account_t * out );
 /* Is the account of this index there when there are account_cnt besides node1? */
 static inline bool dmg_dev_account_is_there( uint32_t idx, uint32_t account_cnt ) { return idx==DMG_DEV_NODE1 || ( idx<DMG_DEV_NODE1 ? idx<account_cnt : idx<=account_cnt ); }
 /* How many keys lie below the last that is there. */
@@ -37,11 +40,17 @@ void dmg_dev_validator( uint8_t out_secret[ 32 ], uint8_t out_key[ 96 ] );
 
 typedef struct { uint16_t id; dmg_span_t code; } dmg_dev_module_t;   /* a module's .wasm */
 
+/* peer: its libp2p peer id; bond in sparks. */
+typedef struct { dmg_hash_t account; uint8_t secret[ 32 ]; dmg_span_t peer; uint64_t bond; } dmg_dev_member_t;
+
 typedef struct {
   uint64_t                 time_ms;        /* genesis time */
   char const *             name;           /* "dev" */
   dmg_dev_module_t const * modules;        /* ascending by id; System and Balances at least */
   uint32_t                 module_cnt;
+  dmg_dev_member_t const * members;        /* validators of a genesis of kind test, ascending by account; NULL: node1's of kind dev */
+  uint32_t                 member_cnt;
+  uint64_t                 epoch_blocks, pace_ms;   /* 0: the default */
   uint32_t                 account_cnt;    /* besides node1; 0: DMG_DEV_ACCOUNT_CNT; at most DMG_DEV_ACCOUNT_MAX */
   uint64_t                 body_max, block_gas, block_intrinsic, price_target;   /* 0: the default; raised for benchmarks up to
                                              hi_dev of types/params.h, body_max up to DMG_DEV_BODY_MAX */

@@ -66,6 +66,8 @@ typedef struct {
   dmg_hash_t            id;
   dmg_query_tx_status_t status;
   dmg_query_why_t       why;
+  bool                  is_known;   /* OK, but nothing new */
+  bool                  is_false;   /* INVALID whatever the state: size, form, chain, signature */
 } dmg_query_submit_t;
 
 /* A pinned state. */

@@ -7,7 +7,7 @@
         0 len u32, of the payload   4 crc32c u32 of 8..   8 seq u64   16 durable u64: bytes of this segment synced before this
        24 epoch u32   28 type u8   29 zero[3]   32 payload, zero padded
      1 vote      kind u8, view u64, hash[32] (NULLIFY: zero)
-     2 proposal  C2.2's, with a signature of zeros as long as there is none; behind it, in the log of a chain of one, the body
+     2 proposal  C2.2's, with a signature of zeros as long as there is none; behind it the body, body_len bytes
      3 Cert      109                           4 NullRun  61+16k
      5 floor     view u64, height u64, hash[32], FINALIZATION 109: all at or below this view is final and on disk
      6 epoch     the handover into this epoch

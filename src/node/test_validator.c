@@ -1,0 +1,559 @@
+/* validator: several drivers with whole chains in one thread, on a clock and links of the test: what they agree on, what a kill
+   leaves, what a wrong state does. */
+#include "node/test_chain_util.h"
+#include "node/chain_int.h"
+#include "node/validator.h"
+#include "base/log.h"
+#include "crypto/kdf.h"
+
+#include <pthread.h>
+
+enum { N_MAX = 5, GENESIS_S = 1764000000 };
+
+typedef enum { TO_FRAME, TO_PUSHED, TO_HEADER, TO_BODY, TO_ASK_HEADER, TO_ASK_BODY, TO_LINK, TO_TXS } parcel_kind_t;
+typedef struct { uint64_t at, seq; uint32_t to, from, life; uint8_t kind; dmg_hash_t hash; dmg_buf_t data; } parcel_t;
+
+typedef struct {
+  uint32_t            id, life;
+  bool                is_up;
+  char                dir[ 64 ];        /* "": in memory */
+  uint8_t             secret[ 32 ], key[ 96 ];
+  dmg_chain_t *       chain;
+  dmg_validator_t *   v;
+  dmg_validator_net_t net;
+  uint64_t            wake_us;
+  bool                has_sync;
+  dmg_cert_t          sync;
+} peer_t;
+
+static struct {
+  uint64_t now, seq, rng;
+  uint32_t n, hold;                     /* hold: bit i: the test takes node i's turns */
+  peer_t   p[ N_MAX ];
+  parcel_t * parcels;
+  size_t   cnt, cap;
+  dmg_span_t genesis;
+  uint64_t syncs, bodies, fetches;
+} w;
+
+static uint64_t rnd( uint64_t n ) { w.rng = w.rng*6364136223846793005u+1442695040888963407u; return ( w.rng>>33 )%n; }
+static uint64_t wall( void ) { return (uint64_t)GENESIS_S*1000+w.now/1000; }
+
+static void post( uint32_t from, uint32_t to, parcel_kind_t kind, dmg_hash_t const * hash, dmg_span_t data ) {
+  if( !w.p[ to ].is_up ) return;
+  if( w.cnt==w.cap ) { w.cap = w.cap ? 2*w.cap : 1024; w.parcels = realloc( w.parcels, w.cap*sizeof *w.parcels ); assert_non_null( w.parcels ); }
+  parcel_t * p = &w.parcels[ w.cnt++ ];
+  *p = (parcel_t){ .at = w.now+1000+rnd( 4000 ), .seq = w.seq++, .to = to, .from = from, .life = w.p[ to ].life, .kind = kind, .data = dmg_buf( 1u<<24 ) };
+  if( hash ) p->hash = *hash;
+  assert_int_equal( dmg_buf_append( &p->data, data.p, data.sz ), DMG_OK );
+}
+
+/* ---- What a driver wants of the network ---- */
+
+static void n_send( void * ctx, dmg_peers_t const * peers, dmg_span_t frame ) {
+  peer_t * me = ctx;
+  for( uint32_t i = 0; i<w.n; i++ ) if( i!=me->id && dmg_peers_has( peers, i ) ) post( me->id, i, TO_FRAME, NULL, frame );
+}
+static void n_close( void * ctx, uint16_t peer, uint64_t for_us ) {}
+static void n_push( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * body_hash, dmg_span_t body ) {
+  peer_t * me = ctx;
+  /* One in four is lost: it is fetched then. */
+  for( uint32_t i = 0; i<w.n; i++ ) if( i!=me->id && rnd( 4 ) ) post( me->id, i, TO_PUSHED, body_hash, body );
+}
+static void n_fetch( void * ctx, dmg_validator_what_t what, dmg_hash_t const * block, dmg_header_t const * header, dmg_peers_t const * peers ) {
+  peer_t * me = ctx;
+  w.fetches++;
+  for( uint32_t k = 0, at = (uint32_t)rnd( w.n ); k<w.n; k++, at = ( at+1 )%w.n )
+    if( at!=me->id && w.p[ at ].is_up ) { post( me->id, at, what==DMG_VALIDATOR_BODY ? TO_ASK_BODY : TO_ASK_HEADER, block, dmg_span( NULL, 0 ) ); return; }
+}
+static void n_sync( void * ctx, dmg_cert_t const * fin ) { peer_t * me = ctx; me->has_sync = true; me->sync = *fin; }
+static void n_final( void * ctx, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first ) {}
+static void n_members( void * ctx, uint32_t epoch, dmg_set_t const * set ) {}
+static void n_view( void * ctx, uint32_t epoch, uint64_t cur, uint64_t final_view, uint32_t window ) {}
+
+static void n_txs( void * ctx ) { peer_t * me = ctx; me->wake_us = w.now; }
+
+/* ---- Nodes ---- */
+
+static void start_node( peer_t * p ) {
+  char why[ 512 ];
+  dmg_chain_cfg_t cfg = { .genesis = w.genesis, .modules = modules, .module_cnt = 2, .data_dir = *p->dir ? p->dir : NULL, .cache_dir = cache_dir, .is_several = true, .tree_sz_max = 64<<20 };
+  memcpy( cfg.validator_secret, p->secret, 32 );
+  dmg_vm_signals_restore();
+  dmg_err_t err = dmg_chain_open( &cfg, &p->chain, why );
+  if( err ) fail_msg( "node %u: %s: %s", p->id, dmg_err_name( err ), why );
+  p->net = (dmg_validator_net_t){ .ctx = p, .send = n_send, .close = n_close, .push_body = n_push, .fetch = n_fetch, .sync_to = n_sync, .final = n_final, .members = n_members, .view = n_view };
+  dmg_validator_cfg_t vcfg = { .chain = p->chain, .net = &p->net, .on_txs = n_txs, .on_txs_ctx = p };
+  err = dmg_validator_open( &vcfg, w.now, wall(), &p->v, why );
+  if( err ) fail_msg( "node %u: %s: %s", p->id, dmg_err_name( err ), why );
+  p->is_up    = true;
+  p->has_sync = false;
+  p->wake_us  = w.now;
+  for( uint32_t i = 0; i<w.n; i++ ) if( i!=p->id && w.p[ i ].is_up ) { post( i, p->id, TO_LINK, NULL, DMG_SPAN( "\1" ) ); post( p->id, i, TO_LINK, NULL, DMG_SPAN( "\1" ) ); }
+}
+
+/* A kill: what was not synced is not what a test of a process can show (chain_crash); nothing is said to anybody. */
+static void stop_node( peer_t * p ) {
+  dmg_validator_close( p->v );
+  dmg_chain_close( p->chain );
+  p->v     = NULL;
+  p->chain = NULL;
+  p->is_up = false;
+  p->life++;
+  for( uint32_t i = 0; i<w.n; i++ ) if( i!=p->id ) post( p->id, i, TO_LINK, NULL, DMG_SPAN( "" ) );
+}
+
+static void make_world( uint32_t n, uint64_t seed, uint64_t epoch_blocks, bool is_on_disk ) {
+  dmg_dev_member_t members[ N_MAX ];
+  memset( &w, 0, sizeof w );
+  w.n   = n;
+  w.rng = seed;
+  printf( "seed %lu\n", (unsigned long)seed );
+  for( uint32_t i = 0; i<n; i++ ) {
+    peer_t * p = &w.p[ i ];
+    uint8_t ikm[ 32 ] = { (uint8_t)( 1+i ), 7 };
+    dmg_bls_key_t key;
+    p->id = i;
+    assert_true( dmg_bls_keygen( DMG_SPAN( ikm ), p->secret ) && dmg_bls_public( p->secret, &key ) );
+    dmg_bls_key_store( &key, p->key );
+    members[ i ] = (dmg_dev_member_t){ .account = accounts[ i ].address, .bond = 1000000ull*DMG_SPARKS_PER_CGT };
+    memcpy( members[ i ].secret, p->secret, 32 );
+  }
+  dmg_dev_genesis_cfg_t gcfg = { .time_ms = (uint64_t)GENESIS_S*1000, .name = "several", .modules = modules, .module_cnt = 2, .members = members, .member_cnt = n, .epoch_blocks = epoch_blocks };
+  assert_int_equal( dmg_dev_genesis( &gcfg, accounts, arena, &w.genesis ), DMG_OK );
+  dmg_hash_t chain_id = dmg_genesis_hash( w.genesis );
+  for( uint32_t i = 0; i<n && is_on_disk; i++ ) {
+    /* As a tool that makes a genesis does: a key that has signed nothing (C6.5). */
+    peer_t * p = &w.p[ i ];
+    char path[ 128 ];
+    dmg_vfs_t * vfs = dmg_vfs_os();
+    snprintf( p->dir, sizeof p->dir, "/tmp/dmg-several-XXXXXX" );
+    assert_non_null( mkdtemp( p->dir ) );
+    snprintf( path, sizeof path, "%s/safety.bin", p->dir );
+    dmg_signer_cfg_t cfg = { .vfs = vfs, .path = path, .chain_id = chain_id, .is_durable = true };
+    memcpy( cfg.secret, p->secret, 32 );
+    dmg_signer_host( cfg.host );
+    assert_int_equal( dmg_signer_init( &cfg, 0 ), DMG_OK );
+    dmg_vfs_free( vfs );
+  }
+}
+
+static void end_world( void ) {
+  char cmd[ 128 ];
+  for( uint32_t i = 0; i<w.n; i++ ) {
+    if( w.p[ i ].is_up ) stop_node( &w.p[ i ] );
+    if( !*w.p[ i ].dir ) continue;
+    snprintf( cmd, sizeof cmd, "rm -rf %s", w.p[ i ].dir );
+    assert_int_equal( system( cmd ), 0 );
+  }
+  for( size_t i = 0; i<w.cnt; i++ ) dmg_buf_fini( &w.parcels[ i ].data );
+  free( w.parcels );
+}
+
+static dmg_cons_info_t info_of( peer_t * p ) { dmg_validator_info_t i; dmg_validator_info( p->v, &i ); return i.cons; }
+static uint64_t height_of( peer_t * p ) { return p->chain->head.block.height; }
+
+/* ---- Time ---- */
+
+static void deliver( parcel_t * q ) {
+  peer_t * p = &w.p[ q->to ], * from = &w.p[ q->from ];
+  dmg_span_t data = dmg_buf_span( &q->data );
+  if( !p->is_up || p->life!=q->life ) return;
+  switch( q->kind ) {
+  case TO_FRAME:  dmg_validator_frame( p->v, (uint16_t)q->from, data ); break;
+  case TO_PUSHED: w.bodies++; dmg_validator_pushed( p->v, &q->hash, data ); break;
+  case TO_HEADER: dmg_validator_got( p->v, DMG_VALIDATOR_HEADER, &q->hash, data.sz ? data : dmg_span( NULL, 0 ) ); break;
+  case TO_BODY:   dmg_validator_got( p->v, DMG_VALIDATOR_BODY, &q->hash, data.sz ? data : dmg_span( NULL, 0 ) ); break;
+  case TO_LINK:   if( data.sz<2 || from->is_up ) dmg_validator_link( p->v, (uint16_t)q->from, data.sz==2, from->key ); break;
+  case TO_ASK_HEADER: {
+    uint8_t h[ DMG_SIGNED_HEADER_SZ ];
+    post( q->to, q->from, TO_HEADER, &q->hash, dmg_validator_header( p->v, &q->hash, h ) ? dmg_span( NULL, 0 ) : DMG_SPAN( h ) );
+    break;
+  }
+  case TO_ASK_BODY: {
+    dmg_buf_t b = dmg_buf( 1u<<24 );
+    if( dmg_validator_body( p->v, &q->hash, &b ) ) dmg_buf_clear( &b );
+    post( q->to, q->from, TO_BODY, &q->hash, dmg_buf_span( &b ) );
+    dmg_buf_fini( &b );
+    break;
+  }
+  case TO_TXS: {
+    dmg_span_t txs[ 64 ];
+    uint32_t cnt = 0;
+    for( size_t at = 0; at+4<=data.sz && cnt<64; at += 4+dmg_load_u32le( data.p+at ) ) txs[ cnt++ ] = dmg_span( data.p+at+4, dmg_load_u32le( data.p+at ) );
+    (void)!dmg_validator_txs( p->v, txs, cnt );
+    break;
+  }
+  }
+  p->wake_us = w.now;
+}
+
+/* The next block on the way to what sync_to named, from whoever has it. */
+static void sync_step( peer_t * p ) {
+  dmg_query_block_t b;
+  dmg_signed_header_t sh;
+  for( uint32_t i = 0; i<w.n; i++ ) {
+    peer_t * o = &w.p[ i ];
+    if( o==p || !o->is_up || height_of( o )<=height_of( p ) ) continue;
+    dmg_query_t const * q = dmg_chain_query( o->chain );
+    dmg_arena_t * a = dmg_arena_new( 16<<20 );
+    assert_int_equal( q->block( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = height_of( p )+1 }, a, &b ), DMG_OK );
+    assert_int_equal( dmg_signed_header_decode( b.signed_header, &sh ).kind, DMG_VERDICT_GOOD );
+    bool is_last = dmg_hash_eq( &b.at.hash, &p->sync.hash );
+    assert_int_equal( dmg_validator_sync( p->v, &sh, &b.at.hash, b.body, is_last ? &p->sync : NULL ), DMG_OK );
+    dmg_arena_free( a );
+    w.syncs++;
+    if( is_last ) p->has_sync = false;
+    p->wake_us = w.now;
+    return;
+  }
+}
+
+static void send_txs( peer_t * p ) {
+  dmg_buf_t out = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
+  dmg_validator_take_txs( p->v, &out );
+  for( uint32_t i = 0; i<w.n && out.sz; i++ ) if( i!=p->id ) post( p->id, i, TO_TXS, NULL, dmg_buf_span( &out ) );
+  dmg_buf_fini( &out );
+}
+
+static dmg_err_t turn( peer_t * p ) {
+  dmg_err_t err = dmg_validator_turn( p->v, w.now, wall(), &p->wake_us );
+  if( p->has_sync && !err ) sync_step( p );
+  send_txs( p );
+  return err;
+}
+
+/* One moment: what is due is delivered, who is due takes turns. */
+static void moment( void ) {
+  uint64_t next = UINT64_MAX;
+  for( size_t i = 0; i<w.cnt; i++ ) if( w.parcels[ i ].at<next ) next = w.parcels[ i ].at;
+  for( uint32_t i = 0; i<w.n; i++ ) if( w.p[ i ].is_up && w.p[ i ].wake_us<next && !( w.hold>>i&1 ) ) next = w.p[ i ].wake_us;
+  assert_true( next!=UINT64_MAX );
+  if( next>w.now ) w.now = next;
+  for( ;; ) {
+    size_t best = w.cnt;
+    for( size_t i = 0; i<w.cnt; i++ ) if( w.parcels[ i ].at<=w.now && ( best==w.cnt || w.parcels[ i ].seq<w.parcels[ best ].seq ) ) best = i;
+    if( best==w.cnt ) break;
+    parcel_t q = w.parcels[ best ];
+    w.parcels[ best ] = w.parcels[ --w.cnt ];
+    deliver( &q );
+    dmg_buf_fini( &q.data );
+  }
+  for( uint32_t i = 0; i<w.n; i++ ) {
+    peer_t * p = &w.p[ i ];
+    if( !p->is_up || p->wake_us>w.now || w.hold>>i&1 ) continue;
+    dmg_err_t err = turn( p );
+    if( err ) fail_msg( "node %u: %s", i, dmg_err_name( err ) );
+  }
+}
+
+static uint64_t lowest( void ) {
+  uint64_t h = UINT64_MAX;
+  for( uint32_t i = 0; i<w.n; i++ ) if( w.p[ i ].is_up && height_of( &w.p[ i ] )<h ) h = height_of( &w.p[ i ] );
+  return h;
+}
+/* Until all that are up have committed this height; seconds of the clock at most. */
+static void run_to( uint64_t height, uint64_t seconds ) {
+  uint64_t end = w.now+seconds*1000000u;
+  while( lowest()<height ) {
+    moment();
+    if( w.now<=end ) continue;
+    for( uint32_t i = 0; i<w.n; i++ ) if( w.p[ i ].is_up ) printf( "node %u: height %lu epoch %u cur %lu base %lu final %lu waiting %d observer %d\n", i, (unsigned long)height_of( &w.p[ i ] ), info_of( &w.p[ i ] ).epoch,
+      (unsigned long)info_of( &w.p[ i ] ).cur, (unsigned long)info_of( &w.p[ i ] ).base_view, (unsigned long)info_of( &w.p[ i ] ).final_view, info_of( &w.p[ i ] ).is_waiting, info_of( &w.p[ i ] ).is_observer );
+    fail_msg( "height %lu is not reached in %lu s", (unsigned long)height, (unsigned long)seconds );
+  }
+}
+static void run_for( uint64_t ms ) { uint64_t end = w.now+ms*1000; while( w.now<end ) moment(); }
+
+static void all_agree( void ) {
+  uint64_t low = lowest();
+  dmg_hash_t first, other;
+  for( uint64_t h = 1; h<=low; h++ ) {
+    bool has = false;
+    for( uint32_t i = 0; i<w.n; i++ ) {
+      if( !w.p[ i ].is_up ) continue;
+      assert_int_equal( dmg_block_log_hash( w.p[ i ].chain->log, h, has ? &other : &first ), DMG_OK );
+      if( has ) assert_memory_equal( first.b, other.b, 32 );
+      has = true;
+    }
+  }
+}
+
+/* ---- Tests ---- */
+
+static void test_four_finalize_what_any_of_them_is_given( void ** state ) {
+  dmg_hash_t id[ 4 ], to = { { 42 } };
+  make_world( 4, 1, 0, false );
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( 3, 20 );
+  for( uint32_t i = 0; i<4; i++ ) {
+    send( w.p[ i ].chain, &accounts[ 5+i ], &to, 100+i, 0, &id[ i ] );
+  }
+  run_to( lowest()+6, 20 );   /* two windows: whoever leads has them all */
+  all_agree();
+  for( uint32_t i = 0; i<4; i++ ) {
+    assert_int_equal( free_of( w.p[ i ].chain, &to ), 100+101+102+103 );
+    for( uint32_t k = 0; k<4; k++ ) {
+      dmg_query_tx_status_t s;
+      dmg_query_t const * q = dmg_chain_query( w.p[ i ].chain );
+      q->tx_status( q->ctx, &id[ k ], &s );
+      assert_int_equal( s.state, DMG_TX_FINAL );
+    }
+  }
+  /* Nobody was late and nobody was wrong: a block each 250 ms. */
+  assert_true( w.now/1000<( height_of( &w.p[ 0 ] )+1 )*300+3000 );
+  for( uint32_t i = 0; i<4; i++ ) {
+    dmg_validator_info_t v;
+    dmg_validator_info( w.p[ i ].v, &v );
+    assert_int_equal( v.alarms+v.evidence, 0 );
+  }
+  end_world();
+}
+
+static void test_one_of_four_dies_comes_back_and_votes_again( void ** state ) {
+  dmg_hash_t id, to = { { 43 } };
+  make_world( 4, 2, 0, true );
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( 4, 20 );
+  run_for( rnd( 600 ) );
+  stop_node( &w.p[ 2 ] );
+  /* Exactly a quorum goes on; what node 2 does not hear of is final before it is back. */
+  send( w.p[ 0 ].chain, &accounts[ 6 ], &to, 777, 0, &id );
+  run_to( lowest()+8, 60 );
+  start_node( &w.p[ 2 ] );
+  uint64_t at = height_of( &w.p[ 2 ] );
+  assert_true( at>=3 );
+  run_to( height_of( &w.p[ 0 ] )+4, 60 );
+  all_agree();
+  assert_int_equal( free_of( w.p[ 2 ].chain, &to ), 777 );
+  /* Another stops: without node 2's votes nothing would be final now. */
+  stop_node( &w.p[ 1 ] );
+  run_to( lowest()+6, 60 );
+  all_agree();
+  end_world();
+}
+
+static void test_all_die_at_once_and_go_on( void ** state ) {
+  make_world( 4, 3, 0, true );
+  for( uint32_t round = 0; round<2; round++ ) {
+    for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+    run_to( lowest()+4, 60 );
+    run_for( rnd( 900 ) );
+    uint64_t h[ 4 ];
+    for( uint32_t i = 0; i<4; i++ ) { h[ i ] = height_of( &w.p[ i ] ); stop_node( &w.p[ i ] ); }
+    for( uint32_t i = 0; i<4; i++ ) { start_node( &w.p[ i ] ); assert_true( height_of( &w.p[ i ] )>=h[ i ] ); if( !round ) stop_node( &w.p[ i ] ); }   /* I8: final heights never fall */
+  }
+  run_to( lowest()+3, 60 );
+  all_agree();
+  for( uint32_t i = 0; i<4; i++ ) {
+    dmg_validator_info_t v;
+    dmg_validator_info( w.p[ i ].v, &v );
+    assert_int_equal( v.alarms+v.evidence, 0 );
+    assert_false( v.cons.is_observer );
+  }
+  end_world();
+}
+
+static void test_a_long_gap_is_synced( void ** state ) {
+  make_world( 4, 4, 0, false );
+  for( uint32_t i = 0; i<3; i++ ) start_node( &w.p[ i ] );
+  run_to( 60, 120 );
+  assert_int_equal( w.syncs, 0 );
+  start_node( &w.p[ 3 ] );
+  run_to( height_of( &w.p[ 0 ] )+3, 60 );
+  assert_true( w.syncs>20 );
+  all_agree();
+  stop_node( &w.p[ 0 ] );
+  run_to( lowest()+4, 60 );
+  end_world();
+}
+
+static void test_an_epoch_ends_and_the_next_begins( void ** state ) {
+  make_world( 4, 5, 240, true );
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( 100, 120 );
+  stop_node( &w.p[ 3 ] );   /* over the seed's height .. */
+  run_to( 130, 120 );
+  start_node( &w.p[ 3 ] );
+  run_to( 236, 120 );
+  stop_node( &w.p[ 1 ] );   /* .. and over the boundary */
+  run_to( 245, 120 );
+  start_node( &w.p[ 1 ] );
+  run_to( 252, 60 );
+  all_agree();
+  for( uint32_t i = 0; i<4; i++ ) {
+    assert_int_equal( info_of( &w.p[ i ] ).epoch, 1 );
+    assert_int_equal( w.p[ i ].chain->record.first_height, 241 );
+  }
+  /* All of them, in epoch 1. */
+  for( uint32_t i = 0; i<4; i++ ) stop_node( &w.p[ i ] );
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( lowest()+4, 60 );
+  all_agree();
+  for( uint32_t i = 0; i<4; i++ ) {
+    dmg_buf_t h = dmg_buf( 1<<20 );
+    assert_int_equal( dmg_validator_handover( w.p[ i ].v, 0, &h ), DMG_OK );
+    assert_int_equal( dmg_validator_take_handover( w.p[ ( i+1 )%4 ].v, dmg_buf_span( &h ) ).kind, DMG_VERDICT_GOOD );
+    h.p[ 400 ] ^= 1;   /* inside the certificate */
+    assert_int_equal( dmg_validator_take_handover( w.p[ i ].v, dmg_buf_span( &h ) ).kind, DMG_VERDICT_BAD );
+    dmg_buf_fini( &h );
+  }
+  end_world();
+}
+
+static void test_who_has_another_state_stops_and_the_others_go_on( void ** state ) {
+  make_world( 4, 6, 0, false );
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( 3, 20 );
+  w.p[ 3 ].chain->head.root.b[ 0 ] ^= 1;
+  uint64_t height = height_of( &w.p[ 3 ] ), end = w.now+5000000;
+  dmg_err_t err = DMG_OK;
+  w.hold = 8;
+  while( !err && w.now<end ) {
+    moment();
+    err = turn( &w.p[ 3 ] );
+  }
+  assert_int_equal( err, DMG_ERR_CORRUPT );
+  assert_int_equal( height_of( &w.p[ 3 ] ), height );
+  dmg_validator_info_t before, after;
+  dmg_validator_info( w.p[ 3 ].v, &before );
+  /* It says no more, whatever it hears. */
+  for( uint32_t i = 0; i<50; i++ ) { moment(); assert_int_equal( turn( &w.p[ 3 ] ), DMG_ERR_CORRUPT ); }
+  dmg_validator_info( w.p[ 3 ].v, &after );
+  assert_int_equal( after.signs, before.signs );
+  stop_node( &w.p[ 3 ] );
+  run_to( lowest()+6, 30 );
+  all_agree();
+  end_world();
+}
+
+/* A body of somebody else's, judged (C5.2, R4.3). */
+static void test_false_bodies_are_refused( void ** state ) {
+  dmg_hash_t id, to = { { 44 } };
+  dmg_chain_block_t * b, * x;
+  dmg_body_t * body;
+  make_world( 1, 7, 0, false );
+  start_node( &w.p[ 0 ] );
+  dmg_chain_t * c = w.p[ 0 ].chain;
+  send( c, &accounts[ 6 ], &to, 5, 0, &id );
+  dmg_signed_header_t sh = { .header = { .version = 1, .view = 1, .height = 1, .parent_hash = c->chain_id, .time_ms = (uint64_t)GENESIS_S*1000+250 } };
+  pthread_mutex_lock( &c->writing );
+  assert_int_equal( dmg_chain_block_build( c, &sh.header, false, &b ), DMG_OK );
+  assert_int_equal( b->tx_cnt, 1 );
+  sh.header = b->sh.header;
+  dmg_span_t good = dmg_arena_dup( arena, b->body );
+  dmg_chain_block_drop( c, b );
+  for( int k = 0; k<6; k++ ) {
+    dmg_signed_header_t h = sh;
+    dmg_buf_t buf = dmg_buf( 1<<20 );
+    assert_int_equal( dmg_body_decode( good, arena, &body ).kind, DMG_VERDICT_GOOD );
+    dmg_span_t txs[ 2 ] = { dmg_arena_dup( arena, body->txs[ 0 ] ), body->txs[ 0 ] };
+    body->txs = txs;
+    switch( k ) {
+    case 1: ( (uint8_t *)(uintptr_t)txs[ 0 ].p )[ txs[ 0 ].sz-1 ] ^= 1; break;   /* a signature */
+    case 2: body->tx_cnt = 2; break;                                             /* twice */
+    case 3: h.header.height = 2; break;
+    case 4: h.header.time_ms = (uint64_t)GENESIS_S*1000; break;
+    case 5: h.header.leader = 1; break;
+    }
+    assert_int_equal( dmg_body_encode( body, &buf ), DMG_OK );
+    h.header.body_hash = dmg_body_hash( body );
+    h.header.body_len  = (uint32_t)buf.sz;
+    dmg_hash_t hash = dmg_header_hash( &h.header );
+    x = NULL;
+    dmg_txpool_free( c->pool );   /* else it knows these bytes to be verified */
+    c->pool = NULL;
+    assert_int_equal( dmg_chain_new_pool( c ), DMG_OK );
+    assert_int_equal( dmg_chain_block_check( c, &h, &hash, dmg_buf_span( &buf ), false, &x ).kind, k ? DMG_VERDICT_BAD : DMG_VERDICT_GOOD );
+    if( !k ) {
+      h.header.body_len++;
+      dmg_hash_t other = dmg_header_hash( &h.header );
+      assert_int_equal( dmg_chain_block_check( c, &h, &other, dmg_buf_span( &buf ), false, &x ).kind, DMG_VERDICT_BAD );
+      dmg_chain_block_drop( c, dmg_chain_block_find( c, &hash ) );
+      assert_null( c->blocks );
+    }
+    dmg_buf_fini( &buf );
+  }
+  pthread_mutex_unlock( &c->writing );
+  end_world();
+}
+
+/* Two branches above the head: each stands on its own parent's state; one becomes final, the other goes. */
+static void test_a_branch_that_loses_is_dropped( void ** state ) {
+  dmg_hash_t id, to = { { 45 } };
+  dmg_chain_block_t * a[ 3 ], * b[ 2 ];
+  dmg_chain_made_t made;
+  make_world( 1, 8, 0, false );
+  start_node( &w.p[ 0 ] );
+  dmg_chain_t * c = w.p[ 0 ].chain;
+  send( c, &accounts[ 6 ], &to, 5, 0, &id );
+  pthread_mutex_lock( &c->writing );
+  dmg_hash_t tip_a = c->chain_id, tip_b = c->chain_id, root;
+  for( uint32_t i = 0; i<3; i++ ) {
+    for( uint32_t k = 0; k<2; k++ ) {
+      if( k && i==2 ) continue;
+      dmg_chain_block_t ** out = k ? &b[ i ] : &a[ i ];
+      dmg_signed_header_t sh = { .sig = { 1 }, .header = { .version = 1, .view = 2*i+1+k, .parent_view = i ? 2*i-1+k : 0, .height = i+1, .parent_hash = k ? tip_b : tip_a, .time_ms = (uint64_t)GENESIS_S*1000+250*( i+1 )+k } };
+      assert_int_equal( dmg_chain_block_build( c, &sh.header, k && !i, out ), DMG_OK );
+      sh.header = ( *out )->sh.header;
+      dmg_hash_t hash = dmg_header_hash( &sh.header );
+      assert_int_equal( dmg_chain_block_attach( c, *out, &sh, &hash ), DMG_OK );
+      *( k ? &tip_b : &tip_a ) = hash;
+    }
+  }
+  /* The transfer is in the first block of a, and in the second of b, whose first was empty; never twice on a branch. */
+  assert_int_equal( a[ 0 ]->tx_cnt, 1 );
+  assert_int_equal( a[ 1 ]->tx_cnt+a[ 2 ]->tx_cnt, 0 );
+  assert_int_equal( b[ 0 ]->tx_cnt, 0 );
+  assert_int_equal( b[ 1 ]->tx_cnt, 1 );
+  assert_memory_not_equal( a[ 0 ]->root.b, b[ 0 ]->root.b, 32 );
+  dmg_hash_t b0 = b[ 0 ]->hash, b1 = b[ 1 ]->hash, a0 = a[ 0 ]->hash;
+  assert_int_equal( dmg_chain_block_commit( c, b[ 0 ], NULL, NULL, &made ), DMG_OK );
+  assert_int_equal( made.at.height, 1 );
+  assert_null( dmg_chain_block_find( c, &a0 ) );
+  assert_ptr_equal( c->blocks, b[ 1 ] );
+  assert_null( c->blocks->next );
+  assert_int_equal( dmg_state_root( c->state, &a0, &root ), DMG_ERR_NOT_FOUND );
+  /* The transfer is in the pool until its own branch is final. */
+  dmg_query_tx_status_t s;
+  c->query.tx_status( c, &id, &s );
+  assert_int_equal( s.state, DMG_TX_POOLED );
+  assert_int_equal( dmg_chain_block_commit( c, b[ 1 ], NULL, NULL, &made ), DMG_OK );
+  assert_memory_equal( made.at.hash.b, b1.b, 32 );
+  c->query.tx_status( c, &id, &s );
+  assert_int_equal( s.state, DMG_TX_FINAL );
+  assert_memory_equal( c->head.block.hash.b, b1.b, 32 );
+  assert_int_equal( dmg_state_root( c->state, &b0, &root ), DMG_OK );
+  pthread_mutex_unlock( &c->writing );
+  assert_int_equal( free_of( c, &to ), 5 );
+  end_world();
+}
+
+/* vm.h: nested runs need a deep stack. */
+static int result;
+static void * in_thread( void * arg ) {
+  struct CMUnitTest const tests[] = {
+    cmocka_unit_test( test_a_branch_that_loses_is_dropped ),
+    cmocka_unit_test( test_false_bodies_are_refused ),
+    cmocka_unit_test( test_four_finalize_what_any_of_them_is_given ),
+    cmocka_unit_test( test_one_of_four_dies_comes_back_and_votes_again ),
+    cmocka_unit_test( test_all_die_at_once_and_go_on ),
+    cmocka_unit_test( test_a_long_gap_is_synced ),
+    cmocka_unit_test( test_an_epoch_ends_and_the_next_begins ),
+    cmocka_unit_test( test_who_has_another_state_stops_and_the_others_go_on ),
+  };
+  result = cmocka_run_group_tests( tests, setup, teardown );
+  return NULL;
+}
+
+int main( int argc, char ** argv ) {
+  if( argc>1 && !strcmp( argv[ 1 ], DMG_COMPILE_CHILD_VERB ) ) return dmg_compile_child_main( argc, argv );
+  dmg_log_setup( 2, getenv( "VERBOSE" ) ? DMG_LOG_LEVEL_DEBUG : DMG_LOG_LEVEL_WARN, DMG_LOG_FORMAT_TEXT );
+  pthread_attr_t attr;
+  pthread_t t;
+  pthread_attr_init( &attr );
+  pthread_attr_setstacksize( &attr, DMG_VM_THREAD_STACK_SZ+( 4u<<20 ) );
+  if( pthread_create( &t, &attr, in_thread, NULL ) ) return 1;
+  pthread_join( t, NULL );
+  return result;
+}
