@@ -263,4 +263,3 @@ dmg_err_t dmg_chain_open( dmg_chain_cfg_t const * cfg, dmg_chain_t ** out_chain,
   *out_chain = chain;
   return DMG_OK;
 }
-
