@@ -266,6 +266,8 @@ static void tell_epoch( val_t * v ) {
   v->net->members( v->net->ctx, next->epoch, &c->set );
 }
 
+static dmg_err_t core_open( val_t * v, char out_why[512] );
+
 static void drain( val_t * v ) {
   while( v->queue_cnt ) {
     queued_t q = v->queue[ v->queue_at ];
@@ -284,10 +286,28 @@ static void sync_saves( val_t * v ) {
   dmg_val_queue_put( v, &ev, NULL );
 }
 
+/* The head came into a later epoch by sync, where nobody hands over to the core any more (C7.4: two epochs on): it starts anew in
+   that one, from what the log has of it. */
+static void follow_epoch( val_t * v ) {
+  char why[ 512 ];
+  if( v->chain->record.epoch<=v->info.epoch ) { v->stale_us = 0; return; }
+  if( !v->stale_us ) v->stale_us = v->now_us;
+  if( v->now_us<v->stale_us+STALE_US ) return;
+  DMG_LOG_INFO( "epoch_followed", "from epoch %u to %u by sync", v->info.epoch, v->chain->record.epoch );
+  v->stale_us = 0;
+  for( ; v->queue_cnt; v->queue_cnt-- ) { free( v->queue[ v->queue_at ].own ); v->queue_at = ( v->queue_at+1 )%QUEUE_MAX; }
+  v->pend_cnt  = 0;
+  v->has_build = false;
+  dmg_err_t err = core_open( v, why );
+  if( err ) { dmg_val_halt( v, err, why ); return; }
+  for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) if( v->links[ i ].is_up ) dmg_validator_link( v, (uint16_t)i, true, v->links[ i ].key );
+}
+
 dmg_err_t dmg_validator_turn( val_t * v, uint64_t now_us, uint64_t wall_ms, uint64_t * out_wake_us ) {
   if( now_us>v->now_us ) v->now_us = now_us;
   v->wall_ms = wall_ms;
   bool has_worked = false;
+  if( !v->broken ) follow_epoch( v );
   while( !v->broken ) {
     tell_epoch( v );
     if( v->queue_cnt )                         { drain( v ); continue; }
@@ -387,7 +407,7 @@ static dmg_err_t put_floor( replay_t * r ) {
   dmg_cert_t const * fin = &r->v->fin;
   if( !fin->view ) return DMG_OK;
   dmg_store_u64le( floor, fin->view );
-  dmg_store_u64le( floor+8, r->v->chain->head.block.height );
+  dmg_store_u64le( floor+8, r->v->fin_height );
   memcpy( floor+16, fin->hash.b, 32 );
   dmg_cert_encode( fin, floor+48 );
   r->records = malloc( 1024*sizeof *r->records );
@@ -397,11 +417,19 @@ static dmg_err_t put_floor( replay_t * r ) {
   return DMG_OK;
 }
 
+/* A block that became final by a descendant's FINALIZATION has none of its own: the nearest below the head. */
 static dmg_err_t head_fin( val_t * v ) {
   dmg_hash_t hash, parent;
   dmg_buf_t buf = dmg_buf( 1024 );
-  dmg_err_t err = v->chain->head.block.height ? dmg_block_log_final( v->chain->log, v->chain->head.block.height, &hash, &parent, &buf ) : DMG_OK;
-  if( !err && buf.sz && dmg_cert_decode( dmg_buf_span( &buf ), &v->fin ).kind ) err = DMG_ERR_CORRUPT;
+  dmg_err_t err = DMG_OK;
+  uint64_t height = v->chain->head.block.height, low = height>64 ? height-64 : 0;
+  for( ; height>low && !err && !v->fin.view; height-- ) {
+    dmg_buf_clear( &buf );
+    err = dmg_block_log_final( v->chain->log, height, &hash, &parent, &buf );
+    if( err || !buf.sz ) continue;
+    if( dmg_cert_decode( dmg_buf_span( &buf ), &v->fin ).kind ) err = DMG_ERR_CORRUPT;
+    v->fin_height = height;
+  }
   dmg_buf_fini( &buf );
   return err;
 }
@@ -549,6 +577,7 @@ dmg_verdict_t dmg_validator_take_handover( val_t * v, dmg_span_t bytes ) {
   dmg_hash_t mine = dmg_set_hash( &v->chain->set ), theirs = dmg_set_hash( &set );
   if( !dmg_hash_eq( &mine, &theirs ) ) return dmg_verdict_local( DMG_ERR_UNSUPPORTED );   /* sets change with Staking */
   dmg_err_t err = handover_put( v, h.header.epoch, bytes );
+  if( !err && h.record.epoch>v->epoch_known ) v->epoch_known = h.record.epoch;
   return err ? dmg_verdict_local( err ) : dmg_verdict_good();
 }
 
@@ -557,7 +586,8 @@ int dmg_validator_leader( val_t * v, uint32_t epoch, uint64_t view ) { return ep
 void dmg_validator_info( val_t * v, dmg_validator_info_t * out ) {
   dmg_wal_stats_t wal = { 0 };
   if( v->chain->wal ) dmg_wal_stats( v->chain->wal, &wal );
-  *out = (dmg_validator_info_t){ .cons = v->info, .height = v->chain->head.block.height, .final_view = v->fin.view, .epoch = v->chain->record.epoch, .final_epoch = v->fin.epoch, .hash = v->chain->head.block.hash,
-                                 .goal = v->has_goal ? v->goal.hash : v->chain->head.block.hash, .fin = v->fin, .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence,
+  uint32_t known = v->epoch_known>v->chain->record.epoch ? v->epoch_known : v->chain->record.epoch;
+  *out = (dmg_validator_info_t){ .cons = v->info, .height = v->chain->head.block.height, .time_ms = v->chain->head.block.time_ms, .epoch = v->chain->record.epoch, .epoch_known = known>v->info.epoch ? known : v->info.epoch,
+                                 .hash = v->chain->head.block.hash, .goal = v->has_goal ? v->goal.hash : v->chain->head.block.hash, .fin = v->fin, .fin_height = v->fin_height, .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence,
                                  .wal_syncs = wal.sync_cnt, .block_cnt = v->block_cnt };
 }

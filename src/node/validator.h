@@ -92,10 +92,11 @@ int           dmg_validator_leader       ( dmg_validator_t * v, uint32_t epoch, 
 
 typedef struct {
   dmg_cons_info_t cons;
-  uint64_t        height, final_view;     /* committed */
-  uint32_t        epoch, final_epoch;
+  uint64_t        height, time_ms;        /* of the head, the highest committed block */
+  uint32_t        epoch, epoch_known;     /* epoch: of the block above the head; epoch_known: the newest whose set is known */
   dmg_hash_t      hash, goal;             /* hash: of the head; goal: the highest final block we know of, committed or not */
-  dmg_cert_t      fin;                    /* FINALIZATION of the head, zero if none is held */
+  dmg_cert_t      fin;                    /* the highest FINALIZATION of a committed block, zero: none .. */
+  uint64_t        fin_height;             /* .. and its height: the head's or a little below */
   uint64_t        saves, signs, alarms, evidence, wal_syncs;
   uint32_t        block_cnt;              /* known above the head */
 } dmg_validator_info_t;

@@ -274,7 +274,7 @@ static bool commit_one( val_t * v, dmg_chain_block_t * x, dmg_cert_t const * fin
   if( !dmg_hash_eq( &header.parent_state_root, &chain->head.root ) ) { diverged( v, &header ); return false; }
   dmg_err_t err = dmg_chain_block_commit( chain, x, fin, NULL, &made );
   if( err ) { dmg_val_halt( v, err, "committing a block" ); return false; }
-  v->fin    = fin ? *fin : (dmg_cert_t){ 0 };
+  if( fin ) { v->fin = *fin; v->fin_height = header.height; }
   v->made[ v->made_cnt++ ] = made;
   blocks_prune( v );
   for( uint32_t i = 0; i<v->pend_cnt; ) if( !answer( v, i ) ) i++;

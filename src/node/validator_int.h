@@ -12,6 +12,7 @@
 enum { QUEUE_MAX = 1024, SIGN_MAX = 256, PEND_MAX = 256, BUCKET_CNT = 4096 };
 #define ASK_US   1000000u    /* before a header or body is asked for again */
 #define POLL_US  100000u     /* while something is missing */
+#define STALE_US 5000000u    /* how long the core has to follow the head into the next epoch */
 
 /* A block known by hash above the head.  Once executed its body is the chain's. */
 typedef struct vblk {
@@ -64,7 +65,10 @@ struct dmg_validator {
   dmg_cert_t                  goal;
   bool                        has_goal, is_syncing;
   uint64_t                    sync_us;
-  dmg_cert_t                  fin;        /* of the head, zero if none is held */
+  dmg_cert_t                  fin;        /* the highest FINALIZATION of a committed block; zero: none */
+  uint64_t                    fin_height; /* of that block */
+  uint32_t                    epoch_known;/* the newest epoch whose set is known here */
+  uint64_t                    stale_us;   /* since when the head is in a later epoch than the core; 0: it is not */
   uint32_t                    floor_epoch;
   uint64_t                    floor_view;      /* the last floor in the vote log */
   dmg_chain_made_t            made[ 2 ];  /* committed, not told yet */
