@@ -211,6 +211,6 @@ int dmg_cli_completion( dmg_cli_t const * cli, char const * shell );
 int dmg_cli_complete( int argc, char ** argv );
 bool dmg_cli_is_noun( char const * word );
 
-extern dmg_cli_cmd_t const dmg_cmds_dev[], dmg_cmds_key[], dmg_cmds_send[], dmg_cmds_tx[], dmg_cmds_account[], dmg_cmds_read[], dmg_cmds_sub[], dmg_cmds_config[], dmg_cmds_node[], dmg_cmds_signer[];
+extern dmg_cli_cmd_t const dmg_cmds_dev[], dmg_cmds_key[], dmg_cmds_send[], dmg_cmds_tx[], dmg_cmds_account[], dmg_cmds_read[], dmg_cmds_sub[], dmg_cmds_config[], dmg_cmds_node[], dmg_cmds_testnet[], dmg_cmds_signer[];
 
 #endif

@@ -3,37 +3,18 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "cli/builtin.h"
-#include "cli/cache.h"
-#include "cli/cli.h"
-#include "cli/cmd_config.h"
+#include "cli/serve.h"
 #include "crypto/bech32.h"
 #include "crypto/kdf.h"
-#include "node/chain.h"
-#include "rpc/http_server.h"
 #include "types/params.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static bool ready( void * ctx, dmg_buf_t * out_reasons ) { return dmg_chain_is_ready( ctx, out_reasons ); }
 static dmg_err_t metrics( void * ctx, dmg_buf_t * out )  { return dmg_chain_metrics( ctx, out ); }
-
-/* Flags over environment, file and defaults. */
-static int settings( dmg_cli_t * cli, dmg_config_t * config ) {
-  static struct { char const * flag; dmg_config_key_t key; } const flags[] = {
-    { "--port", DMG_CONFIG_RPC_PORT }, { "--data", DMG_CONFIG_STORAGE_PATH }, { "--blocks", DMG_CONFIG_DEV_BLOCKS }, { "--threads", DMG_CONFIG_RPC_THREADS }, { "--log", DMG_CONFIG_LOG_LEVEL } };
-  int code = dmg_cli_config_load( cli, cli->flag[ DMG_CLI_FLAG_CONFIG ], config );
-  dmg_buf_t why = dmg_buf( 4096 );
-  for( size_t i = 0; i<sizeof flags/sizeof *flags && !code; i++ ) {
-    char const * v = dmg_cli_opt( cli, flags[ i ].flag );
-    if( v && dmg_config_set( config, flags[ i ].key, v, flags[ i ].flag, &why ) ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.*s", (int)( why.sz-1 ), (char const *)why.p );
-  }
-  dmg_buf_fini( &why );
-  return code;
-}
 
 static uint64_t size_opt( dmg_cli_t * cli, char const * name, int * code ) {
   char const * v = dmg_cli_opt( cli, name );
@@ -104,13 +85,9 @@ static int dev( dmg_cli_t * cli ) {
   static dmg_dev_account_t accounts[ DMG_DEV_KEY_MAX ];
   uint64_t began_ns = dmg_os_mono_ns();
   char why[ 512 ], cache[ 2048 ];
-  int code = settings( cli, &config );
+  int code = dmg_cli_serve_settings( cli, &config );
   if( code ) return code;
-  static char const * const level[] = { "error", "warn", "info", "debug" };
-  dmg_log_level_t log_level = DMG_LOG_LEVEL_INFO;
-  for( unsigned l = 0; l<4; l++ ) if( !strcmp( level[ l ], dmg_config_text( &config, DMG_CONFIG_LOG_LEVEL ) ) ) log_level = (dmg_log_level_t)l;
-  char const * format = dmg_config_text( &config, DMG_CONFIG_LOG_FORMAT );
-  dmg_log_setup( 2, cli->is_verbose ? DMG_LOG_LEVEL_DEBUG : log_level, !strcmp( format, "json" ) ? DMG_LOG_FORMAT_JSON : !strcmp( format, "text" ) ? DMG_LOG_FORMAT_TEXT : DMG_LOG_FORMAT_AUTO );
+  dmg_cli_serve_log( cli, &config );
 
   dmg_chain_cfg_t cfg = { .is_dev = true, .dev_accounts = accounts, .modules = dmg_builtin_modules, .module_cnt = dmg_builtin_module_cnt };
   bool is_pace = dmg_config_pace( dmg_config_text( &config, DMG_CONFIG_DEV_BLOCKS ), &cfg.pace );
@@ -165,60 +142,28 @@ static int dev( dmg_cli_t * cli ) {
   cfg.dev_account_cnt = gcfg.account_cnt;
   cfg.is_seeded       = seed && !*data;
 
-  dmg_cli_cache_dir( "modules", cache );
-  cfg.genesis     = genesis;
-  cfg.cache_dir   = cache;
-  cfg.data_dir    = *data ? data : NULL;
-  cfg.is_durable  = *data && dmg_config_bool( &config, DMG_CONFIG_STORAGE_FSYNC );
-  cfg.tree_sz_max = dmg_config_uint( &config, DMG_CONFIG_STORAGE_TREE );
-
-  /* Signals wait for sigwait below, in this thread only. */
-  sigset_t set;
-  sigemptyset( &set );
-  sigaddset( &set, SIGINT );
-  sigaddset( &set, SIGTERM );
-  sigaddset( &set, SIGHUP );
-  pthread_sigmask( SIG_BLOCK, &set, NULL );
+  cfg.genesis = genesis;
+  dmg_cli_serve_chain_cfg( &config, cache, &cfg );
+  dmg_cli_serve_block_signals();
 
   dmg_chain_t * chain = NULL;
-  dmg_rpc_t * rpc = NULL;
-  dmg_http_server_t * server = NULL;
+  dmg_cli_serve_t serve = { 0 };
   err = dmg_chain_open( &cfg, &chain, why );
   dmg_wipe( cfg.validator_secret, sizeof cfg.validator_secret );
-  if( err ) { code = dmg_cli_fail( cli, err==DMG_ERR_INVALID || err==DMG_ERR_CHAIN || err==DMG_ERR_VERSION || err==DMG_ERR_LOCKED || err==DMG_ERR_PERM ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, dmg_err_name( err ), "%s", why ); goto out; }
-  dmg_rpc_limits_t limits = dmg_config_rpc_limits( &config );
-  rpc = dmg_rpc_new( dmg_chain_query( chain ), &limits );
-  if( !rpc ) { code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" ); goto out; }
-  dmg_query_events_t events = dmg_rpc_events( rpc );
-  dmg_chain_events( chain, &events );
+  if( err ) { code = dmg_cli_serve_not_opened( cli, err, why ); goto out; }
+  if(( code = dmg_cli_serve_rpc( cli, &config, chain, &serve ) )) goto out;
   err = dmg_chain_start( chain );
   if( err ) { code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, dmg_err_name( err ), "the chain does not start: %s", dmg_err_text( err ) ); goto out; }
-  dmg_http_server_cfg_t scfg = { .address = dmg_config_text( &config, DMG_CONFIG_RPC_ADDRESS ), .port = (uint16_t)dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ),
-                                 .threads = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_RPC_THREADS ),
-                                 .submit_threads = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_RPC_SUBMIT ), .is_behind_proxy = dmg_config_bool( &config, DMG_CONFIG_RPC_PROXY ), .rpc = rpc, .ctx = chain, .is_ready = ready, .metrics = metrics };
-  if( dmg_http_server_start( &scfg, &server, why ) ) {
-    code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Listen", "cannot listen on %s port %u: %s; --port names another, 0 any", scfg.address, scfg.port, why );
-    goto out;
-  }
+  if(( code = dmg_cli_serve_http( cli, &config, &serve, chain, ready, metrics ) )) goto out;
   dmg_query_chain_t info;
   dmg_chain_query( chain )->chain( chain, &info );
-  print_ready( cli, &config, dmg_http_server_port( server ), &info.chain_id, accounts, gcfg.account_cnt, dmg_os_mono_ns()-began_ns );
-  char const * fd_text = dmg_cli_opt( cli, "--ready-fd" );
-  if( fd_text ) {
-    char * end;
-    long fd_long = strtol( fd_text, &end, 10 );
-    int  fd      = *end || fd_long<0 || fd_long>1023 ? -1 : (int)fd_long;
-    if( fd<0 || dmg_os_write_all( fd, "\n", 1 ) ) { code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--ready-fd %s is no open descriptor", fd_text ); goto out; }
-    close( fd );
-  }
-  int signo = 0;
-  while( sigwait( &set, &signo ) ) {}
-  pthread_sigmask( SIG_UNBLOCK, &set, NULL );   /* a second one does not wait for a clean end */
+  print_ready( cli, &config, dmg_http_server_port( serve.server ), &info.chain_id, accounts, gcfg.account_cnt, dmg_os_mono_ns()-began_ns );
+  if(( code = dmg_cli_serve_ready( cli ) )) goto out;
+  dmg_cli_serve_wait();
   dmg_cli_say( cli, "demiurge dev: stopping" );
 out:
   if( chain ) dmg_chain_stop( chain );
-  dmg_http_server_stop( server );
-  dmg_rpc_free( rpc );
+  dmg_cli_serve_end( &serve );
   dmg_chain_close( chain );
   dmg_buf_fini( &file );
   return code;

@@ -408,6 +408,7 @@ static dmg_err_t to_epochs( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_kv_o
   dmg_kv_op_t * ops = DMG_ARENA_NEW( b->arena, dmg_kv_op_t, *io_cnt+2 );
   if( !bytes || !ops ) return DMG_ERR_LIMIT;
   memcpy( ops, *io_ops, *io_cnt*sizeof *ops );
+  pthread_mutex_lock( &chain->lock );   /* readers look at them */
   if( is_seed ) {
     chain->next_record     = dmg_epoch_next( &chain->record, &chain->set, &b->exec.beacon );
     chain->has_next_record = true;
@@ -420,6 +421,7 @@ static dmg_err_t to_epochs( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_kv_o
     ops[ ( *io_cnt )++ ] = (dmg_kv_op_t){ .cf = DMG_KV_META, .key = DMG_SPAN_STR( DMG_CHAIN_META_NEXT ), .is_delete = true };
   }
   dmg_record_encode( is_seed ? &chain->next_record : &chain->record, bytes );
+  pthread_mutex_unlock( &chain->lock );
   *io_ops = ops;
   return DMG_OK;
 }

@@ -85,7 +85,7 @@ struct dmg_chain {
   dmg_set_t           set;                /* validators of genesis, as agreement orders them */
   dmg_hash_t          leaders[ DMG_SET_MAX ];   /* accounts by index of the set: they get the tips */
   uint64_t            window_views;       /* L of C1.3 */
-  dmg_record_t        record, next_record;   /* of the epoch of the block above the head, and of the one after it, once its seed is final; under `writing` */
+  dmg_record_t        record, next_record;   /* of the epoch of the block above the head, and of the one after it, once its seed is final; written under `writing` and lock */
   bool                has_next_record;
   dmg_solo_t          solo;
   dmg_vm_t *          vm;

@@ -29,6 +29,7 @@ static void q_chain( void * ctx, dmg_query_chain_t * out ) {
   out->head    = (dmg_at_block_t){ .height = chain->head.block.height, .hash = chain->head.block.hash, .is_final = true };
   out->head_ms = chain->head.block.time_ms;
   out->price   = chain->head.price;
+  out->epoch   = chain->record.epoch;
   out->tx_cnt  = chain->tx_cnt;
   out->is_supply_broken = chain->head.supply_off!=0;
   dmg_txpool_stats( chain->pool, &pool );
@@ -41,6 +42,20 @@ static void q_chain( void * ctx, dmg_query_chain_t * out ) {
   out->genesis_ms    = chain->genesis->time_ms;
   memcpy( out->name, chain->name, sizeof out->name );
   memcpy( out->validator_key, chain->genesis->validators[ 0 ].key, 96 );
+}
+
+/* C2.7: a lone validator's epoch 0 does not end. */
+static dmg_err_t q_epoch( void * ctx, uint32_t epoch, dmg_record_t * out_record, dmg_set_t * out_set ) {
+  dmg_chain_t * chain = ctx;
+  dmg_err_t err = DMG_OK;
+  pthread_mutex_lock( &chain->lock );
+  if( epoch==chain->record.epoch )                                     *out_record = chain->record;
+  else if( chain->has_next_record && epoch==chain->next_record.epoch ) *out_record = chain->next_record;
+  else err = DMG_ERR_NOT_FOUND;
+  pthread_mutex_unlock( &chain->lock );
+  if( !err && !chain->cfg.is_several ) out_record->last_height = UINT64_MAX;
+  *out_set = chain->set;
+  return err;
 }
 
 /* The final block of an `at`.  NOT_FOUND; UNSUPPORTED: pending. */
@@ -337,6 +352,7 @@ void dmg_chain_query_fill( dmg_chain_t * chain ) {
   q->ctx          = chain;
   q->chain        = q_chain;
   q->block        = q_block;
+  q->epoch        = q_epoch;
   q->receipts     = q_receipts;
   q->tx           = q_tx;
   q->tx_status    = q_tx_status;

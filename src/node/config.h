@@ -31,6 +31,9 @@ typedef enum { DMG_CONFIG_STRING, DMG_CONFIG_UINT, DMG_CONFIG_BOOL, DMG_CONFIG_S
   X( STORAGE_PATH,    "storage.path",    DMG_CONFIG_STRING, "",           0, 0,      "data folder; empty: all in memory" )                   \
   X( STORAGE_FSYNC,   "storage.fsync",   DMG_CONFIG_BOOL,   "true",       0, 0,      "a block is final only once it is on disk" )            \
   X( STORAGE_TREE,    "storage.tree_bytes", DMG_CONFIG_SIZE, "8GiB",      16777216, (uint64_t)1<<42, "memory of the state tree" )            \
+  X( NET_LISTEN,      "net.listen",      DMG_CONFIG_STRING, "/ip4/127.0.0.1/tcp/7370", 0, 0, "multiaddresses that a node listens at, by commas; empty: none" ) \
+  X( NET_PEERS,       "net.peers",       DMG_CONFIG_STRING, "",           0, 0,      "peers that a node dials, by commas: /ip4/ADDRESS/tcp/PORT/p2p/ID" ) \
+  X( NET_PRIVATE,     "net.private",     DMG_CONFIG_BOOL,   "false",      0, 0,      "many nodes of one machine or network: no limits by address; always so on a chain of kind test" ) \
   X( LOG_LEVEL,       "log.level",       DMG_CONFIG_STRING, "info",       0, 0,      "error, warn, info or debug" )                          \
   X( LOG_FORMAT,      "log.format",      DMG_CONFIG_STRING, "auto",       0, 0,      "auto (text on a terminal, else json), text or json" )  \
   X( DEV_BLOCKS,      "dev.blocks",      DMG_CONFIG_STRING, "auto",       0, 0,      "auto, manual, or a pace like 250ms" )
@@ -45,7 +48,7 @@ typedef enum {
 typedef struct { char const * path; dmg_config_form_t form; char const * def; uint64_t lo, hi; char const * text; } dmg_config_desc_t;
 extern dmg_config_desc_t const dmg_config_desc[ DMG_CONFIG_CNT ];
 
-enum { DMG_CONFIG_VALUE_MAX = 1024, DMG_CONFIG_ORIGIN_MAX = 256 };
+enum { DMG_CONFIG_VALUE_MAX = 8192, DMG_CONFIG_ORIGIN_MAX = 256 };
 
 typedef struct {
   struct { char text[ DMG_CONFIG_VALUE_MAX ]; char origin[ DMG_CONFIG_ORIGIN_MAX ]; uint64_t number; } v[ DMG_CONFIG_CNT ];

@@ -183,7 +183,12 @@ static void act( val_t * v, dmg_cons_action_t const * a ) {
   case DMG_CONS_CHECK:    dmg_val_on_check( v, &a->check.header, &a->check.hash, a->check.sig ); break;
   case DMG_CONS_BUILD:
     v->has_build = true;
-    v->build.id = a->build.id; v->build.view = a->build.view; v->build.height = a->build.height; v->build.parent = a->build.parent; v->build.parent_view = a->build.parent_view; v->build.is_empty = a->build.is_empty;
+    v->build.id       = a->build.id;
+    v->build.view     = a->build.view;
+    v->build.height   = a->build.height;
+    v->build.parent   = a->build.parent;
+    v->build.is_empty = a->build.is_empty;
+    v->build.parent_view = a->build.parent_view;
     break;
   case DMG_CONS_FETCH:    on_fetch( v, a ); break;
   case DMG_CONS_TIMER:    v->timer_us = a->timer.at_us; break;
@@ -587,7 +592,10 @@ void dmg_validator_info( val_t * v, dmg_validator_info_t * out ) {
   dmg_wal_stats_t wal = { 0 };
   if( v->chain->wal ) dmg_wal_stats( v->chain->wal, &wal );
   uint32_t known = v->epoch_known>v->chain->record.epoch ? v->epoch_known : v->chain->record.epoch;
-  *out = (dmg_validator_info_t){ .cons = v->info, .height = v->chain->head.block.height, .time_ms = v->chain->head.block.time_ms, .epoch = v->chain->record.epoch, .epoch_known = known>v->info.epoch ? known : v->info.epoch,
-                                 .hash = v->chain->head.block.hash, .goal = v->has_goal ? v->goal.hash : v->chain->head.block.hash, .fin = v->fin, .fin_height = v->fin_height, .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence,
-                                 .wal_syncs = wal.sync_cnt, .block_cnt = v->block_cnt };
+  *out = (dmg_validator_info_t){ .cons = v->info, .epoch = v->chain->record.epoch, .epoch_known = known>v->info.epoch ? known : v->info.epoch, .fin = v->fin, .fin_height = v->fin_height,
+                                 .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence, .wal_syncs = wal.sync_cnt, .block_cnt = v->block_cnt };
+  out->height  = v->chain->head.block.height;
+  out->time_ms = v->chain->head.block.time_ms;
+  out->hash    = v->chain->head.block.hash;
+  out->goal    = v->has_goal ? v->goal.hash : out->hash;
 }

@@ -234,31 +234,32 @@ bool dmg_rpc_do_chain_finality( dmg_rpc_call_t * call ) {
   return true;
 }
 
-/* C2.7: a lone validator has one epoch, number 0, that does not end. */
+/* C7.1: what is known here: the running epoch, and the next one once its seed is final. */
 bool dmg_rpc_do_chain_epoch( dmg_rpc_call_t * call ) {
   dmg_query_chain_t c;
+  dmg_record_t r;
+  dmg_set_t set;
   call->query->chain( call->query->ctx, &c );
-  if( call->arg[ 0 ].is_set && call->arg[ 0 ].u64 ) return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "a chain of one validator has only epoch 0" );
-  /* C2.2: set = list 1..128 of {key[96], weight u64}; C3.2: seed(0) = H("dmg/epoch/seed/v1", genesis | u32 0). */
-  uint8_t set[ 1+96+8 ] = { 1 }, genesis[ 36 ] = { 0 };
-  memcpy( set+1, c.validator_key, 96 );
-  dmg_store_u64le( set+97, 1 );
-  memcpy( genesis, c.chain_id.b, 32 );
-  dmg_hash_t set_hash = dmg_h( DMG_TAG_SET, DMG_SPAN( set ) ), seed = dmg_h( DMG_TAG_EPOCH_SEED, DMG_SPAN( genesis ) );
+  uint64_t epoch = call->arg[ 0 ].is_set ? call->arg[ 0 ].u64 : c.epoch;
+  dmg_err_t err = epoch>UINT32_MAX ? DMG_ERR_NOT_FOUND : call->query->epoch( call->query->ctx, (uint32_t)epoch, &r, &set );
+  if( err==DMG_ERR_NOT_FOUND ) return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "the epoch is not known here: the running one is %u", c.epoch );
+  if( err ) return dmg_rpc_fail_err( call, err, "epoch" );
   dmg_jw_t * w = call->out;
   dmg_jw_open( w, '{' );
   dmg_rpc_put_at( w, &c.head );
-  dmg_jw_knum ( w, "epoch", 0 );
-  dmg_jw_ku64 ( w, "firstHeight", 1 );
-  dmg_jw_ku64 ( w, "lastHeight", UINT64_MAX );
-  dmg_jw_khash( w, "seed", &seed );
-  dmg_jw_khash( w, "setHash", &set_hash );
+  dmg_jw_knum ( w, "epoch", r.epoch );
+  dmg_jw_ku64 ( w, "firstHeight", r.first_height );
+  dmg_jw_ku64 ( w, "lastHeight", r.last_height );
+  dmg_jw_khash( w, "seed", &r.seed );
+  dmg_jw_khash( w, "setHash", &r.set_hash );
   dmg_jw_key( w, "set" );
   dmg_jw_open( w, '[' );
-  dmg_jw_open( w, '{' );
-  dmg_jw_khex( w, "key", dmg_span( c.validator_key, 96 ) );
-  dmg_jw_ku64( w, "weight", 1 );
-  dmg_jw_close( w, '}' );
+  for( uint32_t i = 0; i<set.cnt; i++ ) {
+    dmg_jw_open( w, '{' );
+    dmg_jw_khex( w, "key", dmg_span( set.members[ i ].key, 96 ) );
+    dmg_jw_ku64( w, "weight", set.members[ i ].weight );
+    dmg_jw_close( w, '}' );
+  }
   dmg_jw_close( w, ']' );
   dmg_jw_close( w, '}' );
   return true;

@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "crypto/hash.h"
+#include "types/agree.h"
 
 /* Reason of a refusal in words; always zero-terminated. */
 typedef struct { char text[ 256 ]; char const * name; } dmg_query_why_t;   /* name: the field's error name (F4.1), "" if none */
@@ -36,7 +37,8 @@ typedef struct {
   uint64_t       price;             /* micro-sparks per gas for the next block */
   uint64_t       tx_cnt;            /* transactions in blocks since start of the process */
   uint32_t       pooled_cnt;
-  uint8_t        validator_key[ 96 ];   /* solo */
+  uint8_t        validator_key[ 96 ];   /* of a chain of one; else the first of genesis */
+  uint32_t       epoch;             /* of the block above the head */
   bool           is_supply_broken;  /* dev_setBalance made or took coins (F2.5) */
 } dmg_query_chain_t;
 
@@ -110,6 +112,8 @@ typedef struct {
   void      (*chain)      ( void * ctx, dmg_query_chain_t * out );
   /* NOT_FOUND, PRUNED */
   dmg_err_t (*block)      ( void * ctx, dmg_at_t const * at, dmg_arena_t *, dmg_query_block_t * out );
+  /* Record and set of an epoch; NOT_FOUND: not known here.  last_height 2^64-1: it does not end. */
+  dmg_err_t (*epoch)      ( void * ctx, uint32_t epoch, dmg_record_t * out_record, dmg_set_t * out_set );
   /* The BCS receipts of a block, ascending by index; NOT_FOUND */
   dmg_err_t (*receipts)   ( void * ctx, uint64_t height, dmg_arena_t *, dmg_span_t ** out_receipts, uint32_t * out_cnt );
   /* A transaction in a block by id: its bytes, receipt and place; NOT_FOUND.  A pooled one has receipt.sz 0. */
