@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# testnet.sh DEMIURGE: four processes on loopback agree; a transfer given to one is final on all; one is killed and comes back;
+# a follower catches up.
+demiurge=$(readlink -f "$1"); shift
+. "$(dirname "$0")/lib.sh"
+base=$(( 10000+RANDOM%20000 ))   # below the ports that connections get
+net=$e2e_dir/net
+rpc() { printf 'http://127.0.0.1:%d/rpc' $(( base+$1-1 )); }
+# status N FIELD: of node N; nothing if it does not answer.
+status() { "$demiurge" node status --rpc "$(rpc "$1")" --fields "$2" 2>/dev/null || true; }
+# until SECONDS COMMAND..: again and again until it succeeds.
+until_ok() { local end=$(( SECONDS+$1 )); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.2; done; }
+height() { local h; h=$(status "$1" height); echo "${h:-0}"; }
+is_at() { [ "$(height "$1")" -ge "$2" ]; }
+has() { [ "$("$demiurge" balance "$2" --rpc "$(rpc "$1")" --fields free)" = "$3" ]; }
+hash_at() { "$demiurge" block show "$2" --rpc "$(rpc "$1")" --fields at.hash; }
+pids=()
+end_all() { for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done; for p in "${pids[@]}"; do wait "$p" 2>/dev/null || true; done; }
+trap 'end_all; cleanup' EXIT
+die() { printf 'FAILED: %s\n' "$*" >&2; tail -n 15 "$net"/node-*/log "$e2e_dir"/follower.log >&2 2>/dev/null || true; exit 1; }
+
+refuse "a folder of nothing is refused" 5 "holds no node" "$demiurge" node run --data "$e2e_dir/none"
+mkfifo "$e2e_dir/ready"
+"$demiurge" testnet --validators 4 --dir "$net" --port $base --p2p-port $(( base+100 )) --ready-fd 3 -o json 3>"$e2e_dir/ready" >"$e2e_dir/net.json" 2>"$e2e_dir/net.log" &
+pids+=($!)
+read -r -t 60 -n 1 <"$e2e_dir/ready" || die "no network after 60 s"
+check "status tells where a node stands" "$demiurge" node status --rpc "$(rpc 2)"
+links() { [ "$(status "$1" validatorLinks)" = 3 ] && [ "$(status "$1" isVoting)" = true ]; }
+for n in 1 2 3 4; do until_ok 20 links $n || die "node $n has not three links, or does not vote"; done
+printf 'ok   each is linked with the three others\n'
+
+# An account of the network's words, and one that nobody has seen.
+DEMIURGE_PASSPHRASE_FD=4 "$demiurge" key import me --index 0 <"$net/mnemonic" 4< <(echo open) >/dev/null
+DEMIURGE_PASSPHRASE_FD=4 "$demiurge" key new you 4< <(echo open) >/dev/null 2>&1
+you=$("$demiurge" key list | sed -n 's/^you .* \(dmg1[a-z0-9]*\)$/\1/p')
+send() { DEMIURGE_PASSPHRASE_FD=4 "$demiurge" transfer "$you" "$2" --from me --yes --rpc "$(rpc "$1")" 4< <(echo open); }
+refuse "published keys sign for no test chain" 7 "only for a genesis of kind dev" "$demiurge" transfer "$you" 1 --from bob --yes --rpc "$(rpc 1)"
+check "a transfer given to node 1 is final" send 1 12.5
+until_ok 5 has 4 "$you" 1250000000 || die "node 4 does not see it"
+printf 'ok   node 4 has the final balance\n'
+
+# One dies; the others go on with exactly a quorum.
+victim=$(sed -n 's/.*"pid":\([0-9]*\),"data":"[^"]*node-3".*/\1/p' "$e2e_dir/net.json")
+kill -9 "$victim"
+at=$(height 1)
+check "a transfer given to node 2, without node 3" send 2 7.5
+until_ok 30 is_at 1 $(( at+8 )) || die "three of four do not go on"
+printf 'ok   three of four go on\n'
+"$demiurge" node run --config "$net/node-3/config.toml" >>"$net/node-3/log" 2>&1 &
+pids+=($!)
+until_ok 30 is_at 3 "$(height 1)" || die "node 3 does not catch up"
+until_ok 5 has 3 "$you" 2000000000 || die "node 3 has another balance"
+until_ok 20 links 3 || die "node 3 does not vote again"
+printf 'ok   node 3 is back: caught up, votes\n'
+
+# A follower with a folder of its own.
+check "a follower's folder" "$demiurge" node init --data "$e2e_dir/follower" --genesis "$net/genesis.bin" -o json
+refuse "made once" 2 "holds a node already" "$demiurge" node init --data "$e2e_dir/follower" --genesis "$net/genesis.bin"
+peer=$(sed -n 's/^peers = "\([^,]*\),.*/\1/p' "$net/node-2/config.toml")   # node 1's
+"$demiurge" node run --data "$e2e_dir/follower" --port $(( base+4 )) --listen /ip4/127.0.0.1/tcp/0 --peers "$peer" >"$e2e_dir/follower.log" 2>&1 &
+pids+=($!)
+until_ok 40 is_at 5 "$(height 1)" || die "the follower does not catch up"
+until_ok 5 has 5 "$you" 2000000000 || die "the follower has another balance"
+printf 'ok   a follower caught up\n'
+
+low=$(height 5)
+for h in 1 $(( low/2 )) $(( low-1 )); do
+  want=$(hash_at 1 "$h")
+  for n in 2 3 4 5; do [ "$(hash_at $n "$h")" = "$want" ] || die "node $n has another block at $h"; done
+done
+printf 'ok   all have the same blocks\n'
+end_all
+pids=()
+# All again, from their folders.
+rm "$e2e_dir/ready"; mkfifo "$e2e_dir/ready"
+"$demiurge" testnet --dir "$net" --ready-fd 3 -o json 3>"$e2e_dir/ready" >"$e2e_dir/net.json" 2>"$e2e_dir/net.log" &
+pids+=($!)
+read -r -t 60 -n 1 <"$e2e_dir/ready" || die "no network after a restart of all"
+until_ok 30 is_at 4 $(( low+4 )) || die "it does not go on after a restart of all"
+until_ok 5 has 4 "$you" 2000000000 || die "another balance after a restart of all"
+printf 'ok   a restart of all goes on\nall good\n'
