@@ -163,7 +163,8 @@ static int dev( dmg_cli_t * cli ) {
   dmg_cli_say( cli, "demiurge dev: stopping" );
 out:
   if( chain ) dmg_chain_stop( chain );
-  dmg_cli_serve_end( &serve );
+  dmg_cli_serve_close( &serve );
+  dmg_cli_serve_free( &serve );
   dmg_chain_close( chain );
   dmg_buf_fini( &file );
   return code;

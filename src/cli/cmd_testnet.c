@@ -142,7 +142,13 @@ static void on_end( void * ctx, dmg_err_t err ) {
 /* Words between commas, in place; how many, at most max. */
 static size_t split( char * text, char const ** out, size_t max ) {
   size_t cnt = 0;
-  for( char * p = strtok( text, ", " ); p && cnt<max; p = strtok( NULL, ", " ) ) out[ cnt++ ] = p;
+  while( *text && cnt<max ) {
+    size_t n = strcspn( text, ", " );
+    bool is_last = !text[ n ];
+    if( n ) out[ cnt++ ] = text;
+    text[ n ] = 0;
+    text += n+!is_last;
+  }
   return cnt;
 }
 
@@ -208,9 +214,10 @@ static int node_run( dmg_cli_t * cli ) {
 out:
   dmg_wipe( cfg.validator_secret, sizeof cfg.validator_secret );
   dmg_wipe( ncfg.seed, sizeof ncfg.seed );
-  /* Readers first: what they ask lives in chain and node. */
-  dmg_cli_serve_end( &serve );
+  /* Readers first: what they ask lives in chain and node.  Then the node, which tells rpc of its blocks. */
+  dmg_cli_serve_close( &serve );
   dmg_node_stop( r.node );
+  dmg_cli_serve_free( &serve );
   dmg_chain_close( r.chain );
   dmg_buf_fini( &genesis );
   return code;

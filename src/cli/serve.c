@@ -99,7 +99,9 @@ int dmg_cli_serve_ready( dmg_cli_t * cli ) {
   return DMG_EXIT_OK;
 }
 
-void dmg_cli_serve_end( dmg_cli_serve_t * serve ) {
+void dmg_cli_serve_close( dmg_cli_serve_t * serve ) {
   dmg_http_server_stop( serve->server );
-  dmg_rpc_free( serve->rpc );
+  serve->server = NULL;
 }
+
+void dmg_cli_serve_free( dmg_cli_serve_t * serve ) { dmg_rpc_free( serve->rpc ); }

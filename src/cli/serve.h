@@ -24,6 +24,8 @@ int  dmg_cli_serve_http( dmg_cli_t * cli, dmg_config_t const * config, dmg_cli_s
 int  dmg_cli_serve_ready( dmg_cli_t * cli );
 /* Returns when a signal came; a second one does not wait for a clean end. */
 void dmg_cli_serve_wait( void );
-void dmg_cli_serve_end ( dmg_cli_serve_t * serve );
+/* No more requests; then whatever tells rpc of blocks is stopped; then rpc goes. */
+void dmg_cli_serve_close( dmg_cli_serve_t * serve );
+void dmg_cli_serve_free ( dmg_cli_serve_t * serve );
 
 #endif
