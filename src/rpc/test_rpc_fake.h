@@ -474,7 +474,7 @@ static inline void fake_init( fake_t * f ) {
   fake_put_counter( f, k, dmg_key_burned( 0, k ), false, 1000 );
   f->dev = (dmg_query_dev_t){ .mine = fake_d_mine, .set_pace = fake_d_pace, .increase_time = fake_d_time, .set_time = fake_d_time, .snapshot = fake_d_snapshot, .revert = fake_d_revert, .set_balance = fake_d_balance,
                               .faucet = fake_d_faucet, .account_cnt = fake_d_account_cnt, .account = fake_d_account };
-  f->query = (dmg_query_t){ .ctx = f, .chain = fake_q_chain, .block = fake_q_block, .epoch = fake_q_epoch, 
+  f->query = (dmg_query_t){ .ctx = f, .chain = fake_q_chain, .block = fake_q_block, .epoch = fake_q_epoch,
                             .receipts = fake_q_receipts, .tx = fake_q_tx, .tx_status = fake_q_tx_status, .tx_submit = fake_q_submit, .tx_preview = fake_q_preview, .nonce = fake_q_nonce,
                             .view_open = fake_q_view_open, .view_get = fake_q_view_get, .view_list = fake_q_view_list, .view_prove = fake_q_view_prove, .module_query = fake_q_module_query,
                             .module_abi = fake_q_module_abi, .modules = fake_q_modules, .view_close = fake_q_view_close, .dev = &f->dev };
