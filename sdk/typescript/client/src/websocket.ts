@@ -55,6 +55,8 @@ export function webSocket(url: string, options: WebSocketOptions = {}): Required
   if (Ctor === undefined) throw new TransportError("this platform has no WebSocket: pass one as options.WebSocket");
 
   let socket: Promise<WebSocketLike> | null = null;
+  /** The socket of `socket`; what an older one still says is not heard. */
+  let current: WebSocketLike | null = null;
   let open: WebSocketLike | null = null;
   let isClosed = false;
   let lastId = 0;
@@ -66,7 +68,8 @@ export function webSocket(url: string, options: WebSocketOptions = {}): Required
   let earlyCount = 0;
 
   function lose(s: WebSocketLike, error: Error): void {
-    if (open !== null && open !== s) return;
+    if (current !== s) return;
+    current = null;
     open = null;
     socket = null;
     for (const w of waiting.values()) w.reject(error);
@@ -88,10 +91,11 @@ export function webSocket(url: string, options: WebSocketOptions = {}): Required
     if (isClosed) return Promise.reject(new TransportError("the transport is closed"));
     socket ??= new Promise<WebSocketLike>((resolve, reject) => {
       const s = new (Ctor as WebSocketConstructor)(url, SUBPROTOCOL);
+      current = s;
       const timer = setTimeout(() => s.close(), timeoutMs);
       s.onopen = () => {
         clearTimeout(timer);
-        open = s;
+        if (current === s) open = s;
         resolve(s);
       };
       const end = (why: string) => (event: { readonly code?: number; readonly reason?: string }) => {
@@ -104,7 +108,9 @@ export function webSocket(url: string, options: WebSocketOptions = {}): Required
       };
       s.onclose = end("closed the connection");
       s.onerror = end("cannot be reached");
-      s.onmessage = (event: { readonly data: unknown }) => receive(s, event.data);
+      s.onmessage = (event: { readonly data: unknown }) => {
+        if (current === s) receive(s, event.data);
+      };
     });
     return socket;
   }

@@ -345,6 +345,36 @@ describe("webSocket", () => {
     node.intercept = () => undefined;
     expect((await ws.head()).head.height).toBe(2n);
   });
+  test("what an old socket says late does not touch the new one", async () => {
+    class Socket implements k.WebSocketLike {
+      static readonly all: Socket[] = [];
+      onopen: ((event: never) => void) | null = null;
+      onclose: ((event: never) => void) | null = null;
+      onerror: ((event: never) => void) | null = null;
+      onmessage: ((event: never) => void) | null = null;
+      constructor() {
+        Socket.all.push(this);
+      }
+      send(): void {}
+      close(): void {}
+      fire(what: "onopen" | "onclose" | "onerror"): void {
+        this[what]?.({} as never);
+      }
+    }
+    const t = k.webSocket("ws://test", { WebSocket: Socket, timeoutMs: 200 });
+    const first = fails(t.request("chain_head", {}));
+    Socket.all[0]?.fire("onerror");
+    expect(await first).toBeInstanceOf(k.TransportError);
+    const second = fails(t.request("chain_head", {}));
+    Socket.all[0]?.fire("onclose");
+    Socket.all[1]?.fire("onopen");
+    const third = fails(t.request("chain_head", {}));
+    expect(Socket.all.length).toBe(2);
+    await Promise.resolve();
+    Socket.all[1]?.fire("onclose");
+    for (const e of await Promise.all([second, third])) expect(e.message).toContain("closed the connection");
+    t.close();
+  });
   test("after close everything fails at once", async () => {
     ws.close();
     expect(await fails(ws.head())).toBeInstanceOf(k.TransportError);
