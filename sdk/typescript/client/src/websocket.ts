@@ -155,7 +155,8 @@ export function webSocket(url: string, options: WebSocketOptions = {}): Required
   }
 
   function take(id: string, feed: Feed, method: string, p: JsonObject): void {
-    const seq = method === "sub_item" && typeof p["seq"] === "string" ? BigInt(p["seq"]) : null;
+    const seq =
+      method === "sub_item" && typeof p["seq"] === "string" && /^\d{1,20}$/.test(p["seq"]) ? BigInt(p["seq"]) : null;
     const isGap = seq !== null && feed.seq !== null && seq > feed.seq + 1n && p["skipped"] === undefined;
     if (isGap || feed.queue.length >= queueMax) {
       /* The consumer is too slow, or an item was lost (F5.3): let the stream go and come back with the cursor. */

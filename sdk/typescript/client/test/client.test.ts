@@ -375,6 +375,13 @@ describe("webSocket", () => {
     for (const e of await Promise.all([second, third])) expect(e.message).toContain("closed the connection");
     t.close();
   });
+  test.each(["", "one", "1.5", "-1"])('a stream whose seq is "%s" ends by an error of its form', async (seq) => {
+    node.seq = seq;
+    setTimeout(() => node.mine(), 20);
+    const e = await fails(take(1, ws.heads()));
+    expect(e).toBeInstanceOf(k.BadAnswer);
+    expect(e.message).toContain("seq");
+  });
   test("after close everything fails at once", async () => {
     ws.close();
     expect(await fails(ws.head())).toBeInstanceOf(k.TransportError);

@@ -47,6 +47,8 @@ export class FakeNode {
   intercept: (method: string, count: number) => undefined | "drop" | "busy" = () => undefined;
   /** Changes an answer on its way out. */
   tamper: (method: string, result: Params) => Params = (_, r) => r;
+  /** Stands in the place of every item's number. */
+  seq: string | undefined;
   readonly #subs = new Map<string, { readonly socket: WebSocket; readonly topic: string; next: number }>();
   #subCount = 0;
   readonly #server = createServer((q, s) => void this.#http(q, s));
@@ -316,7 +318,7 @@ export class FakeNode {
             method: "sub_item",
             params: {
               subscription: id,
-              seq: String(s.next),
+              seq: this.seq ?? String(s.next),
               cursor: String(s.next + 1),
               at: this.#at(b),
               state: "final",
