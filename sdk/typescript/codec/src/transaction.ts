@@ -110,7 +110,7 @@ export function transactionId(body: Body): Hash {
   return taggedHash("dmg/tx/v1", encode(Body, body));
 }
 
-/** Encodes and checks the form that every node checks without state: version, size, no key twice. */
+/** Encodes and checks the form that every node checks without state: version, size, no key twice, AccountInit. */
 export function encodeTransaction(tx: Transaction): Uint8Array {
   checkForm(tx);
   const out = encode(Transaction, tx);
@@ -132,6 +132,7 @@ function checkForm(tx: Transaction): void {
   if (tx.auth.kind === "Keys") {
     const keys = new Set(tx.auth.sigs.map((s) => toHex(s.key)));
     if (keys.size !== tx.auth.sigs.length) throw new CodecError("a key signs twice");
+    if (tx.auth.init !== null) checkAccountInit(tx.auth.init);
   }
 }
 

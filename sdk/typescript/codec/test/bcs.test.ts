@@ -158,17 +158,20 @@ function sample(r: Random): c.Transaction {
       };
     return { kind, key: r.bytes(kind === "Ed25519" ? 32 : 33), sig: r.bytes(64) };
   };
-  const init = (): c.AccountInit => ({
-    auths: Array.from({ length: 1 + r.int(16) }, () => ({
-      scheme: r.int(256),
-      key: r.bytes(r.int(97)),
-      level: r.int(256),
-      weight: r.int(65536),
-    })),
-    t_use: r.int(65536),
-    t_owner: r.int(65536),
-    salt: r.u64(),
-  });
+  const init = (): c.AccountInit => {
+    const auths = Array.from({ length: 1 + r.int(16) }, (_, i): c.InitAuth => {
+      const scheme = r.int(5);
+      const key = r.bytes([32, 33, 33, 33, 96][scheme] as number);
+      return { scheme, key, level: i === 0 ? 2 : 1 + r.int(2), weight: 1 + r.int(65535) };
+    });
+    const sum = (all: readonly c.InitAuth[]): number =>
+      Math.min(
+        65535,
+        all.reduce((n, x) => n + x.weight, 0),
+      );
+    const t_owner = 1 + r.int(sum(auths.filter((x) => x.level === 2)));
+    return { auths, t_use: 1 + r.int(sum(auths)), t_owner, salt: r.u64() };
+  };
   return {
     body: {
       version: 1,
@@ -215,6 +218,7 @@ test("random transactions come back as they were, and no flipped bit gives the s
 
 describe("accounts", () => {
   const key = new Uint8Array(32).fill(1);
+  const sig = new Uint8Array(64);
   const plain = c.plainAccountInit("Ed25519", key);
   const auth = plain.auths[0] as c.InitAuth;
   const other = { ...auth, key: new Uint8Array(32).fill(2) };
@@ -233,6 +237,14 @@ describe("accounts", () => {
     ["threshold 0", { ...plain, t_use: 0 }],
   ])("%s is refused", (_, init) => {
     expect(() => c.accountAddress(init)).toThrow(c.CodecError);
+    const tx: c.Transaction = {
+      ...sample(random()),
+      auth: { kind: "Keys", init, sigs: [{ kind: "Ed25519", key, sig }] },
+    };
+    expect(() => c.encodeTransaction(tx)).toThrow(c.CodecError);
+    expect(() => c.decodeTransaction(c.encode(c.Transaction, tx))).toThrow(c.CodecError);
+    const good: c.Transaction = { ...tx, auth: { kind: "Keys", init: plain, sigs: [{ kind: "Ed25519", key, sig }] } };
+    expect(c.decodeTransaction(c.encodeTransaction(good))).toEqual(good);
   });
   test("text of an address has 62 characters and comes back, upper case too", () => {
     const r = random();
