@@ -1,5 +1,5 @@
 /** Verification of one authenticator (M1.2b), as the chain does it. For the wallet's own checks and for tests. */
-import type { Hash, Sig } from "@demiurge/codec";
+import { equal, type Hash, type Sig, utf8 } from "@demiurge/codec";
 import { bls12_381 } from "@noble/curves/bls12-381.js";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { p256 } from "@noble/curves/nist.js";
@@ -31,12 +31,15 @@ export function verifySig(id: Hash, sig: Sig): boolean {
   }
 }
 
-/** Type `webauthn.get`, the challenge is the id, the user was present (UP, bit 0 of the flags). */
+/**
+ * The user was present (UP, bit 0 of the flags), and the client data begins, byte for byte, with the type `webauthn.get` and
+ * the id as challenge, then `,` or `}`. What follows is the authenticator's.
+ */
 function isAssertion(id: Hash, authData: Uint8Array, clientData: Uint8Array): boolean {
   if (authData.length < 37 || ((authData[32] as number) & 1) === 0) return false;
-  const json: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(clientData));
-  if (typeof json !== "object" || json === null || !("type" in json) || !("challenge" in json)) return false;
-  return json.type === "webauthn.get" && json.challenge === base64urlnopad.encode(id);
+  const head = utf8(`{"type":"webauthn.get","challenge":"${base64urlnopad.encode(id)}"`);
+  const next = clientData[head.length];
+  return equal(clientData.subarray(0, head.length), head) && (next === 0x2c || next === 0x7d);
 }
 
 const join = (a: Uint8Array, b: Uint8Array): Uint8Array => Uint8Array.of(...a, ...b);

@@ -1,5 +1,7 @@
 import * as c from "@demiurge/codec";
 import { ed25519 } from "@noble/curves/ed25519.js";
+import { p256 } from "@noble/curves/nist.js";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { hkdfModR } from "micro-key-producer/bls.js";
 import { HDKey } from "micro-key-producer/slip10.js";
 import { describe, expect, test } from "vitest";
@@ -86,20 +88,41 @@ describe("signatures", () => {
     expect(w.verifySig(id, { kind: "Ed25519", key: identity, sig })).toBe(true);
     expect(ed25519.verify(sig, id, identity, { zip215: false })).toBe(false);
   });
-  test("a WebAuthn assertion for another challenge, type, or without presence is refused", () => {
-    const make = (client: string, flags: number): c.Sig => ({
-      kind: "WebAuthn",
-      key: (signers[2] as w.Signer).publicKey,
-      auth_data: c.concat(new Uint8Array(32), Uint8Array.of(flags, 0, 0, 0, 0)),
-      client_data: c.utf8(client),
-      sig: new Uint8Array(64),
-    });
-    for (const [client, flags] of [
-      ['{"type":"webauthn.get","challenge":"AAAA"}', 1],
-      ["not json", 1],
-      ["[]", 1],
-    ] as const)
-      expect(w.verifySig(id, make(client, flags))).toBe(false);
+  const challenge = btoa(String.fromCharCode(...id))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+  const secret256 = new Uint8Array(32).fill(9);
+  const assertion = (client: string | Uint8Array, auth: Uint8Array): c.Sig => {
+    const client_data = typeof client === "string" ? c.utf8(client) : client;
+    const sig = p256.sign(c.concat(auth, sha256(client_data)), secret256);
+    return { kind: "WebAuthn", key: p256.getPublicKey(secret256), auth_data: auth, client_data, sig };
+  };
+  const present = c.concat(new Uint8Array(32), Uint8Array.of(1, 0, 0, 0, 0));
+  const good = `{"type":"webauthn.get","challenge":"${challenge}"`;
+  test.each([
+    ["nothing more", `${good}}`],
+    ["an origin", `${good},"origin":"https://demiurge.example","crossOrigin":false}`],
+    ["a second challenge, which does not count", `${good},"challenge":"AAAA"}`],
+    ["no JSON behind it", `${good},`],
+    ["no UTF-8 behind it", c.concat(c.utf8(`${good},`), Uint8Array.of(0xff))],
+  ])("a WebAuthn assertion with %s holds", (_, client) => {
+    expect(w.verifySig(id, assertion(client, present))).toBe(true);
+  });
+  test.each([
+    ["of another challenge", '{"type":"webauthn.get","challenge":"AAAA"}', present],
+    ["of another type", good.replace("get", "create").concat("}"), present],
+    ["with padding", `{"type":"webauthn.get","challenge":"${challenge}="}`, present],
+    ["with a space", `${good.replace(",", ", ")}}`, present],
+    ["in another order", `{"challenge":"${challenge}","type":"webauthn.get"}`, present],
+    ["with an escape", `${good.replace("get", "\\u0067et")}}`, present],
+    ["that ends behind the challenge", good, present],
+    ["with neither comma nor brace", `${good} }`, present],
+    ["that is no JSON", "not json", present],
+    ["without presence", `${good}}`, new Uint8Array(37)],
+    ["with auth data too short", `${good}}`, present.slice(0, 36)],
+  ])("a WebAuthn assertion %s is refused", (_, client, auth) => {
+    expect(w.verifySig(id, assertion(client, auth))).toBe(false);
   });
 });
 
