@@ -67,8 +67,9 @@ export function decodeSignedHeader(raw: Uint8Array): SignedHeader {
   return h;
 }
 
-/* C2.2: unknown kinds are refused. */
+/* C2.2: unknown versions and kinds are refused. */
 function checkHeader(h: Header): void {
+  if (h.version !== 1) throw new CodecError(`header version ${h.version}, known is 1`);
   if (HEADER_KINDS[h.kind] === undefined) throw new CodecError(`header kind ${h.kind}`);
   checkCertKind(h.parent_cert);
 }

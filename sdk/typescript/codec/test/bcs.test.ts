@@ -262,6 +262,21 @@ describe("accounts", () => {
   });
 });
 
+test.each([
+  ["version 0", { version: 0 }],
+  ["version 2", { version: 2 }],
+  ["an unknown kind", { kind: 3 }],
+])("a header of %s is refused", (_, wrong) => {
+  const zero = c.decode(c.Header, new Uint8Array(c.HEADER_SIZE));
+  const raw = (h: c.Header): Uint8Array => c.encode(c.Header, h);
+  const signed = (h: c.Header): Uint8Array => c.encode(c.SignedHeader, { header: h, sig: new Uint8Array(48) });
+  const good = { ...zero, version: 1 };
+  expect(c.decodeHeader(raw(good))).toEqual(good);
+  expect(c.decodeSignedHeader(signed(good)).header).toEqual(good);
+  expect(() => c.decodeHeader(raw({ ...good, ...wrong }))).toThrow(c.CodecError);
+  expect(() => c.decodeSignedHeader(signed({ ...good, ...wrong }))).toThrow(c.CodecError);
+});
+
 describe("storage keys", () => {
   test("byte order is key order", () => {
     const r = random();
