@@ -255,7 +255,7 @@ static dmg_err_t status_get( char const * rpc_url, uint32_t timeout_ms, status_t
   snprintf( url+strlen( url ), sizeof url-strlen( url ), "/metrics" );
   dmg_err_t err = dmg_http_get( url, timeout_ms, &http, &page, why );
   if( !err && ( http!=200 || !metric( &page, "demiurge_net_links", &out->links ) || !metric( &page, "demiurge_chain_height{kind=\"final\"}", &out->height ) ) ) {
-    snprintf( why, 256, "%s is no node among others", url );
+    snprintf( why, 256, "%.200s is no node among others", url );
     err = DMG_ERR_UNSUPPORTED;
   }
   if( !err && ( !metric( &page, "demiurge_net_connections", &out->conns ) || !metric( &page, "demiurge_consensus_view{kind=\"current\"}", &out->view ) || !metric( &page, "demiurge_consensus_epoch", &out->epoch ) ||

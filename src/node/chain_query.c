@@ -145,17 +145,21 @@ void dmg_chain_status( dmg_txpool_status_t const * s, dmg_query_tx_status_t * ou
   if( s->kind==DMG_TXPOOL_DROPPED ) snprintf( out->reason, sizeof out->reason, "%s", dmg_txpool_reason_word( s->reason ) );
 }
 
-/* FINAL, from the block log; UNKNOWN otherwise.  The receipt goes to arena. */
-static void stored_status( dmg_chain_t * chain, dmg_hash_t const * id, dmg_arena_t * arena, dmg_query_tx_status_t * out, dmg_span_t * out_receipt ) {
+/* FINAL, from the block log; UNKNOWN if it is not there.  The receipt goes to arena. */
+static dmg_err_t stored_status( dmg_chain_t * chain, dmg_hash_t const * id, dmg_arena_t * arena, dmg_query_tx_status_t * out, dmg_span_t * out_receipt ) {
   dmg_query_tx_status_t s = { .state = DMG_TX_FINAL };
   *out = (dmg_query_tx_status_t){ .state = DMG_TX_UNKNOWN };
-  if( dmg_block_log_tx( chain->log, id, &s.height, &s.index ) || receipt_at( chain, s.height, s.index, arena, out_receipt ) ) return;
+  dmg_err_t err = dmg_block_log_tx( chain->log, id, &s.height, &s.index );
+  if( !err ) err = receipt_at( chain, s.height, s.index, arena, out_receipt );
+  if( err==DMG_ERR_NOT_FOUND || err==DMG_ERR_PRUNED ) return DMG_OK;
+  if( err ) return err;
   s.receipt_status = out_receipt->p[ 32 ];   /* R4.14: id[32], status */
   *out = s;
+  return DMG_OK;
 }
 
 /* The pool remembers for a while, the block log as long as blocks are kept. */
-static void q_tx_status( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t * out ) {
+static dmg_err_t q_tx_status( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t * out ) {
   dmg_chain_t * chain = ctx;
   dmg_txpool_status_t s;
   dmg_span_t receipt;
@@ -163,12 +167,14 @@ static void q_tx_status( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_
   dmg_txpool_status( chain->pool, id, &s );
   pthread_mutex_unlock( &chain->lock );
   dmg_chain_status( &s, out );
-  if( out->state!=DMG_TX_UNKNOWN ) return;
+  if( out->state!=DMG_TX_UNKNOWN ) return DMG_OK;
   dmg_arena_t * arena = dmg_arena_new( (size_t)2*DMG_RECEIPT_BCS_MAX );
+  if( !arena ) return DMG_ERR_NOMEM;
   reading( chain );
-  if( arena ) stored_status( chain, id, arena, out, &receipt );
+  dmg_err_t err = stored_status( chain, id, arena, out, &receipt );
   read_done( chain );
   dmg_arena_free( arena );
+  return err;
 }
 
 /* NOT_FOUND: in no final block. */
@@ -176,7 +182,7 @@ static dmg_err_t stored_tx( dmg_chain_t * chain, dmg_hash_t const * id, dmg_aren
   dmg_query_block_t b;
   dmg_body_t * body;
   dmg_span_t receipt = { 0 };
-  stored_status( chain, id, arena, out_status, &receipt );
+  DMG_TRY( stored_status( chain, id, arena, out_status, &receipt ) );
   if( out_status->state!=DMG_TX_FINAL ) return DMG_ERR_NOT_FOUND;
   DMG_TRY( stored( chain, out_status->height, arena, &b ) );
   dmg_verdict_t v = dmg_body_decode( b.body, arena, &body );
@@ -199,7 +205,7 @@ static dmg_err_t tx_of( dmg_chain_t * chain, dmg_hash_t const * id, dmg_arena_t 
   /* It may have gone from the pool into a block between the two looks. */
   if( !is_waiting ) return stored_tx( chain, id, arena, out_raw, out_receipt, out_status );
   if( !raw.p ) return DMG_ERR_LIMIT;
-  q_tx_status( chain, id, out_status );
+  DMG_TRY( q_tx_status( chain, id, out_status ) );
   *out_raw     = raw;
   *out_receipt = dmg_span( NULL, 0 );
   return DMG_OK;
@@ -219,7 +225,7 @@ static dmg_err_t q_view_open( void * ctx, dmg_at_t const * at, dmg_query_view_t 
   reading( chain );
   dmg_err_t err = locate( chain, at, &where );
   if( !err ) {
-    err = dmg_state_view( chain->state, &where.hash, &view );
+    err = dmg_state_view_read( chain->state, &where.hash, &view );
     /* The block is known, so its state is no longer held. */
     if( err==DMG_ERR_NOT_FOUND ) err = DMG_ERR_PRUNED;
   }

@@ -47,7 +47,8 @@ bool dmg_rpc_do_tx_status( dmg_rpc_call_t * call ) {
     dmg_hash_t id;
     dmg_query_tx_status_t status;
     if( !dmg_jv_hash( e, &id ) ) return dmg_rpc_fail_param( call, "ids", "0x hex of 32 bytes each" );
-    call->query->tx_status( call->query->ctx, &id, &status );
+    dmg_err_t err = call->query->tx_status( call->query->ctx, &id, &status );
+    if( err ) return dmg_rpc_fail_err( call, err, "status" );
     dmg_jw_open( w, '{' );
     dmg_jw_khash( w, "id", &id );
     dmg_jw_key( w, "status" );

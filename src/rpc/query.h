@@ -118,7 +118,8 @@ typedef struct {
   dmg_err_t (*receipts)   ( void * ctx, uint64_t height, dmg_arena_t *, dmg_span_t ** out_receipts, uint32_t * out_cnt );
   /* A transaction in a block by id: its bytes, receipt and place; NOT_FOUND.  A pooled one has receipt.sz 0. */
   dmg_err_t (*tx)         ( void * ctx, dmg_hash_t const * id, dmg_arena_t *, dmg_span_t * out_raw, dmg_span_t * out_receipt, dmg_query_tx_status_t * out_status );
-  void      (*tx_status)  ( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t * out );
+  /* A failure to read it is no answer: a wallet told "unknown" would sign again what may be in a block. */
+  dmg_err_t (*tx_status)  ( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t * out );
   /* Any number at once, admitted in their order, their signatures verified together (R4.2); fills all but raw.  The
      caller's thread does the work, 12 to 110 us a signature: not one that others' reads wait for. */
   void      (*tx_submit)  ( void * ctx, dmg_query_submit_t * items, size_t cnt );

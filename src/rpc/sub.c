@@ -269,8 +269,8 @@ static void tell_status( dmg_rpc_t * rpc, watch_t * watch, dmg_query_tx_status_t
 
 static void ask_status( dmg_rpc_t * rpc, watch_t * watch ) {
   dmg_query_tx_status_t status;
-  rpc->query->tx_status( rpc->query->ctx, &watch->id, &status );
-  tell_status( rpc, watch, &status );
+  watch->is_dirty = rpc->query->tx_status( rpc->query->ctx, &watch->id, &status );   /* not read: asked again later */
+  if( !watch->is_dirty ) tell_status( rpc, watch, &status );
 }
 
 static void catch_up( dmg_rpc_t * rpc, sub_t * s ) {

@@ -532,6 +532,10 @@ static void test_transactions( void ** state ) {
   assert_has( a, "\"at\":{\"height\":\"5\"" );
   assert_has( a, "\"status\":\"FAULT\",\"call\":0,\"module\":2,\"code\":7" );
 
+  fake.status_err = DMG_ERR_CORRUPT;                     /* never "unknown" */
+  a = call( "tx_status", "[[\"0x%s\"]]", id );
+  assert_has( a, "\"error\":{\"code\":-32603" );
+  fake.status_err = DMG_OK;
   fake_set_tx( &fake, fake_id( 2 ), (dmg_query_tx_status_t){ .state = DMG_TX_EXPIRED, .height = 6 } );
   fake_set_tx( &fake, fake_id( 3 ), (dmg_query_tx_status_t){ .state = DMG_TX_REPLACED, .by = fake_id( 4 ) } );
   fake_set_tx( &fake, fake_id( 5 ), (dmg_query_tx_status_t){ .state = DMG_TX_DROPPED, .reason = "void" } );

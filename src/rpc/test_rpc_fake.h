@@ -32,6 +32,7 @@ typedef struct {
   uint32_t        kv_cnt;
   struct { dmg_hash_t id; dmg_query_tx_status_t status; } tx[ FAKE_TX_MAX ];
   uint32_t        tx_cnt;
+  dmg_err_t       status_err;                 /* what reading a status answers */
   uint8_t         raw[ 512 ];                 /* a transaction */
   size_t          raw_sz;
   dmg_hash_t      raw_id;
@@ -145,12 +146,13 @@ static inline dmg_err_t fake_receipt( fake_t * f, dmg_arena_t * arena, dmg_span_
   return err;
 }
 
-static inline void fake_q_tx_status( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t * out ) {
+static inline dmg_err_t fake_q_tx_status( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t * out ) {
   fake_t * f = ctx;
   *out = (dmg_query_tx_status_t){ .state = DMG_TX_UNKNOWN };
   pthread_mutex_lock( &f->lock );
   for( uint32_t i = 0; i<f->tx_cnt; i++ ) if( dmg_hash_eq( &f->tx[ i ].id, id ) ) *out = f->tx[ i ].status;
   pthread_mutex_unlock( &f->lock );
+  return f->status_err;
 }
 
 /* What the node knows of a transaction from now on. */

@@ -105,7 +105,7 @@ dmg_err_t dmg_state_prove( dmg_state_t * s, dmg_hash_t const * block, dmg_span_t
   if( !err ) {
     dmg_tree_past_t * past = malloc( ( cnt+1 )*sizeof *past );
     dmg_view_t * v = NULL;
-    err = past ? dmg_state_view( s, block, &v ) : DMG_ERR_NOMEM;
+    err = past ? dmg_state_view_read( s, block, &v ) : DMG_ERR_NOMEM;
     if( !err ) {
       for( size_t i=0; i<cnt; i++ ) past[ i ] = (dmg_tree_past_t){ overlay[ i ]->op, overlay[ i ]->cnt, &overlay[ i ]->undo };
       err = prove( s, v, &root, past, cnt, key, arena, out_proof, out_is_present, out_value );

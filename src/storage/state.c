@@ -585,9 +585,9 @@ struct dmg_state_snap { dmg_kv_snap_t * snap; uint64_t height, key_cnt; dmg_hash
 
 dmg_err_t dmg_state_snapshot( dmg_state_t * s, dmg_state_snap_t ** out_snap ) {
   if( !s->has_head ) return DMG_ERR_NOT_FOUND;
-  /* Each holds one of the store's; without one for the next head's view a commit fails. */
-  _Static_assert( DMG_STATE_SNAPSHOTS_MAX+48<=DMG_KV_SNAPS_MAX, "what views may pin is left" );
   if( s->snapshot_cnt==DMG_STATE_SNAPSHOTS_MAX ) return DMG_ERR_LIMIT;
+  /* Each holds one of the store's; without one for the next head's view a commit fails. */
+  if( __atomic_load_n( &s->kv->snap_cnt, __ATOMIC_RELAXED )>=DMG_KV_SNAPS_MAX-DMG_STATE_SNAPS_KEPT ) return DMG_ERR_LIMIT;
   dmg_state_snap_t * p = malloc( sizeof *p );
   if( !p ) return DMG_ERR_NOMEM;
   dmg_err_t err = dmg_kv_snap_open( s->kv, &p->snap );

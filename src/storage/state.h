@@ -17,7 +17,7 @@
             known yet; FULL bounds of overlays, tree or store; CORRUPT the disk lied: stop, never vote;
             VERSION, CHAIN at open
    Bounds   keys 4..128 bytes, values 1..524,288; 1,048,576 writes and 128 MiB a block (asserted);
-            65,536 overlays; 256 views on at most 48 different committed heights; 16 snapshots (kv.h counts both)
+            65,536 overlays; 256 views, those of readers on at most 60 different committed heights, less 16 snapshots (kv.h counts both)
    Spec     docs/spec/storage.md S3, S6, S7, S8 (kv mode)
    Not here which bytes a key or value has (types/items.h), blocks (block_log.h), the proof's
             verifier (types/state_proof.h) */
@@ -37,6 +37,7 @@ enum {
   DMG_STATE_OVERLAYS_MAX = 65536,
   DMG_STATE_VIEWS_MAX  = 256,
   DMG_STATE_SNAPSHOTS_MAX = 16,
+  DMG_STATE_SNAPS_KEPT = 4,       /* of the store's, for the blocks to come */
   DMG_STATE_RING       = 128
 };
 
@@ -108,6 +109,9 @@ void dmg_state_stats( dmg_state_t * state, dmg_state_stats_t * out );
    It does not change while it is open, whatever becomes final or is dropped.
    NOT_FOUND; PRUNED is not told apart from it (the block log knows heights); FULL: too many views. */
 DMG_MUST_USE dmg_err_t dmg_state_view( dmg_state_t * state, dmg_hash_t const * block, dmg_view_t ** out_view );
+/* The same for who only asks: FULL, too, when it would take one of the last DMG_STATE_SNAPS_KEPT snapshots of the store, as a block
+   that has none for its state ends the node. */
+DMG_MUST_USE dmg_err_t dmg_state_view_read( dmg_state_t * state, dmg_hash_t const * block, dmg_view_t ** out_view );
 void dmg_view_close( dmg_view_t * view );   /* its iterators are closed before; NULL: nothing */
 
 /* A private view: parent with writes on top; never committed, no root.  parent stays open longer. */

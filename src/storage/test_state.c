@@ -373,6 +373,35 @@ static void test_too_many_views_are_refused( void ** st ) {
   env_close( &e );
 }
 
+/* Readers that hold a view of each of many heights: the one too many is refused, the chain goes on. */
+static void test_readers_leave_the_chain_its_snapshots( void ** st ) {
+  env_t e;
+  env_open( &e, false );
+  genesis( &e );
+  static dmg_view_t * v[ DMG_KV_SNAPS_MAX ];
+  dmg_state_snap_t * snap;
+  dmg_view_t * own;
+  int at = 0, cnt = 0;
+  while( cnt<DMG_KV_SNAPS_MAX && !dmg_state_view_read( e.state, &blk[ at ].hash, v+cnt ) ) {
+    cnt++;
+    at = apply( &e, at );
+    assert_int_equal( dmg_state_finalize( e.state, &blk[ at ].hash, NULL, 0 ), DMG_OK );
+  }
+  assert_int_equal( cnt, DMG_KV_SNAPS_MAX-DMG_STATE_SNAPS_KEPT );
+  assert_int_equal( dmg_state_view_read( e.state, &blk[ at ].hash, v+cnt ), DMG_ERR_FULL );
+  assert_int_equal( dmg_state_snapshot( e.state, &snap ), DMG_ERR_LIMIT );
+  for( int i = 0; i<20; i++ ) {
+    assert_int_equal( dmg_state_view( e.state, &blk[ at ].hash, &own ), DMG_OK );
+    dmg_view_close( own );
+    at = apply( &e, at );
+    assert_int_equal( dmg_state_finalize( e.state, &blk[ at ].hash, NULL, 0 ), DMG_OK );
+  }
+  dmg_view_close( v[ 0 ] );
+  assert_int_equal( dmg_state_view_read( e.state, &blk[ at ].hash, v ), DMG_OK );
+  for( int i = 0; i<cnt; i++ ) dmg_view_close( v[ i ] );
+  env_close( &e );
+}
+
 static void test_full_overlays_leave_room_for_empty_blocks( void ** st ) {
   env_t e = { 0 };
   env_open_kv( &e );
@@ -607,7 +636,7 @@ int main( void ) {
     cmocka_unit_test( test_apply_refuses_what_has_no_live_parent ),
     cmocka_unit_test( test_open_refuses_other_chain_and_newer_format ),
     cmocka_unit_test( test_changed_value_on_disk_stops_the_root ),
-    cmocka_unit_test( test_too_many_views_are_refused ),
+    cmocka_unit_test( test_too_many_views_are_refused ), cmocka_unit_test( test_readers_leave_the_chain_its_snapshots ),
     cmocka_unit_test( test_full_overlays_leave_room_for_empty_blocks ),
     cmocka_unit_test( test_fork_view_shows_its_own_writes ),
     cmocka_unit_test( test_fork_trees_equal_whole_copies ),

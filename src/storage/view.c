@@ -6,8 +6,9 @@
 /* ---- Open and close ---- */
 
 /* The shared snapshot of the committed store as it is; under lock. */
-static dmg_err_t snap_take( dmg_state_t * s, dmg_snap_ref_t ** out ) {
+static dmg_err_t snap_take( dmg_state_t * s, bool is_asking, dmg_snap_ref_t ** out ) {
   if( !s->snap ) {
+    if( is_asking && __atomic_load_n( &s->kv->snap_cnt, __ATOMIC_RELAXED )>=DMG_KV_SNAPS_MAX-DMG_STATE_SNAPS_KEPT ) return DMG_ERR_FULL;
     dmg_snap_ref_t * r = malloc( sizeof *r );
     if( !r ) return DMG_ERR_NOMEM;
     dmg_err_t err = dmg_kv_snap_open( s->kv, &r->snap );
@@ -57,14 +58,14 @@ static dmg_err_t layers_of( dmg_state_t * s, dmg_hash_t const * block, dmg_layer
   return DMG_OK;
 }
 
-dmg_err_t dmg_state_view( dmg_state_t * s, dmg_hash_t const * block, dmg_view_t ** out_view ) {
+static dmg_err_t view_open( dmg_state_t * s, dmg_hash_t const * block, bool is_asking, dmg_view_t ** out_view ) {
   dmg_view_t * v = calloc( 1, sizeof *v );
   if( !v ) return DMG_ERR_NOMEM;
   pthread_mutex_lock( &s->lock );
   dmg_err_t err = s->view_cnt<DMG_STATE_VIEWS_MAX ? DMG_OK : DMG_ERR_FULL;
   if( !err ) err = layers_of( s, block, NULL, &v->layer_cnt, &v->height );
   if( !err && !( v->layer = malloc( ( v->layer_cnt+1 )*sizeof *v->layer ) ) ) err = DMG_ERR_NOMEM;
-  if( !err ) err = snap_take( s, &v->snap );
+  if( !err ) err = snap_take( s, is_asking, &v->snap );
   if( !err ) {
     DMG_ASSERT( !layers_of( s, block, v->layer, &v->layer_cnt, &v->height ) );
     for( uint32_t i=0; i<v->layer_cnt; i++ ) dmg_overlay_take( v->layer[ i ].overlay );
@@ -77,6 +78,9 @@ dmg_err_t dmg_state_view( dmg_state_t * s, dmg_hash_t const * block, dmg_view_t 
   *out_view = v;
   return DMG_OK;
 }
+
+dmg_err_t dmg_state_view     ( dmg_state_t * s, dmg_hash_t const * block, dmg_view_t ** out_view ) { return view_open( s, block, false, out_view ); }
+dmg_err_t dmg_state_view_read( dmg_state_t * s, dmg_hash_t const * block, dmg_view_t ** out_view ) { return view_open( s, block, true, out_view ); }
 
 dmg_err_t dmg_view_fork( dmg_view_t * parent, dmg_write_t const * writes, size_t cnt, dmg_view_t ** out_view ) {
   dmg_state_t * s = parent->state;
