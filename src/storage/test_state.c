@@ -570,7 +570,7 @@ static void * reader_main( void * ctx ) {
   reader_t * r = ctx;
   dmg_arena_t * arena = dmg_arena_new( 1u<<22 );
   dmg_buf_t proof = dmg_buf( DMG_STATE_SINGLE_SZ_MAX );
-  while( !__atomic_load_n( &r->is_stopping, __ATOMIC_RELAXED ) ) {
+  while( !__atomic_load_n( &r->is_stopping, __ATOMIC_RELAXED ) || !r->proofs ) {   /* one at least, however late it got a core */
     uint64_t height;
     dmg_hash_t block, root;
     DMG_ASSERT( !dmg_state_head( r->e->state, &height, &block, &root ) );
