@@ -593,7 +593,7 @@ void dmg_validator_info( val_t * v, dmg_validator_info_t * out ) {
   if( v->chain->wal ) dmg_wal_stats( v->chain->wal, &wal );
   uint32_t known = v->epoch_known>v->chain->record.epoch ? v->epoch_known : v->chain->record.epoch;
   *out = (dmg_validator_info_t){ .cons = v->info, .epoch = v->chain->record.epoch, .epoch_known = known>v->info.epoch ? known : v->info.epoch, .fin = v->fin, .fin_height = v->fin_height,
-                                 .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence, .wal_syncs = wal.sync_cnt, .block_cnt = v->block_cnt };
+                                 .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence, .wal_syncs = wal.sync_cnt, .built_again = v->built_again, .block_cnt = v->block_cnt };
   out->height  = v->chain->head.block.height;
   out->time_ms = v->chain->head.block.time_ms;
   out->hash    = v->chain->head.block.hash;

@@ -98,6 +98,7 @@ typedef struct {
   dmg_cert_t      fin;                    /* the highest FINALIZATION of a committed block, zero: none .. */
   uint64_t        fin_height;             /* .. and its height: the head's or a little below */
   uint64_t        saves, signs, alarms, evidence, wal_syncs;
+  uint64_t        built_again;            /* own blocks that had to be executed twice */
   uint32_t        block_cnt;              /* known above the head */
 } dmg_validator_info_t;
 void dmg_validator_info( dmg_validator_t * v, dmg_validator_info_t * out );

@@ -212,6 +212,7 @@ static bool take_built( val_t * v, vblk_t * b ) {
               && dmg_hash_eq( &h->parent_hash, &d->parent_hash ) && !memcmp( h->reveal, d->reveal, sizeof h->reveal );
   dmg_err_t err = is_same && !dmg_chain_block_find( v->chain, &b->hash ) ? dmg_chain_block_attach( v->chain, x, &b->sh, &b->hash ) : DMG_ERR_AGAIN;
   if( err ) {
+    v->built_again++;
     dmg_val_blk_body( v, b, x->body );
     dmg_chain_block_drop( v->chain, x );
   }

@@ -77,7 +77,7 @@ struct dmg_validator {
   dmg_keys_t *                keys;       /* of keys_epoch */
   bool                        has_keys;
   struct { bool is_up; uint8_t key[ DMG_BLS_KEY_SZ ]; } links[ DMG_CONS_PEER_MAX ];
-  uint64_t                    saves, sign_total, alarms, evidence;
+  uint64_t                    saves, sign_total, alarms, evidence, built_again;
 };
 typedef struct dmg_validator val_t;
 
