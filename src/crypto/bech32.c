@@ -7,14 +7,26 @@ static char const letters[] = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 enum { HRP_MAX = 16, BYTES_MAX = 64, SYM_MAX = ( BYTES_MAX*8+4 )/5, SUM_SZ = 6 };
 #define BECH32M_CONST (0x2bc830a3u)   /* BIP 350 */
 
-/* One step of the checksum: the BCH code's remainder over GF(32), BIP 173. */
-static uint32_t polymod( uint32_t c, uint8_t v ) {
-  static uint32_t const gen[5] = { 0x3b6a57b2u, 0x26508e6du, 0x1ea119fau, 0x3d4233ddu, 0x2a1462b3u };
-  uint32_t top = c>>25;
-  c = ( c&0x1ffffffu )<<5 ^ v;
-  for( int i=0; i<5; i++ ) if( top>>i&1 ) c ^= gen[i];
-  return c;
-}
+/* The five generators of the BCH code over GF(32) (BIP 173), summed up for each value of the five bits that a step pushes out. */
+#define GEN( i ) ( ( (i)&1 ? 0x3b6a57b2u : 0 )^( (i)&2 ? 0x26508e6du : 0 )^( (i)&4 ? 0x1ea119fau : 0 )^( (i)&8 ? 0x3d4233ddu : 0 )^( (i)&16 ? 0x2a1462b3u : 0 ) )
+#define GEN_4( i ) GEN( i ), GEN( (i)+1 ), GEN( (i)+2 ), GEN( (i)+3 )
+static uint32_t const gen[ 32 ] = { GEN_4( 0 ), GEN_4( 4 ), GEN_4( 8 ), GEN_4( 12 ), GEN_4( 16 ), GEN_4( 20 ), GEN_4( 24 ), GEN_4( 28 ) };
+
+/* One step of the checksum: the code's remainder. */
+static uint32_t polymod( uint32_t c, uint8_t v ) { return ( ( c&0x1ffffffu )<<5 ^ v ) ^ gen[ c>>25&31 ]; }
+
+/* What a character is: its value, or none; and its case. */
+enum { VALUE = 31, IS_LOWER = 32, IS_UPPER = 64, IS_SYMBOL = 128 };
+#define DIGIT( c, v )         [ c ] = IS_SYMBOL|( v )
+#define LETTER( lo, up, v )   [ lo ] = IS_SYMBOL|IS_LOWER|( v ), [ up ] = IS_SYMBOL|IS_UPPER|( v )
+#define FOREIGN( lo, up )     [ lo ] = IS_LOWER, [ up ] = IS_UPPER
+static uint8_t const kind[ 256 ] = {
+  LETTER( 'q', 'Q', 0 ), LETTER( 'p', 'P', 1 ), LETTER( 'z', 'Z', 2 ), LETTER( 'r', 'R', 3 ), LETTER( 'y', 'Y', 4 ), DIGIT( '9', 5 ), LETTER( 'x', 'X', 6 ), DIGIT( '8', 7 ),
+  LETTER( 'g', 'G', 8 ), LETTER( 'f', 'F', 9 ), DIGIT( '2', 10 ), LETTER( 't', 'T', 11 ), LETTER( 'v', 'V', 12 ), LETTER( 'd', 'D', 13 ), LETTER( 'w', 'W', 14 ), DIGIT( '0', 15 ),
+  LETTER( 's', 'S', 16 ), DIGIT( '3', 17 ), LETTER( 'j', 'J', 18 ), LETTER( 'n', 'N', 19 ), DIGIT( '5', 20 ), DIGIT( '4', 21 ), LETTER( 'k', 'K', 22 ), LETTER( 'h', 'H', 23 ),
+  LETTER( 'c', 'C', 24 ), LETTER( 'e', 'E', 25 ), DIGIT( '6', 26 ), LETTER( 'm', 'M', 27 ), LETTER( 'u', 'U', 28 ), LETTER( 'a', 'A', 29 ), DIGIT( '7', 30 ), LETTER( 'l', 'L', 31 ),
+  FOREIGN( 'b', 'B' ), FOREIGN( 'i', 'I' ), FOREIGN( 'o', 'O' ),
+};
 
 static uint32_t polymod_hrp( char const * hrp, size_t hrp_sz ) {
   uint32_t c = 1;
@@ -62,11 +74,6 @@ dmg_err_t dmg_bech32m_decode( char const * hrp, dmg_span_t text, uint8_t * out, 
   DMG_ASSERT( out_sz>=1 && out_sz<=BYTES_MAX );
   size_t sym_cnt = ( out_sz*8+4 )/5, want_sz = hrp_sz+1+sym_cnt+SUM_SZ;
 
-  bool has_lower = false, has_upper = false;
-  for( size_t i=0; i<text.sz && i<=want_sz; i++ ) {
-    has_lower |= text.p[i]>='a' && text.p[i]<='z';
-    has_upper |= text.p[i]>='A' && text.p[i]<='Z';
-  }
   for( size_t i=0; i<=hrp_sz; i++ ) {
     char c = (char)( i<text.sz ? text.p[i] : 0 );
     if( c>='A' && c<='Z' ) c = (char)( c-'A'+'a' );
@@ -74,23 +81,23 @@ dmg_err_t dmg_bech32m_decode( char const * hrp, dmg_span_t text, uint8_t * out, 
   }
   if( text.sz<want_sz ) return refuse( out_why, "is too short" );
   if( text.sz>want_sz ) return refuse( out_why, "is too long" );
-  if( has_lower && has_upper ) return refuse( out_why, "mixes upper and lower case" );
 
-  uint8_t  bytes[ BYTES_MAX+1 ];
+  uint8_t  bytes[ BYTES_MAX+1 ], any = 0, all = IS_SYMBOL;
   uint32_t sum = polymod_hrp( hrp, hrp_sz ), bits = 0;
   size_t   have = 0, n = 0;
+  for( size_t i=0; i<hrp_sz; i++ ) any |= kind[ text.p[i] ];
   for( size_t i=0; i<sym_cnt+SUM_SZ; i++ ) {
-    char c = (char)text.p[ hrp_sz+1+i ];
-    if( c>='A' && c<='Z' ) c = (char)( c-'A'+'a' );
-    char const * at = c ? strchr( letters, c ) : NULL;
-    if( !at ) return refuse( out_why, "has a character that addresses never use (such as b, i, o or 1)" );
-    uint8_t v = (uint8_t)( at-letters );
-    sum = polymod( sum, v );
+    uint8_t k = kind[ text.p[ hrp_sz+1+i ] ];
+    any |= k;
+    all &= k;
+    sum = polymod( sum, k&VALUE );
     if( i>=sym_cnt ) continue;
-    bits = bits<<5 | v;
+    bits = bits<<5 | ( k&VALUE );
     have += 5;
     if( have>=8 ) { have -= 8; bytes[n++] = (uint8_t)( bits>>have ); }
   }
+  if( any&IS_LOWER && any&IS_UPPER ) return refuse( out_why, "mixes upper and lower case" );
+  if( !all ) return refuse( out_why, "has a character that addresses never use (such as b, i, o or 1)" );
   if( sum!=BECH32M_CONST ) return refuse( out_why, "has a wrong checksum: a character was mistyped" );
   /* Spare bits: zero, or the same bytes would have several texts. */
   if( bits&( ( 1u<<have )-1 ) ) return refuse( out_why, "has spare bits set" );

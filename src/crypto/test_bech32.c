@@ -57,6 +57,14 @@ static void test_reasons_tell_apart( void ** state ) {
   text[10] = (char)( text[10]>='a' ? text[10]-'a'+'A' : 'Q' );
   assert_int_equal( dmg_address_parse( dmg_span_cstr( text ), &out, &why ), DMG_ERR_INVALID );
   assert_string_equal( why, "mixes upper and lower case" );
+  dmg_address_text( &address, text );
+  memcpy( text, "DMG", 3 );
+  assert_int_equal( dmg_address_parse( dmg_span_cstr( text ), &out, &why ), DMG_ERR_INVALID );
+  assert_string_equal( why, "mixes upper and lower case" );
+  memcpy( text, "dmg", 3 );
+  text[10] = 'i';
+  assert_int_equal( dmg_address_parse( dmg_span_cstr( text ), &out, &why ), DMG_ERR_INVALID );
+  assert_string_equal( why, "has a character that addresses never use (such as b, i, o or 1)" );
   assert_int_equal( dmg_address_parse( DMG_SPAN_STR( "cosmos1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq" ), &out, &why ), DMG_ERR_INVALID );
   assert_string_equal( why, "does not begin with its prefix and 1" );
 }
