@@ -17,6 +17,7 @@
 #include "node/chain.h"
 #include "node/epochs.h"
 #include "node/head_cache.h"
+#include "node/holding.h"
 #include "node/solo.h"
 #include "runtime/code_cache.h"
 #include "runtime/exec.h"
@@ -190,6 +191,8 @@ void dmg_chain_block_drop( dmg_chain_t * chain, dmg_chain_block_t * block );
    block with them.  cert: its FINALIZATION; NULL: a descendant's made it final.  A NOTARIZATION is a chain of one's. */
 DMG_MUST_USE dmg_err_t dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_cert_t const * cert, dmg_cert_t const * notarization, dmg_chain_made_t * out );
 
+/* Free and Held of an account without a lock in the head's state, if head_cache knows.  With `lock`. */
+bool     dmg_chain_known_holding( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t * out_free, uint64_t * out_held );
 /* The pool's answer in rpc's words. */
 void     dmg_chain_status( dmg_txpool_status_t const * status, dmg_query_tx_status_t * out );
 

@@ -98,39 +98,28 @@ static dmg_err_t pool_seen( void * ctx, uint64_t expiry, dmg_hash_t const * id, 
   return err==DMG_ERR_NOT_FOUND ? DMG_OK : err;
 }
 
-/* M2.2: Free less the largest live lock; nothing is bonded before staking. */
-static dmg_err_t read_spendable( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t * out_sparks, bool * out_has_lock ) {
-  uint8_t key[ DMG_KEY_MAX ];
-  dmg_span_t bcs;
-  uint64_t free = 0, locked = 0;
+/* For debug builds, as is_account. */
+static bool is_holding( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t free, uint64_t held ) {
+  dmg_holding_t h;
   dmg_arena_reset( chain->pool_arena );
-  *out_has_lock = false;
-  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_free( address, key ) ), true, &bcs ) );
-  if( bcs.sz ) DMG_TRY( dmg_item_u64_get( bcs, &free ) );
-  for( uint8_t reason = 0; reason<DMG_BALANCES_LOCK_MAX; reason++ ) {
-    dmg_item_lock_t lock;
-    DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_lock( address, reason, key ) ), false, &bcs ) );
-    if( !bcs.sz ) continue;
-    DMG_TRY( dmg_item_lock_get( bcs, &lock ) );
-    *out_has_lock = true;
-    if( chain->head.block.time_ms<lock.until_ms && lock.amount>locked ) locked = lock.amount;
-  }
-  *out_sparks = free>locked ? free-locked : 0;
-  return DMG_OK;
+  return !dmg_holding_read( chain->head_view, chain->pool_arena, address, &h ) && !h.lock_cnt && h.free==free && h.held==held;
 }
 
-static bool is_spendable( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t sparks ) {
-  uint64_t now;
-  bool has_lock;
-  return !read_spendable( chain, address, &now, &has_lock ) && !has_lock && now==sparks;
+bool dmg_chain_known_holding( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t * out_free, uint64_t * out_held ) {
+  if( !dmg_head_cache_holding( chain->head_cache, address, out_free, out_held ) ) return false;
+  DMG_DASSERT( is_holding( chain, address, *out_free, *out_held ) );
+  return true;
 }
 
 static dmg_err_t pool_spendable( void * ctx, dmg_hash_t const * address, uint64_t * out_sparks ) {
   dmg_chain_t * chain = ctx;
-  bool has_lock;
-  if( dmg_head_cache_free_of( chain->head_cache, address, out_sparks ) ) { DMG_DASSERT( is_spendable( chain, address, *out_sparks ) ); return DMG_OK; }
-  DMG_TRY( read_spendable( chain, address, out_sparks, &has_lock ) );
-  if( !has_lock ) dmg_head_cache_put_free( chain->head_cache, address, *out_sparks );
+  dmg_holding_t h;
+  uint64_t held;
+  if( dmg_chain_known_holding( chain, address, out_sparks, &held ) ) return DMG_OK;
+  dmg_arena_reset( chain->pool_arena );
+  DMG_TRY( dmg_holding_read( chain->head_view, chain->pool_arena, address, &h ) );
+  *out_sparks = dmg_spendable( h.free, dmg_holding_locked( &h, chain->head.block.time_ms ) );
+  if( !h.lock_cnt ) dmg_head_cache_put_holding( chain->head_cache, address, h.free, h.held, true );
   return DMG_OK;
 }
 

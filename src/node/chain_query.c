@@ -240,6 +240,55 @@ static void q_view_close( void * ctx, dmg_query_view_t * view ) {
 }
 static dmg_err_t q_view_get( void * ctx, dmg_query_view_t const * view, dmg_span_t key, dmg_arena_t * arena, dmg_span_t * out ) { return dmg_view_get( view->handle, key, arena, out ); }
 
+/* The time of a view's block, as the chain wrote it; before block 1: 0. */
+static dmg_err_t view_ms( dmg_view_t * view, dmg_arena_t * arena, uint64_t * out ) {
+  uint8_t key[ DMG_KEY_MAX ], schema;
+  dmg_span_t v, bcs;
+  dmg_item_block_t block;
+  dmg_err_t err = dmg_view_get( view, dmg_span( key, dmg_key_block( key ) ), arena, &v );
+  *out = 0;
+  if( err==DMG_ERR_NOT_FOUND ) return DMG_OK;
+  DMG_TRY( err );
+  DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
+  DMG_TRY( dmg_item_block_get( bcs, &block ) );
+  *out = block.time_ms;
+  return DMG_OK;
+}
+
+static bool is_head( dmg_chain_t const * chain, dmg_hash_t const * block ) { return dmg_hash_eq( block, &chain->head.block.hash ); }
+
+static dmg_err_t q_holding( void * ctx, dmg_at_t const * at, dmg_hash_t const * account, dmg_arena_t * arena, dmg_query_holding_t * out ) {
+  dmg_chain_t * chain = ctx;
+  dmg_query_view_t view;
+  dmg_holding_t h;
+  uint64_t now_ms = 0;
+  dmg_query_holding_t known = { .at.is_final = true };
+  /* Head and cache change together, under the lock. */
+  pthread_mutex_lock( &chain->lock );
+  bool is_known = ( at->kind==DMG_AT_HEAD || at->kind==DMG_AT_FINAL || ( at->kind==DMG_AT_HASH && is_head( chain, &at->hash ) ) ) && dmg_chain_known_holding( chain, account, &known.free, &known.held );
+  known.at.height = chain->head.block.height;
+  known.at.hash   = chain->head.block.hash;
+  pthread_mutex_unlock( &chain->lock );
+  known.spendable = known.free;
+  if( is_known ) { *out = known; return DMG_OK; }
+
+  DMG_TRY( q_view_open( chain, at, &view ) );
+  dmg_err_t err = dmg_holding_read( view.handle, arena, account, &h );
+  if( !err && h.lock_cnt ) err = view_ms( view.handle, arena, &now_ms );
+  /* Of who has nothing nothing is kept: addresses cost an asker nothing. */
+  if( !err && !h.lock_cnt && ( h.free || h.held ) ) {
+    pthread_mutex_lock( &chain->lock );
+    if( is_head( chain, &view.at.hash ) ) dmg_head_cache_put_holding( chain->head_cache, account, h.free, h.held, false );
+    pthread_mutex_unlock( &chain->lock );
+  }
+  if( !err ) {
+    uint64_t locked = dmg_holding_locked( &h, now_ms );
+    *out = (dmg_query_holding_t){ .at = view.at, .free = h.free, .held = h.held, .locked = locked, .spendable = dmg_spendable( h.free, locked ) };
+  }
+  q_view_close( chain, &view );
+  return err;
+}
+
 static dmg_err_t q_view_list( void * ctx, dmg_query_view_t const * view, dmg_span_t prefix, dmg_span_t after, uint32_t max, dmg_arena_t * arena,
                               dmg_span_t * out_keys, dmg_span_t * out_values, uint32_t * out_cnt ) {
   dmg_iter_t * it;
@@ -363,6 +412,7 @@ void dmg_chain_query_fill( dmg_chain_t * chain ) {
   q->tx           = q_tx;
   q->tx_status    = q_tx_status;
   q->tx_preview   = q_tx_preview;
+  q->holding      = q_holding;
   q->view_open    = q_view_open;
   q->view_get     = q_view_get;
   q->view_list    = q_view_list;

@@ -7,7 +7,7 @@
 
 enum { WAYS = 8 };
 
-typedef struct { dmg_hash_t address; uint64_t sparks, next; dmg_txpool_account_t * account; bool is_used, has_free, has_lane; } slot_t;   /* account NULL: not known */
+typedef struct { dmg_hash_t address; uint64_t free, held, next; dmg_txpool_account_t * account; bool is_used, has_holding, has_lane; } slot_t;   /* account NULL: not known */
 
 struct dmg_head_cache { uint32_t set_mask, turn; uint64_t seed; slot_t slots[]; };
 
@@ -47,14 +47,18 @@ static slot_t * find( dmg_head_cache_t const * c, dmg_hash_t const * address ) {
   return NULL;
 }
 
-/* Finds or makes, in the place of whose turn it is. */
-static slot_t * make( dmg_head_cache_t * c, dmg_hash_t const * address ) {
+/* Finds or makes, in the place of whose turn it is.  NULL: only an account whose keys are known could make room, and may not. */
+static slot_t * make( dmg_head_cache_t * c, dmg_hash_t const * address, bool is_admission ) {
   slot_t * s = find( c, address );
   if( s ) return s;
   s = set_of( c, address );
   uint32_t w = 0;
   while( w<WAYS && s[ w ].is_used ) w++;
-  if( w==WAYS ) w = c->turn++%WAYS;
+  for( uint32_t i = 0; i<WAYS && w==WAYS; i++ ) {
+    uint32_t turn = c->turn++%WAYS;
+    if( is_admission || !s[ turn ].account ) w = turn;
+  }
+  if( w==WAYS ) return NULL;
   free( s[ w ].account );
   s[ w ] = (slot_t){ .address = *address, .is_used = true };
   return &s[ w ];
@@ -67,10 +71,11 @@ bool dmg_head_cache_account( dmg_head_cache_t const * c, dmg_hash_t const * addr
   return true;
 }
 
-bool dmg_head_cache_free_of( dmg_head_cache_t const * c, dmg_hash_t const * address, uint64_t * out_sparks ) {
+bool dmg_head_cache_holding( dmg_head_cache_t const * c, dmg_hash_t const * address, uint64_t * out_free, uint64_t * out_held ) {
   slot_t const * s = find( c, address );
-  if( !s || !s->has_free ) return false;
-  *out_sparks = s->sparks;
+  if( !s || !s->has_holding ) return false;
+  *out_free = s->free;
+  *out_held = s->held;
   return true;
 }
 
@@ -87,25 +92,33 @@ void dmg_head_cache_put_account( dmg_head_cache_t * c, dmg_hash_t const * addres
   dmg_txpool_account_t * copy = malloc( sz );
   if( !copy ) return;
   memcpy( copy, account, sz );
-  slot_t * s = make( c, address );
+  slot_t * s = make( c, address, true );
   free( s->account );
   s->account = copy;
 }
 
-void dmg_head_cache_put_free( dmg_head_cache_t * c, dmg_hash_t const * address, uint64_t sparks ) {
-  slot_t * s = make( c, address );
-  s->sparks   = sparks;
-  s->has_free = true;
+void dmg_head_cache_put_holding( dmg_head_cache_t * c, dmg_hash_t const * address, uint64_t free, uint64_t held, bool is_admission ) {
+  slot_t * s = make( c, address, is_admission );
+  if( !s ) return;
+  s->free        = free;
+  s->held        = held;
+  s->has_holding = true;
 }
 
 void dmg_head_cache_put_lane( dmg_head_cache_t * c, dmg_hash_t const * address, uint64_t next ) {
-  slot_t * s = make( c, address );
+  slot_t * s = make( c, address, true );
   s->next     = next;
   s->has_lane = true;
 }
 
 static bool is_of( unsigned item, dmg_span_t key ) {
   return dmg_load_u16be( key.p )==dmg_item_desc[ item ].module && dmg_load_u16be( key.p+2 )==dmg_item_desc[ item ].item;
+}
+
+/* A counter that was written; deleted: 0.  false: it does not read. */
+static bool read_counter( dmg_write_t const * w, bool has_deposit, uint64_t * out ) {
+  *out = 0;
+  return w->is_delete || !dmg_counter_parse( w->value, has_deposit, NULL, out );
 }
 
 static dmg_err_t read_lane( dmg_write_t const * w, uint64_t * out_next ) {
@@ -122,18 +135,15 @@ void dmg_head_cache_on_block( dmg_head_cache_t * c, dmg_write_t const * writes, 
     dmg_write_t const * w = &writes[ i ];
     if( w->key.sz<4+32 ) continue;
     dmg_hash_t address;
-    bool is_account = is_of( DMG_ITEM_ACCOUNT, w->key ) || is_of( DMG_ITEM_AUTH, w->key ), is_free = is_of( DMG_ITEM_FREE, w->key ), is_lock = is_of( DMG_ITEM_LOCK, w->key );
+    bool is_account = is_of( DMG_ITEM_ACCOUNT, w->key ) || is_of( DMG_ITEM_AUTH, w->key ), is_free = is_of( DMG_ITEM_FREE, w->key );
+    bool is_held = is_of( DMG_ITEM_HELD, w->key ), is_lock = is_of( DMG_ITEM_LOCK, w->key );
     bool is_lane = w->key.sz==4+32+2 && is_of( DMG_ITEM_LANE, w->key ) && !dmg_load_u16be( w->key.p+36 );
-    if( !is_account && !is_free && !is_lock && !is_lane ) continue;
+    if( !is_account && !is_free && !is_held && !is_lock && !is_lane ) continue;
     memcpy( address.b, w->key.p+4, 32 );
     slot_t * s = find( c, &address );
     if( !s ) continue;
     if( is_account ) { free( s->account ); s->account = NULL; }
-    if( is_lock )    s->has_free = false;
     if( is_lane ) s->has_lane = !read_lane( w, &s->next );
-    if( is_free ) {
-      s->sparks = 0;
-      if( !w->is_delete && dmg_counter_parse( w->value, true, NULL, &s->sparks ) ) s->has_free = false;
-    }
+    if( is_lock || ( is_free && !read_counter( w, true, &s->free ) ) || ( is_held && !read_counter( w, false, &s->held ) ) ) s->has_holding = false;
   }
 }

@@ -1,8 +1,8 @@
-/* head_cache: what admission asked of accounts in the head's state, kept from block to block.
+/* head_cache: what admission and readers asked of accounts in the head's state, kept from block to block.
 
-     pool asks --> find --hit--> answer                        a transfer's admission asks 27 keys of its sender: the account,
-                    |miss                                      16 places for keys, Free, 8 locks, lane 0
-                    +--> state --> put
+     pool, reader asks --> find --hit--> answer                a transfer's admission asks of its sender the account, 16 places
+                            |miss                              for keys, Free, Held, the locks, lane 0
+                            +--> state --> put
      block --> on_block( its write set ): what it wrote is changed or forgotten
 
    It holds accounts that exist; a find after on_block says what the state after that block says (in debug builds the
@@ -26,13 +26,15 @@ void               dmg_head_cache_clear( dmg_head_cache_t * cache );
 
 /* The account and its keys; false: not known here. */
 bool dmg_head_cache_account( dmg_head_cache_t const * cache, dmg_hash_t const * address, dmg_txpool_account_t * out );
-/* Free of an account without any lock; false: not known here. */
-bool dmg_head_cache_free_of( dmg_head_cache_t const * cache, dmg_hash_t const * address, uint64_t * out_sparks );
+/* Free and Held of an account without any lock; false: not known here. */
+bool dmg_head_cache_holding( dmg_head_cache_t const * cache, dmg_hash_t const * address, uint64_t * out_free, uint64_t * out_held );
 /* Next nonce of lane 0; false: not known here. */
 bool dmg_head_cache_lane( dmg_head_cache_t const * cache, dmg_hash_t const * address, uint64_t * out_next );
 /* As read from the head's state. */
 void dmg_head_cache_put_account( dmg_head_cache_t * cache, dmg_hash_t const * address, dmg_txpool_account_t const * account );
-void dmg_head_cache_put_free   ( dmg_head_cache_t * cache, dmg_hash_t const * address, uint64_t sparks );   /* it has no lock */
+/* It has no lock.  is_admission: else it takes no place of an account whose keys are known, so that whoever asks for balances
+   does not slow down who sends. */
+void dmg_head_cache_put_holding( dmg_head_cache_t * cache, dmg_hash_t const * address, uint64_t free, uint64_t held, bool is_admission );
 void dmg_head_cache_put_lane   ( dmg_head_cache_t * cache, dmg_hash_t const * address, uint64_t next );
 /* The write set of the block that becomes the head on the one before. */
 void dmg_head_cache_on_block( dmg_head_cache_t * cache, dmg_write_t const * writes, size_t cnt );

@@ -99,6 +99,16 @@ static void test_manual_blocks_snapshot_and_revert( void ** state ) {
   /* An empty block follows, so that the state is provable. */
   assert_int_equal( head.height, 5 );
   assert_int_equal( free_of( chain, &to ), 12345 );
+  /* At an older block what it was then, whatever is kept of the head. */
+  dmg_query_holding_t h;
+  assert_int_equal( q->holding( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = 3 }, &to, arena, &h ), DMG_OK );
+  assert_true( !h.free && h.at.height==3 );
+  assert_int_equal( q->holding( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = 0 }, &accounts[ 1 ].address, arena, &h ), DMG_OK );
+  assert_true( h.free && !h.at.height );
+  assert_int_equal( q->holding( q->ctx, &(dmg_at_t){ .kind = DMG_AT_FINAL }, &to, arena, &h ), DMG_OK );
+  assert_true( h.free==12345 && h.at.height==5 );
+  assert_int_equal( q->holding( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = 6 }, &to, arena, &h ), DMG_ERR_NOT_FOUND );
+  assert_int_equal( q->holding( q->ctx, &(dmg_at_t){ .kind = DMG_AT_PENDING }, &to, arena, &h ), DMG_ERR_UNSUPPORTED );
   assert_int_equal( q->dev->revert( q->ctx, snap ), DMG_OK );
   q->chain( q->ctx, &info );
   assert_int_equal( info.head.height, 3 );
@@ -232,6 +242,17 @@ static bool read_once( crowd_t * c, dmg_hash_t const * who, dmg_arena_t * mem ) 
   dmg_arena_reset( mem );
   if( q->view_open( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view ) ) return false;
   bool is_good = !q->view_get( q->ctx, &view, dmg_span( key, dmg_key_free( who, key ) ), mem, &v );
+  is_good &= !dmg_counter_parse( v, true, NULL, &state );
+  /* What is kept of the head is of the head: a view of the block it names says the same. */
+  for( int kind = 0; kind<2; kind++ ) {
+    dmg_query_holding_t h = { 0 };
+    dmg_query_view_t then = { 0 };
+    is_good &= !q->holding( q->ctx, &(dmg_at_t){ .kind = kind ? DMG_AT_HEAD : DMG_AT_HASH, .hash = view.at.hash }, who, mem, &h );
+    if( !kind ) is_good &= h.free==state && dmg_hash_eq( &h.at.hash, &view.at.hash );
+    is_good &= !q->view_open( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HASH, .hash = h.at.hash }, &then );
+    is_good &= !q->view_get( q->ctx, &then, dmg_span( key, dmg_key_free( who, key ) ), mem, &raw ) && !dmg_counter_parse( raw, true, NULL, &next ) && next==h.free;
+    q->view_close( q->ctx, &then );
+  }
   dmg_err_t err = q->view_prove( q->ctx, &view, dmg_span( key, dmg_key_free( who, key ) ), mem, &proof );
   is_good &= !err || err==DMG_ERR_AGAIN;
   q->view_close( q->ctx, &view );

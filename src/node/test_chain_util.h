@@ -75,9 +75,19 @@ __attribute__(( unused )) static uint64_t free_of( dmg_chain_t * chain, dmg_hash
   dmg_query_view_t view;
   uint8_t key[ DMG_KEY_MAX ];
   dmg_span_t v;
-  uint64_t sparks = 0;
+  uint64_t sparks = 0, held = 0;
   assert_int_equal( q->view_open( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view ), DMG_OK );
   if( !q->view_get( q->ctx, &view, dmg_span( key, dmg_key_free( account, key ) ), arena, &v ) ) assert_int_equal( dmg_counter_parse( v, true, NULL, &sparks ), DMG_OK );
+  if( !q->view_get( q->ctx, &view, dmg_span( key, dmg_key_held( account, key ) ), arena, &v ) ) assert_int_equal( dmg_counter_parse( v, false, NULL, &held ), DMG_OK );
+  /* Told from the state, then (if it is the head's) from what was kept, the same. */
+  for( int i = 0; i<2; i++ ) {
+    dmg_query_holding_t h;
+    assert_int_equal( q->holding( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HASH, .hash = view.at.hash }, account, arena, &h ), DMG_OK );
+    assert_true( dmg_hash_eq( &h.at.hash, &view.at.hash ) && h.at.height==view.at.height && h.at.is_final );
+    assert_int_equal( h.free, sparks );
+    assert_int_equal( h.spendable, sparks );
+    assert_true( h.held==held && !h.locked );
+  }
   q->view_close( q->ctx, &view );
   return sparks;
 }

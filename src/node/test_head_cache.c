@@ -10,7 +10,7 @@
 
 enum { ACCOUNTS = 60, BLOCKS = 3000, WRITES = 24 };
 
-typedef struct { uint32_t keys; uint64_t sparks, next; bool has_lock; } truth_t;   /* keys: how many authenticators, changed with each write */
+typedef struct { uint32_t keys; uint64_t sparks, held, next; bool has_lock; } truth_t;   /* keys: how many authenticators, changed with each write */
 
 static uint64_t rng;
 static uint32_t rnd( uint32_t n ) { rng = rng*6364136223846793005u+1442695040888963407u; return (uint32_t)( rng>>33 )%n; }
@@ -29,12 +29,13 @@ static dmg_txpool_account_t account_of( truth_t const * t, uint32_t i ) {
 
 static uint8_t key_room[ WRITES ][ DMG_KEY_MAX ], value_room[ WRITES ][ DMG_COUNTER_V_MAX ];
 
-static dmg_write_t free_write( uint32_t at, dmg_hash_t const * a, uint64_t sparks ) {
-  dmg_write_t w = { .is_delete = !sparks };
-  w.key = dmg_span( key_room[ at ], dmg_key_free( a, key_room[ at ] ) );
-  if( sparks ) w.value = dmg_span( value_room[ at ], dmg_counter_build( true, 1, NULL, sparks, value_room[ at ] ) );
+static dmg_write_t counter_write( uint32_t at, size_t key_sz, bool has_deposit, uint64_t sparks ) {
+  dmg_write_t w = { .is_delete = !sparks, .key = dmg_span( key_room[ at ], key_sz ) };
+  if( sparks ) w.value = dmg_span( value_room[ at ], dmg_counter_build( has_deposit, 1, NULL, sparks, value_room[ at ] ) );
   return w;
 }
+static dmg_write_t free_write( uint32_t at, dmg_hash_t const * a, uint64_t sparks ) { return counter_write( at, dmg_key_free( a, key_room[ at ] ), true, sparks ); }
+static dmg_write_t held_write( uint32_t at, dmg_hash_t const * a, uint64_t sparks ) { return counter_write( at, dmg_key_held( a, key_room[ at ] ), false, sparks ); }
 static dmg_write_t other_write( uint32_t at, size_t key_sz ) { return (dmg_write_t){ .key = dmg_span( key_room[ at ], key_sz ), .value = DMG_SPAN_STR( "\1x" ) }; }
 
 static void test_it_says_what_the_state_says( void ** state ) {
@@ -51,14 +52,14 @@ static void test_it_says_what_the_state_says( void ** state ) {
       dmg_hash_t a = address( i );
       truth_t const * t = &truth[ i ];
       dmg_txpool_account_t got, want = account_of( t, i );
-      uint64_t sparks;
+      uint64_t sparks, held;
       if( dmg_head_cache_account( c, &a, &got ) ) {
         account_hits++;
         assert_true( got.auth_cnt==want.auth_cnt && got.t_use==want.t_use && got.is_user );
         for( uint32_t k = 0; k<want.auth_cnt; k++ ) assert_true( got.auths[ k ].weight==want.auths[ k ].weight && !memcmp( got.auths[ k ].key, want.auths[ k ].key, 32 ) );
       } else if( rnd( 4 ) ) dmg_head_cache_put_account( c, &a, &want );
-      if( dmg_head_cache_free_of( c, &a, &sparks ) ) { free_hits++; assert_false( t->has_lock ); assert_int_equal( sparks, t->sparks ); }
-      else if( !t->has_lock ) dmg_head_cache_put_free( c, &a, t->sparks );
+      if( dmg_head_cache_holding( c, &a, &sparks, &held ) ) { free_hits++; assert_false( t->has_lock ); assert_int_equal( sparks, t->sparks ); assert_int_equal( held, t->held ); }
+      else if( !t->has_lock ) dmg_head_cache_put_holding( c, &a, t->sparks, t->held, rnd( 2 ) );
       if( dmg_head_cache_lane( c, &a, &sparks ) ) { lane_hits++; assert_int_equal( sparks, t->next ); }
       else dmg_head_cache_put_lane( c, &a, t->next );
     }
@@ -79,7 +80,7 @@ static void test_it_says_what_the_state_says( void ** state ) {
         if( !lane ) t->next = next;   /* another lane is not its business */
         break;
       }
-      case 4:  w[ k ] = other_write( k, dmg_key_held( &a, key_room[ k ] ) ); break;
+      case 4:  t->held = rnd( 3 ) ? 1+rnd( 1000 ) : 0; w[ k ] = held_write( k, &a, t->held ); break;
       case 5:  w[ k ] = other_write( k, dmg_key_block( key_room[ k ] ) ); break;
       default: t->sparks = rnd( 3 ) ? 1+rnd( 1000 ) : 0; w[ k ] = free_write( k, &a, t->sparks ); break;
       }
@@ -99,23 +100,55 @@ static void test_it_says_what_the_state_says( void ** state ) {
 static void test_a_damaged_value_is_not_known( void ** state ) {
   dmg_head_cache_t * c = dmg_head_cache_new( 16, 1 );
   dmg_hash_t a = address( 1 );
-  uint64_t sparks;
-  dmg_head_cache_put_free( c, &a, 7 );
-  assert_true( dmg_head_cache_free_of( c, &a, &sparks ) );
-  dmg_write_t w = free_write( 0, &a, 9 );
-  dmg_head_cache_on_block( c, &w, 1 );
-  assert_true( dmg_head_cache_free_of( c, &a, &sparks ) );
-  assert_int_equal( sparks, 9 );
-  w.value.sz--;
-  dmg_head_cache_on_block( c, &w, 1 );
-  assert_false( dmg_head_cache_free_of( c, &a, &sparks ) );
-  w.key.sz = 10;
-  dmg_head_cache_on_block( c, &w, 1 );
+  uint64_t sparks, held;
+  for( int is_held = 0; is_held<2; is_held++ ) {
+    dmg_head_cache_put_holding( c, &a, 7, 8, true );
+    assert_true( dmg_head_cache_holding( c, &a, &sparks, &held ) );
+    dmg_write_t w = is_held ? held_write( 0, &a, 9 ) : free_write( 0, &a, 9 );
+    dmg_head_cache_on_block( c, &w, 1 );
+    assert_true( dmg_head_cache_holding( c, &a, &sparks, &held ) );
+    assert_int_equal( sparks, is_held ? 7 : 9 );
+    assert_int_equal( held, is_held ? 9 : 8 );
+    w.value.sz--;
+    dmg_head_cache_on_block( c, &w, 1 );
+    assert_false( dmg_head_cache_holding( c, &a, &sparks, &held ) );
+    w.key.sz = 10;
+    dmg_head_cache_on_block( c, &w, 1 );
+  }
   dmg_head_cache_free( c );
   dmg_head_cache_free( NULL );
 }
 
+/* Whoever asks for balances of all the world pushes out no sender. */
+static void test_readers_take_no_place_of_senders( void ** state ) {
+  enum { CNT = 16, ASKED = 1000 };
+  dmg_head_cache_t * c = dmg_head_cache_new( CNT, 1 );
+  dmg_txpool_account_t got, keys = { .auth_cnt = 1, .auths[ 0 ].key_sz = 32 };
+  uint64_t sparks, held;
+  uint32_t known = 0, known_after = 0, read = 0;
+  for( uint32_t i = 0; i<10; i++ ) { dmg_hash_t a = address( i ); dmg_head_cache_put_account( c, &a, &keys ); }
+  for( uint32_t i = 0; i<10; i++ ) { dmg_hash_t a = address( i ); known += dmg_head_cache_account( c, &a, &got ); }
+  for( uint32_t i = 10; i<ASKED; i++ ) { dmg_hash_t a = address( i ); dmg_head_cache_put_holding( c, &a, i, 0, false ); }
+  for( uint32_t i = 0; i<10; i++ ) { dmg_hash_t a = address( i ); known_after += dmg_head_cache_account( c, &a, &got ); }
+  for( uint32_t i = 10; i<ASKED; i++ ) { dmg_hash_t a = address( i ); read += dmg_head_cache_holding( c, &a, &sparks, &held ); }
+  assert_int_equal( known_after, known );
+  assert_true( known>=8 );
+  assert_int_equal( read, CNT-known );   /* readers have what is left */
+  /* Senders take any place, and a full house of them leaves none. */
+  for( uint32_t i = ASKED; i<2*ASKED; i++ ) { dmg_hash_t a = address( i ); dmg_head_cache_put_account( c, &a, &keys ); assert_true( dmg_head_cache_account( c, &a, &got ) ); }
+  for( uint32_t i = 10; i<ASKED; i++ ) {
+    dmg_hash_t a = address( i );
+    dmg_head_cache_put_holding( c, &a, i, 0, false );
+    assert_false( dmg_head_cache_holding( c, &a, &sparks, &held ) );
+  }
+  /* What is known of a sender is kept whoever asked. */
+  dmg_hash_t last = address( 2*ASKED-1 );
+  dmg_head_cache_put_holding( c, &last, 5, 6, false );
+  assert_true( dmg_head_cache_holding( c, &last, &sparks, &held ) );
+  dmg_head_cache_free( c );
+}
+
 int main( void ) {
-  struct CMUnitTest const tests[] = { cmocka_unit_test( test_it_says_what_the_state_says ), cmocka_unit_test( test_a_damaged_value_is_not_known ) };
+  struct CMUnitTest const tests[] = { cmocka_unit_test( test_it_says_what_the_state_says ), cmocka_unit_test( test_a_damaged_value_is_not_known ), cmocka_unit_test( test_readers_take_no_place_of_senders ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

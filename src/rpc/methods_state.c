@@ -10,8 +10,10 @@
 
 #include <stdio.h>
 
+static dmg_at_t wanted( dmg_rpc_arg_t const * at ) { return at->is_set ? at->at : (dmg_at_t){ .kind = DMG_AT_HEAD }; }
+
 static bool open_view( dmg_rpc_call_t * call, dmg_rpc_arg_t const * at, dmg_query_view_t * out ) {
-  dmg_at_t want = at->is_set ? at->at : (dmg_at_t){ .kind = DMG_AT_HEAD };
+  dmg_at_t want = wanted( at );
   dmg_err_t err = call->query->view_open( call->query->ctx, &want, out );
   return err ? dmg_rpc_fail_err( call, err, "block" ) : true;
 }
@@ -319,66 +321,55 @@ bool dmg_rpc_do_state_query( dmg_rpc_call_t * call ) {
   return is_good;
 }
 
-/* Free, Held, largest live lock of an account at a view. */
-typedef struct { uint64_t free, held, locked, spendable; } balances_t;
-
-static dmg_err_t read_balances( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_hash_t const * account, balances_t * out ) {
-  uint8_t key[ DMG_KEY_MAX ], schema;
-  dmg_span_t v, bcs;
-  dmg_item_block_t block = { 0 };
-  balances_t b = { 0 };
-  DMG_TRY( get( call, view, dmg_span( key, dmg_key_free( account, key ) ), &v ) );
-  DMG_TRY( dmg_counter_parse( v, true, NULL, &b.free ) );
-  DMG_TRY( get( call, view, dmg_span( key, dmg_key_held( account, key ) ), &v ) );
-  DMG_TRY( dmg_counter_parse( v, false, NULL, &b.held ) );
-  /* M0.6: a lock is live while now < until_ms; now is the time of the view's block. */
-  DMG_TRY( get( call, view, dmg_span( key, dmg_key_block( key ) ), &v ) );
-  if( v.sz ) {
-    DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
-    DMG_TRY( dmg_item_block_get( bcs, &block ) );
-  }
-  for( uint8_t reason = 0; reason<DMG_BALANCES_LOCK_MAX; reason++ ) {
-    dmg_item_lock_t lock;
-    DMG_TRY( get( call, view, dmg_span( key, dmg_key_lock( account, reason, key ) ), &v ) );
-    if( !v.sz ) continue;
-    DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
-    DMG_TRY( dmg_item_lock_get( bcs, &lock ) );
-    if( block.time_ms<lock.until_ms && lock.amount>b.locked ) b.locked = lock.amount;
-  }
-  b.spendable = b.free>b.locked ? b.free-b.locked : 0;   /* M2.2; nothing is bonded before staking */
-  *out = b;
-  return DMG_OK;
+static void put_holding( dmg_jw_t * w, dmg_query_holding_t const * h ) {
+  dmg_jw_ku64( w, "free", h->free );
+  dmg_jw_ku64( w, "held", h->held );
+  dmg_jw_ku64( w, "locked", h->locked );
+  dmg_jw_ku64( w, "spendable", h->spendable );
 }
 
-static void put_balances( dmg_jw_t * w, balances_t const * b ) {
-  dmg_jw_ku64( w, "free", b->free );
-  dmg_jw_ku64( w, "held", b->held );
-  dmg_jw_ku64( w, "locked", b->locked );
-  dmg_jw_ku64( w, "spendable", b->spendable );
+static void put_holding_at( dmg_rpc_call_t * call, dmg_query_holding_t const * h ) {
+  dmg_rpc_put_at( call->out, &h->at );
+  dmg_put_kaddress( call->out, "address", &call->arg[ 0 ].hash );
+  put_holding( call->out, h );
 }
 
-bool dmg_rpc_do_balances_get( dmg_rpc_call_t * call ) {
+static dmg_err_t get_holding( dmg_rpc_call_t * call, dmg_at_t const * at, dmg_hash_t const * account, dmg_query_holding_t * out ) {
+  return call->query->holding( call->query->ctx, at, account, call->arena, out );
+}
+static dmg_at_t at_block( dmg_at_block_t const * block ) { return (dmg_at_t){ .kind = DMG_AT_HASH, .hash = block->hash }; }
+
+static bool put_proven_holding( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
-  balances_t b;
+  dmg_query_holding_t h;
   uint8_t key[ DMG_KEY_MAX ];
-  if( !open_for( call, &call->arg[ 1 ], &call->arg[ 2 ], &view ) ) return false;
   dmg_jw_t * w = call->out;
+  if( !open_proven( call, &call->arg[ 1 ], &view ) ) return false;
+  dmg_at_t at = at_block( &view.at );
   dmg_span_t free_key = dmg_span( key, dmg_key_free( &call->arg[ 0 ].hash, key ) );
-  dmg_err_t err = read_balances( call, &view, &call->arg[ 0 ].hash, &b );
+  dmg_err_t err = get_holding( call, &at, &call->arg[ 0 ].hash, &h );
   bool is_good = err ? dmg_rpc_fail_err( call, err, "account" ) : true;
   if( is_good ) {
-    dmg_jw_open( w, '{' );
-    dmg_rpc_put_at( w, &view.at );
-    dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );
-    put_balances( w, &b );
-    if( call->arg[ 2 ].is_set ) {
-      dmg_jw_khex( w, "key", free_key );
-      is_good = put_value( call, &view, "value", free_key ) && put_proof( call, &view, free_key, &call->arg[ 2 ] );
-    }
-    dmg_jw_close( w, '}' );
+    put_holding_at( call, &h );
+    dmg_jw_khex( w, "key", free_key );
+    is_good = put_value( call, &view, "value", free_key ) && put_proof( call, &view, free_key, &call->arg[ 2 ] );
   }
   close_view( call, &view );
   return is_good;
+}
+
+bool dmg_rpc_do_balances_get( dmg_rpc_call_t * call ) {
+  dmg_query_holding_t h;
+  dmg_jw_open( call->out, '{' );
+  if( call->arg[ 2 ].is_set ) { if( !put_proven_holding( call ) ) return false; }
+  else {
+    dmg_at_t at = wanted( &call->arg[ 1 ] );
+    dmg_err_t err = get_holding( call, &at, &call->arg[ 0 ].hash, &h );
+    if( err ) return dmg_rpc_fail_err( call, err, "block" );
+    put_holding_at( call, &h );
+  }
+  dmg_jw_close( call->out, '}' );
+  return true;
 }
 
 bool dmg_rpc_do_balances_supply( dmg_rpc_call_t * call ) {
@@ -419,7 +410,8 @@ dmg_err_t dmg_rpc_put_account( dmg_rpc_call_t * call, dmg_query_view_t const * v
   dmg_jw_t * w = call->out;
   uint8_t key[ DMG_KEY_MAX ], schema;
   dmg_span_t v, bcs;
-  balances_t b;
+  dmg_query_holding_t h;
+  dmg_at_t at = at_block( &view->at );
   uint64_t lane0 = 0;
   dmg_item_account_t a = { 0 };
   bool exists = false;
@@ -434,7 +426,7 @@ dmg_err_t dmg_rpc_put_account( dmg_rpc_call_t * call, dmg_query_view_t const * v
     err = dmg_value_parse( v, true, &schema, NULL, &bcs );
     if( !err ) err = dmg_item_u64_get( bcs, &lane0 );
   }
-  if( !err ) err = read_balances( call, view, account, &b );
+  if( !err ) err = get_holding( call, &at, account, &h );
   if( !err ) {
     dmg_put_kaddress( w, "address", account );
     dmg_jw_kbool( w, "exists", exists );
@@ -471,7 +463,7 @@ dmg_err_t dmg_rpc_put_account( dmg_rpc_call_t * call, dmg_query_view_t const * v
     dmg_jw_close( w, ']' );
     dmg_jw_key( w, "balances" );
     dmg_jw_open( w, '{' );
-    put_balances( w, &b );
+    put_holding( w, &h );
     dmg_jw_close( w, '}' );
     dmg_jw_ku64( w, "nonce", lane0 );
   }
@@ -497,30 +489,27 @@ bool dmg_rpc_do_account_resolve( dmg_rpc_call_t * call ) {
 }
 
 bool dmg_rpc_do_account_assets( dmg_rpc_call_t * call ) {
-  dmg_query_view_t view;
-  balances_t b;
-  if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
-  dmg_err_t err = read_balances( call, &view, &call->arg[ 0 ].hash, &b );
-  if( !err ) {
-    dmg_jw_t * w = call->out;
+  dmg_query_holding_t h;
+  dmg_jw_t * w = call->out;
+  dmg_at_t at = wanted( &call->arg[ 1 ] );
+  dmg_err_t err = get_holding( call, &at, &call->arg[ 0 ].hash, &h );
+  if( err ) return dmg_rpc_fail_err( call, err, "block" );
+  dmg_jw_open( w, '{' );
+  dmg_rpc_put_at( w, &h.at );
+  dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );
+  dmg_jw_key( w, "items" );
+  dmg_jw_open( w, '[' );
+  if( h.free || h.held ) {
     dmg_jw_open( w, '{' );
-    dmg_rpc_put_at( w, &view.at );
-    dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );
-    dmg_jw_key( w, "items" );
-    dmg_jw_open( w, '[' );
-    if( b.free || b.held ) {
-      dmg_jw_open( w, '{' );
-      dmg_jw_key( w, "asset" );
-      dmg_put_asset( w, &(dmg_asset_t){ .kind = DMG_ASSET_CGT } );
-      dmg_jw_ku64( w, "amount", b.free+b.held );
-      put_balances( w, &b );
-      dmg_jw_close( w, '}' );
-    }
-    dmg_jw_close( w, ']' );
+    dmg_jw_key( w, "asset" );
+    dmg_put_asset( w, &(dmg_asset_t){ .kind = DMG_ASSET_CGT } );
+    dmg_jw_ku64( w, "amount", h.free+h.held );
+    put_holding( w, &h );
     dmg_jw_close( w, '}' );
   }
-  close_view( call, &view );
-  return err ? dmg_rpc_fail_err( call, err, "account" ) : true;
+  dmg_jw_close( w, ']' );
+  dmg_jw_close( w, '}' );
+  return true;
 }
 
 /* --- Messages --- */

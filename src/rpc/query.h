@@ -75,6 +75,9 @@ typedef struct {
 /* A pinned state. */
 typedef struct { dmg_at_block_t at; void * handle; } dmg_query_view_t;
 
+/* What an account holds (M2.2); locked: the largest live lock. */
+typedef struct { dmg_at_block_t at; uint64_t free, held, locked, spendable; } dmg_query_holding_t;
+
 /* A proof of one key (F0.5): header of the block whose parent_state_root is the root of view->at. */
 typedef struct {
   uint64_t   height;                /* of the proven state */
@@ -130,6 +133,8 @@ typedef struct {
   /* Next nonce of a lane, pool counted in. */
   dmg_err_t (*nonce)      ( void * ctx, dmg_hash_t const * account, uint16_t lane, uint64_t * out_state, uint64_t * out_next );
 
+  /* In the state after a block; errors as view_open.  No view is needed, and at the head often no look at the state. */
+  dmg_err_t (*holding)    ( void * ctx, dmg_at_t const * at, dmg_hash_t const * account, dmg_arena_t *, dmg_query_holding_t * out );
   /* NOT_FOUND: no such block; PRUNED; AGAIN: not executed yet.  Every opened view is closed. */
   dmg_err_t (*view_open)  ( void * ctx, dmg_at_t const * at, dmg_query_view_t * out );
   dmg_err_t (*view_get)   ( void * ctx, dmg_query_view_t const *, dmg_span_t key, dmg_arena_t *, dmg_span_t * out_value );   /* V, schema byte first; NOT_FOUND */

@@ -304,6 +304,30 @@ static inline dmg_err_t fake_q_view_get( void * ctx, dmg_query_view_t const * vi
   return DMG_ERR_NOT_FOUND;
 }
 
+/* Free, Held and the locks that lie in the table. */
+static inline dmg_err_t fake_q_holding( void * ctx, dmg_at_t const * at, dmg_hash_t const * account, dmg_arena_t * arena, dmg_query_holding_t * out ) {
+  uint8_t k[ DMG_KEY_MAX ], schema;
+  dmg_span_t v, bcs;
+  dmg_query_view_t view;
+  dmg_query_holding_t h = { 0 };
+  dmg_item_block_t block = { 0 };
+  dmg_item_lock_t lock;
+  DMG_TRY( fake_q_view_open( ctx, at, &view ) );
+  h.at = view.at;
+  if( !fake_q_view_get( ctx, &view, dmg_span( k, dmg_key_free( account, k ) ), arena, &v ) && dmg_counter_parse( v, true, NULL, &h.free ) ) abort();
+  if( !fake_q_view_get( ctx, &view, dmg_span( k, dmg_key_held( account, k ) ), arena, &v ) && dmg_counter_parse( v, false, NULL, &h.held ) ) abort();
+  if( !fake_q_view_get( ctx, &view, dmg_span( k, dmg_key_block( k ) ), arena, &v ) && ( dmg_value_parse( v, false, &schema, NULL, &bcs ) || dmg_item_block_get( bcs, &block ) ) ) abort();
+  for( uint8_t r = 0; r<DMG_BALANCES_LOCK_MAX; r++ ) {
+    if( fake_q_view_get( ctx, &view, dmg_span( k, dmg_key_lock( account, r, k ) ), arena, &v ) ) continue;
+    if( dmg_value_parse( v, false, &schema, NULL, &bcs ) || dmg_item_lock_get( bcs, &lock ) ) abort();
+    if( block.time_ms<lock.until_ms && lock.amount>h.locked ) h.locked = lock.amount;
+  }
+  h.spendable = h.free>h.locked ? h.free-h.locked : 0;
+  fake_q_view_close( ctx, &view );
+  *out = h;
+  return DMG_OK;
+}
+
 static inline dmg_err_t fake_q_view_list( void * ctx, dmg_query_view_t const * view, dmg_span_t prefix, dmg_span_t after, uint32_t max, dmg_arena_t * arena, dmg_span_t * out_keys,
                                           dmg_span_t * out_values, uint32_t * out_cnt ) {
   fake_t * f = ctx;
@@ -478,7 +502,7 @@ static inline void fake_init( fake_t * f ) {
                               .faucet = fake_d_faucet, .account_cnt = fake_d_account_cnt, .account = fake_d_account };
   f->query = (dmg_query_t){ .ctx = f, .chain = fake_q_chain, .block = fake_q_block, .epoch = fake_q_epoch,
                             .receipts = fake_q_receipts, .tx = fake_q_tx, .tx_status = fake_q_tx_status, .tx_submit = fake_q_submit, .tx_preview = fake_q_preview, .nonce = fake_q_nonce,
-                            .view_open = fake_q_view_open, .view_get = fake_q_view_get, .view_list = fake_q_view_list, .view_prove = fake_q_view_prove, .module_query = fake_q_module_query,
+                            .holding = fake_q_holding, .view_open = fake_q_view_open, .view_get = fake_q_view_get, .view_list = fake_q_view_list, .view_prove = fake_q_view_prove, .module_query = fake_q_module_query,
                             .module_abi = fake_q_module_abi, .modules = fake_q_modules, .view_close = fake_q_view_close, .dev = &f->dev };
 }
 
