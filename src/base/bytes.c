@@ -11,7 +11,7 @@ dmg_err_t dmg_buf_grow( dmg_buf_t * buf, size_t sz, uint8_t ** out_p ) {
   if( sz>buf->max-buf->sz ) return DMG_ERR_LIMIT;
   size_t need = buf->sz+sz;
   if( need>buf->cap ) {
-    size_t cap = buf->cap ? buf->cap : 256;
+    size_t cap = buf->cap ? buf->cap : 512;   /* most answers find room at once */
     while( cap<need ) cap = cap>SIZE_MAX/2 ? need : 2*cap;
     if( cap>buf->max ) cap = buf->max;
     uint8_t * p = realloc( buf->p, cap );
@@ -53,10 +53,23 @@ void dmg_buf_fini( dmg_buf_t * buf ) {
   *buf = (dmg_buf_t){ .max = buf->max };
 }
 
+char * dmg_digits( uint64_t v, char * end ) {
+  do *--end = (char)( '0'+v%10 ); while( v /= 10 );
+  return end;
+}
+
+/* The two digits of each byte. */
+#define PAIR( hi, lo ) { hi, lo }
+#define ROW( hi ) PAIR( hi, '0' ), PAIR( hi, '1' ), PAIR( hi, '2' ), PAIR( hi, '3' ), PAIR( hi, '4' ), PAIR( hi, '5' ), PAIR( hi, '6' ), PAIR( hi, '7' ), \
+                  PAIR( hi, '8' ), PAIR( hi, '9' ), PAIR( hi, 'a' ), PAIR( hi, 'b' ), PAIR( hi, 'c' ), PAIR( hi, 'd' ), PAIR( hi, 'e' ), PAIR( hi, 'f' )
+static char const hex_pair[ 256 ][ 2 ] = { ROW( '0' ), ROW( '1' ), ROW( '2' ), ROW( '3' ), ROW( '4' ), ROW( '5' ), ROW( '6' ), ROW( '7' ),
+                                           ROW( '8' ), ROW( '9' ), ROW( 'a' ), ROW( 'b' ), ROW( 'c' ), ROW( 'd' ), ROW( 'e' ), ROW( 'f' ) };
+#undef ROW
+#undef PAIR
+
 void dmg_hex_encode( void const * p, size_t sz, char * out ) {
-  static char const digit[] = "0123456789abcdef";
   uint8_t const * b = p;
-  for( size_t i = 0; i<sz; i++ ) { out[ 2*i ] = digit[ b[ i ]>>4 ]; out[ 2*i+1 ] = digit[ b[ i ]&15 ]; }
+  for( size_t i = 0; i<sz; i++ ) memcpy( out+2*i, hex_pair[ b[ i ] ], 2 );
   out[ 2*sz ] = 0;
 }
 

@@ -56,6 +56,8 @@ static inline void dmg_store_u32be( uint8_t * p, uint32_t v ) { dmg_store_u32le(
 static inline void dmg_store_u64be( uint8_t * p, uint64_t v ) { dmg_store_u64le( p, __builtin_bswap64( v ) ); }
 _Static_assert( __BYTE_ORDER__==__ORDER_LITTLE_ENDIAN__, "the loads and stores above want a little-endian machine" );
 
+/* Decimal digits of v, at most 20, up to end; returns the first.  No final zero. */
+char * dmg_digits( uint64_t v, char * end );
 /* Lower-case hex of sz bytes and a final zero into out[ 2 sz + 1 ]. */
 void dmg_hex_encode( void const * p, size_t sz, char * out );
 /* Exactly 2 out_sz hex digits of either case, without "0x"; DMG_ERR_INVALID otherwise. */

@@ -69,6 +69,18 @@ static void test_hex_refuses_odd_and_foreign_digits( void ** state ) {
     assert_int_equal( dmg_hex_decode( pair, 2, &byte, 1 ), is_hex ? DMG_OK : DMG_ERR_INVALID );
     assert_int_equal( byte, is_hex ? strtoul( pair, NULL, 16 ) : 0x5a );
   }
+  for( unsigned b = 0; b<256; b++ ) {
+    char want[ 3 ], got[ 3 ];
+    snprintf( want, sizeof want, "%02x", b );
+    dmg_hex_encode( &(uint8_t){ (uint8_t)b }, 1, got );
+    assert_string_equal( got, want );
+  }
+  static uint64_t const num[] = { 0, 9, 10, 4294967295u, 10000000000000000000u, UINT64_MAX };
+  for( size_t i = 0; i<sizeof num/sizeof *num; i++ ) {
+    char want[ 24 ], room[ 21 ] = "", * p = dmg_digits( num[ i ], room+20 );
+    snprintf( want, sizeof want, "%lu", (unsigned long)num[ i ] );
+    assert_string_equal( p, want );
+  }
   dmg_hex_encode( out, 2, text );
   assert_string_equal( text, "ab09" );
 }

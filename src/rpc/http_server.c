@@ -46,8 +46,8 @@ typedef struct { char cost[ 16 ], policy[ 48 ], left[ 64 ], retry[ 16 ]; dmgn_ht
 static void bill_hdrs( dmg_http_server_t const * s, dmg_rpc_bill_t const * bill, bill_hdrs_t * out ) {
   dmg_cost_cfg_t const * cfg = dmg_rpc_cost_cfg( s->cfg.rpc );
   out->cnt = 0;
-  snprintf( out->cost, sizeof out->cost, "%u", bill->units );
-  out->hdr[ out->cnt++ ] = hdr( "demiurge-cost", out->cost );
+  char * end = out->cost+sizeof out->cost, * cost = dmg_digits( bill->units, end );
+  out->hdr[ out->cnt++ ] = (dmgn_http_hdr_t){ { "demiurge-cost", 13 }, { cost, (size_t)( end-cost ) } };
   if( bill->is_counted ) {
     /* q units in any w seconds; r are left, and in t seconds all are there again. */
     snprintf( out->policy, sizeof out->policy, "\"anonymous\";q=%u;w=%u", cfg->burst, ( cfg->burst+cfg->rate-1 )/cfg->rate );

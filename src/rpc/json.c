@@ -81,6 +81,21 @@ bool dmg_jv_eq_str( dmg_jv_t v, char const * s ) {
   return node( v )->type==DMGN_JSON_STRING && dmg_span_eq( dmg_jv_text( v ), dmg_span_cstr( s ) );
 }
 
+uint32_t dmg_jv_members( dmg_jv_t object, char const * const * names, uint32_t name_cnt, dmg_jv_t * out ) {
+  dmgn_json_node_t const * o = node( object ), * nodes = object.doc->nodes;
+  DMG_ASSERT( o->type==DMGN_JSON_OBJECT );
+  uint32_t other_cnt = 0;
+  for( uint32_t i = 0; i<name_cnt; i++ ) out[ i ] = absent;
+  for( uint32_t k = object.idx+1; k<o->next; k = nodes[ k+1 ].next ) {
+    dmg_span_t key = dmg_span( object.doc->text+nodes[ k ].off, nodes[ k ].sz );
+    uint32_t i = 0;
+    while( i<name_cnt && !dmg_span_eq( key, dmg_span_cstr( names[ i ] ) ) ) i++;
+    if( i<name_cnt ) out[ i ] = (dmg_jv_t){ object.doc, k+1 };
+    else             other_cnt++;
+  }
+  return other_cnt;
+}
+
 dmg_jv_t dmg_jv_get( dmg_jv_t object, char const * key ) {
   if( node( object )->type!=DMGN_JSON_OBJECT ) return absent;
   for( dmg_jv_t k = dmg_jv_first( object ); !dmg_jv_is_absent( k ); k = dmg_jv_next( object, k ) )
@@ -127,31 +142,69 @@ bool dmg_jv_hash( dmg_jv_t v, dmg_hash_t * out ) {
   return true;
 }
 
-/* Most texts are a few bytes and find room: the buffer's own functions are called only to grow. */
-static inline void put( dmg_jw_t * w, void const * p, size_t sz ) {
+/* Room for sz bytes, one at least; NULL: full.  Most texts are a few bytes and find room: the buffer's own functions are called
+   only to grow. */
+static inline uint8_t * room( dmg_jw_t * w, size_t sz ) {
   dmg_buf_t * buf = w->buf;
-  if( w->is_full ) return;
-  if( sz<=buf->cap-buf->sz && sz<=buf->max-buf->sz && sz ) { memcpy( buf->p+buf->sz, p, sz ); buf->sz += sz; }
-  else if( dmg_buf_append( buf, p, sz ) ) w->is_full = true;
+  uint8_t * to = NULL;
+  if( w->is_full ) return NULL;
+  if( sz<=buf->cap-buf->sz && sz<=buf->max-buf->sz ) { to = buf->p+buf->sz; buf->sz += sz; }
+  else if( dmg_buf_grow( buf, sz, &to ) ) w->is_full = true;
+  return w->is_full ? NULL : to;
 }
-static inline void value( dmg_jw_t * w ) {
-  if( w->needs_comma ) put( w, ",", 1 );
+/* Room for a value, after the comma it may need. */
+static inline uint8_t * room_value( dmg_jw_t * w, size_t sz ) {
+  uint8_t * to = room( w, sz+w->needs_comma );
+  if( to && w->needs_comma ) *to++ = ',';
   w->needs_comma = true;
+  return to;
+}
+static inline void put( dmg_jw_t * w, void const * p, size_t sz ) {
+  uint8_t * to = sz ? room( w, sz ) : NULL;
+  if( to ) memcpy( to, p, sz );
+}
+static inline void put_value( dmg_jw_t * w, void const * p, size_t sz ) {
+  uint8_t * to = room_value( w, sz );
+  if( to && sz ) memcpy( to, p, sz );
 }
 
-void dmg_jw_open( dmg_jw_t * w, char bracket ) { value( w ); put( w, &bracket, 1 ); w->needs_comma = false; }
+void dmg_jw_open( dmg_jw_t * w, char bracket ) { put_value( w, &bracket, 1 ); w->needs_comma = false; }
 void dmg_jw_close( dmg_jw_t * w, char bracket ) { put( w, &bracket, 1 ); w->needs_comma = true; }
-void dmg_jw_key( dmg_jw_t * w, char const * key ) {
-  value( w );
-  put( w, "\"", 1 );
-  put( w, key, strlen( key ) );
-  put( w, "\":", 2 );
+
+static void put_quoted( uint8_t * to, void const * p, size_t sz ) {
+  to[ 0 ] = '"';
+  if( sz ) memcpy( to+1, p, sz );
+  to[ sz+1 ] = '"';
+}
+
+void dmg_jw_key_sz( dmg_jw_t * w, char const * key, size_t key_sz ) {
+  uint8_t * to = room_value( w, key_sz+3 );
+  if( to ) { put_quoted( to, key, key_sz ); to[ key_sz+2 ] = ':'; }
   w->needs_comma = false;
 }
 
+/* ASCII that stands in a string as it is; a look at eight bytes at a time. */
+static bool is_plain( dmg_span_t text ) {
+  uint64_t const ones = 0x0101010101010101u, high = 0x8080808080808080u;
+  uint64_t bad = 0;
+  size_t i = 0;
+  /* Lowest first, the first byte that borrows in x-ones is a zero of x, in v-0x20 below 0x20: its high bit is set then.  It may be
+     set too where v has it, which is bad anyway. */
+  for( ; i+8<=text.sz; i += 8 ) {
+    uint64_t v = dmg_load_u64le( text.p+i ), quote = v^'"'*ones, slash = v^'\\'*ones;
+    bad |= v | ( quote-ones ) | ( slash-ones ) | ( v-0x20*ones );
+  }
+  for( ; i<text.sz; i++ ) if( text.p[ i ]<0x20 || text.p[ i ]>=0x80 || text.p[ i ]=='"' || text.p[ i ]=='\\' ) return false;
+  return !( bad&high );
+}
+
 void dmg_jw_str( dmg_jw_t * w, dmg_span_t text ) {
-  value( w );
-  put( w, "\"", 1 );
+  if( is_plain( text ) ) {
+    uint8_t * to = room_value( w, text.sz+2 );
+    if( to ) put_quoted( to, text.p, text.sz );
+    return;
+  }
+  put_value( w, "\"", 1 );
   if( !dmg_utf8_is_valid( text ) ) { put( w, "\xef\xbf\xbd", 3 ); text.sz = 0; }
   size_t from = 0;
   for( size_t i = 0; i<text.sz; i++ ) {
@@ -169,38 +222,27 @@ void dmg_jw_str( dmg_jw_t * w, dmg_span_t text ) {
 
 void dmg_jw_cstr( dmg_jw_t * w, char const * text ) { dmg_jw_str( w, dmg_span_cstr( text ) ); }
 
-/* Digits of v up to end; returns the first. */
-static char * digits( uint64_t v, char * end ) {
-  do *--end = (char)( '0'+v%10 ); while( v /= 10 );
-  return end;
-}
-
 void dmg_jw_u64( dmg_jw_t * w, uint64_t v ) {
-  char s[ 22 ], * p = digits( v, s+21 );
+  char s[ 22 ], * p = dmg_digits( v, s+21 );
   s[ 21 ] = '"';
   *--p    = '"';
-  value( w );
-  put( w, p, (size_t)( s+22-p ) );
+  put_value( w, p, (size_t)( s+22-p ) );
 }
 void dmg_jw_num( dmg_jw_t * w, uint32_t v ) {
-  char s[ 10 ], * p = digits( v, s+10 );
-  value( w );
-  put( w, p, (size_t)( s+10-p ) );
+  char s[ 10 ], * p = dmg_digits( v, s+10 );
+  put_value( w, p, (size_t)( s+10-p ) );
 }
-void dmg_jw_bool( dmg_jw_t * w, bool v ) { value( w ); put( w, v ? "true" : "false", v ? 4 : 5 ); }
-void dmg_jw_null( dmg_jw_t * w ) { value( w ); put( w, "null", 4 ); }
+void dmg_jw_bool( dmg_jw_t * w, bool v ) { put_value( w, v ? "true" : "false", v ? 4 : 5 ); }
+void dmg_jw_null( dmg_jw_t * w ) { put_value( w, "null", 4 ); }
 
 void dmg_jw_hex( dmg_jw_t * w, dmg_span_t bytes ) {
-  value( w );
-  put( w, "\"0x", 3 );
-  uint8_t * to;
-  if( !w->is_full && bytes.sz ) {
-    if( dmg_buf_grow( w->buf, 2*bytes.sz+1, &to ) ) w->is_full = true;
-    else { dmg_hex_encode( bytes.p, bytes.sz, (char *)to ); w->buf->sz--; }   /* the final zero goes */
-  }
-  put( w, "\"", 1 );
+  uint8_t * to = room_value( w, 2*bytes.sz+4 );
+  if( !to ) return;
+  memcpy( to, "\"0x", 3 );
+  dmg_hex_encode( bytes.p, bytes.sz, (char *)to+3 );
+  to[ 2*bytes.sz+3 ] = '"';   /* over the final zero */
 }
-void dmg_jw_raw( dmg_jw_t * w, dmg_span_t json ) { value( w ); put( w, json.p, json.sz ); }
+void dmg_jw_raw( dmg_jw_t * w, dmg_span_t json ) { put_value( w, json.p, json.sz ); }
 
 void dmg_jw_value( dmg_jw_t * w, dmg_jv_t v ) {
   /* The reader's depth limit bounds the recursion. */

@@ -36,6 +36,8 @@ dmg_json_type_t dmg_jv_type( dmg_jv_t v );
 uint32_t        dmg_jv_cnt ( dmg_jv_t v );                     /* elements or members */
 dmg_span_t      dmg_jv_text( dmg_jv_t v );                     /* STRING unescaped, NUMBER as written; else empty */
 dmg_jv_t        dmg_jv_get ( dmg_jv_t object, char const * key );   /* absent if not there */
+/* The members of an object that have these names, absent ones absent; how many others there are. */
+uint32_t        dmg_jv_members( dmg_jv_t object, char const * const * names, uint32_t name_cnt, dmg_jv_t * out );
 /* Steps through an array or object: first the element (member's key and value), then the next.
    `for( dmg_jv_t e = dmg_jv_first( a ); !dmg_jv_is_absent( e ); e = dmg_jv_next( a, e ) )`; in an object e is the key, dmg_jv_member( e ) its value. */
 dmg_jv_t        dmg_jv_first ( dmg_jv_t container );
@@ -55,7 +57,8 @@ typedef struct { dmg_buf_t * buf; bool is_full; bool needs_comma; } dmg_jw_t;
 static inline dmg_jw_t dmg_jw( dmg_buf_t * buf ) { return (dmg_jw_t){ .buf = buf }; }
 void dmg_jw_open ( dmg_jw_t * w, char bracket );               /* '{' or '[' */
 void dmg_jw_close( dmg_jw_t * w, char bracket );               /* '}' or ']' */
-void dmg_jw_key  ( dmg_jw_t * w, char const * key );           /* as it stands: plain ASCII of our own */
+void dmg_jw_key_sz( dmg_jw_t * w, char const * key, size_t key_sz );
+static inline void dmg_jw_key( dmg_jw_t * w, char const * key ) { dmg_jw_key_sz( w, key, strlen( key ) ); }   /* as it stands: plain ASCII of our own */
 void dmg_jw_str  ( dmg_jw_t * w, dmg_span_t text );            /* escapes; invalid UTF-8 as U+FFFD */
 void dmg_jw_cstr ( dmg_jw_t * w, char const * text );
 void dmg_jw_u64  ( dmg_jw_t * w, uint64_t v );                 /* "123" */

@@ -438,7 +438,7 @@ static bool run( dmg_rpc_call_t * call, dmg_jv_t id, uint32_t left_cnt ) {
   size_t max = buf->max, kept = ( left_cnt+1u )*(size_t)ERROR_SZ_MAX;
   buf->max = max>kept && max-kept>buf->sz ? max-kept : buf->sz;
   dmg_jw_open( out, '{' );
-  dmg_jw_kcstr( out, "jsonrpc", "2.0" );
+  dmg_jw_raw( out, DMG_SPAN_STR( "\"jsonrpc\":\"2.0\"" ) );
   put_id( out, id );
   dmg_jw_key( out, "result" );
   bool is_done = call->method->handler( call );
@@ -480,7 +480,22 @@ static bool run_counted( request_t * r, opened_t * o, uint32_t left_cnt, bool * 
   return is_done;
 }
 
-static void open_one( request_t * r, dmg_jv_t req, dmg_arena_t * arena, dmg_jw_t * out, opened_t * o ) {
+/* A call of a body as it came; the members are absent unless value is an object. */
+typedef struct { dmg_jv_t value, id, version, method, params; uint32_t other_cnt; } raw_t;
+
+static raw_t raw_of( dmg_jv_t value ) {
+  static char const * const names[] = { "id", "jsonrpc", "method", "params" };
+  dmg_jv_t m[ 4 ] = { { 0 } };
+  raw_t raw = { .value = value };
+  if( dmg_jv_type( value )==DMG_JSON_OBJECT ) raw.other_cnt = dmg_jv_members( value, names, 4, m );
+  raw.id      = m[ 0 ];
+  raw.version = m[ 1 ];
+  raw.method  = m[ 2 ];
+  raw.params  = m[ 3 ];
+  return raw;
+}
+
+static void open_one( request_t * r, raw_t const * req, dmg_arena_t * arena, dmg_jw_t * out, opened_t * o ) {
   dmg_rpc_t * rpc = r->rpc;
   dmg_rpc_call_t * call = &o->call;
   memset( call, 0, offsetof( dmg_rpc_call_t, fail.name ) );   /* not the kilobyte behind it, which dmg_rpc_fail writes */
@@ -497,14 +512,13 @@ static void open_one( request_t * r, dmg_jv_t req, dmg_arena_t * arena, dmg_jw_t
   o->method_idx = 0;
   o->has_id     = o->is_request = o->is_ready = o->is_taken = false;
   r->paid       = 0;
-  if( dmg_jv_type( req )!=DMG_JSON_OBJECT ) {
+  if( dmg_jv_type( req->value )!=DMG_JSON_OBJECT ) {
     dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "a request is an object with jsonrpc, method and id" );
     return;
   }
-  dmg_jv_t id = dmg_jv_get( req, "id" ), version = dmg_jv_get( req, "jsonrpc" ), name = dmg_jv_get( req, "method" ), params = dmg_jv_get( req, "params" );
+  dmg_jv_t id = req->id, version = req->version, name = req->method, params = req->params;
   o->id     = id;
   o->has_id = !dmg_jv_is_absent( id );
-  uint32_t known = o->has_id+!dmg_jv_is_absent( version )+!dmg_jv_is_absent( name )+!dmg_jv_is_absent( params );
 
   if( dmg_jv_is_absent( version ) || !dmg_jv_eq_str( version, "2.0" ) )
     dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "jsonrpc must be \"2.0\"" );
@@ -514,7 +528,7 @@ static void open_one( request_t * r, dmg_jv_t req, dmg_arena_t * arena, dmg_jw_t
     dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "method must be a string" );
   else if( !dmg_jv_is_absent( params ) && dmg_jv_type( params )!=DMG_JSON_OBJECT && dmg_jv_type( params )!=DMG_JSON_ARRAY )
     dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "params must be an object or an array" );
-  else if( known!=dmg_jv_cnt( req ) )
+  else if( req->other_cnt )
     dmg_rpc_fail( call, DMG_RPC_INVALID_REQUEST, NULL, "a request has only the members jsonrpc, id, method, params" );
   else o->is_request = true;
   if( !o->is_request ) return;
@@ -614,27 +628,25 @@ static void reader_begin( dmg_rpc_t * rpc, dmg_rpc_request_t * req, reader_t * r
   }
 }
 
-static bool is_submit( dmg_jv_t call ) {
-  dmg_jv_t name = dmg_jv_type( call )==DMG_JSON_OBJECT ? dmg_jv_get( call, "method" ) : (dmg_jv_t){ 0 };
-  return !dmg_jv_is_absent( name ) && dmg_jv_eq_str( name, "tx_submit" );
-}
+static bool is_submit( raw_t const * call ) { return !dmg_jv_is_absent( call->method ) && dmg_jv_eq_str( call->method, "tx_submit" ); }
 
 /* Answers calls up to the next run of tx_submit, and opens those; how many of them may be submitted. */
 static size_t reader_step( dmg_rpc_t * rpc, reader_t * r ) {
   size_t ready_cnt = 0;
   for( ; r->s && !dmg_jv_is_absent( r->next ); r->next = r->is_batch ? dmg_jv_next( r->root, r->next ) : (dmg_jv_t){ 0 } ) {
-    bool is_sent = !r->req->is_overload && is_submit( r->next );
+    raw_t raw = raw_of( r->next );
+    bool is_sent = !r->req->is_overload && is_submit( &raw );
     if( is_sent && !r->run ) r->run = dmg_arena_alloc( r->s->arena, r->left*sizeof *r->run );
     if( is_sent && r->run ) {
       opened_t * o = &r->run[ r->run_cnt++ ];
-      open_one( &r->r, r->next, r->s->arena, &r->w, o );
+      open_one( &r->r, &raw, r->s->arena, &r->w, o );
       if( o->is_ready && is_counted( rpc, &o->call.who ) ) o->is_ready = o->is_taken = take_cost( &o->call, r->r.bill, o->paid );
       ready_cnt += o->is_ready;
       continue;
     }
     if( r->run_cnt ) break;
     opened_t one;
-    open_one( &r->r, r->next, r->s->arena, &r->w, &one );
+    open_one( &r->r, &raw, r->s->arena, &r->w, &one );
     if( one.is_ready && r->req->is_overload ) one.is_ready = dmg_rpc_fail_err( &one.call, DMG_ERR_FULL, one.call.method->name );
     answer_one( &r->r, &one, --r->left );
     dmg_arena_reset( r->s->arena );

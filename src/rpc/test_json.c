@@ -132,6 +132,16 @@ static void test_containers_are_walked_member_by_member( void ** state ) {
   assert_true( dmg_jv_is_absent( dmg_jv_get( a, "a" ) ) );          /* no object */
   assert_true( dmg_jv_eq_str( dmg_jv_get( root, "c" ), "d" ) );
   assert_false( dmg_jv_eq_str( dmg_jv_get( root, "c" ), "de" ) );
+  static char const * const names[] = { "d", "c", "", "aa", "a" };
+  dmg_jv_t m[ 5 ];
+  assert_int_equal( dmg_jv_members( root, names, 5, m ), 1 );       /* b */
+  assert_true( dmg_jv_is_absent( m[ 0 ] ) && dmg_jv_is_absent( m[ 3 ] ) );
+  assert_true( dmg_jv_eq_str( m[ 1 ], "d" ) );
+  assert_int_equal( dmg_jv_type( m[ 2 ] ), DMG_JSON_NULL );
+  assert_int_equal( dmg_jv_cnt( m[ 4 ] ), 3 );
+  assert_int_equal( dmg_jv_members( root, names, 0, m ), 4 );
+  assert_int_equal( dmg_jv_members( dmg_jv_get( root, "b" ), names, 5, m ), 0 );
+  assert_true( dmg_jv_is_absent( m[ 4 ] ) );
 }
 
 static void test_strings_come_unescaped_and_go_escaped( void ** state ) {
@@ -163,6 +173,33 @@ static void write_all( dmg_jw_t * w ) {
   dmg_jw_close( w, ']' );
   dmg_jw_kcstr( w, "d", "e" );
   dmg_jw_close( w, '}' );
+}
+
+/* Every byte at every place of short texts, beside a writer that looks at one byte at a time. */
+static void test_every_byte_is_escaped_or_not( void ** state ) {
+  for( size_t sz = 0; sz<=19; sz++ )
+    for( size_t at = 0; at<sz || !at; at++ )
+      for( unsigned c = 0; c<256; c++ ) {
+        uint8_t text[ 20 ];
+        char want[ 64 ] = "[\"";
+        memset( text, 'a'+(int)sz, sizeof text );
+        if( sz ) text[ at ] = (uint8_t)c;
+        if( sz && c>=0x80 ) strcat( want, "\xef\xbf\xbd" );
+        else for( size_t i = 0; i<sz; i++ ) {
+          size_t n = strlen( want );
+          snprintf( want+n, sizeof want-n, text[ i ]<0x20 ? "\\u%04x" : text[ i ]=='"' || text[ i ]=='\\' ? "\\%c" : "%c", text[ i ] );
+        }
+        strcat( want, "\",\"x\"" );
+        dmg_buf_t buf = dmg_buf( 1000 );
+        dmg_jw_t w = dmg_jw( &buf );
+        dmg_jw_open( &w, '[' );
+        dmg_jw_str( &w, dmg_span( sz ? text : NULL, sz ) );
+        dmg_jw_cstr( &w, "x" );
+        assert_false( w.is_full );
+        assert_int_equal( buf.sz, strlen( want ) );
+        assert_memory_equal( buf.p, want, buf.sz );
+        dmg_buf_fini( &buf );
+      }
 }
 
 static void test_the_writer_stops_at_its_bound_and_never_past_it( void ** state ) {
@@ -228,7 +265,7 @@ int main( void ) {
     cmocka_unit_test( test_hex_wants_0x_whole_bytes_and_room ),
     cmocka_unit_test( test_containers_are_walked_member_by_member ),
     cmocka_unit_test( test_strings_come_unescaped_and_go_escaped ),
-    cmocka_unit_test( test_the_writer_stops_at_its_bound_and_never_past_it ),
+    cmocka_unit_test( test_every_byte_is_escaped_or_not ), cmocka_unit_test( test_the_writer_stops_at_its_bound_and_never_past_it ),
     cmocka_unit_test( test_random_texts_round_trip_or_are_refused ),
   };
   return cmocka_run_group_tests( tests, setup, teardown );
