@@ -3,7 +3,7 @@
      new --> alloc alloc alloc --> reset --> alloc ... --> free
    Memory comes from the heap in chunks of 64 KiB (larger for larger requests) up to sz_max bytes.
 
-   Memory   pointers live until reset, rewind past them, or free
+   Memory   pointers live until reset or free
    Threads  one at a time
    Failure  alloc returns NULL past sz_max or when the heap is out; earlier memory stays good */
 #ifndef DMG_BASE_ARENA_H

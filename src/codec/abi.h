@@ -123,7 +123,6 @@ typedef enum { DMG_ABOUT_ITEM, DMG_ABOUT_COLLECTION, DMG_ABOUT_CURRENCY, DMG_ABO
 #define DMG_FN_FLAGS       0x03u
 
 typedef struct { uint16_t major, minor, patch; } dmg_semver_t;
-static inline bool dmg_semver_eq( dmg_semver_t a, dmg_semver_t b ) { return a.major==b.major && a.minor==b.minor && a.patch==b.patch; }
 
 typedef struct { dmg_span_t name; dmg_semver_t version; dmg_span_t const * calls; uint32_t call_cnt; dmg_span_t const * queries; uint32_t query_cnt; } dmg_abi_use_t;
 typedef struct { dmg_span_t name; dmg_semver_t version; } dmg_abi_provide_t;

@@ -41,7 +41,6 @@ uint8_t    dmg_bcs_rd_u8  ( dmg_bcs_rd_t * rd ) { uint8_t    v = 0; dmg_bcs_rd_c
 uint16_t   dmg_bcs_rd_u16 ( dmg_bcs_rd_t * rd ) { uint16_t   v = 0; dmg_bcs_rd_copy( rd, &v, sizeof v ); return v; }
 uint32_t   dmg_bcs_rd_u32 ( dmg_bcs_rd_t * rd ) { uint32_t   v = 0; dmg_bcs_rd_copy( rd, &v, sizeof v ); return v; }
 uint64_t   dmg_bcs_rd_u64 ( dmg_bcs_rd_t * rd ) { uint64_t   v = 0; dmg_bcs_rd_copy( rd, &v, sizeof v ); return v; }
-dmg_u128_t dmg_bcs_rd_u128( dmg_bcs_rd_t * rd ) { dmg_u128_t v = 0; dmg_bcs_rd_copy( rd, &v, sizeof v ); return v; }
 
 static bool rd_flag( dmg_bcs_rd_t * rd, dmg_bcs_bad_t bad ) {
   if( rd->p<rd->end && *rd->p>1 ) { dmg_bcs_rd_fail( rd, bad ); return false; }

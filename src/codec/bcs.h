@@ -42,7 +42,6 @@ uint8_t     dmg_bcs_rd_u8    ( dmg_bcs_rd_t * rd );
 uint16_t    dmg_bcs_rd_u16   ( dmg_bcs_rd_t * rd );
 uint32_t    dmg_bcs_rd_u32   ( dmg_bcs_rd_t * rd );
 uint64_t    dmg_bcs_rd_u64   ( dmg_bcs_rd_t * rd );
-dmg_u128_t  dmg_bcs_rd_u128  ( dmg_bcs_rd_t * rd );
 bool        dmg_bcs_rd_bool  ( dmg_bcs_rd_t * rd );
 bool        dmg_bcs_rd_option( dmg_bcs_rd_t * rd );                          /* true: a value follows */
 uint32_t    dmg_bcs_rd_uleb  ( dmg_bcs_rd_t * rd );

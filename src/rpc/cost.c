@@ -54,8 +54,6 @@ void dmg_cost_free( dmg_cost_t * c ) {
   free( c );
 }
 
-dmg_cost_cfg_t const * dmg_cost_cfg( dmg_cost_t const * c ) { return &c->cfg; }
-
 /* rate units a second are rate/1000 micro-units a nanosecond. */
 static void refill( bucket_t * b, uint64_t now_ns, uint64_t rate, int64_t max ) {
   if( now_ns<=b->last_ns ) return;

@@ -41,7 +41,6 @@ typedef struct { uint32_t left, full_s, retry_ms; bool is_spent; } dmg_cost_left
 /* NULL: out of memory.  seed: random in the node, so that clients cannot choose their set. */
 dmg_cost_t * dmg_cost_new ( dmg_cost_cfg_t const * cfg, uint64_t seed );
 void         dmg_cost_free( dmg_cost_t * cost );
-dmg_cost_cfg_t const * dmg_cost_cfg( dmg_cost_t const * cost );
 
 /* Takes units from both buckets, or from none. */
 dmg_cost_verdict_t dmg_cost_take  ( dmg_cost_t * cost, dmg_cost_who_t const * who, uint64_t now_ns, uint32_t units, dmg_cost_left_t * out_left );

@@ -352,15 +352,3 @@ dmg_epilogue( dmg_exec_t * x, size_t calls_mark ) {
   if( x->tx.status!=DMG_STATUS_OK ) DMG_TRY( dmg_event_native( x, false, DMG_MODULE_SYSTEM, 260, dmg_span( &x->tx.status, 1 ) ) );
   return DMG_OK;
 }
-
-dmg_err_t
-dmg_epilogue_system( dmg_exec_t * x, bool * out_ok ) {
-  uint32_t new_topics;
-  DMG_TRY( dmg_events_judge( x, &new_topics ) );
-  DMG_TRY( deposits( x, out_ok ) );
-  if( !*out_ok ) return DMG_OK;
-  DMG_TRY( free_sweep( x ) );
-  DMG_TRY( flows_collect( x, 0 ) );
-  *out_ok = has_consent( x );
-  return DMG_OK;
-}

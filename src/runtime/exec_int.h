@@ -194,7 +194,7 @@ DMG_MUST_USE dmg_err_t dmg_exec_open( dmg_exec_t * x, dmg_runtime_t * rt, dmg_wo
 void dmg_exec_begin( dmg_exec_t * x, dmg_tx_t const * tx, uint32_t index );
 /* prologue, calls, epilogue; x->tx holds what came of it and the overlay its effects, unless VOID (then reset). */
 DMG_MUST_USE dmg_err_t dmg_exec_tx( dmg_exec_t * x );
-/* A hook of a module as a system step of its own, deposits included; *out_status as in R4.8. */
+/* A hook of a module as a system step, without deposits: x->tx tells how it ended (of a FAULT results[ 0 ] is the payload). */
 DMG_MUST_USE dmg_err_t dmg_exec_hook( dmg_exec_t * x, dmg_mod_t const * mod, dmg_hook_t hook, dmg_span_t args, uint64_t gas, uint64_t * out_used );
 
 /* prologue.c: DMG_VOID_NONE or the reason. */
@@ -207,8 +207,6 @@ DMG_MUST_USE dmg_err_t dmg_call_check( dmg_exec_t * x, uint16_t module, uint16_t
 DMG_MUST_USE dmg_err_t dmg_epilogue_arm( dmg_exec_t * x );
 /* After the calls (status OK) or their failure (overlay already at calls_mark). */
 DMG_MUST_USE dmg_err_t dmg_epilogue( dmg_exec_t * x, size_t calls_mark );
-/* Deposits and consent of a system step; the module pays.  *out_ok false: the caller drops the step. */
-DMG_MUST_USE dmg_err_t dmg_epilogue_system( dmg_exec_t * x, bool * out_ok );
 /* The entry's record goes (has_rec false), its amount back to who paid. */
 DMG_MUST_USE dmg_err_t dmg_deposit_return( dmg_exec_t * x, dmg_ov_entry_t * e );
 /* R6.1: H("dmg/outcome/v1", BCS { status enum, flows list { account[32], asset, out u64, in u64 }, results list bytes }). */

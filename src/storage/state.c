@@ -411,14 +411,6 @@ dmg_err_t dmg_state_head( dmg_state_t * s, uint64_t * out_height, dmg_hash_t * o
   return has ? DMG_OK : DMG_ERR_NOT_FOUND;
 }
 
-dmg_err_t dmg_state_block( dmg_state_t * s, dmg_hash_t const * block, uint64_t * out_height, dmg_hash_t * out_parent, bool * out_is_final ) {
-  pthread_mutex_lock( &s->lock );
-  dmg_overlay_t * o = s->has_head ? dmg_state_find( s, block ) : NULL;
-  if( o ) { *out_height = o->height; *out_parent = o->parent_block; *out_is_final = o->is_final; }
-  pthread_mutex_unlock( &s->lock );
-  return o ? DMG_OK : DMG_ERR_NOT_FOUND;
-}
-
 void dmg_state_stats( dmg_state_t * s, dmg_state_stats_t * out ) {
   pthread_rwlock_rdlock( &s->tree_lock );
   pthread_mutex_lock( &s->lock );

@@ -92,10 +92,6 @@ DMG_MUST_USE dmg_err_t dmg_state_finalize( dmg_state_t * state, dmg_hash_t const
 /* The committed head; outs may be NULL.  NOT_FOUND before genesis. */
 DMG_MUST_USE dmg_err_t dmg_state_head( dmg_state_t * state, uint64_t * out_height, dmg_hash_t * out_block, dmg_hash_t * out_root );
 
-/* What is known of a block: its height, parent and whether it is final. NOT_FOUND if it is neither
-   an overlay nor among the last final blocks. */
-DMG_MUST_USE dmg_err_t dmg_state_block( dmg_state_t * state, dmg_hash_t const * block, uint64_t * out_height, dmg_hash_t * out_parent, bool * out_is_final );
-
 /* Drops the overlay of block and all that descend from it (a builder's own try that nobody
    proposes).  NOT_FOUND; PRUNED if it is final. */
 DMG_MUST_USE dmg_err_t dmg_state_drop( dmg_state_t * state, dmg_hash_t const * block );
@@ -113,11 +109,6 @@ DMG_MUST_USE dmg_err_t dmg_state_view( dmg_state_t * state, dmg_hash_t const * b
    that has none for its state ends the node. */
 DMG_MUST_USE dmg_err_t dmg_state_view_read( dmg_state_t * state, dmg_hash_t const * block, dmg_view_t ** out_view );
 void dmg_view_close( dmg_view_t * view );   /* its iterators are closed before; NULL: nothing */
-
-/* A private view: parent with writes on top; never committed, no root.  parent stays open longer. */
-DMG_MUST_USE dmg_err_t dmg_view_fork( dmg_view_t * parent, dmg_write_t const * writes, size_t cnt, dmg_view_t ** out_view );
-
-uint64_t dmg_view_height( dmg_view_t const * view );
 
 /* V of key.  NOT_FOUND; LIMIT for a key no state can hold.  The value is borrowed from an overlay
    or copied into arena.  CORRUPT: the stored entry does not parse or holds another key. */

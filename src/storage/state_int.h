@@ -76,8 +76,7 @@ struct dmg_view {
   uint64_t         height;
   dmg_hash_t       block;
   dmg_layer_t *    layer;                /* the first that knows a key decides */
-  uint32_t         layer_cnt, iter_cnt, fork_cnt;
-  dmg_view_t *     parent;               /* of a fork */
+  uint32_t         layer_cnt, iter_cnt;
   dmg_snap_ref_t * snap;
   dmg_read_t *     read;
   uint32_t *       read_table;
@@ -92,7 +91,7 @@ static inline dmg_overlay_t * dmg_overlay_take( dmg_overlay_t * o ) { __atomic_a
 dmg_entry_t const * dmg_overlay_find( dmg_overlay_t const * overlay, uint64_t secret, dmg_hash_t const * path );
 
 /* The stored form of a value in column state: format u8, ULEB128 length of K, K, vh if V > 64 bytes, V. */
-enum { DMG_STORED_VH_MIN = 65, DMG_STORED_SZ_MAX = 1+2+DMG_STATE_KEY_MAX+32+DMG_STATE_VALUE_MAX };
+enum { DMG_STORED_VH_MIN = 65 };
 typedef struct { dmg_span_t key, value; uint8_t const * vh; /* NULL: not stored */ } dmg_stored_t;
 size_t    dmg_stored_sz   ( size_t key_sz, size_t value_sz );
 size_t    dmg_stored_write( dmg_span_t key, dmg_span_t value, uint8_t * out );

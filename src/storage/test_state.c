@@ -258,7 +258,6 @@ static void run_forks( bool is_rocks, int steps ) {
       assert_int_equal( err, is_held ? DMG_OK : DMG_ERR_NOT_FOUND );
       if( err ) break;
       pin[ p ].b = b;
-      assert_int_equal( dmg_view_height( pin[ p ].v ), blk[ b ].height );
       break;
     }
     case 9: {
@@ -432,30 +431,6 @@ static void test_full_overlays_leave_room_for_empty_blocks( void ** st ) {
   assert_int_equal( stats.overlay_cnt, 0 );
   assert_int_equal( stats.overlay_sz, 0 );
   free( big );
-  env_close( &e );
-}
-
-static void test_fork_view_shows_its_own_writes( void ** st ) {
-  seed( 12 );
-  env_t e;
-  env_open( &e, false );
-  genesis( &e );
-  dmg_view_t * v, * f, * g;
-  assert_int_equal( dmg_state_view( e.state, &blk[0].hash, &v ), DMG_OK );
-  cell_t cell[ KEYS ], cell2[ KEYS ];
-  dmg_write_t w[ KEYS ];
-  memcpy( cell, blk[0].cell, sizeof cell );
-  size_t n = make_writes( cell, w, true );
-  assert_int_equal( dmg_view_fork( v, w, n, &f ), DMG_OK );
-  memcpy( cell2, cell, sizeof cell );
-  n = make_writes( cell2, w, true );
-  assert_int_equal( dmg_view_fork( f, w, n, &g ), DMG_OK );
-  assert_view( g, cell2 );
-  assert_view( f, cell );
-  assert_view( v, blk[0].cell );
-  dmg_view_close( g );
-  dmg_view_close( f );
-  dmg_view_close( v );
   env_close( &e );
 }
 
@@ -638,7 +613,6 @@ int main( void ) {
     cmocka_unit_test( test_changed_value_on_disk_stops_the_root ),
     cmocka_unit_test( test_too_many_views_are_refused ), cmocka_unit_test( test_readers_leave_the_chain_its_snapshots ),
     cmocka_unit_test( test_full_overlays_leave_room_for_empty_blocks ),
-    cmocka_unit_test( test_fork_view_shows_its_own_writes ),
     cmocka_unit_test( test_fork_trees_equal_whole_copies ),
     cmocka_unit_test( test_long_chain_keeps_the_last_128_readable ),
     cmocka_unit_test( test_dev_snapshot_restores_the_committed_state ),

@@ -82,39 +82,9 @@ static dmg_err_t view_open( dmg_state_t * s, dmg_hash_t const * block, bool is_a
 dmg_err_t dmg_state_view     ( dmg_state_t * s, dmg_hash_t const * block, dmg_view_t ** out_view ) { return view_open( s, block, false, out_view ); }
 dmg_err_t dmg_state_view_read( dmg_state_t * s, dmg_hash_t const * block, dmg_view_t ** out_view ) { return view_open( s, block, true, out_view ); }
 
-dmg_err_t dmg_view_fork( dmg_view_t * parent, dmg_write_t const * writes, size_t cnt, dmg_view_t ** out_view ) {
-  dmg_state_t * s = parent->state;
-  dmg_view_t * v = calloc( 1, sizeof *v );
-  if( !v ) return DMG_ERR_NOMEM;
-  v->layer = malloc( ( parent->layer_cnt+1 )*sizeof *v->layer );
-  dmg_overlay_t * o = NULL;
-  dmg_err_t err = v->layer ? dmg_overlay_new( s, writes, cnt, &o ) : DMG_ERR_NOMEM;
-  if( err ) { free( v->layer ); free( v ); return err; }
-  v->layer[0]  = (dmg_layer_t){ o, false };
-  v->layer_cnt = 1+parent->layer_cnt;
-  for( uint32_t i=0; i<parent->layer_cnt; i++ ) {
-    v->layer[ i+1 ] = parent->layer[ i ];
-    dmg_overlay_take( parent->layer[ i ].overlay );
-  }
-  v->state  = s;
-  v->block  = parent->block;
-  v->height = parent->height;
-  v->parent = parent;
-  parent->fork_cnt++;
-  pthread_mutex_lock( &s->lock );
-  v->snap = parent->snap;
-  v->snap->ref++;
-  s->view_cnt++;
-  pthread_mutex_unlock( &s->lock );
-  *out_view = v;
-  return DMG_OK;
-}
-
 void dmg_view_close( dmg_view_t * v ) {
   if( !v ) return;
   DMG_ASSERT( !v->iter_cnt );
-  DMG_ASSERT( !v->fork_cnt );
-  if( v->parent ) v->parent->fork_cnt--;
   dmg_state_t * s = v->state;
   for( uint32_t i=0; i<v->layer_cnt; i++ ) dmg_overlay_release( v->layer[ i ].overlay );
   pthread_mutex_lock( &s->lock );
@@ -127,8 +97,6 @@ void dmg_view_close( dmg_view_t * v ) {
   free( v->read_table );
   free( v );
 }
-
-uint64_t dmg_view_height( dmg_view_t const * v ) { return v->height; }
 
 /* ---- Reads that execution took from the store ---- */
 

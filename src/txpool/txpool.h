@@ -125,9 +125,6 @@ typedef enum {
   DMG_TXPOOL_UNKNOWN, DMG_TXPOOL_QUEUED, DMG_TXPOOL_POOLED, DMG_TXPOOL_INCLUDED, DMG_TXPOOL_FINAL, DMG_TXPOOL_REPLACED, DMG_TXPOOL_EXPIRED_AT, DMG_TXPOOL_DROPPED
 } dmg_txpool_kind_t;
 
-/* "queued", ..: the words of F4.4. */
-char const * dmg_txpool_kind_word( unsigned kind );
-
 typedef struct {
   dmg_txpool_kind_t   kind;
   uint8_t             receipt_status;   /* INCLUDED, FINAL: R4.8 */

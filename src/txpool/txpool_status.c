@@ -29,11 +29,6 @@ char const * dmg_txpool_reason_text( unsigned reason ) {
   return reason<DMG_TXPOOL_REASON_CNT ? t[ reason ] : "unknown";
 }
 
-char const * dmg_txpool_kind_word( unsigned kind ) {
-  static char const * const t[] = { "unknown", "queued", "pooled", "included", "final", "replaced", "expired", "dropped" };
-  return kind<sizeof t/sizeof *t ? t[ kind ] : "unknown";
-}
-
 void dmg_txpool_why_print( dmg_txpool_why_t const * why, char * out, size_t cap ) {
   char const *       text = dmg_txpool_reason_text( why->reason );
   unsigned long long have = why->have, want = why->want;

@@ -21,14 +21,6 @@ typedef struct { uint8_t kind; dmg_hash_t id; } dmg_asset_t;   /* kind: dmg_asse
 /* Supply at genesis, never more: 13,000,000,000 CGT. */
 #define DMG_SUPPLY_SPARKS  1300000000000000000ull
 
-static inline bool dmg_asset_eq( dmg_asset_t const * a, dmg_asset_t const * b ) {
-  return a->kind==b->kind && ( a->kind==DMG_ASSET_CGT || dmg_hash_eq( &a->id, &b->id ) );
-}
-/* Order of the key form. */
-static inline int dmg_asset_cmp( dmg_asset_t const * a, dmg_asset_t const * b ) {
-  if( a->kind!=b->kind ) return a->kind<b->kind ? -1 : 1;
-  return a->kind==DMG_ASSET_CGT ? 0 : dmg_hash_cmp( &a->id, &b->id );
-}
 void dmg_asset_read ( dmg_bcs_rd_t * rd, dmg_asset_t * out );   /* sticky, as all of codec/bcs.h */
 void dmg_asset_write( dmg_bcs_wr_t * wr, dmg_asset_t const * asset );
 void dmg_asset_key  ( dmg_asset_t const * asset, uint8_t out[ DMG_ASSET_KEY_SZ ] );

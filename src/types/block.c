@@ -235,8 +235,6 @@ dmg_err_t dmg_body_encode( dmg_body_t const * body, dmg_buf_t * buf ) {
   return DMG_OK;
 }
 
-dmg_hash_t dmg_body_tx_leaf( dmg_span_t raw ) { return dmg_h( DMG_TAG_BODY_TX, raw ); }
-
 dmg_hash_t dmg_body_hash( dmg_body_t const * body ) {
   uint8_t atts[ 1+DMG_BODY_ATT_MAX*DMG_ATTENDANCE_SZ ], no_evidence = 0;
   dmg_bcs_wr_t wr = dmg_bcs_wr( atts, sizeof atts );

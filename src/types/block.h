@@ -111,7 +111,5 @@ dmg_hash_t dmg_body_hash( dmg_body_t const * body );
    (dmg_body_tx_sz), sum to txs_sz.  For builders that fill up to body_max. */
 size_t dmg_body_sz( uint32_t tx_cnt, size_t txs_sz );
 size_t dmg_body_tx_sz( size_t raw_sz );
-/* Leaf of a transaction in X: H("dmg/body/tx/v1", raw); signatures count, unlike in its id. */
-dmg_hash_t dmg_body_tx_leaf( dmg_span_t raw );
 
 #endif

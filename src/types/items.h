@@ -23,8 +23,6 @@
 #include "types/tx.h"
 
 #define DMG_KEY_MAX      128
-#define DMG_VALUE_MAX    524288     /* V as storage takes it (S3.2) */
-#define DMG_VALUE_BCS_MAX 16384     /* of a module's value (M0.7); System's code: 256 KiB */
 #define DMG_DEPOSIT_SZ   40
 #define DMG_COUNTER_SZ   8
 
@@ -199,7 +197,6 @@ DMG_MUST_USE dmg_err_t dmg_item_mmr_get( dmg_span_t bcs, dmg_mmr_t * out );
 size_t dmg_item_mmr_put( dmg_mmr_t const * mmr, uint8_t * out );   /* DMG_MMR_BCS_MAX */
 
 /* Beacon: a hash. */
-#define DMG_ITEM_HASH_MAX 32
 DMG_MUST_USE dmg_err_t dmg_item_hash_get( dmg_span_t bcs, dmg_hash_t * out );
 size_t dmg_item_hash_put( dmg_hash_t const * hash, uint8_t * out );
 

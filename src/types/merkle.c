@@ -1,18 +1,6 @@
 #include "types/merkle.h"
 #include "base/assert.h"
 
-dmg_hash_t dmg_merkle_fold( dmg_tag_t node_tag, dmg_hash_t * hashes, size_t cnt ) {
-  if( !cnt ) return (dmg_hash_t){ 0 };
-  while( cnt>1 ) {
-    size_t pairs = cnt/2;
-    bool   odd   = cnt&1;
-    dmg_h_nodes( node_tag, hashes[ 0 ].b, pairs, hashes );
-    if( odd ) hashes[ pairs ] = hashes[ cnt-1 ];   /* C2.4: an odd node rises unchanged */
-    cnt = pairs+odd;
-  }
-  return hashes[ 0 ];
-}
-
 void dmg_merkle_init( dmg_merkle_t * tree ) { tree->cnt = 0; }
 
 /* Peaks as in a mountain range, tallest first.  Folding them from the right gives the level-by-level tree:
@@ -53,7 +41,7 @@ void dmg_merkle_path( dmg_tag_t node_tag, dmg_hash_t * hashes, size_t cnt, size_
     size_t pairs = cnt/2;
     bool   odd   = cnt&1;
     dmg_h_nodes( node_tag, hashes[ 0 ].b, pairs, hashes );
-    if( odd ) hashes[ pairs ] = hashes[ cnt-1 ];
+    if( odd ) hashes[ pairs ] = hashes[ cnt-1 ];   /* C2.4: an odd node rises unchanged */
     cnt  = pairs+odd;
     idx /= 2;
   }

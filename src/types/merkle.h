@@ -10,7 +10,7 @@
 
    Used for receipts_root ("dmg/receipt/v1", "dmg/receipt/node/v1"), the body's transactions and just_root.
 
-   Memory   no allocation; fold and path work in the caller's array and overwrite it
+   Memory   no allocation; path works in the caller's array and overwrites it
    Bounds   a path of a valid tree of up to 65,535 leaves has at most 16 steps (C2.4) */
 #ifndef DMG_TYPES_MERKLE_H
 #define DMG_TYPES_MERKLE_H
@@ -25,8 +25,6 @@
 typedef struct { uint8_t is_left; dmg_hash_t sibling; } dmg_merkle_step_t;
 typedef struct { dmg_merkle_step_t steps[ DMG_MERKLE_PATH_MAX ]; uint32_t cnt; } dmg_merkle_path_t;   /* lowest level first */
 
-/* Root over cnt leaf hashes; hashes[] is overwritten. */
-dmg_hash_t dmg_merkle_fold( dmg_tag_t node_tag, dmg_hash_t * hashes, size_t cnt );
 /* Root over cnt leaves given as bytes; hashes leaf by leaf, keeps 32 hashes at most. */
 dmg_hash_t dmg_merkle_root( dmg_tag_t leaf_tag, dmg_tag_t node_tag, dmg_span_t const * leaves, size_t cnt );
 
