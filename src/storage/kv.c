@@ -114,14 +114,8 @@ void dmg_kv_snap_close( dmg_kv_t * kv, dmg_kv_snap_t * snap ) {
   give( &kv->snap_cnt );
 }
 
-dmg_err_t dmg_kv_restore( dmg_kv_t * kv, dmg_kv_snap_t * snap )    { return kv->vt->restore( kv, snap ); }
-dmg_err_t dmg_kv_checkpoint( dmg_kv_t * kv, char const * dir )     { return kv->vt->checkpoint( kv, dir ); }
-dmg_err_t dmg_kv_floor_set( dmg_kv_t * kv, dmg_kv_cf_t cf, uint64_t height ) {
-  DMG_ASSERT( cf==DMG_KV_UNDO_V || cf==DMG_KV_UNDO_N || cf==DMG_KV_BIDX || cf==DMG_KV_BHASH || cf==DMG_KV_TIDX );
-  return kv->vt->floor_set( kv, cf, height );
-}
-dmg_err_t dmg_kv_sync( dmg_kv_t * kv )                             { return kv->vt->sync( kv ); }
-void dmg_kv_stats( dmg_kv_t * kv, dmg_kv_stats_t * out )           { *out = (dmg_kv_stats_t){ 0 }; kv->vt->stats( kv, out ); }
+dmg_err_t dmg_kv_restore( dmg_kv_t * kv, dmg_kv_snap_t * snap ) { return kv->vt->restore( kv, snap ); }
+void dmg_kv_stats( dmg_kv_t * kv, dmg_kv_stats_t * out ) { *out = (dmg_kv_stats_t){ 0 }; kv->vt->stats( kv, out ); }
 
 void dmg_kv_close( dmg_kv_t * kv ) {
   if( !kv ) return;

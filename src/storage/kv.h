@@ -11,7 +11,7 @@
 
    Memory   get pins: a dmg_kv_val_t borrows until dmg_kv_val_release; iterators lend key and value
             until their next step
-   Threads  one thread writes (write, bulk_apply, restore, sync, close), any thread reads; an
+   Threads  one thread writes (write, bulk_apply, restore, close), any thread reads; an
             iterator or snapshot handle is used by one thread at a time
    Failure  LIMIT over a bound below; FULL when a memory backend's bound is reached; IO and CORRUPT
             from a disk.  A failed durable write is final for the process (S8.6): the backend logs
@@ -75,9 +75,6 @@ typedef struct {
   dmg_err_t (*snap_open) ( dmg_kv_t *, dmg_kv_snap_t ** );
   void      (*snap_close)( dmg_kv_t *, dmg_kv_snap_t * );
   dmg_err_t (*restore)   ( dmg_kv_t *, dmg_kv_snap_t * );
-  dmg_err_t (*checkpoint)( dmg_kv_t *, char const * dir );
-  dmg_err_t (*floor_set) ( dmg_kv_t *, dmg_kv_cf_t, uint64_t height );
-  dmg_err_t (*sync)      ( dmg_kv_t * );
   void      (*stats)     ( dmg_kv_t *, dmg_kv_stats_t * );
   void      (*close)     ( dmg_kv_t * );
 } dmg_kv_vt_t;
@@ -116,16 +113,6 @@ void dmg_kv_snap_close( dmg_kv_t * kv, dmg_kv_snap_t * snap );   /* NULL: nothin
 /* Makes the newest store equal to snap (dev_revert); snap stays open.  UNSUPPORTED but in memory. */
 DMG_MUST_USE dmg_err_t dmg_kv_restore( dmg_kv_t * kv, dmg_kv_snap_t * snap );
 
-/* A cheap copy on disk into the new folder dir, openable as a store of its own; UNSUPPORTED in memory. */
-DMG_MUST_USE dmg_err_t dmg_kv_checkpoint( dmg_kv_t * kv, char const * dir );
-
-/* From now on entries of undo_v, undo_n (by the height at the end of the key), bidx (by its key),
-   bhash and tidx (by the height at the start of the value) below height may vanish.  Floors only
-   rise; a reader refuses below the floor first, a backend may ignore it. */
-DMG_MUST_USE dmg_err_t dmg_kv_floor_set( dmg_kv_t * kv, dmg_kv_cf_t cf, uint64_t height );
-
-/* All earlier writes survive a power cut after this. */
-DMG_MUST_USE dmg_err_t dmg_kv_sync( dmg_kv_t * kv );
 void dmg_kv_stats( dmg_kv_t * kv, dmg_kv_stats_t * out );
 /* Every iterator and snapshot is closed before (asserted).  NULL: nothing. */
 void dmg_kv_close( dmg_kv_t * kv );

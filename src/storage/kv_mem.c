@@ -434,10 +434,6 @@ static dmg_err_t mem_restore( dmg_kv_t * kv, dmg_kv_snap_t * snap ) {
   return DMG_OK;
 }
 
-static dmg_err_t mem_checkpoint( dmg_kv_t * kv, char const * dir )                        { return DMG_ERR_UNSUPPORTED; }
-static dmg_err_t mem_floor_set( dmg_kv_t * kv, dmg_kv_cf_t cf, uint64_t height )          { return DMG_OK; }
-static dmg_err_t mem_sync( dmg_kv_t * kv )                                                { return DMG_OK; }
-
 static void mem_stats( dmg_kv_t * kv, dmg_kv_stats_t * out ) {
   mem_t * mem = mem_of( kv );
   roots_t * r = roots_take( mem, NULL );
@@ -458,7 +454,7 @@ static dmg_kv_vt_t const mem_vt = {
   .name = "memory", .get = mem_get, .get_many = mem_get_many, .write = mem_write, .bulk_apply = mem_bulk_apply,
   .iter_open = mem_iter_open, .iter_next = mem_iter_next, .iter_close = mem_iter_close,
   .snap_open = mem_snap_open, .snap_close = mem_snap_close, .restore = mem_restore,
-  .checkpoint = mem_checkpoint, .floor_set = mem_floor_set, .sync = mem_sync, .stats = mem_stats, .close = mem_close
+  .stats = mem_stats, .close = mem_close
 };
 
 dmg_err_t dmg_kv_mem_open( uint64_t bytes_max, dmg_kv_t ** out_kv ) {

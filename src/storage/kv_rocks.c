@@ -19,8 +19,6 @@
 
 enum { SST_SZ_MAX = 256*1024*1024, DICT_SZ = 16*1024 };
 
-typedef struct { uint64_t floor; dmg_kv_cf_t cf; } filter_t;   /* floor is atomic: compactions read it in their own threads */
-
 typedef struct {
   dmg_kv_t                         kv;
   char *                           dir;
@@ -32,8 +30,6 @@ typedef struct {
   rocksdb_block_based_table_options_t * table;
   rocksdb_ratelimiter_t *          rate;
   rocksdb_universal_compaction_options_t * universal;
-  rocksdb_compactionfilter_t *     filter[ DMG_KV_CF_CNT ];
-  filter_t                         filter_of[ DMG_KV_CF_CNT ];
   rocksdb_readoptions_t *          read;      /* of the newest */
   rocksdb_writeoptions_t *         write, * write_sync;
   uint32_t                         sst_seq;
@@ -274,45 +270,6 @@ static dmg_err_t rocks_bulk_apply( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_next_fn
 
 static dmg_err_t rocks_restore( dmg_kv_t * kv, dmg_kv_snap_t * snap ) { return DMG_ERR_UNSUPPORTED; }
 
-static dmg_err_t rocks_checkpoint( dmg_kv_t * kv, char const * dir ) {
-  rocks_t * r = rocks_of( kv );
-  char * text = NULL;
-  rocksdb_checkpoint_t * c = rocksdb_checkpoint_object_create( r->db, &text );
-  if( !text ) rocksdb_checkpoint_create( c, dir, 0, &text );
-  if( c ) rocksdb_checkpoint_object_destroy( c );
-  if( !text ) return DMG_OK;
-  dmg_err_t err = strstr( text, "exists" ) ? DMG_ERR_EXISTS : err_of( text );
-  DMG_LOG_ERROR( "checkpoint_failed", "%s to %s: %s", r->dir, dir, text );
-  free( text );
-  return err;
-}
-
-static unsigned char filter_entry( void * state, int level, char const * key, size_t key_sz, char const * value, size_t value_sz,
-                                   char ** new_value, size_t * new_value_sz, unsigned char * is_changed ) {
-  filter_t const * f = state;
-  uint8_t const * p;
-  *is_changed = 0;
-  if( f->cf==DMG_KV_BHASH || f->cf==DMG_KV_TIDX ) p = value_sz>=8 ? (uint8_t const *)value : NULL;
-  else                                            p = key_sz>=8 ? (uint8_t const *)key+( f->cf==DMG_KV_BIDX ? 0 : key_sz-8 ) : NULL;
-  return p && dmg_load_u64be( p )<__atomic_load_n( &f->floor, __ATOMIC_RELAXED );
-}
-static char const * filter_name( void * state ) { return "dmg-floor"; }
-static void filter_done( void * state ) {}
-
-static dmg_err_t rocks_floor_set( dmg_kv_t * kv, dmg_kv_cf_t cf, uint64_t height ) {
-  filter_t * f = rocks_of( kv )->filter_of+cf;
-  if( height>f->floor ) __atomic_store_n( &f->floor, height, __ATOMIC_RELAXED );
-  return DMG_OK;
-}
-
-static dmg_err_t rocks_sync( dmg_kv_t * kv ) {
-  rocks_t * r = rocks_of( kv );
-  char * text = NULL;
-  rocksdb_flush_wal( r->db, 1, &text );
-  if( text ) write_failed( r, "sync", text );
-  return DMG_OK;
-}
-
 static void rocks_stats( dmg_kv_t * kv, dmg_kv_stats_t * out ) {
   rocks_t * r = rocks_of( kv );
   for( int cf=0; cf<DMG_KV_CF_CNT; cf++ ) {
@@ -328,10 +285,7 @@ static void rocks_close( dmg_kv_t * kv ) {
   rocks_t * r = rocks_of( kv );
   for( int i=0; i<DMG_KV_CF_CNT; i++ ) if( r->cf[ i ] ) rocksdb_column_family_handle_destroy( r->cf[ i ] );
   if( r->db ) rocksdb_close( r->db );
-  for( int i=0; i<DMG_KV_CF_CNT; i++ ) {
-    if( r->opt[ i ] )    rocksdb_options_destroy( r->opt[ i ] );
-    if( r->filter[ i ] ) rocksdb_compactionfilter_destroy( r->filter[ i ] );
-  }
+  for( int i=0; i<DMG_KV_CF_CNT; i++ ) if( r->opt[ i ] ) rocksdb_options_destroy( r->opt[ i ] );
   if( r->opt_db )     rocksdb_options_destroy( r->opt_db );
   if( r->table )      rocksdb_block_based_options_destroy( r->table );
   if( r->cache )      rocksdb_cache_destroy( r->cache );
@@ -348,7 +302,7 @@ static dmg_kv_vt_t const rocks_vt = {
   .name = "rocksdb", .get = rocks_get, .get_many = rocks_get_many, .write = rocks_write, .bulk_apply = rocks_bulk_apply,
   .iter_open = rocks_iter_open, .iter_next = rocks_iter_next, .iter_close = rocks_iter_close,
   .snap_open = rocks_snap_open, .snap_close = rocks_snap_close, .restore = rocks_restore,
-  .checkpoint = rocks_checkpoint, .floor_set = rocks_floor_set, .sync = rocks_sync, .stats = rocks_stats, .close = rocks_close
+  .stats = rocks_stats, .close = rocks_close
 };
 
 static rocksdb_options_t * with_string( rocksdb_options_t * base, char const * options, char ** text ) {
@@ -405,12 +359,6 @@ static void options_new( rocks_t * r, dmg_kv_rocks_cfg_t const * cfg, char ** te
       rocksdb_options_set_universal_compaction_options( o, r->universal );
     } else {
       rocksdb_options_set_level_compaction_dynamic_level_bytes( o, 1 );
-    }
-    if( cf==DMG_KV_UNDO_V || cf==DMG_KV_UNDO_N || cf==DMG_KV_BIDX || cf==DMG_KV_BHASH || cf==DMG_KV_TIDX ) {
-      r->filter_of[ cf ] = (filter_t){ .cf = (dmg_kv_cf_t)cf };
-      r->filter[ cf ]    = rocksdb_compactionfilter_create( r->filter_of+cf, filter_done, filter_entry, filter_name );
-      rocksdb_options_set_compaction_filter( o, r->filter[ cf ] );
-      o = with_string( o, "periodic_compaction_seconds=86400", text );   /* so that floors act */
     }
     r->opt[ cf ] = o;
   }
