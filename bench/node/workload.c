@@ -1,5 +1,6 @@
 #include "workload.h"
 #include "base/assert.h"
+#include "base/num.h"
 #include "codec/bcs.h"
 #include "crypto/sig.h"
 #include "types/asset.h"
@@ -81,23 +82,16 @@ dmg_err_t dmg_workload_open( dmg_workload_t const * wl, dmg_buf_t * out ) {
   return DMG_OK;
 }
 
-static uint64_t draw( uint64_t * state ) {
-  uint64_t z = *state += 0x9e3779b97f4a7c15ull;
-  z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9ull;
-  z = ( z^( z>>27 ) )*0x94d049bb133111ebull;
-  return z^( z>>31 );
-}
-
 dmg_err_t dmg_workload_mix( dmg_workload_t const * wl, dmg_workload_mix_t mix, uint32_t cnt, uint64_t * out_digest, dmg_buf_t * out ) {
   uint64_t state = DMG_WORKLOAD_SEED+(uint64_t)mix, digest = 0xcbf29ce484222325ull, nonce[ DMG_WORKLOAD_ACCOUNT_CNT ];
   for( uint32_t i = 0; i<DMG_WORKLOAD_ACCOUNT_CNT; i++ ) nonce[ i ] = 1;
   for( uint32_t i = 0; i<cnt; i++ ) {
-    bool is_hot = mix==DMG_WORKLOAD_HOT100 || ( mix==DMG_WORKLOAD_HOT20 && draw( &state )%5==0 );
+    bool is_hot = mix==DMG_WORKLOAD_HOT100 || ( mix==DMG_WORKLOAD_HOT20 && dmg_rnd_u64( &state )%5==0 );
     uint32_t from, to = 0;
-    if( is_hot ) from = 1+(uint32_t)( draw( &state )%( DMG_WORKLOAD_ACCOUNT_CNT-1 ) );
+    if( is_hot ) from = 1+(uint32_t)( dmg_rnd_u64( &state )%( DMG_WORKLOAD_ACCOUNT_CNT-1 ) );
     else {
-      from = (uint32_t)( draw( &state )%DMG_WORKLOAD_ACCOUNT_CNT );
-      to   = (uint32_t)( draw( &state )%( DMG_WORKLOAD_ACCOUNT_CNT-1 ) );
+      from = (uint32_t)( dmg_rnd_u64( &state )%DMG_WORKLOAD_ACCOUNT_CNT );
+      to   = (uint32_t)( dmg_rnd_u64( &state )%( DMG_WORKLOAD_ACCOUNT_CNT-1 ) );
       if( to>=from ) to++;
     }
     uint8_t pair[ 8 ];

@@ -468,7 +468,7 @@ static void test_random_calls_keep_every_spark( void ** state ) {
   static uint64_t const edge[] = { 0, 1, 999, 1000000, ISSUED, MAX63 };
   model_t m = { 0 };
   uint64_t total = 0;
-  seed_random( "test_random_calls_keep_every_spark" );
+  seed_any();
   for( int i = 0; i<PEOPLE; i++ ) { m.free[ i ] = rnd()%1000000; give( (char)( 'a'+i ), m.free[ i ] ); total += m.free[ i ]; }
   for( int n = 0; n<20000; n++ ) {
     int i = (int)( rnd()%PEOPLE ), k = (int)( rnd()%PEOPLE ), h = (int)( rnd()%3 );

@@ -29,7 +29,7 @@ static void same( dm_u128_t a, dm_u128_t b, char const * what, dm_u128_t x, dm_u
 }
 
 static void test_operations_equal_the_compilers( void ** state ) {
-  seed_random( "test_operations_equal_the_compilers" );
+  seed_any();
   for( int n = 0; n<200000; n++ ) {
     dm_u128_t a = wide(), b = wide();
     int s = (int)( rnd()&127 );

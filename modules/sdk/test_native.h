@@ -2,13 +2,13 @@
 #ifndef TEST_NATIVE_H
 #define TEST_NATIVE_H
 
+#include "base/test_rnd.h"
 #include "host_native.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <cmocka.h>
 
 static uint8_t      t_args[ 65536 ];
@@ -49,15 +49,5 @@ static inline void expect_bad_arg( dmn_result_t const * r, char const * name, ch
 #define BAD_ARG( r, name ) expect_bad_arg( ( r ), ( name ), __FILE__, __LINE__ )
 /* A fault whose payload is u64s. */
 #define FAULT_U64( r, number, i, value ) assert_int_equal( dmg_load_u64le( expect_fault( ( r ), ( number ), __FILE__, __LINE__ )->data+8*( i ) ), ( value ) )
-
-/* xorshift64*: random tests run again from the seed they print. */
-static uint64_t t_seed;
-static inline uint64_t rnd( void ) { t_seed ^= t_seed>>12; t_seed ^= t_seed<<25; t_seed ^= t_seed>>27; return t_seed*2685821657736338717ull; }
-static inline void seed_random( char const * name ) {
-  char const * s = getenv( "DMG_TEST_SEED" );
-  t_seed = s ? strtoull( s, NULL, 0 ) : (uint64_t)time( NULL )*2654435761u+1;
-  if( !t_seed ) t_seed = 1;
-  printf( "%s: DMG_TEST_SEED=0x%llx\n", name, (unsigned long long)t_seed );
-}
 
 #endif

@@ -82,7 +82,7 @@ static dmg_type_t const * args_of( uint16_t id ) { return dmg_abi_call( t_abi, i
 /* ---- Tests ---- */
 
 static void test_every_type_comes_back_byte_for_byte( void ** state ) {
-  seed_random( "test_every_type_comes_back_byte_for_byte" );
+  seed_any();
   for( int n = 0; n<300; n++ ) {
     args(); value( args_of( 1 ), n==0 );
     dmg_span_t in = dmg_bcs_wr_span( &t_w );
@@ -93,7 +93,7 @@ static void test_every_type_comes_back_byte_for_byte( void ** state ) {
 }
 
 static void test_views_are_walked_and_built( void ** state ) {
-  seed_random( "test_views_are_walked_and_built" );
+  seed_any();
   for( int n = 0; n<50; n++ ) {
     args(); value( args_of( 2 ), n==0 );
     dmg_bcs_rd_t rd = dmg_bcs_rd( dmg_bcs_wr_span( &t_w ) );
@@ -108,7 +108,7 @@ static void test_views_are_walked_and_built( void ** state ) {
 }
 
 static void test_values_go_to_state_and_back( void ** state ) {
-  seed_random( "test_values_go_to_state_and_back" );
+  seed_any();
   for( int n = 0; n<100; n++ ) {
     uint32_t before = dmn_entry_cnt();
     args(); value( args_of( 3 ), n==0 );

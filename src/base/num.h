@@ -1,4 +1,4 @@
-/* num: checked arithmetic and 128-bit products.
+/* num: checked arithmetic, 128-bit products, numbers from a seed.
 
    Nothing wraps or saturates unless its name says so (M0.5). */
 #ifndef DMG_BASE_NUM_H
@@ -27,6 +27,14 @@ static inline bool dmg_mul_div_ceil( uint64_t a, uint64_t b, uint64_t d, uint64_
   if( r>UINT64_MAX ) return false;
   *out = (uint64_t)r;
   return true;
+}
+
+/* splitmix64: the next number of the row that *state stands in.  For jitter, tests and simulators: whoever sees a few knows all. */
+static inline uint64_t dmg_rnd_u64( uint64_t * state ) {
+  uint64_t z = *state += 0x9e3779b97f4a7c15u;
+  z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u;
+  z = ( z^( z>>27 ) )*0x94d049bb133111ebu;
+  return z^( z>>31 );
 }
 
 static inline uint64_t dmg_min_u64( uint64_t a, uint64_t b ) { return a<b ? a : b; }

@@ -1,15 +1,13 @@
+#include "base/test_rnd.h"
 #include "codec/abi.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <cmocka.h>
 
 static dmg_arena_t * arena;
-static uint64_t seed;
-static uint64_t rnd( void ) { seed ^= seed>>12; seed ^= seed<<25; seed ^= seed>>27; return seed*2685821657736338717ull; }
 
 static int setup( void ** state ) { arena = dmg_arena_new( 64u<<20 ); return !arena; }
 static int teardown( void ** state ) { dmg_arena_free( arena ); return 0; }
@@ -420,9 +418,7 @@ static void test_abi_survives_noise( void ** state ) {
 }
 
 int main( void ) {
-  char const * e = getenv( "DMG_TEST_SEED" );
-  seed = e ? strtoull( e, NULL, 0 ) : (uint64_t)time( NULL )*2654435761u|1;
-  printf( "test_abi: DMG_TEST_SEED=0x%llx\n", (unsigned long long)seed );
+  seed_any();
 #define T( name ) cmocka_unit_test_setup_teardown( name, setup, teardown )
   struct CMUnitTest const tests[] = {
     T( test_abi_is_refused_with_a_reason ), T( test_abi_comes_back_byte_for_byte ), T( test_abi_bounds_the_work ), T( test_abi_survives_noise ), T( test_values_are_judged_strictly ),

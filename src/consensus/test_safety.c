@@ -1,15 +1,12 @@
 /* The safety file as a value: bytes drawn by C6.4, rules against a model that remembers every vote, the table of starts. */
 #include "consensus/safety.h"
 #include "base/crc32c.h"
+#include "base/test_rnd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
-
-static uint64_t rng_state;
-static uint64_t rnd( void ) { uint64_t z = ( rng_state += 0x9e3779b97f4a7c15u ); z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
-static void seed( uint64_t s ) { rng_state = s; print_message( "seed %lu\n", (unsigned long)s ); }
 
 static dmg_hash_t const chain = { { 1 } }, a = { { 0xaa, 1, 2, 3, 4, 5, 6, 7, 8 } }, b = { { 0xbb } }, none;
 /* Begins as a, so that eight bytes do not tell them apart. */

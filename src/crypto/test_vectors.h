@@ -74,12 +74,12 @@ static inline uint8_t const * vec_fixed( vec_t * v, size_t i, size_t sz ) {
 
 static inline uint32_t vec_num( vec_t * v, size_t i ) { return (uint32_t)strtoul( v->text[i], NULL, 10 ); }
 
-/* A test's random numbers: xorshift32 from DMG_SEED, or a constant.  It prints what it runs from. */
+/* A test's random numbers: xorshift32 from DMG_TEST_SEED, or a constant.  It prints what it runs from. */
 static inline uint32_t vec_seed( void ) {
-  char const * env  = getenv( "DMG_SEED" );
+  char const * env  = getenv( "DMG_TEST_SEED" );
   uint32_t     seed = env ? (uint32_t)strtoul( env, NULL, 10 ) : 20251125u;
   if( !seed ) seed = 1;
-  printf( "DMG_SEED=%u\n", seed );
+  printf( "DMG_TEST_SEED=%u\n", seed );
   return seed;
 }
 

@@ -1,4 +1,5 @@
 /* Connections, dialling, events and ticks; the rest is in chainnet_*.c. */
+#include "base/num.h"
 #include "network/chainnet_int.h"
 
 #include <stdlib.h>
@@ -34,13 +35,7 @@ void dmg_chainnet_setup( dmg_hash_t const * genesis, uint32_t fork, dmg_chainnet
 
 /* --- small things ----------------------------------------------------------------------------------------- */
 
-/* splitmix64: jitter only, nothing depends on its being secret. */
-uint64_t net_rand( net_t * n ) {
-  uint64_t z = n->rng += 0x9e3779b97f4a7c15u;
-  z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u;
-  z = ( z^( z>>27 ) )*0x94d049bb133111ebu;
-  return z^( z>>31 );
-}
+uint64_t net_rand( net_t * n ) { return dmg_rnd_u64( &n->rng ); }   /* jitter only, nothing depends on its being secret */
 
 uint64_t net_jitter( net_t * n, uint64_t us ) { return us-us/4+net_rand( n )%( us/2+1 ); }
 

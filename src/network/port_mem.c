@@ -1,6 +1,7 @@
 #include "network/port_mem.h"
 #include "network/chainnet_wire.h"
 #include "base/assert.h"
+#include "base/num.h"
 
 #include <stdlib.h>
 
@@ -56,12 +57,7 @@ struct dmg_mem_net {
   gossip_t *       gossips; size_t gossip_cnt, gossip_cap;
 };
 
-static uint64_t rnd( dmg_mem_net_t * m ) {
-  uint64_t z = m->rng += 0x9e3779b97f4a7c15u;
-  z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u;
-  z = ( z^( z>>27 ) )*0x94d049bb133111ebu;
-  return z^( z>>31 );
-}
+static uint64_t rnd( dmg_mem_net_t * m ) { return dmg_rnd_u64( &m->rng ); }
 
 static void * need( void * p ) { DMG_ASSERT( p ); return p; }
 static mem_port_t * host( dmg_net_port_t * port ) { return (mem_port_t *)port; }

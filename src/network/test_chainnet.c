@@ -370,11 +370,11 @@ static void test_faulty_links_are_lived_with( void ** state ) {
     uint8_t frame[ 2000 ];
     for( unsigned round = 0; round<600; round++ ) {
       for( unsigned i = 0; i<4; i++ ) {
-        vote_make( frame, 0, 1+mix( &rng )%12, (uint16_t)i );
+        vote_make( frame, 0, 1+dmg_rnd_u64( &rng )%12, (uint16_t)i );
         send_all( &nodes[ i ], dmg_span( frame, 1+DMG_VOTE_WIRE_SZ ) );
         frame[ 0 ] = DMG_FRAME_BUNDLE;
-        for( unsigned k = 1; k<sizeof frame; k++ ) frame[ k ] = (uint8_t)mix( &rng );
-        send_all( &nodes[ i ], dmg_span( frame, 1+mix( &rng )%( sizeof frame-1 ) ) );
+        for( unsigned k = 1; k<sizeof frame; k++ ) frame[ k ] = (uint8_t)dmg_rnd_u64( &rng );
+        send_all( &nodes[ i ], dmg_span( frame, 1+dmg_rnd_u64( &rng )%( sizeof frame-1 ) ) );
       }
       run( 20 );
     }

@@ -6,6 +6,7 @@
 
 #include "network/chainnet.h"
 #include "base/assert.h"
+#include "base/num.h"
 #include "crypto/sig.h"
 
 #include <setjmp.h>
@@ -51,13 +52,6 @@ static dmg_hash_t const test_genesis = { { 0x5e, 0xed } };
 static dmg_chainnet_member_t members[ VALIDATORS ];
 static uint8_t seeds[ VALIDATORS ][ 32 ];
 
-static uint64_t mix( uint64_t * s ) {
-  uint64_t z = *s += 0x9e3779b97f4a7c15u;
-  z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u;
-  z = ( z^( z>>27 ) )*0x94d049bb133111ebu;
-  return z^( z>>31 );
-}
-
 static void members_make( void ) {
   for( unsigned i = 0; i<VALIDATORS; i++ ) {
     uint8_t key[ 32 ];
@@ -100,10 +94,10 @@ static void store_grow( store_t * s, uint32_t cnt, uint32_t big_sz ) {
     dmg_span_t txs[ 32 ];
     dmg_body_t body = { .txs = txs };
     bool is_big = s->cnt%big_every==( big_every>7 ? 7 : 0 ) && big_sz;
-    uint32_t n = is_big ? 1+big_sz/60000 : s->cnt%3 ? 1+(uint32_t)( mix( &s->seed )%4 ) : 0, at = 0;
+    uint32_t n = is_big ? 1+big_sz/60000 : s->cnt%3 ? 1+(uint32_t)( dmg_rnd_u64( &s->seed )%4 ) : 0, at = 0;
     for( uint32_t i = 0; i<n; i++ ) {
-      uint32_t sz = is_big ? big_sz/n : 20+(uint32_t)( mix( &s->seed )%200 );
-      for( uint32_t k = 0; k<sz; k++ ) bytes[ at+k ] = (uint8_t)( k<16 || sz>1000 ? mix( &s->seed ) : k );
+      uint32_t sz = is_big ? big_sz/n : 20+(uint32_t)( dmg_rnd_u64( &s->seed )%200 );
+      for( uint32_t k = 0; k<sz; k++ ) bytes[ at+k ] = (uint8_t)( k<16 || sz>1000 ? dmg_rnd_u64( &s->seed ) : k );
       txs[ body.tx_cnt++ ] = dmg_span( bytes+at, sz );
       at += sz;
     }

@@ -1,18 +1,10 @@
 /* chain_pool: many transactions in one call hear what each would hear alone, in that order (R4.1, R4.2). */
+#include "base/test_rnd.h"
 #include "node/test_chain_util.h"
 
 enum { SENDERS = 8, TXS = 600 };
 
 typedef struct { dmg_sig_scheme_t scheme; uint8_t secret[ 32 ], key[ 33 ]; size_t key_sz; dmg_hash_t address; bool is_new; uint64_t next; } sender_t;
-
-static uint64_t rng;
-static uint32_t rnd( uint32_t n ) { rng = rng*6364136223846793005u+1442695040888963407u; return (uint32_t)( rng>>33 )%n; }
-
-static void seed_rng( void ) {
-  char const * given = getenv( "DMG_TEST_SEED" );
-  rng = given ? strtoull( given, NULL, 10 ) : dmg_os_mono_ns();
-  print_message( "DMG_TEST_SEED=%lu\n", (unsigned long)rng );
-}
 
 static dmg_span_t public_key( sender_t * s ) {
   s->key_sz = dmg_sig_key_sz( s->scheme );
@@ -43,7 +35,7 @@ static dmg_span_t make_tx( dmg_chain_t * chain, dmg_hash_t const * schema, sende
   dmg_hash_t to = { { 5 } };
   dmg_bcs_wr_t w = dmg_bcs_wr( args, sizeof args );
   dmg_bcs_wr_fixed( &w, to.b, 32 );
-  dmg_bcs_wr_u64( &w, 1+rnd( 1000 ) );
+  dmg_bcs_wr_u64( &w, 1+rnd_below( 1000 ) );
   dmg_bcs_wr_uleb( &w, 0 );
   dmg_tx_call_t call = { .module = DMG_MODULE_BALANCES, .call = 1, .schema = *schema, .args = dmg_bcs_wr_span( &w ) };
   dmg_tx_sig_t  sg   = { .scheme = s->scheme, .key = dmg_span( s->key, s->key_sz ), .sig = dmg_span( sig, 64 ) };
@@ -84,32 +76,32 @@ static void fund( dmg_chain_t * chain, sender_t * s ) {
 
 /* One of a stream of good, bad, doubled, replaced and early transactions. */
 static dmg_span_t random_tx( dmg_chain_t * chain, dmg_hash_t const * schema, sender_t * all, dmg_span_t const * before, uint32_t before_cnt ) {
-  sender_t * s = &all[ rnd( SENDERS ) ];
-  uint32_t what = rnd( 100 );
+  sender_t * s = &all[ rnd_below( SENDERS ) ];
+  uint32_t what = rnd_below( 100 );
   dmg_span_t raw;
-  if( what<12 && before_cnt ) raw = before[ rnd( before_cnt ) ];                                  /* again */
+  if( what<12 && before_cnt ) raw = before[ rnd_below( before_cnt ) ];                                  /* again */
   else {
-    opts_t o = { .nonce = s->next, .fee_max = DMG_SPARKS_PER_CGT, .has_init = s->is_new && ( !s->next || rnd( 4 )==0 ) };
-    if( what<22 && s->next ) { o.nonce = rnd( (uint32_t)s->next ); o.fee_max = DMG_SPARKS_PER_CGT*( 1+rnd( 3 ) ); }   /* another in its place */
-    else if( what<26 ) o.nonce = s->next+rnd( 80 );                                               /* a gap, or past the window */
-    else if( what<29 ) { o.lane = DMG_TX_LANE_UNORDERED; o.nonce = rnd( 1000 ); }
+    opts_t o = { .nonce = s->next, .fee_max = DMG_SPARKS_PER_CGT, .has_init = s->is_new && ( !s->next || rnd_below( 4 )==0 ) };
+    if( what<22 && s->next ) { o.nonce = rnd_below( (uint32_t)s->next ); o.fee_max = DMG_SPARKS_PER_CGT*( 1+rnd_below( 3 ) ); }   /* another in its place */
+    else if( what<26 ) o.nonce = s->next+rnd_below( 80 );                                               /* a gap, or past the window */
+    else if( what<29 ) { o.lane = DMG_TX_LANE_UNORDERED; o.nonce = rnd_below( 1000 ); }
     else if( what<31 ) { o.fee_max = 1; }
     else s->next++;
     raw = make_tx( chain, schema, s, o );
   }
   uint8_t * copy = dmg_arena_alloc( arena, raw.sz+1 );
   memcpy( copy, raw.p, raw.sz );
-  switch( rnd( 24 ) ) {
-  case 0: case 1: case 2: copy[ raw.sz-1-rnd( 64 ) ] ^= (uint8_t)( 1u<<rnd( 8 ) ); break;         /* the signature */
-  case 3: copy[ rnd( (uint32_t)raw.sz ) ] ^= (uint8_t)( 1u<<rnd( 8 ) ); break;                    /* anywhere */
-  case 4: return dmg_span( copy, rnd( (uint32_t)raw.sz+1 ) );                                     /* cut */
+  switch( rnd_below( 24 ) ) {
+  case 0: case 1: case 2: copy[ raw.sz-1-rnd_below( 64 ) ] ^= (uint8_t)( 1u<<rnd_below( 8 ) ); break;         /* the signature */
+  case 3: copy[ rnd_below( (uint32_t)raw.sz ) ] ^= (uint8_t)( 1u<<rnd_below( 8 ) ); break;                    /* anywhere */
+  case 4: return dmg_span( copy, rnd_below( (uint32_t)raw.sz+1 ) );                                     /* cut */
   default: break;
   }
   return dmg_span( copy, raw.sz );
 }
 
 static void test_many_hear_what_each_would_alone( void ** state ) {
-  seed_rng();
+  seed_any();
   dmg_chain_t * one = open_chain( NULL, DMG_PACE_MANUAL, 1764000000000u ), * many = open_chain( NULL, DMG_PACE_MANUAL, 1764000000000u );
   dmg_query_t const * q = dmg_chain_query( many );
   static dmg_query_submit_t alone[ TXS ], together[ TXS ];
@@ -122,11 +114,11 @@ static void test_many_hear_what_each_would_alone( void ** state ) {
   uint32_t ok = 0, signature = 0, fee = 0, account = 0, known = 0;
   for( uint32_t i = 0; i<TXS; i++ ) raws[ i ] = random_tx( one, &schema, senders, raws, i );
   for( uint32_t i = 0, n; i<TXS; i += n ) {
-    n = 1+rnd( rnd( 2 ) ? 20 : 400 );
+    n = 1+rnd_below( rnd_below( 2 ) ? 20 : 400 );
     if( n>TXS-i ) n = TXS-i;
     for( uint32_t k = i; k<i+n; k++ ) { (void)!submit( one, raws[ k ], &alone[ k ] ); together[ k ] = (dmg_query_submit_t){ .raw = raws[ k ] }; }
     q->tx_submit( q->ctx, &together[ i ], n );
-    if( rnd( 3 )==0 ) {
+    if( rnd_below( 3 )==0 ) {
       dmg_at_block_t head[ 2 ];
       assert_int_equal( dmg_chain_query( one )->dev->mine( one, 1, 1000, &head[ 0 ] ), DMG_OK );
       assert_int_equal( q->dev->mine( many, 1, 1000, &head[ 1 ] ), DMG_OK );

@@ -1,5 +1,5 @@
 /* head_cache: against a table of what the state says, over random blocks; it is bounded, and forgets what it cannot know. */
-#include "base/os.h"
+#include "base/test_rnd.h"
 #include "node/head_cache.h"
 #include "types/items.h"
 
@@ -11,9 +11,6 @@
 enum { ACCOUNTS = 60, BLOCKS = 3000, WRITES = 24 };
 
 typedef struct { uint32_t keys; uint64_t sparks, held, next; bool has_lock; } truth_t;   /* keys: how many authenticators, changed with each write */
-
-static uint64_t rng;
-static uint32_t rnd( uint32_t n ) { rng = rng*6364136223846793005u+1442695040888963407u; return (uint32_t)( rng>>33 )%n; }
 
 /* Few sets: neighbours push one another out. */
 static dmg_hash_t address( uint32_t i ) {
@@ -39,16 +36,13 @@ static dmg_write_t held_write( uint32_t at, dmg_hash_t const * a, uint64_t spark
 static dmg_write_t other_write( uint32_t at, size_t key_sz ) { return (dmg_write_t){ .key = dmg_span( key_room[ at ], key_sz ), .value = DMG_SPAN_STR( "\1x" ) }; }
 
 static void test_it_says_what_the_state_says( void ** state ) {
-  char const * given = getenv( "DMG_TEST_SEED" );
-  rng = given ? strtoull( given, NULL, 10 ) : dmg_os_mono_ns();
-  print_message( "DMG_TEST_SEED=%lu\n", (unsigned long)rng );
   static truth_t truth[ ACCOUNTS ];
   memset( truth, 0, sizeof truth );
-  dmg_head_cache_t * c = dmg_head_cache_new( 16, rng );
+  dmg_head_cache_t * c = dmg_head_cache_new( 16, seed_any() );
   uint32_t account_hits = 0, free_hits = 0, lane_hits = 0;
   for( uint32_t b = 0; b<BLOCKS; b++ ) {
     for( uint32_t q = 0; q<20; q++ ) {
-      uint32_t i = rnd( rnd( 2 ) ? 6 : ACCOUNTS );
+      uint32_t i = rnd_below( rnd_below( 2 ) ? 6 : ACCOUNTS );
       dmg_hash_t a = address( i );
       truth_t const * t = &truth[ i ];
       dmg_txpool_account_t got, want = account_of( t, i );
@@ -57,36 +51,36 @@ static void test_it_says_what_the_state_says( void ** state ) {
         account_hits++;
         assert_true( got.auth_cnt==want.auth_cnt && got.t_use==want.t_use && got.is_user );
         for( uint32_t k = 0; k<want.auth_cnt; k++ ) assert_true( got.auths[ k ].weight==want.auths[ k ].weight && !memcmp( got.auths[ k ].key, want.auths[ k ].key, 32 ) );
-      } else if( rnd( 4 ) ) dmg_head_cache_put_account( c, &a, &want );
+      } else if( rnd_below( 4 ) ) dmg_head_cache_put_account( c, &a, &want );
       if( dmg_head_cache_holding( c, &a, &sparks, &held ) ) { free_hits++; assert_false( t->has_lock ); assert_int_equal( sparks, t->sparks ); assert_int_equal( held, t->held ); }
-      else if( !t->has_lock ) dmg_head_cache_put_holding( c, &a, t->sparks, t->held, rnd( 2 ) );
+      else if( !t->has_lock ) dmg_head_cache_put_holding( c, &a, t->sparks, t->held, rnd_below( 2 ) );
       if( dmg_head_cache_lane( c, &a, &sparks ) ) { lane_hits++; assert_int_equal( sparks, t->next ); }
       else dmg_head_cache_put_lane( c, &a, t->next );
     }
     dmg_write_t w[ WRITES ];
-    uint32_t cnt = rnd( WRITES );
+    uint32_t cnt = rnd_below( WRITES );
     for( uint32_t k = 0; k<cnt; k++ ) {
-      uint32_t i = rnd( ACCOUNTS );
+      uint32_t i = rnd_below( ACCOUNTS );
       dmg_hash_t a = address( i );
       truth_t * t = &truth[ i ];
-      switch( rnd( 8 ) ) {
+      switch( rnd_below( 8 ) ) {
       case 0:  t->keys++; w[ k ] = other_write( k, dmg_key_account( &a, key_room[ k ] ) ); break;
-      case 1:  t->keys++; w[ k ] = other_write( k, dmg_key_auth( &a, (uint8_t)rnd( 16 ), key_room[ k ] ) ); break;
-      case 2:  t->has_lock = rnd( 2 ); w[ k ] = other_write( k, dmg_key_lock( &a, 3, key_room[ k ] ) ); w[ k ].is_delete = !t->has_lock; break;
+      case 1:  t->keys++; w[ k ] = other_write( k, dmg_key_auth( &a, (uint8_t)rnd_below( 16 ), key_room[ k ] ) ); break;
+      case 2:  t->has_lock = rnd_below( 2 ); w[ k ] = other_write( k, dmg_key_lock( &a, 3, key_room[ k ] ) ); w[ k ].is_delete = !t->has_lock; break;
       case 3: {
-        uint16_t lane = rnd( 2 )<<8;
-        uint64_t next = rnd( 4 ) ? 1+rnd( 1000 ) : 0;
+        uint16_t lane = rnd_below( 2 )<<8;
+        uint64_t next = rnd_below( 4 ) ? 1+rnd_below( 1000 ) : 0;
         w[ k ] = (dmg_write_t){ .is_delete = !next, .key = dmg_span( key_room[ k ], dmg_key_lane( &a, lane, key_room[ k ] ) ), .value = dmg_span( value_room[ k ], dmg_counter_build( true, 1, NULL, next, value_room[ k ] ) ) };
         if( !lane ) t->next = next;   /* another lane is not its business */
         break;
       }
-      case 4:  t->held = rnd( 3 ) ? 1+rnd( 1000 ) : 0; w[ k ] = held_write( k, &a, t->held ); break;
+      case 4:  t->held = rnd_below( 3 ) ? 1+rnd_below( 1000 ) : 0; w[ k ] = held_write( k, &a, t->held ); break;
       case 5:  w[ k ] = other_write( k, dmg_key_block( key_room[ k ] ) ); break;
-      default: t->sparks = rnd( 3 ) ? 1+rnd( 1000 ) : 0; w[ k ] = free_write( k, &a, t->sparks ); break;
+      default: t->sparks = rnd_below( 3 ) ? 1+rnd_below( 1000 ) : 0; w[ k ] = free_write( k, &a, t->sparks ); break;
       }
     }
     dmg_head_cache_on_block( c, w, cnt );
-    if( rnd( 500 )==0 ) {   /* another chain */
+    if( rnd_below( 500 )==0 ) {   /* another chain */
       for( uint32_t i = 0; i<ACCOUNTS; i++ ) truth[ i ].sparks += 5;
       dmg_head_cache_clear( c );
     }

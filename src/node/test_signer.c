@@ -3,6 +3,7 @@
 #include "node/signer.h"
 #include "node/safety_json.h"
 #include "base/log.h"
+#include "base/test_rnd.h"
 #include "crypto/bls.h"
 #include "storage/wal.h"
 
@@ -11,9 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
-
-static uint64_t rng_state;
-static uint64_t rnd( void ) { uint64_t z = ( rng_state += 0x9e3779b97f4a7c15u ); z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
 
 static dmg_hash_t const chain = { { 1 } }, none;
 static dmg_wal_cfg_t const wal_cfg = { .dir = "d/wal", .segment_sz = 4096, .secret = 77777777 };
@@ -194,7 +192,7 @@ static void test_no_sequence_of_crashes_and_faults_gives_a_slashable_pair( void 
   uint64_t starts[ 3 ] = { 0 }, sum = 0, back = 0;
   print_message( "seeds 1..70\n" );
   for( uint64_t s = 1; s<=70; s++ ) {
-    rng_state = s;
+    rnd_state = s;
     released_cnt = 0;
     node_t n = { .vfs = new_vfs() };
     dmg_signer_cfg_t cfg = cfg_of( n.vfs );
@@ -257,7 +255,7 @@ static void test_a_crash_at_any_step( void ** state ) {
   dmg_safety_epoch_t const when = { .anchor_ms = 1 };
   uint64_t step = 0;
   for( bool is_through = false; !is_through; step++ ) {
-    rng_state    = step;
+    rnd_state    = step;
     released_cnt = 0;
     node_t n = { .vfs = new_vfs() };
     dmg_signer_cfg_t cfg = cfg_of( n.vfs );

@@ -1,4 +1,5 @@
 /* abi_json: the forms of F0.2 one by one, what is refused and how it is named, and random values there and back. */
+#include "base/test_rnd.h"
 #include "rpc/abi_json.h"
 
 #include <setjmp.h>
@@ -6,12 +7,9 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static dmg_json_t * json;
 static dmg_arena_t * arena;
-static uint64_t seed;
-static uint64_t rnd( void ) { seed ^= seed>>12; seed ^= seed<<25; seed ^= seed>>27; return seed*2685821657736338717ull; }
 
 static int setup( void ** state ) { json = dmg_json_new(); arena = dmg_arena_new( 64u<<20 ); return !json || !arena; }
 static int teardown( void ** state ) { dmg_json_free( json ); dmg_arena_free( arena ); return 0; }
@@ -258,9 +256,7 @@ static void test_random_values_come_back( void ** state ) {
 }
 
 int main( void ) {
-  char const * s = getenv( "DMG_SEED" );
-  seed = s ? strtoull( s, NULL, 0 ) : (uint64_t)time( NULL );
-  printf( "seed %lu\n", (unsigned long)seed );
+  seed_any();
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_numbers_at_their_bounds ), cmocka_unit_test( test_bytes_text_and_accounts ), cmocka_unit_test( test_containers ),
     cmocka_unit_test( test_later_fields_may_be_left_out ), cmocka_unit_test( test_arguments_by_name_or_by_place ),

@@ -1,4 +1,5 @@
 /* json: what the reader refuses, what comes back exactly, what the writer does at its bound. */
+#include "base/test_rnd.h"
 #include "rpc/json.h"
 
 #include <setjmp.h>
@@ -6,7 +7,6 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static dmg_json_t * json;
 static int setup( void ** state ) { json = dmg_json_new(); return !json; }
@@ -219,8 +219,7 @@ static void test_the_writer_stops_at_its_bound_and_never_past_it( void ** state 
 /* What is taken prints to text that is taken again and prints the same. */
 static void test_random_texts_round_trip_or_are_refused( void ** state ) {
   static char const * const seed_text[] = { "{\"jsonrpc\":\"2.0\",\"method\":\"state_get\",\"params\":{\"key\":\"0x00\",\"at\":{\"height\":\"7\"}},\"id\":1}", "[1,-0.5e+7,\"\\ud83d\\ude00\\u0000\",[[]],{\"a\":{\"b\":null}},true,false]", "\"\xc3\xbc\"" };
-  uint64_t seed = getenv( "DMG_SEED" ) ? strtoull( getenv( "DMG_SEED" ), NULL, 10 ) : (uint64_t)time( NULL );
-  print_message( "DMG_SEED=%lu\n", (unsigned long)seed );
+  seed_any();
   dmg_buf_t one = dmg_buf( 4096 ), two = dmg_buf( 4096 );
   uint32_t taken = 0;
   for( int round = 0; round<20000; round++ ) {
@@ -229,9 +228,9 @@ static void test_random_texts_round_trip_or_are_refused( void ** state ) {
     size_t sz = strlen( from );
     memcpy( text, from, sz );
     for( int m = 0; m<round/3%4; m++ ) {
-      seed = seed*6364136223846793005u+1442695040888963407u;
-      size_t at = ( seed>>33 )%sz;
-      if( seed>>20&1 ) text[ at ] = (uint8_t)( seed>>24 );
+      uint64_t r = rnd();
+      size_t at = ( r>>33 )%sz;
+      if( r>>20&1 ) text[ at ] = (uint8_t)( r>>24 );
       else if( sz>1 ) { memmove( text+at, text+at+1, sz-at-1 ); sz--; }
     }
     uint8_t * copy = malloc( sz );            /* of exact size: ASan sees a read past its end */

@@ -1,4 +1,5 @@
 /* jsonrpc: what a client may send wrong, and what it gets for it; every method against a fake node. */
+#include "base/test_rnd.h"
 #include "crypto/bech32.h"
 #include "rpc/json.h"
 #include "rpc/jsonrpc.h"
@@ -8,7 +9,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
-#include <time.h>
 
 #define NOBODY "dmg1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0ssqdc3c"   /* nobody's */
 
@@ -798,21 +798,20 @@ static void test_random_requests_get_a_whole_answer( void ** state ) {
     "[{\"jsonrpc\":\"2.0\",\"method\":\"tx_status\",\"params\":[[\"0x0000000000000000000000000000000000000000000000000000000000000000\"]],\"id\":\"a\"},{\"jsonrpc\":\"2.0\",\"method\":\"chain_blocks\",\"params\":[\"1\",3],\"id\":2}]",
     "{\"jsonrpc\":\"2.0\",\"method\":\"account_get\",\"params\":[\"" NOBODY "\",\"head\"],\"id\":null}",
     "{\"jsonrpc\":\"2.0\",\"method\":\"tx_schema\",\"params\":{\"module\":2,\"call\":\"transfer\"},\"id\":-1}" };
-  uint64_t seed = getenv( "DMG_SEED" ) ? strtoull( getenv( "DMG_SEED" ), NULL, 10 ) : (uint64_t)time( NULL );
-  print_message( "DMG_SEED=%lu\n", (unsigned long)seed );
+  seed_any();
   dmg_json_t * json = dmg_json_new();
   for( int round = 0; round<8000; round++ ) {
     char body[ 400 ];
     size_t sz = strlen( from[ round%4 ] );
     memcpy( body, from[ round%4 ], sz );
     for( int m = 0; m<1+round/4%3; m++ ) {
-      seed = seed*6364136223846793005u+1442695040888963407u;
-      size_t at = ( seed>>33 )%sz;
-      switch( seed>>20&3 ) {
-      case 0: body[ at ] = (char)( seed>>24 ); break;
-      case 1: body[ at ] = "0129azAF\"{}[],:x-"[ ( seed>>24 )%17 ]; break;
+      uint64_t r = rnd();
+      size_t at = ( r>>33 )%sz;
+      switch( r>>20&3 ) {
+      case 0: body[ at ] = (char)( r>>24 ); break;
+      case 1: body[ at ] = "0129azAF\"{}[],:x-"[ ( r>>24 )%17 ]; break;
       case 2: memmove( body+at, body+at+1, sz-at-1 ); sz--; break;
-      default: { size_t other = ( seed>>48 )%sz; char t = body[ at ]; body[ at ] = body[ other ]; body[ other ] = t; }
+      default: { size_t other = ( r>>48 )%sz; char t = body[ at ]; body[ at ] = body[ other ]; body[ other ] = t; }
       }
     }
     char * a = ask_span( dmg_span( body, sz ) );

@@ -1,5 +1,6 @@
 /* sub: order of answer and items, cursors, full sockets, reverts, drain.  The sockets are lists of texts. */
 #include "base/os.h"
+#include "base/test_rnd.h"
 #include "rpc/json.h"
 #include "rpc/jsonrpc.h"
 #include "rpc/test_rpc_fake.h"
@@ -7,7 +8,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
-#include <time.h>
 
 enum { WIRE_MAX = 4096 };
 
@@ -480,12 +480,11 @@ static void read_items( known_t * known, uint32_t cnt ) {
 /* Opens, closes, blocks, statuses and full sockets at random; in the end everybody knows the newest. */
 static void test_random_streams_keep_their_order( void ** state ) {
   static known_t known[ 400 ];
-  uint64_t seed = getenv( "DMG_SEED" ) ? strtoull( getenv( "DMG_SEED" ), NULL, 10 ) : (uint64_t)time( NULL ), head = 7;
+  uint64_t head = 7;
   uint32_t cnt = 0;
-  print_message( "DMG_SEED=%lu\n", (unsigned long)seed );
+  seed_any();
   for( int step = 0; step<2000; step++ ) {
-    seed = seed*6364136223846793005u+1442695040888963407u;
-    uint32_t r = (uint32_t)( seed>>33 ), pick = ( r>>8 )%( cnt ? cnt : 1 );
+    uint32_t r = (uint32_t)( rnd()>>33 ), pick = ( r>>8 )%( cnt ? cnt : 1 );
     switch( r%8 ) {
     case 0: {
       bool is_tx = r>>8&1;

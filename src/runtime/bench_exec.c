@@ -33,7 +33,7 @@ static dmg_span_t       raws[ TXS ];
 static dmg_tx_t *       txs[ TXS ];
 static uint64_t         rnd_state = 0x9e3779b97f4a7c15;
 
-static uint64_t rnd( void ) { rnd_state ^= rnd_state<<13; rnd_state ^= rnd_state>>7; rnd_state ^= rnd_state<<17; return rnd_state; }
+static uint64_t rnd( void ) { return dmg_rnd_u64( &rnd_state ); }
 
 #define MUST( call ) do { dmg_err_t must_ = ( call ); if( must_ ) { fprintf( stderr, "%s: %s\n", #call, dmg_err_text( must_ ) ); exit( 1 ); } } while(0)
 

@@ -28,7 +28,7 @@ struct bench {
 };
 
 static uint64_t rnd_state = 0x9e3779b97f4a7c15u;
-static uint64_t rnd( void ) { rnd_state ^= rnd_state<<13; rnd_state ^= rnd_state>>7; rnd_state ^= rnd_state<<17; return rnd_state; }
+static uint64_t rnd( void ) { return dmg_rnd_u64( &rnd_state ); }
 
 static bench_t const * now;
 static uint64_t        call_ns, call_gas;

@@ -1,4 +1,5 @@
 /* Blocks, the read-only entries, threads beside them, random blocks, the genesis. */
+#include "base/test_rnd.h"
 #include "runtime/test_exec_modules.h"
 
 #include "types/merkle.h"
@@ -451,8 +452,6 @@ test_readers_run_beside_blocks( void ** state ) {
 
 /* ---- Random ---- */
 
-static uint64_t rnd_state;
-static uint64_t rnd( void ) { rnd_state ^= rnd_state<<13; rnd_state ^= rnd_state>>7; rnd_state ^= rnd_state<<17; return rnd_state; }
 static uint64_t
 g_random( fake_t * f ) {
   for( unsigned i=0; i<6; i++ ) {
@@ -508,10 +507,7 @@ test_random_blocks_keep_the_sums( void ** state ) {
   chain_t * c = *state;
   uint64_t  nonces[ 4 ] = { 0 };
   person_t * people[ 4 ] = { &alice, &bob, &carol, &dave };
-  char const * env = getenv( "DMG_SEED" );
-  uint64_t seed = env ? strtoull( env, NULL, 0 ) : 0x1234567;
-  rnd_state = seed|1;
-  printf( "seed %#llx\n", (unsigned long long)seed );
+  seed( 0x1234567 );
   unsigned ok = 0, total = 0;
   for( unsigned b=0; b<60; b++ ) {
     dmg_tx_t * txs[ 6 ];

@@ -1,4 +1,5 @@
 /* Block set and transaction overlay against a plain model: reads, rollback to nested marks, merged scans, commits. */
+#include "base/test_rnd.h"
 #include "runtime/tx_overlay.h"
 
 #include <setjmp.h>
@@ -256,9 +257,6 @@ enum { KEYS = 192, GROUP = 64 };
 typedef struct { bool is_in[ 3 ][ KEYS ]; uint64_t v[ 3 ][ KEYS ]; } model_t;   /* plain, ordered, counter */
 static dmg_ov_item_t const * const items[ 3 ] = { &plain, &ordered, &counter };
 
-static uint64_t rnd_state;
-static uint64_t rnd( void ) { rnd_state ^= rnd_state<<13; rnd_state ^= rnd_state>>7; rnd_state ^= rnd_state<<17; return rnd_state; }
-
 static void
 check_all( env_t * e, model_t const * m ) {
   for( unsigned i=0; i<3; i++ ) {
@@ -326,10 +324,7 @@ change_one( env_t * e, model_t * m ) {
 static void
 test_random_equals_a_plain_model( void ** state ) {
   env_t *      e   = *state;
-  char const * env = getenv( "DMG_SEED" );
-  uint64_t     seed = env ? strtoull( env, NULL, 0 ) : 0x51ab;
-  rnd_state = seed|1;
-  printf( "seed %#llx\n", (unsigned long long)seed );
+  seed( 0x51ab );
   static model_t m, at_tx, marks[ 4 ];
   memset( &m, 0, sizeof( m ) );
   for( unsigned block=0; block<20; block++ ) {

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/cpu.h"
 #include "base/os.h"
+#include "base/num.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 
 enum { VALUE_SZ = 100 };
 
-static uint64_t mix( uint64_t z ) { z += 0x9e3779b97f4a7c15u; z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
+static uint64_t mix( uint64_t z ) { return dmg_rnd_u64( &z ); }
 static dmg_hash_t hash_of( uint64_t i ) { return dmg_sha256( dmg_span( &i, 8 ) ); }
 
 typedef struct { uint8_t key[ 8 ]; uint8_t value[ VALUE_SZ ]; } cell_t;

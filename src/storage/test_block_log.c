@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/log.h"
+#include "base/test_rnd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,10 +16,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static uint64_t rng_state;
-static uint64_t rnd( void ) { uint64_t z = ( rng_state += 0x9e3779b97f4a7c15u ); z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
-static void seed( uint64_t s ) { rng_state = s; print_message( "seed %lu\n", (unsigned long)s ); }
-
 #define S( text ) DMG_SPAN_STR( text )
 
 /* ---- Deterministic blocks: contents follow from (height, fork) ---- */
@@ -28,11 +25,11 @@ typedef struct { uint8_t b[ 1500 ]; size_t sz; } body_t;
 static dmg_hash_t hash_of( uint64_t height, unsigned fork ) { uint64_t x[ 2 ] = { height, fork }; return dmg_sha256( dmg_span( x, 16 ) ); }
 static body_t body_of( uint64_t height, unsigned fork ) {
   body_t b;
-  uint64_t keep = rng_state;
-  rng_state = height*31+fork;
+  uint64_t keep = rnd_state;
+  rnd_state = height*31+fork;
   b.sz = 20+rnd()%( sizeof b.b-20 );
   for( size_t i=0; i<b.sz; i++ ) b.b[ i ] = (uint8_t)( rnd()%( height%2 ? 3 : 256 ) );   /* some compress, some do not */
-  rng_state = keep;
+  rnd_state = keep;
   return b;
 }
 static dmg_err_t put_block( dmg_block_log_t * log, uint64_t height, unsigned fork ) {

@@ -2,6 +2,7 @@
 #include "storage/kv.h"
 #include "base/assert.h"
 #include "base/os.h"
+#include "base/test_rnd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,10 +12,6 @@
 #include <cmocka.h>
 
 typedef struct { bool is_rocks; dmg_kv_t * kv; char dir[ 64 ]; } env_t;
-
-static uint64_t rng_state;
-static uint64_t rnd( void ) { uint64_t z = ( rng_state += 0x9e3779b97f4a7c15u ); z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
-static void seed( uint64_t s ) { rng_state = s; print_message( "seed %lu\n", (unsigned long)s ); }
 
 static void reopen( env_t * e ) {
   if( !e->is_rocks ) return;

@@ -3,6 +3,7 @@
 #include "storage/state.h"
 #include "types/state_proof.h"
 #include "base/assert.h"
+#include "base/test_rnd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,10 +12,6 @@
 #include <pthread.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static uint64_t rng_state;
-static uint64_t rnd( void ) { uint64_t z = ( rng_state += 0x9e3779b97f4a7c15u ); z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
-static void seed( uint64_t s ) { rng_state = s; print_message( "seed %lu\n", (unsigned long)s ); }
 
 /* ---- Model: every block has its whole map ---- */
 

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/num.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -28,7 +29,7 @@ static void dir_drop( void ) { char cmd[ 128 ]; snprintf( cmd, sizeof cmd, "rm -
 
 /* ---- A chain whose every block follows from its height ---- */
 
-static uint64_t mix( uint64_t z ) { z += 0x9e3779b97f4a7c15u; z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
+static uint64_t mix( uint64_t z ) { return dmg_rnd_u64( &z ); }
 static dmg_hash_t hash_of( uint64_t height ) { return dmg_sha256( dmg_span( &height, 8 ) ); }
 
 typedef struct { uint8_t key[ WRITES ][ 8 ]; uint8_t value[ WRITES ][ 120 ]; dmg_write_t w[ WRITES ]; uint32_t cnt; } block_t;

@@ -2,15 +2,13 @@
    clustered and ground paths, forced depths, growth in mid stream, undo and old roots. */
 #include "storage/tree_int.h"
 #include "base/assert.h"
+#include "base/test_rnd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
-static uint64_t rng_state;
-static uint64_t rnd( void ) { uint64_t z = ( rng_state += 0x9e3779b97f4a7c15u ); z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
-static void seed( uint64_t s ) { rng_state = s; print_message( "seed %lu\n", (unsigned long)s ); }
 static dmg_hash_t rnd_hash( void ) { dmg_hash_t h; for( int i=0; i<4; i++ ) dmg_store_u64le( h.b+8*i, rnd() ); return h; }
 
 /* ---- The naive tree: a sorted array, everything by recursion (S1.3) ---- */
@@ -60,10 +58,10 @@ static dmg_hash_t naive_root( naive_t const * n ) { return naive_hash( n->e, n->
 typedef enum { RANDOM, CLUSTERED, SHARED_255, SHAPES } shape_t;
 
 static dmg_hash_t make_path( shape_t shape, uint64_t i ) {
-  uint64_t keep = rng_state;
-  rng_state = i*77+(uint64_t)shape;
+  uint64_t keep = rnd_state;
+  rnd_state = i*77+(uint64_t)shape;
   dmg_hash_t p = rnd_hash();
-  rng_state = keep;
+  rnd_state = keep;
   if( shape==CLUSTERED ) { p.b[0] = (uint8_t)( i%3 ); p.b[1] = 0x55; p.b[2] = (uint8_t)( i%5 ); }
   if( shape==SHARED_255 ) {                  /* all under one path but for a few bits at the end, and some in the middle */
     memset( p.b, 0xa5, 32 );

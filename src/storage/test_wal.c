@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/crc32c.h"
 #include "base/log.h"
+#include "base/test_rnd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,10 +13,6 @@
 #include <cmocka.h>
 
 enum { SEG = 4096, IMAGE_MAX = 64*1024 };
-
-static uint64_t rng_state;
-static uint64_t rnd( void ) { uint64_t z = ( rng_state += 0x9e3779b97f4a7c15u ); z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
-static void seed( uint64_t s ) { rng_state = s; print_message( "seed %lu\n", (unsigned long)s ); }
 
 static dmg_wal_cfg_t const cfg = { .dir = "w", .segment_sz = SEG, .secret = 0x123456789abcdef0u };
 

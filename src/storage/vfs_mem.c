@@ -1,5 +1,6 @@
 #include "storage/vfs.h"
 #include "base/assert.h"
+#include "base/num.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -255,24 +256,17 @@ uint64_t dmg_vfs_mem_steps( dmg_vfs_t * vfs ) { return mem_of( vfs )->step; }
 void dmg_vfs_mem_off_at( dmg_vfs_t * vfs, uint64_t at ) { mem_of( vfs )->off_at = at; }
 void dmg_vfs_mem_fail_at( dmg_vfs_t * vfs, uint64_t at, dmg_err_t err ) { mem_of( vfs )->fail_at = at; mem_of( vfs )->fail_err = err; }
 
-static uint64_t rnd( uint64_t * s ) {
-  uint64_t z = ( *s += 0x9e3779b97f4a7c15u );
-  z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u;
-  z = ( z^( z>>27 ) )*0x94d049bb133111ebu;
-  return z^( z>>31 );
-}
-
 void dmg_vfs_mem_crash( dmg_vfs_t * vfs, uint64_t seed ) {
   mem_t * m = mem_of( vfs );
   DMG_ASSERT( !m->open_cnt );
   /* Names: each change since the last dir_sync happened or not. */
   for( uint32_t i=0; i<m->now.cnt; i++ ) {
     name_t * n = names_find( &m->synced, m->now.at[ i ].path );
-    if( ( !n || n->node!=m->now.at[ i ].node ) && rnd( &seed )%2 ) names_set( m, &m->synced, m->now.at[ i ].path, m->now.at[ i ].node );
+    if( ( !n || n->node!=m->now.at[ i ].node ) && dmg_rnd_u64( &seed )%2 ) names_set( m, &m->synced, m->now.at[ i ].path, m->now.at[ i ].node );
   }
   for( uint32_t i=0; i<m->synced.cnt; ) {
     name_t * n = m->synced.at+i;
-    if( !names_find( &m->now, n->path ) && rnd( &seed )%2 ) names_remove( m, &m->synced, n );
+    if( !names_find( &m->now, n->path ) && dmg_rnd_u64( &seed )%2 ) names_remove( m, &m->synced, n );
     else i++;
   }
   names_clear( m, &m->now );
@@ -282,13 +276,13 @@ void dmg_vfs_mem_crash( dmg_vfs_t * vfs, uint64_t seed ) {
     /* Bytes: each sector is new, old, or of both halves; the size old, new or between. */
     if( n->now_sz!=n->synced_sz || ( n->now_sz && memcmp( n->now, n->synced, n->now_sz ) ) ) {
       uint64_t lo = n->now_sz<n->synced_sz ? n->now_sz : n->synced_sz, hi = n->now_sz<n->synced_sz ? n->synced_sz : n->now_sz;
-      uint64_t sz = rnd( &seed )%3==0 ? lo : rnd( &seed )%2 ? hi : lo+rnd( &seed )%( hi-lo+1 );
+      uint64_t sz = dmg_rnd_u64( &seed )%3==0 ? lo : dmg_rnd_u64( &seed )%2 ? hi : lo+dmg_rnd_u64( &seed )%( hi-lo+1 );
       uint8_t * q = calloc( 1, sz ? sz : 1 );
       DMG_ASSERT( q );
-      uint64_t mode = rnd( &seed )%3;            /* mostly new, mostly old, mixed */
+      uint64_t mode = dmg_rnd_u64( &seed )%3;            /* mostly new, mostly old, mixed */
       for( uint64_t s=0; s<sz; s+=SECTOR ) {
-        uint64_t end = s+SECTOR<sz ? s+SECTOR : sz, r = rnd( &seed )%8;
-        uint64_t cut = r==0 ? s+rnd( &seed )%( end-s+1 ) : ( mode==0 ? r>1 : mode==1 ? r>6 : r>3 ) ? end : s;   /* new up to here, old after */
+        uint64_t end = s+SECTOR<sz ? s+SECTOR : sz, r = dmg_rnd_u64( &seed )%8;
+        uint64_t cut = r==0 ? s+dmg_rnd_u64( &seed )%( end-s+1 ) : ( mode==0 ? r>1 : mode==1 ? r>6 : r>3 ) ? end : s;   /* new up to here, old after */
         for( uint64_t i2=s; i2<end; i2++ ) q[ i2 ] = i2<cut ? ( i2<n->now_sz ? n->now[ i2 ] : 0 ) : ( i2<n->synced_sz ? n->synced[ i2 ] : 0 );
       }
       m->sz -= n->now_cap;

@@ -1,4 +1,5 @@
 /* txpool: each refusal, each bound and its moment, replacement, gaps, expiry, blocks, retraction; then random use against invariants. */
+#include "base/test_rnd.h"
 #include "txpool/txpool_int.h"
 #include "codec/abi.h"
 #include "types/receipt.h"
@@ -861,12 +862,9 @@ static void test_set_head_back_forgets_inclusions( void ** unused ) {
 
 /* --- random use ------------------------------------------------------------------------------------------- */
 
-static uint64_t rng;
-static uint32_t rnd( uint32_t n ) { rng ^= rng<<13; rng ^= rng>>7; rng ^= rng<<17; return (uint32_t)( rng>>20 )%n; }
-
 static void random_block( void ) {
   dmg_txpool_limits_t lim = dmg_txpool_limits( &head );
-  lim.gas_max = 60000ull*( 1+rnd( 20 ) );
+  lim.gas_max = 60000ull*( 1+rnd_below( 20 ) );
   dmg_txpool_ref_t r[ 64 ];
   dmg_txpool_included_t in[ 64 ];
   dmg_txpool_ref_t out[ 64 ];
@@ -878,54 +876,51 @@ static void random_block( void ) {
     gas += r[ i ].tx->gas;
     if( l!=DMG_TX_LANE_UNORDERED ) assert_true( r[ i ].tx->nonce==next[ a ][ l ]++ );   /* in order, from the state's next */
     /* A block built in another's view may hold fewer. */
-    if( rnd( 5 )==0 || ( l!=DMG_TX_LANE_UNORDERED && acct[ a ].lane[ l ]!=r[ i ].tx->nonce ) ) { out[ out_cnt++ ] = r[ i ]; continue; }
-    uint8_t status = rnd( 9 )==0 ? DMG_STATUS_VOID : DMG_STATUS_OK;
+    if( rnd_below( 5 )==0 || ( l!=DMG_TX_LANE_UNORDERED && acct[ a ].lane[ l ]!=r[ i ].tx->nonce ) ) { out[ out_cnt++ ] = r[ i ]; continue; }
+    uint8_t status = rnd_below( 9 )==0 ? DMG_STATUS_VOID : DMG_STATUS_OK;
     in[ in_cnt++ ] = included( &r[ i ], status );
     if( status!=DMG_STATUS_VOID && l!=DMG_TX_LANE_UNORDERED ) acct[ a ].lane[ l ]++;
   }
   assert_true( gas<=lim.gas_max );
-  head.height += 1+rnd( 3 );
-  head.price   = PRICE+rnd( 1000000 );
+  head.height += 1+rnd_below( 3 );
+  head.price   = PRICE+rnd_below( 1000000 );
   dmg_txpool_on_block( pool, &head, in, in_cnt, now );
   assert_int_equal( dmg_txpool_on_left_out( pool, &state, out, out_cnt, now ), DMG_OK );
   dmg_txpool_release( pool, r, n );
-  if( rnd( 20 )==0 ) {   /* step back: lanes fall, some by more than there is */
-    for( int i = 0; i<ACCOUNTS; i++ ) for( int l = 0; l<3; l++ ) if( acct[ i ].lane[ l ] && rnd( 3 )==0 ) acct[ i ].lane[ l ] -= 1+rnd( (uint32_t)dmg_min_u64( acct[ i ].lane[ l ], 3 ) );
+  if( rnd_below( 20 )==0 ) {   /* step back: lanes fall, some by more than there is */
+    for( int i = 0; i<ACCOUNTS; i++ ) for( int l = 0; l<3; l++ ) if( acct[ i ].lane[ l ] && rnd_below( 3 )==0 ) acct[ i ].lane[ l ] -= 1+rnd_below( (uint32_t)dmg_min_u64( acct[ i ].lane[ l ], 3 ) );
     head.height -= 1;
     assert_int_equal( dmg_txpool_set_head( pool, &state, &head, now ), DMG_OK );
   }
 }
 
 static void test_random_use_keeps_every_invariant( void ** unused ) {
-  char const * given = getenv( "DMG_TEST_SEED" );
-  uint64_t seed = given ? strtoull( given, NULL, 10 ) : 20260101;
-  rng = seed*2+1;
-  print_message( "seed %llu\n", (unsigned long long)seed );
+  seed( 20260101 );
   pool_new( 24, 16 );
   pool->cfg.bytes_max = 120000;
   dmg_txpool_ticket_t * held[ 8 ] = { 0 };
   for( int step = 0; step<6000; step++ ) {
-    now += rnd( 1000 );
-    if( rnd( 12 )==0 ) { random_block(); }
+    now += rnd_below( 1000 );
+    if( rnd_below( 12 )==0 ) { random_block(); }
     else {
-      int      a    = (int)rnd( 8 );
-      uint16_t lane = rnd( 6 )==0 ? DMG_TX_LANE_UNORDERED : (uint16_t)rnd( 3 );
-      made_t * m    = made( a, lane, lane==DMG_TX_LANE_UNORDERED ? rnd( 1000 ) : acct[ a ].lane[ lane ]+rnd( 6 ) );
-      m->tx.expiry  = head.height+rnd( 40 );
-      m->tx.fee_max = 300000+rnd( 2000000 );
-      m->tx.tip     = rnd( 3 )*100;
-      m->calls[ 0 ].args.sz = rnd( 10 )==0 ? 5000 : rnd( 300 );
-      if( rnd( 4 )==0 ) acct[ a ].spendable = rnd( 2 ) ? RICH : 500000;
+      int      a    = (int)rnd_below( 8 );
+      uint16_t lane = rnd_below( 6 )==0 ? DMG_TX_LANE_UNORDERED : (uint16_t)rnd_below( 3 );
+      made_t * m    = made( a, lane, lane==DMG_TX_LANE_UNORDERED ? rnd_below( 1000 ) : acct[ a ].lane[ lane ]+rnd_below( 6 ) );
+      m->tx.expiry  = head.height+rnd_below( 40 );
+      m->tx.fee_max = 300000+rnd_below( 2000000 );
+      m->tx.tip     = rnd_below( 3 )*100;
+      m->calls[ 0 ].args.sz = rnd_below( 10 )==0 ? 5000 : rnd_below( 300 );
+      if( rnd_below( 4 )==0 ) acct[ a ].spendable = rnd_below( 2 ) ? RICH : 500000;
       dmg_txpool_answer_t ans;
       dmg_txpool_ticket_t * fresh;
       assert_int_equal( check( bytes( m ), &fresh, &ans ), DMG_OK );
       if( fresh ) {
         /* Some finish much later, under another head. */
-        unsigned h = rnd( 8 );
-        dmg_txpool_ticket_t * t = rnd( 2 ) ? fresh : held[ h ];
+        unsigned h = rnd_below( 8 );
+        dmg_txpool_ticket_t * t = rnd_below( 2 ) ? fresh : held[ h ];
         if( t!=fresh ) held[ h ] = fresh;
-        if( t && rnd( 10 )==0 ) dmg_txpool_ticket_free( pool, t );
-        else if( t ) assert_int_equal( finish( t, rnd( 10 )!=0, &ans ), DMG_OK );
+        if( t && rnd_below( 10 )==0 ) dmg_txpool_ticket_free( pool, t );
+        else if( t ) assert_int_equal( finish( t, rnd_below( 10 )!=0, &ans ), DMG_OK );
       }
     }
     if( step%8==0 ) pool_check();

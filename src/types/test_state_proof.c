@@ -1,3 +1,4 @@
+#include "base/test_rnd.h"
 #include "types/state_proof.h"
 
 #include <setjmp.h>
@@ -127,10 +128,6 @@ static bytes_t naive_prove_stream( leaf_t const * l, size_t n, dmg_state_range_t
   memcpy( out.b+out.sz, s.others, 64*s.other_cnt ); out.sz += 64*s.other_cnt;
   return out;
 }
-
-static uint64_t rng_state;
-static uint64_t rnd( void ) { uint64_t z = ( rng_state += 0x9e3779b97f4a7c15u ); z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
-static void seed( uint64_t s ) { rng_state = s; print_message( "seed %lu\n", (unsigned long)s ); }
 
 static void spec_leaves( leaf_t out[ 3 ] ) {
   for( int i=0; i<3; i++ ) {

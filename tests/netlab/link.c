@@ -1,4 +1,5 @@
 #include "link.h"
+#include "base/num.h"
 
 #include <math.h>
 
@@ -6,15 +7,8 @@
 
 enum { TARGET_NS = 5*MS, INTERVAL_NS = 100*MS };
 
-/* splitmix64 */
-static uint64_t next( link_t * l ) {
-  uint64_t z = ( l->rng += 0x9e3779b97f4a7c15u );
-  z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u;
-  z = ( z^( z>>27 ) )*0x94d049bb133111ebu;
-  return z^( z>>31 );
-}
-static double uniform( link_t * l ) { return (double)( ( next( l )>>11 )+1 )/9007199254740993.0; }   /* (0, 1) */
-static bool   happens( link_t * l, uint32_t ppm ) { return ppm && next( l )%1000000<ppm; }
+static double uniform( link_t * l ) { return (double)( ( dmg_rnd_u64( &l->rng )>>11 )+1 )/9007199254740993.0; }   /* (0, 1) */
+static bool   happens( link_t * l, uint32_t ppm ) { return ppm && dmg_rnd_u64( &l->rng )%1000000<ppm; }
 
 void link_init( link_t * l, link_cfg_t const * cfg, uint64_t seed ) { *l = (link_t){ .cfg = *cfg, .rng = seed }; }
 

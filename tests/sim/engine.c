@@ -1,4 +1,5 @@
 #include "sim.h"
+#include "base/num.h"
 
 #include <stdarg.h>
 
@@ -8,13 +9,8 @@ void * grow( void * p, size_t sz ) {
   return q;
 }
 
-/* splitmix64: streams from one seed never meet in a run's length. */
-uint64_t rng_next( rng_t * r ) {
-  uint64_t z = ( r->s += 0x9e3779b97f4a7c15u );
-  z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u;
-  z = ( z^( z>>27 ) )*0x94d049bb133111ebu;
-  return z^( z>>31 );
-}
+/* Streams from one seed never meet in a run's length. */
+uint64_t rng_next( rng_t * r ) { return dmg_rnd_u64( &r->s ); }
 
 static bool is_before( ev_t const * a, ev_t const * b ) { return a->at!=b->at ? a->at<b->at : a->seq<b->seq; }
 
