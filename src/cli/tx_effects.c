@@ -2,6 +2,7 @@
 #include "base/num.h"
 #include "cli/draft.h"
 #include "crypto/bech32.h"
+#include "rpc/put.h"
 #include "types/receipt.h"
 
 #include <stdio.h>
@@ -60,12 +61,11 @@ int dmg_cli_tx_price( dmg_cli_t * cli, dmg_tx_t * tx ) {
 }
 
 static bool read_asset( dmg_jv_t json, dmg_asset_t * out ) {
-  static char const * const kind[] = { "Cgt", "Currency", "Item", "Share", "Lp" };
   dmg_jv_t name = dmg_jv_type( json )==DMG_JSON_OBJECT ? dmg_jv_get( json, "kind" ) : (dmg_jv_t){ 0 };
   *out = (dmg_asset_t){ 0 };
   if( dmg_jv_is_absent( name ) ) return false;
-  while( out->kind<DMG_ASSET_KIND_CNT && !dmg_jv_eq_str( name, kind[ out->kind ] ) ) out->kind++;
-  if( out->kind==DMG_ASSET_KIND_CNT ) return false;
+  while( out->kind<DMG_ASSET_CNT && !dmg_jv_eq_str( name, dmg_asset_kind_name( out->kind ) ) ) out->kind++;
+  if( out->kind==DMG_ASSET_CNT ) return false;
   dmg_jv_t id = dmg_jv_get( json, "value" );
   return out->kind==DMG_ASSET_CGT || ( !dmg_jv_is_absent( id ) && dmg_jv_hash( id, &out->id ) );
 }
@@ -159,8 +159,6 @@ void dmg_cli_effects_text( dmg_cli_t * cli, dmg_cli_effects_t const * e, dmg_has
 }
 
 void dmg_cli_effects_json( dmg_cli_t * cli, dmg_cli_effects_t const * e, dmg_jw_t * w ) {
-  static char const * const kind[] = { "Cgt", "Currency", "Item", "Share", "Lp" };
-  char address[ DMG_ADDRESS_TEXT_SZ+1 ];
   dmg_jw_kcstr( w, "status", "OK" );
   dmg_jw_ku64 ( w, "gasUsed", e->gas_used );
   dmg_jw_ku64 ( w, "energy", e->energy );
@@ -171,14 +169,10 @@ void dmg_cli_effects_json( dmg_cli_t * cli, dmg_cli_effects_t const * e, dmg_jw_
   dmg_jw_open( w, '[' );
   for( uint32_t i = 0; i<e->diff_cnt; i++ ) {
     dmg_cli_change_t const * c = &e->diff[ i ];
-    dmg_address_text( &c->account, address );
     dmg_jw_open( w, '{' );
-    dmg_jw_kcstr( w, "account", address );
+    dmg_put_kaddress( w, "account", &c->account );
     dmg_jw_key( w, "asset" );
-    dmg_jw_open( w, '{' );
-    dmg_jw_kcstr( w, "kind", kind[ c->asset.kind ] );
-    if( c->asset.kind!=DMG_ASSET_CGT ) dmg_jw_khash( w, "value", &c->asset.id );
-    dmg_jw_close( w, '}' );
+    dmg_put_asset( w, &c->asset );
     dmg_jw_ku64( w, "out", c->out );
     dmg_jw_ku64( w, "in", c->in );
     dmg_jw_close( w, '}' );

@@ -69,9 +69,11 @@ static void refuse( dec_t * d, char const * why ) {
   dmg_bcs_rd_fail( &d->rd, DMG_BCS_VALUE );
 }
 
+/* cnt zeroed elements; NULL once the input is bad. */
 static void * make( dec_t * d, size_t cnt, size_t sz ) {
+  if( d->rd.bad ) return NULL;
   void * p = dmg_arena_calloc( d->arena, cnt ? cnt : 1, sz );
-  if( !p && !d->rd.bad ) { d->is_local = true; dmg_bcs_rd_fail( &d->rd, DMG_BCS_VALUE ); }
+  if( !p ) { d->is_local = true; dmg_bcs_rd_fail( &d->rd, DMG_BCS_VALUE ); }
   return p;
 }
 #define MAKE( d, type, cnt ) ( (type *)make( d, cnt, sizeof( type ) ) )
@@ -102,7 +104,7 @@ static dmg_type_t const * rd_type( dec_t * d, uint32_t depth );
 
 static dmg_field_t const * rd_fields( dec_t * d, uint32_t depth, bool may_have_later, uint32_t * out_cnt ) {
   uint32_t cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_ABI_FIELD_MAX );
-  dmg_field_t * f = d->rd.bad ? NULL : MAKE( d, dmg_field_t, cnt );
+  dmg_field_t * f = MAKE( d, dmg_field_t, cnt );
   *out_cnt = 0;
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) {
     /* The later fields of an extensible struct: last, without a name. */
@@ -125,7 +127,7 @@ static dmg_type_t const * rd_type( dec_t * d, uint32_t depth ) {
   uint32_t kind = dmg_bcs_rd_variant( &d->rd, DMG_TYPE_CNT );
   if( !depth ) refuse( d, "a type more than 8 deep" );
   if( ++d->type_cnt>DMG_ABI_TYPE_MAX ) refuse( d, "more types than an interface may have" );
-  dmg_type_t * t = d->rd.bad ? NULL : MAKE( d, dmg_type_t, 1 );
+  dmg_type_t * t = MAKE( d, dmg_type_t, 1 );
   if( d->rd.bad ) return NULL;
   t->kind = (dmg_type_kind_t)kind;
   switch( t->kind ) {
@@ -155,7 +157,7 @@ static dmg_type_t const * rd_type( dec_t * d, uint32_t depth ) {
     t->name    = rd_name( d );
     t->is_open = dmg_bcs_rd_bool( &d->rd );
     uint32_t cnt = dmg_bcs_rd_len( &d->rd, 1, DMG_ABI_VARIANT_MAX );
-    dmg_variant_t * v = d->rd.bad ? NULL : MAKE( d, dmg_variant_t, cnt );
+    dmg_variant_t * v = MAKE( d, dmg_variant_t, cnt );
     for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) {
       v[ i ].name = rd_name( d );
       for( uint32_t k = 0; k<i && !d->rd.bad; k++ ) if( dmg_span_eq( v[ k ].name, v[ i ].name ) ) refuse( d, "two variants of one name" );
@@ -178,7 +180,7 @@ static dmg_type_t const * rd_type( dec_t * d, uint32_t depth ) {
 
 /* Arguments, fields of events and faults: a struct without a name around them. */
 static dmg_type_t const * rd_struct( dec_t * d ) {
-  dmg_type_t * t = d->rd.bad ? NULL : MAKE( d, dmg_type_t, 1 );
+  dmg_type_t * t = MAKE( d, dmg_type_t, 1 );
   if( d->rd.bad ) return NULL;
   t->kind   = DMG_TYPE_STRUCT;
   t->fields = rd_fields( d, DMG_ABI_DEPTH_MAX, false, &t->field_cnt );
@@ -189,7 +191,7 @@ static dmg_type_t const * rd_struct( dec_t * d ) {
 
 static dmg_span_t const * rd_names( dec_t * d, uint32_t max, bool is_path, uint32_t * out_cnt ) {
   uint32_t cnt = dmg_bcs_rd_len( &d->rd, 0, max );
-  dmg_span_t * s = d->rd.bad ? NULL : MAKE( d, dmg_span_t, cnt );
+  dmg_span_t * s = MAKE( d, dmg_span_t, cnt );
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) s[ i ] = is_path ? dmg_bcs_rd_str( &d->rd, DMG_ABI_NAME_MAX ) : rd_name( d );
   *out_cnt = d->rd.bad ? 0 : cnt;
   return s;
@@ -204,7 +206,7 @@ static void rd_item( dec_t * d, dmg_abi_item_t * it ) {
   it->name = rd_name( d );
   it->kind = (dmg_item_kind_t)rd_kind( d, DMG_ITEM_KIND_CNT, "an unknown kind of item" );
   uint32_t cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_ABI_KEY_MAX );
-  dmg_type_t const ** keys = d->rd.bad ? NULL : MAKE( d, dmg_type_t const *, cnt );
+  dmg_type_t const ** keys = MAKE( d, dmg_type_t const *, cnt );
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) keys[ i ] = rd_type( d, DMG_ABI_DEPTH_MAX );
   it->keys    = keys;
   it->key_cnt = cnt;
@@ -212,7 +214,7 @@ static void rd_item( dec_t * d, dmg_abi_item_t * it ) {
   it->max     = dmg_bcs_rd_u32( &d->rd );
   it->deposit = (dmg_deposit_t)rd_kind( d, DMG_DEPOSIT_CNT, "an unknown deposit" );
   cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_ABI_MARK_MAX );
-  dmg_abi_mark_t * m = d->rd.bad ? NULL : MAKE( d, dmg_abi_mark_t, cnt );
+  dmg_abi_mark_t * m = MAKE( d, dmg_abi_mark_t, cnt );
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) {
     m[ i ].kind  = (dmg_mark_kind_t)rd_kind( d, DMG_MARK_CNT, "an unknown mark" );
     if( i && m[ i-1 ].kind>=m[ i ].kind ) refuse( d, "marks that do not ascend" );
@@ -225,7 +227,7 @@ static void rd_item( dec_t * d, dmg_abi_item_t * it ) {
   if( ( it->kind==DMG_ITEM_VALUE ) && it->key_cnt )         { refuse( d, "a value item with keys" ); return; }
   if( it->kind>DMG_ITEM_COUNTER && !it->key_cnt )           { refuse( d, "a map without keys" ); return; }
   if( !dmg_abi_item_measure( it ) )                         { refuse( d, "a key field of a type that no key takes" ); return; }
-  if( it->key_sz_max>DMG_KEY_SZ_MAX-4 )                     { refuse( d, "a key that can pass 128 bytes" ); return; }
+  if( it->key_sz_max>DMG_KEY_MAX-4 )                     { refuse( d, "a key that can pass 128 bytes" ); return; }
   if( it->value && ( it->max>it->value->sz_max || it->max<it->value->sz_min ) ) { refuse( d, "a max that the value's type cannot have" ); return; }
   if( !it->value && it->max!=8 )                            { refuse( d, "a counter's max other than 8" ); return; }
   if( it->max>( it->is_native ? 262144u+4u : 16384u ) )     { refuse( d, "a value that can pass 16 KiB" ); return; }
@@ -240,7 +242,7 @@ static void rd_item( dec_t * d, dmg_abi_item_t * it ) {
 
 static dmg_abi_fn_t const * rd_fns( dec_t * d, char const * what, uint32_t * out_cnt ) {
   uint32_t cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_ABI_FN_MAX );
-  dmg_abi_fn_t * fn = d->rd.bad ? NULL : MAKE( d, dmg_abi_fn_t, cnt );
+  dmg_abi_fn_t * fn = MAKE( d, dmg_abi_fn_t, cnt );
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) {
     dmg_abi_fn_t * f = fn+i;
     AT( d, what, i );
@@ -255,7 +257,7 @@ static dmg_abi_fn_t const * rd_fns( dec_t * d, char const * what, uint32_t * out
     f->gas  = dmg_bcs_rd_u64( &d->rd );
     f->says = dmg_bcs_rd_str( &d->rd, DMG_ABI_SAYS_MAX );
     uint32_t ab = dmg_bcs_rd_len( &d->rd, 0, 8 );
-    dmg_abi_about_t * a = d->rd.bad ? NULL : MAKE( d, dmg_abi_about_t, ab );
+    dmg_abi_about_t * a = MAKE( d, dmg_abi_about_t, ab );
     for( uint32_t k = 0; k<ab && !d->rd.bad; k++ ) {
       a[ k ].path = dmg_bcs_rd_str( &d->rd, DMG_ABI_NAME_MAX );
       a[ k ].kind = (dmg_about_kind_t)rd_kind( d, DMG_ABOUT_CNT, "an unknown kind in about" );
@@ -283,7 +285,7 @@ static void rd_abi( dec_t * d, dmg_abi_t * abi ) {
   abi->host            = rd_name( d );
 
   uint32_t cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_ABI_USE_MAX );
-  dmg_abi_use_t * use = d->rd.bad ? NULL : MAKE( d, dmg_abi_use_t, cnt );
+  dmg_abi_use_t * use = MAKE( d, dmg_abi_use_t, cnt );
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) {
     AT( d, "uses", i );
     use[ i ].name    = rd_name( d );
@@ -294,12 +296,12 @@ static void rd_abi( dec_t * d, dmg_abi_t * abi ) {
   abi->uses = use; abi->use_cnt = cnt;
 
   cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_ABI_USE_MAX );
-  dmg_abi_provide_t * pro = d->rd.bad ? NULL : MAKE( d, dmg_abi_provide_t, cnt );
+  dmg_abi_provide_t * pro = MAKE( d, dmg_abi_provide_t, cnt );
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) { AT( d, "provides", i ); pro[ i ].name = rd_name( d ); pro[ i ].version = rd_version( d ); }
   abi->provides = pro; abi->provide_cnt = cnt;
 
   cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_ABI_ITEM_MAX );
-  dmg_abi_item_t * item = d->rd.bad ? NULL : MAKE( d, dmg_abi_item_t, cnt );
+  dmg_abi_item_t * item = MAKE( d, dmg_abi_item_t, cnt );
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) {
     AT( d, "storage", i );
     rd_item( d, item+i );
@@ -309,7 +311,7 @@ static void rd_abi( dec_t * d, dmg_abi_t * abi ) {
   abi->items = item; abi->item_cnt = cnt;
 
   cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_ABI_FN_MAX );
-  dmg_abi_fault_t * fault = d->rd.bad ? NULL : MAKE( d, dmg_abi_fault_t, cnt );
+  dmg_abi_fault_t * fault = MAKE( d, dmg_abi_fault_t, cnt );
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) {
     AT( d, "faults", i );
     fault[ i ].id = dmg_bcs_rd_u16( &d->rd );
@@ -325,7 +327,7 @@ static void rd_abi( dec_t * d, dmg_abi_t * abi ) {
   abi->queries = rd_fns( d, "queries", &abi->query_cnt );
 
   cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_ABI_FN_MAX );
-  dmg_abi_event_t * ev = d->rd.bad ? NULL : MAKE( d, dmg_abi_event_t, cnt );
+  dmg_abi_event_t * ev = MAKE( d, dmg_abi_event_t, cnt );
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) {
     AT( d, "events", i );
     ev[ i ].id = dmg_bcs_rd_u16( &d->rd );
@@ -346,7 +348,7 @@ static void rd_abi( dec_t * d, dmg_abi_t * abi ) {
   abi->events = ev; abi->event_cnt = cnt;
 
   cnt = dmg_bcs_rd_len( &d->rd, 0, DMG_HOOK_CNT );
-  dmg_abi_fn_t * hook = d->rd.bad ? NULL : MAKE( d, dmg_abi_fn_t, cnt );
+  dmg_abi_fn_t * hook = MAKE( d, dmg_abi_fn_t, cnt );
   static char const * const hook_name[ DMG_HOOK_CNT ] = { "", "init", "begin_block", "end_block", "draw", "timer", "migrate", "check" };
   for( uint32_t i = 0; i<cnt && !d->rd.bad; i++ ) {
     AT( d, "hooks", i );
@@ -419,6 +421,14 @@ static void wr_fns( dmg_bcs_wr_t * wr, dmg_abi_fn_t const * fn, uint32_t cnt ) {
     for( uint32_t k = 0; k<fn->about_cnt; k++ ) { dmg_bcs_wr_bytes( wr, fn->abouts[ k ].path ); dmg_bcs_wr_u8( wr, (uint8_t)fn->abouts[ k ].kind ); }
     dmg_bcs_wr_u8( wr, fn->flags );
   }
+}
+
+void dmg_schema_write( uint16_t module, dmg_abi_fn_t const * call, dmg_bcs_wr_t * wr ) {
+  dmg_bcs_wr_u16( wr, module );
+  dmg_bcs_wr_u16( wr, call->id );
+  dmg_bcs_wr_bytes( wr, call->name );
+  wr_fields( wr, call->args );
+  dmg_bcs_wr_bytes( wr, call->says );
 }
 
 void dmg_abi_write( dmg_abi_t const * abi, dmg_bcs_wr_t * wr ) {

@@ -47,7 +47,7 @@
 #define DMG_ABI_TYPE_MAX     8192u      /* Type nodes of one Abi: bounds the work of decoding */
 #define DMG_ABI_IO_MAX       49152u     /* dm_in, dm_out: 48 KiB each (R1.12) */
 #define DMG_ABI_ENV_SZ       256u       /* the environment at the start of dm_in */
-#define DMG_KEY_SZ_MAX       128u       /* a storage key with its module and item */
+#define DMG_KEY_MAX       128u       /* a storage key with its module and item */
 #define DMG_KEY_STR_MAX      64u        /* str<n> as a key field */
 #define DMG_TAIL_MAX         256u       /* later fields of an extensible struct, in bytes */
 #define DMG_AMOUNT_MAX       INT64_MAX  /* amount: 0..2^63-1 */
@@ -236,8 +236,8 @@ bool dmg_key_from_bcs( dmg_abi_item_t const * item, dmg_bcs_rd_t * rd, dmg_bcs_w
 bool dmg_key_to_bcs( dmg_abi_item_t const * item, dmg_span_t key, dmg_bcs_wr_t * wr );
 /* One key field from the BCS of its value, and back. */
 bool dmg_key_field_from_bcs( dmg_type_t const * type, dmg_bcs_rd_t * rd, dmg_bcs_wr_t * wr );
-/* module u16, item u16, key fields: K (R2.2).  0 if it is longer than DMG_KEY_SZ_MAX. */
-size_t dmg_key_full( uint16_t module, uint16_t item, dmg_span_t key, uint8_t out[ DMG_KEY_SZ_MAX ] );
+/* module u16, item u16, key fields: K (R2.2).  0 if it is longer than DMG_KEY_MAX. */
+size_t dmg_key_full( uint16_t module, uint16_t item, dmg_span_t key, uint8_t out[ DMG_KEY_MAX ] );
 
 /* ---- Marks: what an entry is about (R4.10) ------------------------------------------------ */
 

@@ -26,7 +26,6 @@ static uint64_t fixed_sz( dmg_type_t const * t ) {
 
 static uint64_t sat_add( uint64_t a, uint64_t b ) { uint64_t r; return dmg_add_u64( a, b, &r ) ? r : UINT64_MAX; }
 static uint64_t sat_mul( uint64_t a, uint64_t b ) { uint64_t r; return dmg_mul_u64( a, b, &r ) ? r : UINT64_MAX; }
-static uint64_t uleb_sz( uint32_t v ) { uint64_t n = 1; while( v >>= 7 ) n++; return n; }
 
 bool dmg_type_measure( dmg_type_t * t ) {
   uint32_t inner = 0;
@@ -36,15 +35,15 @@ bool dmg_type_measure( dmg_type_t * t ) {
     lo = 1; hi = 33;
     break;
   case DMG_TYPE_BYTES: case DMG_TYPE_STR:
-    lo = 1; hi = sat_add( uleb_sz( t->n ), t->n );
+    lo = 1; hi = sat_add( dmg_bcs_uleb_sz( t->n ), t->n );
     break;
   case DMG_TYPE_LIST:
     inner = t->elem->depth;
-    lo = 1; hi = sat_add( uleb_sz( t->n ), sat_mul( t->n, t->elem->sz_max ) );
+    lo = 1; hi = sat_add( dmg_bcs_uleb_sz( t->n ), sat_mul( t->n, t->elem->sz_max ) );
     break;
   case DMG_TYPE_MAP:
     inner = t->elem->depth>t->val->depth ? t->elem->depth : t->val->depth;
-    lo = 1; hi = sat_add( uleb_sz( t->n ), sat_mul( t->n, sat_add( t->elem->sz_max, t->val->sz_max ) ) );
+    lo = 1; hi = sat_add( dmg_bcs_uleb_sz( t->n ), sat_mul( t->n, sat_add( t->elem->sz_max, t->val->sz_max ) ) );
     break;
   case DMG_TYPE_OPTION:
     inner = t->elem->depth;
@@ -58,13 +57,13 @@ bool dmg_type_measure( dmg_type_t * t ) {
       lo = sat_add( lo, f->sz_min );
       hi = sat_add( hi, f->sz_max );
     }
-    if( t->is_open ) { lo = sat_add( lo, 1 ); hi = sat_add( hi, uleb_sz( DMG_TAIL_MAX )+DMG_TAIL_MAX ); }
+    if( t->is_open ) { lo = sat_add( lo, 1 ); hi = sat_add( hi, dmg_bcs_uleb_sz( DMG_TAIL_MAX )+DMG_TAIL_MAX ); }
     break;
   case DMG_TYPE_ENUM:
     lo = UINT64_MAX; hi = 0;
     for( uint32_t i = 0; i<t->variant_cnt; i++ ) {
       dmg_type_t const * v = t->variants[ i ].type;
-      uint64_t tag = uleb_sz( i ), vlo = sat_add( tag, v ? v->sz_min : 0 ), vhi = sat_add( tag, v ? v->sz_max : 0 );
+      uint64_t tag = dmg_bcs_uleb_sz( i ), vlo = sat_add( tag, v ? v->sz_min : 0 ), vhi = sat_add( tag, v ? v->sz_max : 0 );
       if( v && v->depth>inner ) inner = v->depth;
       if( vlo<lo ) lo = vlo;
       if( vhi>hi ) hi = vhi;
@@ -226,18 +225,6 @@ void dmg_type_write( dmg_type_t const * t, dmg_bcs_wr_t * wr ) {
   }
 }
 
-void dmg_schema_write( uint16_t module, dmg_abi_fn_t const * call, dmg_bcs_wr_t * wr ) {
-  dmg_bcs_wr_u16( wr, module );
-  dmg_bcs_wr_u16( wr, call->id );
-  dmg_bcs_wr_bytes( wr, call->name );
-  dmg_bcs_wr_uleb( wr, call->args->field_cnt );
-  for( uint32_t i = 0; i<call->args->field_cnt; i++ ) {
-    dmg_bcs_wr_bytes( wr, call->args->fields[ i ].name );
-    dmg_type_write( call->args->fields[ i ].type, wr );
-  }
-  dmg_bcs_wr_bytes( wr, call->says );
-}
-
 /* ---- Keys (R2.2b) ---- */
 
 /* Widths of a field's key form; false: no key takes the type. */
@@ -249,7 +236,7 @@ static bool key_width( dmg_type_t const * t, uint32_t * out_min, uint32_t * out_
     *out_min = *out_max = (uint32_t)fixed_sz( t );
     return true;
   case DMG_TYPE_FIXED:
-    if( t->n>DMG_KEY_SZ_MAX ) return false;
+    if( t->n>DMG_KEY_MAX ) return false;
     *out_min = *out_max = t->n;
     return true;
   case DMG_TYPE_STR:
@@ -388,8 +375,8 @@ bool dmg_key_to_bcs( dmg_abi_item_t const * item, dmg_span_t key, dmg_bcs_wr_t *
   return !wr->is_full;
 }
 
-size_t dmg_key_full( uint16_t module, uint16_t item, dmg_span_t key, uint8_t out[ DMG_KEY_SZ_MAX ] ) {
-  if( key.sz>DMG_KEY_SZ_MAX-4 ) return 0;
+size_t dmg_key_full( uint16_t module, uint16_t item, dmg_span_t key, uint8_t out[ DMG_KEY_MAX ] ) {
+  if( key.sz>DMG_KEY_MAX-4 ) return 0;
   dmg_store_u16be( out, module );
   dmg_store_u16be( out+2, item );
   if( key.sz ) memcpy( out+4, key.p, key.sz );

@@ -68,6 +68,9 @@ void dmg_bcs_wr_uleb ( dmg_bcs_wr_t * wr, uint32_t v );                      /* 
 void dmg_bcs_wr_fixed( dmg_bcs_wr_t * wr, void const * p, size_t sz );       /* raw */
 void dmg_bcs_wr_bytes( dmg_bcs_wr_t * wr, dmg_span_t bytes );                /* length and bytes; str too */
 
+/* Bytes of v in ULEB128: 1..5. */
+static inline size_t dmg_bcs_uleb_sz( uint32_t v ) { size_t n = 1; while( v >>= 7 ) n++; return n; }
+
 /* Well-formed UTF-8: no overlong form, surrogate or value above U+10FFFF. */
 bool dmg_utf8_is_valid( dmg_span_t text );
 

@@ -9,7 +9,7 @@ static void must( bool fact ) { if( !fact ) abort(); }
 
 int LLVMFuzzerTestOneInput( uint8_t const * data, size_t size ) {
   static dmg_arena_t * arena;
-  static uint8_t again[ DMG_ABI_SZ_MAX ], key[ DMG_KEY_SZ_MAX ], bcs[ DMG_KEY_SZ_MAX ];
+  static uint8_t again[ DMG_ABI_SZ_MAX ], key[ DMG_KEY_MAX ], bcs[ DMG_KEY_MAX ];
   if( !arena ) { arena = dmg_arena_new( 64u<<20 ); must( arena ); }
   dmg_arena_reset( arena );
   /* The first two bytes cut the rest into an interface and values for it. */

@@ -205,7 +205,7 @@ static void test_keys_take_few_types( void ** state ) {
   assert_false( dmg_key_type_is_ok( option( prim( DMG_TYPE_U8 ) ) ) );
   assert_false( dmg_key_type_is_ok( enm( false, 2, prim( DMG_TYPE_U8 ) ) ) );
   assert_true ( dmg_key_type_is_ok( enm( false, 2, NULL ) ) );
-  uint8_t k[ DMG_KEY_SZ_MAX ];
+  uint8_t k[ DMG_KEY_MAX ];
   assert_int_equal( dmg_key_full( 0x0102, 0x0304, dmg_span( "x", 1 ), k ), 5 );
   assert_memory_equal( k, "\1\2\3\4x", 5 );
   uint8_t long_key[ 125 ] = { 0 };

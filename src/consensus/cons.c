@@ -49,7 +49,7 @@ static void record_cert( cons_t * c, dmg_cert_t const * cert ) {
 
 /* C6.4: the safety file knows the newest 64 views voted in; below, the signer refuses, so nothing is decided there. */
 static bool is_votable( cons_t const * c, uint64_t view ) {
-  uint64_t hi = u64_max( c->marks[ 0 ], u64_max( c->marks[ 1 ], c->marks[ 2 ] ) );
+  uint64_t hi = dmg_max_u64( c->marks[ 0 ], dmg_max_u64( c->marks[ 1 ], c->marks[ 2 ] ) );
   return view>c->v_fin && view+DMG_SAFETY_OPEN_MAX>hi;
 }
 
@@ -111,7 +111,7 @@ void cast_vote( cons_t * c, view_t * s, uint8_t kind, dmg_hash_t const * hash ) 
   record( c, DMG_CONS_REC_VOTE, DMG_SPAN( b ), NULL );
   s->own[ kind ]      = true;
   s->own_hash[ kind ] = *hash;
-  if( kind<3 ) c->marks[ kind ] = u64_max( c->marks[ kind ], s->view );
+  if( kind<3 ) c->marks[ kind ] = dmg_max_u64( c->marks[ kind ], s->view );
   *o = (own_t){ .id = c->next_id++, .seq = c->next_seq, .view = s->view, .hash = *hash, .kind = kind, .state = OWN_SAVING };
 }
 
@@ -165,7 +165,7 @@ static void sign_saved( cons_t * c ) {
 
 static void on_saved( cons_t * c, uint64_t seq ) {
   DMG_ASSERT( seq<c->next_seq );
-  c->saved_seq = u64_max( c->saved_seq, seq );
+  c->saved_seq = dmg_max_u64( c->saved_seq, seq );
   sign_saved( c );
 }
 
@@ -208,7 +208,7 @@ static void on_signed( cons_t * c, dmg_cons_event_t const * ev ) {
 
 /* --- start ------------------------------------------------------------------------------------------------ */
 
-static uint64_t wait_us( cons_t const * c ) { return u64_max( 2000000u, (uint64_t)2*c->rec.window*c->rec.pace_ms*1000 ); }
+static uint64_t wait_us( cons_t const * c ) { return dmg_max_u64( 2000000u, (uint64_t)2*c->rec.window*c->rec.pace_ms*1000 ); }
 
 /* What the ring of an epoch starts from: nothing held, view 1. */
 void reset_epoch( cons_t * c ) {
@@ -262,7 +262,7 @@ void replay( cons_t * c, dmg_cons_record_t const * records, uint32_t cnt ) {
         if( !s ) break;
         s->own[ kind ]      = true;
         s->own_hash[ kind ] = dmg_hash_load( r->payload.p+9 );
-        if( kind<3 ) c->marks[ kind ] = u64_max( c->marks[ kind ], view );
+        if( kind<3 ) c->marks[ kind ] = dmg_max_u64( c->marks[ kind ], view );
         break;
       }
       case DMG_CONS_REC_PROPOSAL: (void)take_proposal( c, r->payload, true ); break;
@@ -361,7 +361,7 @@ static void start( cons_t * c ) {
   if( c->v_fin ) { dmg_cons_action_t * a = action( c, DMG_CONS_COMMIT ); if( a ) a->commit.cert = c->fin; }
   need_base( c );
   try_next_epoch( c );
-  for( uint64_t v = u64_max( c->v_fin, c->ring_hi>=DMG_CONS_RING ? c->ring_hi-DMG_CONS_RING+1 : 1 ); v<=c->ring_hi; v++ ) judge_view( c, v );
+  for( uint64_t v = dmg_max_u64( c->v_fin, c->ring_hi>=DMG_CONS_RING ? c->ring_hi-DMG_CONS_RING+1 : 1 ); v<=c->ring_hi; v++ ) judge_view( c, v );
 }
 
 void begin_votes( cons_t * c ) {

@@ -187,8 +187,6 @@ struct dmg_cons {
 };
 typedef struct dmg_cons cons_t;
 
-static inline uint64_t u64_max( uint64_t a, uint64_t b ) { return a>b ? a : b; }
-static inline uint64_t u64_min( uint64_t a, uint64_t b ) { return a<b ? a : b; }
 static inline uint64_t window_of ( cons_t const * c, uint64_t view ) { return ( view-1 )/c->rec.window; }
 static inline uint64_t window_end( cons_t const * c, uint64_t view ) { return ( window_of( c, view )+1 )*c->rec.window; }   /* its last view */
 static inline bool     bit_get( uint8_t const * map, uint32_t i ) { return map[ i/8 ]>>( i%8 )&1; }

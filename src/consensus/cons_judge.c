@@ -90,7 +90,7 @@ static void judge_static( cons_t * c, blk_t * b ) {
 
 /* C4.10: E views beyond finality only empty bodies. */
 static bool is_too_full( cons_t const * c, dmg_header_t const * h ) {
-  return h->view-u64_min( c->v_fin, h->view )>c->rec.empty_lag && h->body_len>DMG_BODY_EMPTY_SZ;
+  return h->view-dmg_min_u64( c->v_fin, h->view )>c->rec.empty_lag && h->body_len>DMG_BODY_EMPTY_SZ;
 }
 
 static void invalid( cons_t * c, view_t * s, blk_t * b ) {
@@ -107,7 +107,7 @@ static void try_notarize( cons_t * c, view_t * s, blk_t * b ) {
   if( s->own[ DMG_VOTE_FINALIZE ] && !dmg_hash_eq( &s->own_hash[ DMG_VOTE_FINALIZE ], &b->hash ) ) return;
   if( s->view!=c->cur && !( s->has_n && dmg_hash_eq( &s->n.hash, &b->hash ) ) ) return;
   if( h->time_ms>c->wall_ms+c->rec.skew_ms ) {   /* a future time: wait */
-    c->future_at_us = u64_min( c->future_at_us, c->now_us+( h->time_ms-c->wall_ms-c->rec.skew_ms )*1000 );
+    c->future_at_us = dmg_min_u64( c->future_at_us, c->now_us+( h->time_ms-c->wall_ms-c->rec.skew_ms )*1000 );
     return;
   }
   if( !prop_find( c, s->view, &b->hash ) ) return;   /* its reasons must be saved with the vote (C6.2) */
@@ -168,7 +168,7 @@ void on_verdict( cons_t * c, dmg_cons_event_t const * ev ) {
   uint64_t view = b->sh.header.view;
   judge_view( c, view );
   /* Its children waited for the root. */
-  for( uint64_t v = u64_max( view+1, c->ring_hi>=DMG_CONS_RING ? c->ring_hi-DMG_CONS_RING+1 : 1 ); v<=c->ring_hi; v++ ) {
+  for( uint64_t v = dmg_max_u64( view+1, c->ring_hi>=DMG_CONS_RING ? c->ring_hi-DMG_CONS_RING+1 : 1 ); v<=c->ring_hi; v++ ) {
     view_t * s = view_get( c, v );
     for( unsigned i = 0; s && i<2; i++ ) if( s->blk[ i ].is_used && dmg_hash_eq( &s->blk[ i ].sh.header.parent_hash, &ev->verdict.hash ) ) judge( c, s, &s->blk[ i ] );
   }

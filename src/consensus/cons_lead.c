@@ -9,7 +9,7 @@ void on_reveal( cons_t * c, uint8_t const sig[ DMG_BLS_SIG_SZ ] ) {
 /* T' = T (3/2)^max(0, lag-8), at most 10 s and a third of the cap. */
 static uint64_t pace_us( cons_t const * c ) {
   uint64_t lag = lag_of( c );
-  return backoff( (uint64_t)c->rec.pace_ms*1000, lag>8 ? lag-8 : 0, u64_min( 10000000u, (uint64_t)c->rec.cap_ms*1000/3 ) );
+  return backoff( (uint64_t)c->rec.pace_ms*1000, lag>8 ? lag-8 : 0, dmg_min_u64( 10000000u, (uint64_t)c->rec.cap_ms*1000/3 ) );
 }
 
 /* The header on the highest base; body_hash and body_len are the caller's. */
@@ -19,7 +19,7 @@ static void propose( cons_t * c, parent_t const * p, dmg_hash_t const * body_has
   uint64_t height = is_closing ? c->rec.last_height : c->base_view ? p->height+1 : c->rec.first_height;
   dmg_signed_header_t sh = { .header = { .version = DMG_BLOCK_VERSION, .leader = (uint16_t)c->me, .epoch = c->rec.epoch, .view = c->cur, .height = height, .parent_hash = c->base_hash,
     .parent_view = c->base_view, .parent_cert = c->base_cert, .body_hash = *body_hash, .body_len = body_len, .parent_state_root = p->root,
-    .time_ms = u64_max( c->wall_ms, p->time_ms+1 ) } };
+    .time_ms = dmg_max_u64( c->wall_ms, p->time_ms+1 ) } };
   dmg_header_t * h = &sh.header;
   h->kind = is_closing ? DMG_BLOCK_CLOSING : height==c->rec.last_height ? DMG_BLOCK_BOUNDARY : DMG_BLOCK_NORMAL;
   h->next_epoch_root = is_closing ? p->header->next_epoch_root : h->kind==DMG_BLOCK_BOUNDARY ? dmg_record_hash( &c->next_rec ) : zero;
@@ -78,7 +78,7 @@ void lead( cons_t * c ) {
   /* Earliest: parent's time + T' on the wall, but at most T' after entering. */
   uint64_t t = pace_us( c ), from_wall = c->now_us;
   if( p.time_ms+t/1000>c->wall_ms ) from_wall += ( p.time_ms+t/1000-c->wall_ms )*1000;
-  c->propose_at_us = u64_min( c->entered_us+t, from_wall );
+  c->propose_at_us = dmg_min_u64( c->entered_us+t, from_wall );
   if( c->now_us<c->propose_at_us ) return;
   c->propose_at_us = NEVER;
   bool is_closing = c->base_view>0 && p.kind!=DMG_BLOCK_NORMAL;

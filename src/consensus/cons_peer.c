@@ -12,10 +12,10 @@ dmg_peers_t peers_resend( cons_t * c, dmg_peers_t const * peers, size_t sz ) {
   for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) {
     peer_t * p = &c->peers[ i ];
     if( !dmg_peers_has( peers, i ) || !p->is_up ) continue;
-    uint64_t dt = u64_min( c->now_us-p->fill_us, 2000000u );
+    uint64_t dt = dmg_min_u64( c->now_us-p->fill_us, 2000000u );
     if( dt>=1000 ) {
-      p->tokens_b = (uint32_t)u64_min( 128u<<10, p->tokens_b+dt*65536/1000000 );
-      p->tokens_f = (uint32_t)u64_min( 400, p->tokens_f+dt*200/1000000 );
+      p->tokens_b = (uint32_t)dmg_min_u64( 128u<<10, p->tokens_b+dt*65536/1000000 );
+      p->tokens_f = (uint32_t)dmg_min_u64( 400, p->tokens_f+dt*200/1000000 );
       p->fill_us  = c->now_us;
     }
     if( p->tokens_b<sz || !p->tokens_f ) continue;

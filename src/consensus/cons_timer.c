@@ -4,7 +4,7 @@
 uint64_t backoff( uint64_t base_us, uint64_t steps, uint64_t cap_us ) {
   uint64_t t = base_us;
   for( ; steps && t<cap_us; steps-- ) t += t/2;
-  return u64_min( t, cap_us );
+  return dmg_min_u64( t, cap_us );
 }
 
 /* C4.4: a guess of this node; never about itself, off when lag > 8. */
@@ -58,7 +58,7 @@ void standstill( cons_t * c, dmg_peers_t const * peers ) {
   if( c->v_fin ) { dmg_peers_t to = peers_resend( c, peers, DMG_CERT_SZ+1 ); send_cert( c, &to, &c->fin ); }
   dmg_peers_t to = peers_resend( c, peers, DMG_CERT_SZ+DMG_RUN_SZ_MAX );
   send_bundle( c, &to, 0 );
-  uint64_t lo = u64_max( c->v_fin+1, c->ring_hi>N_KEPT ? c->ring_hi-N_KEPT+1 : 1 );
+  uint64_t lo = dmg_max_u64( c->v_fin+1, c->ring_hi>N_KEPT ? c->ring_hi-N_KEPT+1 : 1 );
   for( uint64_t v = c->ring_hi; v>=lo; v-- ) {
     view_t * s = view_get( c, v );
     if( !s ) continue;
@@ -120,7 +120,7 @@ void timers_fire( cons_t * c ) {
       c->is_notar_fired = true;
       cast_nullify( c, c->cur );
       /* The models' versions of these mutants: any open view may be nullified; a view may be left by the clock. */
-      if( MUTANT( c, NULLIFY_AFTER_FINALIZE ) ) for( uint64_t v = u64_max( c->v_fin+1, c->cur>8 ? c->cur-8 : 1 ); v<c->cur; v++ ) cast_nullify( c, v );
+      if( MUTANT( c, NULLIFY_AFTER_FINALIZE ) ) for( uint64_t v = dmg_max_u64( c->v_fin+1, c->cur>8 ? c->cur-8 : 1 ); v<c->cur; v++ ) cast_nullify( c, v );
       if( MUTANT( c, SKIP_WITHOUT_Z ) ) { c->cur++; timers_enter( c ); }
     }
   }
@@ -144,14 +144,14 @@ void timers_fire( cons_t * c ) {
 }
 
 uint64_t timers_next( cons_t const * c ) {
-  uint64_t at = u64_min( c->resend_at_us, c->hello_at_us );
+  uint64_t at = dmg_min_u64( c->resend_at_us, c->hello_at_us );
   if( c->is_waiting ) {
-    if( c->rec.epoch==0 && c->wall_ms<c->anchor.time_ms ) at = u64_min( at, c->now_us+( c->anchor.time_ms-c->wall_ms )*1000 );
-    return u64_min( at, c->wait_until_us>c->now_us ? c->wait_until_us : NEVER );
+    if( c->rec.epoch==0 && c->wall_ms<c->anchor.time_ms ) at = dmg_min_u64( at, c->now_us+( c->anchor.time_ms-c->wall_ms )*1000 );
+    return dmg_min_u64( at, c->wait_until_us>c->now_us ? c->wait_until_us : NEVER );
   }
-  if( !c->is_done && !c->is_prop_fired )  at = u64_min( at, c->prop_at_us );
-  if( !c->is_done && !c->is_notar_fired ) at = u64_min( at, c->notar_at_us );
-  at = u64_min( at, u64_max( c->fin_us+STANDSTILL_US, c->still_at_us ) );
-  at = u64_min( at, c->future_at_us );
-  return u64_min( at, c->propose_at_us );
+  if( !c->is_done && !c->is_prop_fired )  at = dmg_min_u64( at, c->prop_at_us );
+  if( !c->is_done && !c->is_notar_fired ) at = dmg_min_u64( at, c->notar_at_us );
+  at = dmg_min_u64( at, dmg_max_u64( c->fin_us+STANDSTILL_US, c->still_at_us ) );
+  at = dmg_min_u64( at, c->future_at_us );
+  return dmg_min_u64( at, c->propose_at_us );
 }

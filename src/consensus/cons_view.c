@@ -262,10 +262,10 @@ bool take_cert( cons_t * c, dmg_cert_t const * cert, bool is_trusted ) {
 
 /* C4.1: cur = 1 + r; r the end of the unbroken Zs above the highest base.  A lower base cannot reach farther: its Zs would cover this one's. */
 void advance( cons_t * c ) {
-  uint64_t r = u64_max( c->base_view, c->cur-1 );
+  uint64_t r = dmg_max_u64( c->base_view, c->cur-1 );
   for( held_run_t * h; ( h = run_at( c, r+1 ) ); ) r = dmg_run_last( &h->run );
   /* C14.3's mutant: a lone later Z moves us. */
-  if( MUTANT( c, ENTER_ON_LONE_Z ) && c->run_cnt ) r = u64_max( r, dmg_run_last( &c->runs[ c->order[ c->run_cnt-1 ] ].run ) );
+  if( MUTANT( c, ENTER_ON_LONE_Z ) && c->run_cnt ) r = dmg_max_u64( r, dmg_run_last( &c->runs[ c->order[ c->run_cnt-1 ] ].run ) );
   if( r+1<=c->cur ) return;
   c->cur = r+1;
   if( c->out ) timers_enter( c );

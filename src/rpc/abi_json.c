@@ -1,6 +1,7 @@
 #include "rpc/abi_json.h"
 #include "base/assert.h"
 #include "crypto/bech32.h"
+#include "types/asset.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,8 +11,6 @@ typedef struct { dmg_abi_json_ref_t const * ref; dmg_bcs_wr_t * wr; dmg_abi_json
 
 static bool plain( void * ctx, dmg_span_t text, dmg_hash_t * out ) { return !dmg_address_parse( text, out, NULL ); }
 dmg_abi_json_ref_t const dmg_abi_json_plain = { plain, NULL };
-
-static char const * const asset_kind[ DMG_ASSET_CNT ] = { "Cgt", "Currency", "Item", "Share", "Lp" };
 
 void dmg_abi_json_type_text( dmg_type_t const * t, char * out, size_t cap ) {
   size_t n;
@@ -240,7 +239,7 @@ static bool asset( reader_t * r, dmg_jv_t v ) {
   dmg_jv_t payload = { 0 };
   if( !kinded( r, v, &kind, &payload, "value" ) ) return false;
   for( uint32_t i = 0; i<DMG_ASSET_CNT; i++ ) {
-    if( !dmg_span_eq( kind, dmg_span_cstr( asset_kind[ i ] ) ) ) continue;
+    if( !dmg_span_eq( kind, dmg_span_cstr( dmg_asset_kind_name( i ) ) ) ) continue;
     dmg_bcs_wr_uleb( r->wr, i );
     if( !i ) return dmg_jv_is_absent( payload ) ? true : bad( r, payload, "no value: Cgt has none" );
     step( r, DMG_SPAN_STR( "value" ), -1 );
@@ -411,7 +410,7 @@ void dmg_abi_json_print( dmg_type_t const * t, dmg_bcs_rd_t * rd, dmg_jw_t * w )
   case DMG_TYPE_ASSET: {
     uint32_t k = dmg_bcs_rd_variant( rd, DMG_ASSET_CNT );
     dmg_jw_open( w, '{' );
-    dmg_jw_kcstr( w, "kind", asset_kind[ k<DMG_ASSET_CNT ? k : 0 ] );
+    dmg_jw_kcstr( w, "kind", dmg_asset_kind_name( k ) );
     if( k ) dmg_jw_khex( w, "value", dmg_bcs_rd_fixed( rd, 32 ) );
     dmg_jw_close( w, '}' );
     return;

@@ -131,14 +131,14 @@ static bool read_calls( head_t * h, dmg_jv_t list, dmg_tx_t * tx ) {
 }
 
 static bool read_asset( dmg_rpc_call_t * call, char const * path, dmg_jv_t json, dmg_asset_t * out ) {
-  static char const * const names[] = { "kind", "value" }, * const kind[] = { "Cgt", "Currency", "Item", "Share", "Lp" };
+  static char const * const names[] = { "kind", "value" };
   dmg_jv_t m[ 2 ];
   char at[ 64 ];
   snprintf( at, sizeof at, "%s.asset", path );
   if( !dmg_rpc_members( call, at, json, names, 2, m ) ) return false;
   *out = (dmg_asset_t){ 0 };
-  while( out->kind<DMG_ASSET_KIND_CNT && ( dmg_jv_is_absent( m[ 0 ] ) || !dmg_jv_eq_str( m[ 0 ], kind[ out->kind ] ) ) ) out->kind++;
-  if( out->kind==DMG_ASSET_KIND_CNT ) return fail_at( call, at, "kind", "Cgt, Currency, Item, Share or Lp", m[ 0 ] );
+  while( out->kind<DMG_ASSET_CNT && ( dmg_jv_is_absent( m[ 0 ] ) || !dmg_jv_eq_str( m[ 0 ], dmg_asset_kind_name( out->kind ) ) ) ) out->kind++;
+  if( out->kind==DMG_ASSET_CNT ) return fail_at( call, at, "kind", "Cgt, Currency, Item, Share or Lp", m[ 0 ] );
   if( out->kind==DMG_ASSET_CGT ) return dmg_jv_is_absent( m[ 1 ] ) ? true : fail_at( call, at, "value", "nothing: Cgt has none", m[ 1 ] );
   return !dmg_jv_is_absent( m[ 1 ] ) && dmg_jv_hash( m[ 1 ], &out->id ) ? true : fail_at( call, at, "value", "0x hex of 32 bytes", m[ 1 ] );
 }
@@ -171,10 +171,10 @@ static bool read_post( dmg_rpc_call_t * call, dmg_jv_t json, uint32_t idx, dmg_t
   if( has>>CALL&1 && ( !dmg_jv_u32( m[ CALL ], &number ) || number>=DMG_TX_CALL_MAX ) ) return fail_at( call, path, "call", "number of a call, 0 to 31", m[ CALL ] );
   out->call = (uint8_t)number;
   if( has>>KEY&1 ) {
-    uint8_t * p = dmg_arena_alloc( call->arena, DMG_TX_POST_KEY_MAX );
+    uint8_t * p = dmg_arena_alloc( call->arena, DMG_KEY_MAX );
     size_t sz = 0;
     if( !p ) return dmg_rpc_fail_err( call, DMG_ERR_LIMIT, "post-conditions" );
-    if( !dmg_jv_hex( m[ KEY ], p, DMG_TX_POST_KEY_MAX, &sz ) ) return fail_at( call, path, "key", "0x hex of at most 128 bytes", m[ KEY ] );
+    if( !dmg_jv_hex( m[ KEY ], p, DMG_KEY_MAX, &sz ) ) return fail_at( call, path, "key", "0x hex of at most 128 bytes", m[ KEY ] );
     out->key = dmg_span( p, sz );
   }
   return true;

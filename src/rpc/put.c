@@ -68,9 +68,8 @@ void dmg_put_receipt( dmg_jw_t * out, dmg_receipt_t const * r ) {
 }
 
 void dmg_put_asset( dmg_jw_t * out, dmg_asset_t const * a ) {
-  static char const * const kind[] = { "Cgt", "Currency", "Item", "Share", "Lp" };
   dmg_jw_open( out, '{' );
-  dmg_jw_kcstr( out, "kind", kind[ a->kind ] );
+  dmg_jw_kcstr( out, "kind", dmg_asset_kind_name( a->kind ) );
   if( a->kind!=DMG_ASSET_CGT ) dmg_jw_khash( out, "value", &a->id );
   dmg_jw_close( out, '}' );
 }

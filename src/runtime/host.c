@@ -142,7 +142,7 @@ write_counts( dmg_exec_t * x, uint32_t n, size_t sz ) {
 }
 
 /* A storage key that a host function was handed: the declared item and the full key. */
-typedef struct { dmg_ov_item_t const * item; size_t sz; uint8_t full[ DMG_KEY_SZ_MAX ]; } place_t;
+typedef struct { dmg_ov_item_t const * item; size_t sz; uint8_t full[ DMG_KEY_MAX ]; } place_t;
 
 /* 0 or the trap; a counter and other values are not asked for by the same functions. */
 static int
@@ -273,7 +273,7 @@ host_scan( void * frame, dmg_vm_mem_t mem, uint64_t const * a, uint64_t * out_re
   dmg_span_t prefix = mem_span( mem, a[ 1 ], a[ 2 ] ), after = mem_span( mem, a[ 3 ], a[ 4 ] );
   if( !dmg_key_is_prefix( abi, prefix ) ) return DMG_HOST_KEY;
   if( after.sz && !dmg_key_split( abi, after, NULL ) ) return DMG_HOST_KEY;
-  uint8_t  full_prefix[ DMG_KEY_SZ_MAX ], full_after[ DMG_KEY_SZ_MAX ];
+  uint8_t  full_prefix[ DMG_KEY_MAX ], full_after[ DMG_KEY_MAX ];
   size_t   prefix_sz = dmg_key_full( f->spec.mod->id, abi->id, prefix, full_prefix );
   size_t   after_sz  = after.sz ? dmg_key_full( f->spec.mod->id, abi->id, after, full_after ) : 0;
   uint32_t max       = (uint32_t)dmg_min_u64( (uint32_t)a[ 7 ], DMG_EXEC_SCAN_MAX );

@@ -10,7 +10,10 @@
 #include "codec/abi.h"
 #include "crypto/hash.h"
 
-typedef enum { DMG_ASSET_CGT, DMG_ASSET_CURRENCY, DMG_ASSET_ITEM, DMG_ASSET_SHARE, DMG_ASSET_LP, DMG_ASSET_KIND_CNT } dmg_asset_kind_t;
+typedef enum { DMG_ASSET_CGT, DMG_ASSET_CURRENCY, DMG_ASSET_ITEM, DMG_ASSET_SHARE, DMG_ASSET_LP } dmg_asset_kind_t;
+_Static_assert( DMG_ASSET_LP+1==DMG_ASSET_CNT, "a kind a tag of codec/abi.h" );
+/* "Cgt", ..; "unknown" outside. */
+char const * dmg_asset_kind_name( unsigned kind );
 
 typedef struct { uint8_t kind; dmg_hash_t id; } dmg_asset_t;   /* kind: dmg_asset_kind_t; id zero for CGT */
 

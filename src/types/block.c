@@ -1,6 +1,7 @@
 #include "types/block.h"
 #include "types/fields_int.h"
 #include "types/merkle.h"
+#include "types/tx.h"
 #include "base/assert.h"
 
 /* --- fixed forms -------------------------------------------------------------------------------------- */
@@ -192,7 +193,7 @@ dmg_verdict_t dmg_body_decode( dmg_span_t bytes, dmg_arena_t * arena, dmg_body_t
   if( rd->bad ) return dmg_fields_end( rd, at );
   b->txs = DMG_ARENA_NEW( arena, dmg_span_t, b->tx_cnt );
   if( !b->txs ) return dmg_verdict_local( DMG_ERR_NOMEM );
-  for( uint32_t i = 0; i<b->tx_cnt; i++ ) F_AT( "txs", i, b->txs[ i ] = dmg_bcs_rd_bytes( rd, 65536 ) );
+  for( uint32_t i = 0; i<b->tx_cnt; i++ ) F_AT( "txs", i, b->txs[ i ] = dmg_bcs_rd_bytes( rd, DMG_TX_SZ_MAX ) );
   dmg_verdict_t v = dmg_fields_end( rd, at );
   if( !v.kind ) *out = b;
   return v;
@@ -209,17 +210,15 @@ static void write_attendances( dmg_bcs_wr_t * wr, dmg_body_t const * body ) {
   }
 }
 
-static size_t uleb_sz( size_t v ) { return v<0x80 ? 1 : v<0x4000 ? 2 : v<0x200000 ? 3 : v<0x10000000 ? 4 : 5; }
-
-size_t dmg_body_tx_sz( size_t raw_sz ) { return uleb_sz( raw_sz )+raw_sz; }
-size_t dmg_body_sz( uint32_t tx_cnt, size_t txs_sz ) { return 1+1+uleb_sz( tx_cnt )+txs_sz; }
+size_t dmg_body_tx_sz( size_t raw_sz ) { return dmg_bcs_uleb_sz( (uint32_t)raw_sz )+raw_sz; }
+size_t dmg_body_sz( uint32_t tx_cnt, size_t txs_sz ) { return 1+1+dmg_bcs_uleb_sz( tx_cnt )+txs_sz; }
 
 dmg_err_t dmg_body_encode( dmg_body_t const * body, dmg_buf_t * buf ) {
   if( body->att_cnt>DMG_BODY_ATT_MAX || body->tx_cnt>DMG_BODY_TX_MAX ) return DMG_ERR_INVALID;
   for( uint32_t i = 0; i<body->att_cnt; i++ ) if( body->atts[ i ].kind>DMG_VOTE_NULLIFY ) return DMG_ERR_INVALID;
   size_t sz = 0;
   for( uint32_t i = 0; i<body->tx_cnt; i++ ) {
-    if( body->txs[ i ].sz>65536 ) return DMG_ERR_INVALID;
+    if( body->txs[ i ].sz>DMG_TX_SZ_MAX ) return DMG_ERR_INVALID;
     sz += dmg_body_tx_sz( body->txs[ i ].sz );
   }
   sz = dmg_body_sz( body->tx_cnt, sz )+(size_t)DMG_ATTENDANCE_SZ*body->att_cnt;

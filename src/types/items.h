@@ -19,10 +19,10 @@
 #include "codec/abi.h"
 #include "types/address.h"
 #include "types/asset.h"
+#include "types/genesis.h"
 #include "types/mmr.h"
 #include "types/tx.h"
 
-#define DMG_KEY_MAX      128
 #define DMG_DEPOSIT_SZ   40
 #define DMG_COUNTER_SZ   8
 
@@ -154,9 +154,8 @@ typedef struct {
 DMG_MUST_USE dmg_err_t dmg_item_msig_get( dmg_span_t bcs, dmg_item_msig_t * out );
 size_t dmg_item_msig_put( dmg_item_msig_t const * item, uint8_t * out );
 
-#define DMG_PARAM_BYTES_MAX 64
 typedef struct { dmg_span_t value; bool has_next; dmg_span_t next; uint32_t next_epoch; } dmg_item_param_t;
-#define DMG_ITEM_PARAM_MAX ( 2*( 1+DMG_PARAM_BYTES_MAX )+1+4 )
+#define DMG_ITEM_PARAM_MAX ( 2*( 1+DMG_PARAM_VALUE_MAX )+1+4 )
 DMG_MUST_USE dmg_err_t dmg_item_param_get( dmg_span_t bcs, dmg_item_param_t * out );
 size_t dmg_item_param_put( dmg_item_param_t const * item, uint8_t * out );
 

@@ -114,17 +114,17 @@ size_t dmg_item_msig_put( dmg_item_msig_t const * item, uint8_t * out ) {
 dmg_err_t dmg_item_param_get( dmg_span_t bcs, dmg_item_param_t * out ) {
   dmg_bcs_rd_t rd = dmg_bcs_rd( bcs );
   dmg_item_param_t v = { 0 };
-  v.value    = dmg_bcs_rd_bytes ( &rd, DMG_PARAM_BYTES_MAX );
+  v.value    = dmg_bcs_rd_bytes ( &rd, DMG_PARAM_VALUE_MAX );
   v.has_next = dmg_bcs_rd_option( &rd );
   if( v.has_next ) {
-    v.next       = dmg_bcs_rd_bytes( &rd, DMG_PARAM_BYTES_MAX );
+    v.next       = dmg_bcs_rd_bytes( &rd, DMG_PARAM_VALUE_MAX );
     v.next_epoch = dmg_bcs_rd_u32( &rd );
   }
   GET_END();
 }
 
 size_t dmg_item_param_put( dmg_item_param_t const * item, uint8_t * out ) {
-  DMG_ASSERT( item->value.sz<=DMG_PARAM_BYTES_MAX && item->next.sz<=DMG_PARAM_BYTES_MAX );
+  DMG_ASSERT( item->value.sz<=DMG_PARAM_VALUE_MAX && item->next.sz<=DMG_PARAM_VALUE_MAX );
   dmg_bcs_wr_t wr = dmg_bcs_wr( out, DMG_ITEM_PARAM_MAX );
   dmg_bcs_wr_bytes( &wr, item->value );
   dmg_bcs_wr_bool ( &wr, item->has_next );

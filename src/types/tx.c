@@ -33,7 +33,7 @@ static void read_post( dmg_bcs_rd_t * rd, dmg_field_at_t * at, uint32_t i, dmg_t
       if( p->kind<=DMG_POST_RECEIVES_MIN ) F_AT( "post.amount", i, p->amount = dmg_bcs_rd_u64( rd ) );
       return;
     case DMG_POST_VALUE:
-      F_AT( "post.key",  i, p->key = dmg_bcs_rd_bytes( rd, DMG_TX_POST_KEY_MAX ) );
+      F_AT( "post.key",  i, p->key = dmg_bcs_rd_bytes( rd, DMG_KEY_MAX ) );
       F_AT( "post.hash", i, dmg_bcs_rd_copy( rd, p->hash.b, 32 ) );
       return;
     case DMG_POST_RESULT:
@@ -216,7 +216,7 @@ static bool body_is_sound( dmg_tx_t const * tx ) {
   for( uint32_t i = 0; i<tx->call_cnt; i++ ) if( tx->calls[ i ].args.sz>DMG_TX_SZ_MAX ) return false;
   for( uint32_t i = 0; i<tx->post_cnt; i++ ) {
     dmg_tx_post_t const * p = &tx->posts[ i ];
-    if( p->kind>=DMG_POST_KIND_CNT || p->asset.kind>=DMG_ASSET_KIND_CNT || p->key.sz>DMG_TX_POST_KEY_MAX ) return false;
+    if( p->kind>=DMG_POST_KIND_CNT || p->asset.kind>=DMG_ASSET_CNT || p->key.sz>DMG_KEY_MAX ) return false;
   }
   return true;
 }
@@ -240,7 +240,7 @@ static bool auth_is_sound( dmg_tx_t const * tx ) {
 static dmg_err_t encode( dmg_tx_t const * tx, bool with_auth, dmg_buf_t * buf ) {
   if( !body_is_sound( tx ) || ( with_auth && !auth_is_sound( tx ) ) ) return DMG_ERR_INVALID;
   /* Written once to measure would cost the same as writing: take the upper bound, give back the rest. */
-  size_t cap = 256+(size_t)DMG_TX_POST_MAX*( 2+DMG_TX_POST_KEY_MAX+32 );
+  size_t cap = 256+(size_t)DMG_TX_POST_MAX*( 2+DMG_KEY_MAX+32 );
   for( uint32_t i = 0; i<tx->call_cnt; i++ ) cap += 48+tx->calls[ i ].args.sz;
   if( with_auth ) {
     cap += DMG_ACCOUNT_INIT_BCS_MAX+16;

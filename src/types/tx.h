@@ -34,7 +34,6 @@
 #define DMG_TX_CALL_MAX       32
 #define DMG_TX_POST_MAX       32
 #define DMG_TX_SIG_MAX        16
-#define DMG_TX_POST_KEY_MAX   128
 /* Lanes 0..1023 are sequences; 65,535 is unordered (M1.3). The lanes between are nobody's. */
 #define DMG_TX_LANE_CNT       1024
 #define DMG_TX_LANE_UNORDERED 65535

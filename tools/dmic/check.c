@@ -329,7 +329,7 @@ static void check_items( check_t * c ) {
       for( uint32_t j = 0; j<m[ k ].path_cnt && m[ k ].kind!=DMG_MARK_LAZY; j++ )
         if( !dmg_abi_path_is_ok( it, m[ k ].paths[ j ] ) )
           dmic_error( c->d, a->marks[ m[ k ].kind ].at, "path '%.*s' names nothing in %.*s: write a key's number from 0, a field of the value, or cgt", DMI_S( m[ k ].paths[ j ] ), DMI_S( a->name ) );
-    if( it->key_sz_max>DMG_KEY_SZ_MAX-4 ) dmic_error( c->d, a->at, "the key of %.*s can take %u bytes, at most %u", DMI_S( a->name ), it->key_sz_max, DMG_KEY_SZ_MAX-4 );
+    if( it->key_sz_max>DMG_KEY_MAX-4 ) dmic_error( c->d, a->at, "the key of %.*s can take %u bytes, at most %u", DMI_S( a->name ), it->key_sz_max, DMG_KEY_MAX-4 );
 
     if( !a->deposit.sz ) {
       it->deposit = DMG_DEPOSIT_NONE;
