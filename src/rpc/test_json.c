@@ -184,12 +184,12 @@ static void test_every_byte_is_escaped_or_not( void ** state ) {
         char want[ 64 ] = "[\"";
         memset( text, 'a'+(int)sz, sizeof text );
         if( sz ) text[ at ] = (uint8_t)c;
-        if( sz && c>=0x80 ) strcat( want, "\xef\xbf\xbd" );
+        if( sz && c>=0x80 ) snprintf( want+strlen( want ), sizeof want-strlen( want ), "\xef\xbf\xbd" );
         else for( size_t i = 0; i<sz; i++ ) {
           size_t n = strlen( want );
           snprintf( want+n, sizeof want-n, text[ i ]<0x20 ? "\\u%04x" : text[ i ]=='"' || text[ i ]=='\\' ? "\\%c" : "%c", text[ i ] );
         }
-        strcat( want, "\",\"x\"" );
+        snprintf( want+strlen( want ), sizeof want-strlen( want ), "\",\"x\"" );
         dmg_buf_t buf = dmg_buf( 1000 );
         dmg_jw_t w = dmg_jw( &buf );
         dmg_jw_open( &w, '[' );
