@@ -12,7 +12,7 @@
    Threads  open, start, stop, close: one thread.  The functions of dmg_chain_query: any thread
    Failure  open: the reason is in out_why, fit for a user: what, where, what would be right
    Memory   the chain owns what it opens; genesis and code files are copied
-   Spec     docs/spec/node.md */
+   Spec     docs/spec/consensus.md C2.7; storage.md S7, S8 */
 #ifndef DMG_NODE_CHAIN_H
 #define DMG_NODE_CHAIN_H
 

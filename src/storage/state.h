@@ -4,7 +4,7 @@
      view(block): overlay, its ancestors, key-value store                    on the committed height
      finalize(block): its ancestors and it go to the store, other forks are dropped
 
-   A block's overlay is its write set, immutable.  The tree in RAM (tree.h) stands at one block, the
+   A block's overlay is its write set, immutable.  The tree in RAM (tree_int.h) stands at one block, the
    cursor; asking for a root moves it.  The last DMG_STATE_RING blocks that became final stay
    readable and provable from their undo.
 
