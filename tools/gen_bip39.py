@@ -1,9 +1,6 @@
 #!/usr/bin/env python3
 """Writes src/crypto/bip39_words.c from the English list of npm @scure/bip39, as installed by the
-lock file (node_modules/). The list is frozen by BIP-39; this runs again only to show where it came from.
-
-    tools/gen_bip39.py            writes the table
-    tools/gen_bip39.py --check    exit status 1 if the committed one differs"""
+lock file (node_modules/). The list is frozen by BIP-39; this runs again only to show where it came from."""
 import hashlib
 import json
 import pathlib
@@ -21,8 +18,7 @@ def main():
     words = re.search(r"`([a-z\n]+)`", (package / "wordlists/english.js").read_text())[1].split("\n")
     digest = hashlib.sha256(("\n".join(words) + "\n").encode()).hexdigest()
     if len(words) != 2048 or words != sorted(words) or digest != WANT:
-        print("the list is not BIP-39's english.txt", file=sys.stderr)
-        return 1
+        sys.exit("the list is not BIP-39's english.txt")
     rows = []
     for i in range(0, 2048, 8):
         rows.append("  " + ", ".join(f'"{w}"' for w in words[i : i + 8]))
@@ -34,12 +30,8 @@ def main():
 char const dmg_bip39_words[2048][9] = {{
 {(",%s" % chr(10)).join(rows)} }};
 """
-    path = ROOT / "src/crypto/bip39_words.c"
-    if "--check" in sys.argv[1:]:
-        return 0 if path.exists() and path.read_text() == text else 1
-    path.write_text(text)
-    return 0
+    (ROOT / "src/crypto/bip39_words.c").write_text(text)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

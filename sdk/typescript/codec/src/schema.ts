@@ -40,7 +40,7 @@ import {
   union,
   unit,
 } from "./bcs.js";
-import { type Address, CodecError, compare, concat, type Hash, utf8 } from "./bytes.js";
+import { type Address, CodecError, compare, concat, type Hash } from "./bytes.js";
 import { taggedHash } from "./hash.js";
 import { Asset, type Call } from "./transaction.js";
 
@@ -241,6 +241,3 @@ export function defineModule<C extends { readonly [name: string]: CallType<objec
   for (const [callName, c] of Object.entries(calls)) out[callName] = encoder(module, name, callName, c);
   return out as ModuleCalls<C>;
 }
-
-/** The length of text in UTF-8, as limits count it. */
-export const textSize = (s: string): number => utf8(s).length;

@@ -26,7 +26,7 @@ import {
   u32,
   u64,
 } from "./bcs.js";
-import { type Address, asAddress, be, CodecError, compare, concat, type Hash, utf8 } from "./bytes.js";
+import { type Address, asAddress, be, CodecError, concat, type Hash, utf8 } from "./bytes.js";
 import { Mmr } from "./receipt.js";
 import { Asset } from "./transaction.js";
 
@@ -223,7 +223,6 @@ export const HOLD_REASONS = [
   "sponsor",
   "dispute",
   "bundle",
-  "issuer",
 ] as const;
 /** M2.3's order. */
 export const BUCKETS = ["pleroma", "archon", "treasury", "reserve", "team", "offering"] as const;
@@ -271,6 +270,3 @@ export type AuthRecord = StoredOf<typeof systemItems.auth>;
 export type BlockRecord = StoredOf<typeof systemItems.block>;
 type StoredOf<I> = I extends Item<infer _K, infer T> ? T : never;
 export type ModuleVersion = Infer<typeof ModuleVersion>;
-
-/** Keys in the order that storage iterates them. */
-export const keyOrder = compare;
