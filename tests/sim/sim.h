@@ -175,6 +175,14 @@ void     sim_fake_sign( dmg_bls_key_t const * secret, dmg_bls_use_t use, dmg_spa
 void     sim_key ( world_t const * w, uint32_t id, node_t * n );
 void     sim_sign( world_t const * w, node_t const * n, dmg_bls_use_t use, dmg_span_t msg, uint8_t out_raw[ DMG_BLS_SIG_RAW_SZ ] );
 
+/* world.c */
+void     world_setup   ( world_t * w, uint64_t seed, config_t const * c );
+void     world_teardown( world_t * w );
+void     world_heal    ( world_t * w );              /* C12.2: faults end, exactly q of weight alive, chosen anew */
+uint64_t world_heal_allowance( world_t * w );        /* beyond the 20 s of C12.2 */
+bool     world_is_live ( world_t const * w );        /* every live honest node has a new final block */
+void     world_digest  ( world_t * w );              /* mixes every node's state into w->digest */
+
 /* engine.c */
 void * grow( void * p, size_t sz );   /* realloc or the end: a simulator without memory has nothing to say */
 void push( world_t * w, ev_t ev );

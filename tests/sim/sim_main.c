@@ -46,154 +46,9 @@ static void print_config( FILE * f, uint64_t seed, config_t const * c ) {
   fprintf( f, ", liar %d%s modes 0x%x, faults 0x%x, chaos %lu ms, epoch %u blocks, runs %u\n", c->byz, c->has_twin ? " (twin)" : "", c->byz>=0 ? c->byz_modes : 0, c->faults, c->chaos_us/1000, c->epoch_len, c->runs_max );
 }
 
-static void setup( world_t * w, uint64_t seed, config_t const * c ) {
-  memset( w, 0, sizeof *w );
-  w->cfg   = *c;
-  w->crypto = c->is_real ? &dmg_cons_bls : &sim_fake;
-  w->seed  = seed;
-  w->net.s = seed*5+1; w->clock.s = seed*5+2; w->proc.s = seed*5+3; w->byz.s = seed*5+4; w->exec.s = seed*5+5;
-  w->out   = malloc( sizeof *w->out );
-  DMG_ASSERT( w->out );
-  w->node_cnt = (uint8_t)( c->n+c->has_twin );
-  uint8_t s8[ 8 ];
-  dmg_store_u64le( s8, seed );
-  w->chain_id = dmg_sha256( DMG_SPAN( s8 ) );
-  epoch_t * e = &w->epochs[ 0 ];
-  for( uint8_t i = 0; i<w->node_cnt; i++ ) {
-    node_t * n = &w->nodes[ i ];
-    n->id = i;
-    n->is_twin = i>=c->n;
-    n->key_id  = n->is_twin ? (uint8_t)c->byz : i;
-    n->is_byz  = c->byz==(int)n->key_id;
-    n->slow    = 1;
-    n->life    = 1;
-    n->timer_us = UINT64_MAX;
-    sim_key( w, n->key_id, n );
-    uint8_t const host[ DMG_SAFETY_HOST_SZ ] = { 1 };
-    dmg_safety_init( &n->safety, &w->chain_id, n->key, host, 0 );
-    n->mono_us = rng_below( &w->clock, 1000000000 );
-    if( n->is_twin ) continue;
-    memcpy( e->set.members[ i ].key, n->key, DMG_BLS_KEY_SZ );
-    e->set.members[ i ].weight = c->weights[ i ];
-    e->set.cnt = c->n;
-  }
-  e->record = (dmg_record_t){ .version = DMG_RECORD_VERSION, .epoch = 0, .first_height = 1, .last_height = c->epoch_len, .set_hash = dmg_set_hash( &e->set ), .seed = dmg_epoch_seed( &w->chain_id, 0 ),
-    .weight = dmg_set_weight( &e->set ), .n = c->n, .pace_ms = 250, .window = 4, .delta_ms = 200, .cap_ms = 30000, .empty_lag = 16, .body_max = 1u<<20, .body_soft = 128u<<10, .skew_ms = 500 };
-  e->anchor = (dmg_cons_anchor_t){ .hash = w->chain_id, .height = 0, .time_ms = 1700000000000u, .root = dmg_h( DMG_TAG_STATE_VALUE, DMG_SPAN( s8 ) ) };
-  e->is_known = e->has_anchor = true;
-  /* Genesis as a block that everybody executed. */
-  simblk_t * g = calloc( 1, sizeof *g );
-  g->hash   = w->chain_id;
-  g->root   = e->anchor.root;
-  g->beacon = dmg_beacon_first( &w->chain_id );
-  g->has_root = g->has_header = true;
-  for( uint8_t i = 0; i<NODE_MAX; i++ ) g->st[ i ] = HAS_HEADER|HAS_EXEC|HAS_COMMIT;
-  w->blocks[ dmg_load_u32le( g->hash.b )%4096 ] = g;
-}
-
-static void teardown( world_t * w ) {
-  ev_t ev;
-  while( pop( w, &ev ) ) free( ev.data );
-  for( uint8_t i = 0; i<w->node_cnt; i++ ) {
-    node_t * n = &w->nodes[ i ];
-    if( n->is_up ) dmg_arena_free( n->arena );
-    for( uint32_t k = 0; k<n->wal_cnt; k++ ) free( n->wal[ k ].p );
-    free( n->wal );
-    for( uint32_t k = 0; k<n->inbox_cnt; k++ ) if( n->inbox[ k ].sz ) free( n->inbox[ k ].data );
-    free( n->inbox );
-    for( uint32_t e = 0; e<EPOCH_MAX; e++ ) free( n->votes[ e ] );
-  }
-  for( uint32_t i = 0; i<4096; i++ ) {
-    for( simblk_t * b = w->blocks[ i ], * next; b; b = next ) { next = b->next; free( b->proposal ); free( b ); }
-    for( simbody_t * b = w->bodies[ i ], * next; b; b = next ) { next = b->next; free( b->bytes ); free( b ); }
-  }
-  for( uint32_t e = 0; e<EPOCH_MAX; e++ ) free( w->keys[ e ] );
-  for( unsigned i = 0; i<64; i++ ) free( w->old[ i ].data );
-  check_free( w );
-  free( w->heap );
-  free( w->out );
-}
-
-/* C12.2: faults end, exactly q of weight alive, chosen anew. */
-static void heal( world_t * w ) {
-  w->is_healing = true;
-  w->heal_at    = w->now;
-  trace( w, "HEAL" );
-  uint32_t epoch = 0;
-  for( uint8_t i = 0; i<w->node_cnt; i++ ) { node_t * n = &w->nodes[ i ]; if( !n->is_byz && n->epoch>epoch ) epoch = n->epoch; }
-  epoch_t * e = &w->epochs[ epoch ];
-  uint64_t left = 0, q = dmg_set_quorum( e->record.weight );
-  bool alive[ NODE_MAX ] = { 0 };
-  for( uint8_t i = 0; i<w->cfg.n; i++ ) if( !w->nodes[ i ].is_byz ) { uint32_t s = signer_of( w, &w->nodes[ i ], epoch ); alive[ i ] = true; if( s!=UINT32_MAX ) left += e->set.members[ s ].weight; }
-  for( uint32_t tries = 0; tries<64; tries++ ) {
-    uint8_t i = (uint8_t)rng_below( &w->proc, w->cfg.n );
-    uint32_t s = signer_of( w, &w->nodes[ i ], epoch );
-    if( !alive[ i ] || s==UINT32_MAX || left-e->set.members[ s ].weight<q ) continue;
-    if( w->cfg.epoch_len<1u<<20 && w->cfg.n>4 ) continue;   /* sets change: who is dead now may be needed then */
-    alive[ i ] = false;
-    left -= e->set.members[ s ].weight;
-  }
-  for( uint8_t i = 0; i<w->node_cnt; i++ ) for( uint8_t j = 0; j<w->node_cnt; j++ ) {
-    uint64_t base = rng_in( &w->net, 500, 60000 );
-    w->links[ i ][ j ] = (link_t){ .base_us = base, .jitter_us = base/4+500 };
-  }
-  w->heal_height = w->finals_top;
-  check_heal_begins( w );
-  for( uint8_t i = 0; i<w->node_cnt; i++ ) {
-    node_t * n = &w->nodes[ i ];
-    n->paused_until = n->busy_until = 0;
-    if( n->inbox_cnt ) push( w, (ev_t){ .at = w->now, .kind = EV_WAKE, .to = i, .life = n->life } );
-    n->slow = 1;
-    clock_set( w, n, 0, (int64_t)rng_below( &w->clock, 201 )-100 );
-    if( !alive[ i ] ) { node_kill( w, n ); continue; }
-    if( n->is_up ) for( uint8_t j = 0; j<w->node_cnt; j++ ) if( j!=i && alive[ j ] && w->nodes[ j ].is_up ) node_link( w, n, &w->nodes[ j ], true );
-    if( !n->is_up ) push( w, (ev_t){ .at = w->now+rng_below( &w->proc, 100000 ), .kind = EV_UP, .to = i, .a = 1 } );
-  }
-}
-
-static uint64_t raised( uint64_t base, uint64_t steps, uint64_t cap ) { for( ; steps && base<cap; steps-- ) base += base/2; return base<cap ? base : cap; }
-
-/* I12: 20 s, plus for each window met whose leader is dead, or which some node had nullified when heal began, its time-outs and T' at the back-off in force. */
-static uint64_t heal_allowance( world_t * w ) {
-  uint64_t most = 0;
-  for( uint8_t i = 0; i<w->cfg.n; i++ ) {
-    node_t * n = &w->nodes[ i ];
-    if( !n->is_up || n->is_byz ) continue;
-    dmg_cons_info_t info;
-    dmg_cons_info( n->core, &info );
-    epoch_t * e = &w->epochs[ info.epoch ];
-    uint64_t L = e->record.window, sum = 0;
-    for( uint64_t k = info.final_view ? ( info.final_view-1 )/L : 0; k<=( info.cur-1 )/L; k++ ) {
-      uint32_t leader = dmg_cons_leader( n->core, k*L+1 );
-      bool is_dead = true, is_null = false;
-      for( uint8_t j = 0; j<w->cfg.n; j++ ) if( w->nodes[ j ].is_up && signer_of( w, &w->nodes[ j ], info.epoch )==leader ) is_dead = false;
-      for( uint64_t v = k*L+1; v<=( k+1 )*L; v++ ) is_null |= was_nullified( w, info.epoch, v );
-      if( !is_dead && !is_null ) continue;
-      uint64_t lag = k-( info.final_view ? ( info.final_view-1 )/L : 0 );
-      sum += raised( 650000, lag>2 ? lag-2 : 0, 30000000 )+raised( 250000, lag>8 ? lag-8 : 0, 10000000 );
-    }
-    if( sum>most ) most = sum;
-  }
-  return most;
-}
-
-static bool is_live( world_t const * w ) {
-  for( uint8_t i = 0; i<w->cfg.n; i++ ) {
-    node_t const * n = &w->nodes[ i ];
-    if( n->is_up && !n->is_byz && n->final_height<=w->heal_height ) return false;
-  }
-  return true;
-}
-
-static void mix_digest( world_t * w ) {
-  uint64_t h = w->digest^w->now;
-  for( uint8_t i = 0; i<w->node_cnt; i++ ) if( w->nodes[ i ].is_up ) h = ( h^dmg_cons_digest( w->nodes[ i ].core ) )*0x9e3779b97f4a7c15u, h ^= h>>31;
-  w->digest = ( h^w->seq )*0x9e3779b97f4a7c15u;
-}
-
 /* Runs one seed; true: no invariant broke. */
 static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to ) {
-  setup( w, seed, c );
+  world_setup( w, seed, c );
   w->trace = trace_to;
   faults_start( w );
   for( uint8_t i = 0; i<w->node_cnt; i++ ) push( w, (ev_t){ .at = rng_below( &w->proc, 300000 ), .kind = EV_UP, .to = i } );
@@ -203,13 +58,13 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
   while( !w->why[ 0 ] && pop( w, &ev ) ) {
     w->now = ev.at;
     w->events++;
-    if( w->events%1000==0 ) mix_digest( w );
+    if( w->events%1000==0 ) world_digest( w );
     if( ev.kind==EV_FAULT ) fault_event( w, &ev );
     else if( ev.kind==EV_HEAL ) {
-      if( !w->is_healing ) heal( w );
+      if( !w->is_healing ) world_heal( w );
       else if( !live_at ) {
-        if( is_live( w ) ) { live_at = w->now; live_height = w->finals_top; w->strict_at = w->now+10000000; w->stats[ ST_HEAL_US ] = w->now-w->heal_at; trace( w, "LIVE after %lu ms", ( w->now-w->heal_at )/1000 ); }
-        else if( w->now>w->heal_at+20000000+heal_allowance( w ) ) fail( w, "I12: no new final block %lu ms after heal", ( w->now-w->heal_at )/1000 );
+        if( world_is_live( w ) ) { live_at = w->now; live_height = w->finals_top; w->strict_at = w->now+10000000; w->stats[ ST_HEAL_US ] = w->now-w->heal_at; trace( w, "LIVE after %lu ms", ( w->now-w->heal_at )/1000 ); }
+        else if( w->now>w->heal_at+20000000+world_heal_allowance( w ) ) fail( w, "I12: no new final block %lu ms after heal", ( w->now-w->heal_at )/1000 );
       } else if( w->now>=live_at+20000000 ) {
         /* All agree, live leaders' windows finalize: with one of four or five dead well over half of the views. */
         if( w->finals_top<live_height+20 ) fail( w, "I12: only %lu blocks in 20 s after heal", w->finals_top-live_height );
@@ -231,7 +86,7 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
     } else node_event( w, &w->nodes[ ev.to ], &ev );
     free( ev.data );
   }
-  mix_digest( w );
+  world_digest( w );
   return !w->why[ 0 ];
 }
 
@@ -240,7 +95,7 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
 static bool still_fails( uint64_t seed, config_t const * c ) {
   world_t * w = malloc( sizeof *w );
   bool ok = run( w, seed, c, NULL );
-  teardown( w );
+  world_teardown( w );
   free( w );
   return !ok;
 }
@@ -267,7 +122,7 @@ static void print_trace( uint64_t seed, config_t const * c, unsigned lines ) {
   fputs( at, stdout );
   printf( "  %s\n", w->why );
   free( text );
-  teardown( w );
+  world_teardown( w );
   free( w );
 }
 
@@ -319,11 +174,11 @@ int main( int argc, char ** argv ) {
     events += w->events;
     char why[ 256 ];
     memcpy( why, w->why, sizeof why );
-    teardown( w );
+    world_teardown( w );
     if( ok && is_twice ) {
       ok = run( w, s, &c, NULL ) && w->digest==digest;
       if( !ok && !w->why[ 0 ] ) snprintf( why, sizeof why, "two runs of one seed differ" );
-      teardown( w );
+      world_teardown( w );
     }
     if( ok ) continue;
     if( is_expected ) { printf( "violation after %.1f s, seed %lu: %s\n", (double)( dmg_os_mono_ns()-t0 )/1e9, s, why ); free( w ); return 0; }
