@@ -19,6 +19,7 @@ static bool is_quorum( world_t const * w, uint32_t epoch, uint32_t who ) { retur
 static seen_t * seen_at( world_t * w, uint32_t epoch, uint64_t view ) {
   if( epoch>=EPOCH_MAX || view>=VIEW_MAX ) return NULL;
   if( !w->seen[ epoch ] ) { w->seen[ epoch ] = calloc( VIEW_MAX, sizeof( seen_t ) ); DMG_ASSERT( w->seen[ epoch ] ); }
+  if( view>w->seen_top ) w->seen_top = view;
   return &w->seen[ epoch ][ view ];
 }
 
@@ -46,6 +47,7 @@ void check_signed( world_t * w, node_t const * n, uint8_t kind, uint32_t epoch, 
   uint32_t me = signer_of( w, n, epoch );
   if( kind==DMG_VOTE_NULLIFY ) w->stats[ ST_NULLIFIES ]++;
   trace( w, "node %u signs %s view %lu %02x%02x", n->id, kind==0 ? "NOTARIZE" : kind==1 ? "NULLIFY" : kind==2 ? "FINALIZE" : "PROPOSE", view, hash->b[ 0 ], hash->b[ 1 ] );
+  if( w->twins ) twins_signed( w, n, kind, view );
   if( !s || n->is_byz || kind>DMG_VOTE_FINALIZE ) return;
   if( me==UINT32_MAX ) { fail( w, "node %u votes in epoch %u without a seat", n->id, epoch ); return; }
   if( kind==DMG_VOTE_NULLIFY && w->strict_at && w->now>=w->strict_at ) {
@@ -109,7 +111,7 @@ void check_core( world_t * w, node_t const * n ) {
 }
 
 void check_heal_begins( world_t * w ) {
-  for( uint32_t e = 0; e<EPOCH_MAX; e++ ) for( uint32_t v = 0; w->seen[ e ] && v<VIEW_MAX; v++ ) w->seen[ e ][ v ].at_heal = w->seen[ e ][ v ].null!=0;
+  for( uint32_t e = 0; e<EPOCH_MAX; e++ ) for( uint32_t v = 0; w->seen[ e ] && v<=w->seen_top; v++ ) w->seen[ e ][ v ].at_heal = w->seen[ e ][ v ].null!=0;
 }
 bool was_nullified( world_t const * w, uint32_t epoch, uint64_t view ) { return epoch<EPOCH_MAX && view<VIEW_MAX && w->seen[ epoch ] && w->seen[ epoch ][ view ].at_heal; }
 

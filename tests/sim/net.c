@@ -9,7 +9,7 @@ static void deliver( world_t * w, uint8_t from, node_t * to, dmg_span_t frame, u
 
 void net_send( world_t * w, node_t * from, node_t * to, dmg_span_t frame, uint64_t extra_us ) {
   link_t * l = &w->links[ from->id ][ to->id ];
-  if( !to->is_up || l->cut_until>w->now ) return;
+  if( !to->is_up || l->cut_until>w->now || ( w->twins && !twins_reach( w, from, to ) ) ) return;
   if( l->drop_ppm && rng_is( &w->net, l->drop_ppm ) ) return;
   uint64_t d = l->base_us+rng_below( &w->net, l->jitter_us+1 );
   if( !w->is_healing && w->cfg.faults&F_DELAY && rng_is( &w->net, 30000 ) ) d += (uint64_t)10000<<rng_below( &w->net, 9 );   /* a heavy tail */

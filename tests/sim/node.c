@@ -10,6 +10,9 @@ enum { IN_BODY = 0x80, IN_HEADER_REQ, IN_HEADER, IN_BODY_REQ };
 uint64_t local_us( world_t const * w, node_t const * n ) { return n->mono_us+(uint64_t)( (int64_t)( w->now-n->mono_at )*( 1000000+n->drift_ppm )/1000000 ); }
 uint64_t wall_ms ( world_t const * w, node_t const * n ) { return (uint64_t)( (int64_t)( GENESIS_MS+w->now/1000 )+n->skew_ms ); }
 
+/* What disk, signer and execution take; without jitter equal nodes are equally fast. */
+static uint64_t work_us( world_t * w, node_t const * n, uint64_t lo, uint64_t hi ) { return w->cfg.is_even ? lo : rng_in( &w->exec, lo, hi )*n->slow; }
+
 static uint64_t world_at( world_t const * w, node_t const * n, uint64_t local ) {
   uint64_t here = local_us( w, n );
   if( local<=here ) return w->now;
@@ -99,7 +102,7 @@ static void ask( world_t * w, node_t * n, simblk_t * b, uint8_t what ) {
   uint8_t msg[ 33 ] = { what };
   memcpy( msg+1, b->hash.b, 32 );
   uint8_t first = (uint8_t)rng_below( &w->net, w->node_cnt );
-  for( uint8_t k = 0, sent = 0; k<w->node_cnt && sent<2; k++ ) {
+  for( uint8_t k = 0, sent = 0; k<w->node_cnt && sent<( w->cfg.is_even ? w->node_cnt : 2 ); k++ ) {
     node_t * p = &w->nodes[ ( first+k )%w->node_cnt ];
     if( p==n || !p->is_up ) continue;
     net_send( w, n, p, DMG_SPAN( msg ), 0 );
@@ -132,7 +135,7 @@ static void to_core( world_t * w, node_t * n, dmg_cons_event_t * ev );
 
 static void run_block( world_t * w, node_t * n, simblk_t * b ) {
   b->st[ n->id ] |= IS_RUNNING;
-  push( w, (ev_t){ .at = w->now+rng_in( &w->exec, 300, 4000 )*n->slow, .kind = EV_VERDICT, .to = n->id, .life = n->life, .hash = b->hash } );
+  push( w, (ev_t){ .at = w->now+work_us( w, n, 300, 4000 ), .kind = EV_VERDICT, .to = n->id, .life = n->life, .hash = b->hash } );
 }
 
 /* Wants b executed: goes down to the lowest ancestor that is not, and gets what that one lacks. */
@@ -275,7 +278,7 @@ static void do_save( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
     }
   }
   w->stats[ ST_SAVES ]++;
-  push( w, (ev_t){ .at = w->now+rng_in( &w->exec, 300, 3000 )*n->slow, .kind = EV_SAVED, .to = n->id, .life = n->life, .a = a->save.seq, .b = n->wal_cnt } );
+  push( w, (ev_t){ .at = w->now+work_us( w, n, 300, 3000 ), .kind = EV_SAVED, .to = n->id, .life = n->life, .a = a->save.seq, .b = n->wal_cnt } );
 }
 
 static void on_saved( world_t * w, node_t * n, ev_t const * ev ) {
@@ -291,7 +294,7 @@ static void on_saved( world_t * w, node_t * n, ev_t const * ev ) {
 }
 
 static void do_sign( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
-  ev_t ev = { .at = w->now+rng_in( &w->exec, 200, 2000 )*n->slow, .kind = EV_SIGNED, .to = n->id, .life = n->life, .a = a->sign.id, .data = malloc( DMG_BLS_SIG_RAW_SZ ), .sz = DMG_BLS_SIG_RAW_SZ };
+  ev_t ev = { .at = w->now+work_us( w, n, 200, 2000 ), .kind = EV_SIGNED, .to = n->id, .life = n->life, .a = a->sign.id, .data = malloc( DMG_BLS_SIG_RAW_SZ ), .sz = DMG_BLS_SIG_RAW_SZ };
   if( a->sign.kind==DMG_CONS_SIGN_REVEAL ) {
     uint8_t msg[ DMG_REVEAL_MSG_SZ ];
     dmg_reveal_msg( &w->chain_id, a->sign.epoch, a->sign.view, msg );
@@ -364,7 +367,7 @@ static void do_build( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
     uint64_t last = p && p->h.epoch==n->epoch && a->build.parent_view ? p->last_att : 0;
     body.att_cnt = dmg_cons_attendance( n->core, a->build.view, &a->build.parent, a->build.parent_view, last, atts );
     for( size_t i = 0; i<txs[ 0 ].sz; i++ ) tx[ i ] = (uint8_t)rng_next( &w->exec );
-    if( rng_below( &w->exec, 4 ) ) { body.txs = txs; body.tx_cnt = 1; }
+    if( rng_below( &w->exec, 4 ) || w->cfg.is_even ) { body.txs = txs; body.tx_cnt = 1; }
   }
   dmg_buf_clear( &buf );
   dmg_err_t err = dmg_body_encode( &body, &buf );
@@ -372,7 +375,7 @@ static void do_build( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   dmg_hash_t hash = dmg_body_hash( &body );
   simbody_t * b = body_new( w, dmg_buf_span( &buf ), &hash );
   b->has |= (uint16_t)( 1u<<n->id );
-  push( w, (ev_t){ .at = w->now+rng_in( &w->exec, 500, 5000 )*n->slow, .kind = EV_BUILT, .to = n->id, .life = n->life, .a = a->build.id, .b = b->len, .hash = hash } );
+  push( w, (ev_t){ .at = w->now+work_us( w, n, 500, 5000 ), .kind = EV_BUILT, .to = n->id, .life = n->life, .a = a->build.id, .b = b->len, .hash = hash } );
 }
 
 static void do_evidence( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
@@ -519,7 +522,7 @@ void node_kill( world_t * w, node_t * n ) {
 }
 
 void node_link( world_t * w, node_t * n, node_t const * peer, bool is_up ) {
-  if( n->is_up && ( !is_up || peer->is_up ) ) push( w, (ev_t){ .at = w->now+rng_in( &w->net, 100, 2000 ), .kind = EV_LINK, .to = n->id, .from = peer->id, .life = n->life, .a = is_up, .b = peer->life } );
+  if( n->is_up && ( !is_up || peer->is_up ) ) push( w, (ev_t){ .at = w->now+( w->cfg.is_even ? 1000 : rng_in( &w->net, 100, 2000 ) ), .kind = EV_LINK, .to = n->id, .from = peer->id, .life = n->life, .a = is_up, .b = peer->life } );
 }
 
 void node_start( world_t * w, node_t * n ) {
@@ -548,6 +551,8 @@ void node_start( world_t * w, node_t * n ) {
   cfg.marks_epoch = n->is_byz ? e : n->safety.epoch>e ? n->safety.epoch : e;
   memcpy( cfg.marks, n->marks[ cfg.marks_epoch ], sizeof cfg.marks );
   if( n->is_byz ) cfg.mutant = 0;
+  /* A twin would fall silent at the first certificate with a vote of its sibling (C6.5): its file claims to have signed as far ahead as its views go. */
+  if( n->is_byz && w->twins ) for( unsigned k = 0; k<3; k++ ) cfg.marks[ k ] = DMG_SAFETY_OPEN_MAX-1;
   dmg_cons_restored_t restored = { .records = recs, .cnt = cnt };
   n->core = dmg_cons_new( n->arena, &cfg, &restored );
   DMG_ASSERT( n->core );

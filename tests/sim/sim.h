@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NODE_MAX   8          /* validators and twins */
+#define NODE_MAX   10         /* validators and twins */
 #define VIEW_MAX   16384      /* views an epoch that the checkers remember */
 #define EPOCH_MAX  64
 #define FRAME_MAX  ( DMG_FRAME_SZ_MAX )
@@ -117,8 +117,11 @@ typedef struct {
 
 typedef struct {
   uint8_t  n;                     /* validators */
-  int8_t   byz;                   /* index, or -1 */
-  bool     has_twin;
+  int8_t   byz;                   /* index of the first liar, or -1 */
+  uint8_t  twin_cnt;              /* liars that run twice: byz, byz+1, ..; the random faults know one */
+  uint8_t  window;                /* views; 0: 4 */
+  bool     is_even;               /* work takes the same time everywhere */
+  bool     is_liar_kept;          /* heal leaves everybody alive, liars too */
   uint64_t weights[ NODE_MAX ];
   uint64_t chaos_us, heal_us;
   uint32_t epoch_len;             /* blocks; large: one epoch */
@@ -156,6 +159,7 @@ typedef struct {
   char     why[ 256 ];            /* first violation */
   /* votes seen, by epoch and view */
   struct seen * seen[ EPOCH_MAX ];
+  uint64_t seen_top;              /* highest view in them */
   dmg_hash_t * finals;            /* height -> hash */
   uint64_t finals_cap, finals_top;
   FILE *   trace;
@@ -163,6 +167,7 @@ typedef struct {
   uint32_t old_at;
   uint64_t final_views;           /* for the summary */
   uint64_t stats[ 16 ];
+  struct twins * twins;           /* a scripted run, or NULL */
 } world_t;
 
 enum { ST_STEPS, ST_FRAMES, ST_KILLS, ST_NULLIFIES, ST_EVIDENCE, ST_ALARMS, ST_BLOCKS, ST_EPOCHS, ST_SAVES, ST_OBSERVE, ST_FETCH, ST_RUNS_MAX, ST_HEAL_US };
@@ -181,6 +186,7 @@ void     world_teardown( world_t * w );
 void     world_heal    ( world_t * w );              /* C12.2: faults end, exactly q of weight alive, chosen anew */
 uint64_t world_heal_allowance( world_t * w );        /* beyond the 20 s of C12.2 */
 bool     world_is_live ( world_t const * w );        /* every live honest node has a new final block */
+uint64_t raised( uint64_t base, uint64_t steps, uint64_t cap );   /* C4.8: base (3/2)^steps */
 void     world_digest  ( world_t * w );              /* mixes every node's state into w->digest */
 
 /* engine.c */
@@ -202,6 +208,14 @@ simblk_t *  blk_get ( world_t * w, dmg_hash_t const * hash );
 simbody_t * body_get( world_t * w, dmg_hash_t const * hash );
 void     node_link( world_t * w, node_t * n, node_t const * peer, bool is_up );
 uint32_t signer_of( world_t const * w, node_t const * n, uint32_t epoch );   /* UINT32_MAX: not in its set */
+
+/* twins.c */
+int  twins_main  ( int argc, char ** argv );
+bool twins_reach ( world_t * w, node_t const * from, node_t const * to );
+void twins_signed( world_t * w, node_t const * n, uint8_t kind, uint64_t view );
+
+/* sim_main.c */
+uint8_t mutant_of( char const * name );              /* DMG_MUTANT_CNT: unknown */
 
 /* net.c */
 void net_send( world_t * w, node_t * from, node_t * to, dmg_span_t frame, uint64_t extra_us );

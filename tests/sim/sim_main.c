@@ -7,6 +7,12 @@
 
 static char const * const mutant_names[] = { "none", "finalize_after_nullify", "nullify_after_finalize", "skip_without_z", "two_notarize", "quorum_short", "enter_on_lone_z", "finalize_without_n", "inactive_self" };
 
+uint8_t mutant_of( char const * name ) {
+  uint8_t m = 1;
+  while( m<DMG_MUTANT_CNT && strcmp( name, mutant_names[ m ] ) ) m++;
+  return m;
+}
+
 /* --- one run ------------------------------------------------------------------------------------------------ */
 
 typedef struct { uint64_t chaos_ms, heal_ms; uint32_t faults, byz_modes, faults_off, byz_off; int byz; uint8_t mutant; bool is_calm, has_trace, is_real; uint32_t n, epoch_len; } opt_t;
@@ -17,7 +23,7 @@ static config_t derive( uint64_t seed, opt_t const * o ) {
   c.n         = o->n ? (uint8_t)o->n : rng_is( &r, 150000 ) ? 5 : 4;
   c.byz       = -1;
   if( rng_is( &r, 600000 ) ) c.byz = (int8_t)rng_below( &r, c.n );
-  c.has_twin  = c.byz>=0 && rng_is( &r, 400000 );
+  c.twin_cnt  = c.byz>=0 && rng_is( &r, 400000 );
   for( uint8_t i = 0; i<c.n; i++ ) c.weights[ i ] = 100;
   /* Uneven stake, nobody at a third or above. */
   if( rng_is( &r, 300000 ) ) for( uint8_t i = 0; i<c.n; i++ ) c.weights[ i ] = rng_in( &r, 85, 115 );
@@ -28,8 +34,8 @@ static config_t derive( uint64_t seed, opt_t const * o ) {
   if( rng_is( &r, 200000 ) ) c.faults = F_ALL;
   c.byz_modes = (uint32_t)rng_next( &r )&1023;
   c.runs_max  = rng_is( &r, 200000 ) ? 8 : 256;
-  if( o->is_calm )  { c.faults = 0; c.byz = -1; c.has_twin = false; }
-  if( o->byz==0 )   { c.byz = -1; c.has_twin = false; }
+  if( o->is_calm )  { c.faults = 0; c.byz = -1; c.twin_cnt = 0; }
+  if( o->byz==0 )   { c.byz = -1; c.twin_cnt = 0; }
   if( o->faults )   c.faults = o->faults;
   if( o->chaos_ms ) c.chaos_us = o->chaos_ms*1000;
   if( o->epoch_len ) c.epoch_len = o->epoch_len;
@@ -43,7 +49,7 @@ static config_t derive( uint64_t seed, opt_t const * o ) {
 static void print_config( FILE * f, uint64_t seed, config_t const * c ) {
   fprintf( f, "seed %lu: n=%u weights", seed, c->n );
   for( uint8_t i = 0; i<c->n; i++ ) fprintf( f, " %lu", c->weights[ i ] );
-  fprintf( f, ", liar %d%s modes 0x%x, faults 0x%x, chaos %lu ms, epoch %u blocks, runs %u\n", c->byz, c->has_twin ? " (twin)" : "", c->byz>=0 ? c->byz_modes : 0, c->faults, c->chaos_us/1000, c->epoch_len, c->runs_max );
+  fprintf( f, ", liar %d%s modes 0x%x, faults 0x%x, chaos %lu ms, epoch %u blocks, runs %u\n", c->byz, c->twin_cnt ? " (twin)" : "", c->byz>=0 ? c->byz_modes : 0, c->faults, c->chaos_us/1000, c->epoch_len, c->runs_max );
 }
 
 /* Runs one seed; true: no invariant broke. */
@@ -104,7 +110,7 @@ static bool still_fails( uint64_t seed, config_t const * c ) {
 static config_t shrink( uint64_t seed, config_t c ) {
   for( unsigned i = 0; i<15; i++ ) { config_t t = c; t.faults &= ~( 1u<<i ); if( t.faults!=c.faults && still_fails( seed, &t ) ) c = t; }
   for( unsigned i = 0; i<10; i++ ) { config_t t = c; t.byz_modes &= ~( 1u<<i ); if( t.byz_modes!=c.byz_modes && still_fails( seed, &t ) ) c = t; }
-  if( c.has_twin ) { config_t t = c; t.has_twin = false; if( still_fails( seed, &t ) ) c = t; }
+  if( c.twin_cnt ) { config_t t = c; t.twin_cnt = 0; if( still_fails( seed, &t ) ) c = t; }
   for( config_t t = c; t.chaos_us>2000000; c = t ) { t.chaos_us /= 2; if( !still_fails( seed, &t ) ) break; }
   return c;
 }
@@ -129,10 +135,12 @@ static void print_trace( uint64_t seed, config_t const * c, unsigned lines ) {
 static void usage( void ) {
   puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--real] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--mutant NAME] [--expect-violation]\n"
         "Runs seeds S, S+1, .. of the deterministic simulator: chaos, then heal with exactly q alive, invariants after every event.\n"
-        "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks" );
+        "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks\n"
+        "sim --twins [--help]: scripted partitions of validators that run twice, enumerated (C13)" );
 }
 
 int main( int argc, char ** argv ) {
+  if( argc>1 && !strcmp( argv[ 1 ], "--twins" ) ) return twins_main( argc-1, argv+1 );
   uint64_t first = 1, seeds = 100, seconds = 0;
   bool is_twice = false, is_expected = false;
   opt_t o = { .byz = -1 };
@@ -153,12 +161,12 @@ int main( int argc, char ** argv ) {
     else if( !strcmp( a, "--twice" ) )   is_twice = true;
     else if( !strcmp( a, "--expect-violation" ) ) is_expected = true;
     else if( !strcmp( a, "--mutant" ) ) {
-      for( o.mutant = 1; o.mutant<DMG_MUTANT_CNT && strcmp( v, mutant_names[ o.mutant ] ); o.mutant++ );
+      o.mutant = mutant_of( v );
       if( o.mutant==DMG_MUTANT_CNT ) { fprintf( stderr, "sim: unknown mutant '%s'\n", v ); return 2; }
       i++;
     } else { usage(); return strcmp( a, "--help" ) ? 2 : 0; }
   }
-  if( o.n>NODE_MAX-1 || o.n==1 || o.n==2 || o.n==3 ) { fputs( "sim: -n 4..7\n", stderr ); return 2; }
+  if( o.n>7 || o.n==1 || o.n==2 || o.n==3 ) { fputs( "sim: -n 4..7\n", stderr ); return 2; }
   dmg_crypto_init( dmg_cpu_flags() );
   uint64_t t0 = dmg_os_mono_ns(), sim_us = 0, stats[ 16 ] = { 0 }, done = 0, events = 0, slowest = 0;
   world_t * w = malloc( sizeof *w );

@@ -9,7 +9,7 @@ void world_setup( world_t * w, uint64_t seed, config_t const * c ) {
   w->net.s = seed*5+1; w->clock.s = seed*5+2; w->proc.s = seed*5+3; w->byz.s = seed*5+4; w->exec.s = seed*5+5;
   w->out   = malloc( sizeof *w->out );
   DMG_ASSERT( w->out );
-  w->node_cnt = (uint8_t)( c->n+c->has_twin );
+  w->node_cnt = (uint8_t)( c->n+c->twin_cnt );
   uint8_t s8[ 8 ];
   dmg_store_u64le( s8, seed );
   w->chain_id = dmg_sha256( DMG_SPAN( s8 ) );
@@ -18,8 +18,8 @@ void world_setup( world_t * w, uint64_t seed, config_t const * c ) {
     node_t * n = &w->nodes[ i ];
     n->id = i;
     n->is_twin = i>=c->n;
-    n->key_id  = n->is_twin ? (uint8_t)c->byz : i;
-    n->is_byz  = c->byz==(int)n->key_id;
+    n->key_id  = n->is_twin ? (uint8_t)( c->byz+i-c->n ) : i;
+    n->is_byz  = c->byz>=0 && n->key_id>=c->byz && n->key_id<c->byz+( c->twin_cnt ? c->twin_cnt : 1 );
     n->slow    = 1;
     n->life    = 1;
     n->timer_us = UINT64_MAX;
@@ -33,7 +33,7 @@ void world_setup( world_t * w, uint64_t seed, config_t const * c ) {
     e->set.cnt = c->n;
   }
   e->record = (dmg_record_t){ .version = DMG_RECORD_VERSION, .epoch = 0, .first_height = 1, .last_height = c->epoch_len, .set_hash = dmg_set_hash( &e->set ), .seed = dmg_epoch_seed( &w->chain_id, 0 ),
-    .weight = dmg_set_weight( &e->set ), .n = c->n, .pace_ms = 250, .window = 4, .delta_ms = 200, .cap_ms = 30000, .empty_lag = 16, .body_max = 1u<<20, .body_soft = 128u<<10, .skew_ms = 500 };
+    .weight = dmg_set_weight( &e->set ), .n = c->n, .pace_ms = 250, .window = c->window ? c->window : 4, .delta_ms = 200, .cap_ms = 30000, .empty_lag = 16, .body_max = 1u<<20, .body_soft = 128u<<10, .skew_ms = 500 };
   e->anchor = (dmg_cons_anchor_t){ .hash = w->chain_id, .height = 0, .time_ms = 1700000000000u, .root = dmg_h( DMG_TAG_STATE_VALUE, DMG_SPAN( s8 ) ) };
   e->is_known = e->has_anchor = true;
   /* Genesis as a block that everybody executed. */
@@ -87,6 +87,7 @@ void world_heal( world_t * w ) {
     alive[ i ] = false;
     left -= e->set.members[ s ].weight;
   }
+  if( w->cfg.is_liar_kept ) for( uint8_t i = 0; i<w->node_cnt; i++ ) alive[ i ] = true;
   for( uint8_t i = 0; i<w->node_cnt; i++ ) for( uint8_t j = 0; j<w->node_cnt; j++ ) {
     uint64_t base = rng_in( &w->net, 500, 60000 );
     w->links[ i ][ j ] = (link_t){ .base_us = base, .jitter_us = base/4+500 };
@@ -100,12 +101,13 @@ void world_heal( world_t * w ) {
     n->slow = 1;
     clock_set( w, n, 0, (int64_t)rng_below( &w->clock, 201 )-100 );
     if( !alive[ i ] ) { node_kill( w, n ); continue; }
-    if( n->is_up ) for( uint8_t j = 0; j<w->node_cnt; j++ ) if( j!=i && alive[ j ] && w->nodes[ j ].is_up ) node_link( w, n, &w->nodes[ j ], true );
+    /* Twins' links lose frames and stay up: what was lost must come by the rules' own resends (C4.4, C4.9). */
+    if( n->is_up && !w->twins ) for( uint8_t j = 0; j<w->node_cnt; j++ ) if( j!=i && alive[ j ] && w->nodes[ j ].is_up ) node_link( w, n, &w->nodes[ j ], true );
     if( !n->is_up ) push( w, (ev_t){ .at = w->now+rng_below( &w->proc, 100000 ), .kind = EV_UP, .to = i, .a = 1 } );
   }
 }
 
-static uint64_t raised( uint64_t base, uint64_t steps, uint64_t cap ) { for( ; steps && base<cap; steps-- ) base += base/2; return base<cap ? base : cap; }
+uint64_t raised( uint64_t base, uint64_t steps, uint64_t cap ) { for( ; steps && base<cap; steps-- ) base += base/2; return base<cap ? base : cap; }
 
 /* I12: 20 s, plus for each window met whose leader is dead, or which some node had nullified when heal began, its time-outs and T' at the back-off in force. */
 uint64_t world_heal_allowance( world_t * w ) {
@@ -120,7 +122,7 @@ uint64_t world_heal_allowance( world_t * w ) {
     for( uint64_t k = info.final_view ? ( info.final_view-1 )/L : 0; k<=( info.cur-1 )/L; k++ ) {
       uint32_t leader = dmg_cons_leader( n->core, k*L+1 );
       bool is_dead = true, is_null = false;
-      for( uint8_t j = 0; j<w->cfg.n; j++ ) if( w->nodes[ j ].is_up && signer_of( w, &w->nodes[ j ], info.epoch )==leader ) is_dead = false;
+      for( uint8_t j = 0; j<w->cfg.n; j++ ) if( w->nodes[ j ].is_up && !w->nodes[ j ].is_byz && signer_of( w, &w->nodes[ j ], info.epoch )==leader ) is_dead = false;
       for( uint64_t v = k*L+1; v<=( k+1 )*L; v++ ) is_null |= was_nullified( w, info.epoch, v );
       if( !is_dead && !is_null ) continue;
       uint64_t lag = k-( info.final_view ? ( info.final_view-1 )/L : 0 );
