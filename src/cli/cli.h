@@ -159,6 +159,8 @@ bool dmg_cli_is_data( dmg_cli_t const * cli );
 /* Prints an answer: json as it stands, jsonl a line an item, csv a header and a row an item, text with --fields tabs between.
    Items are the elements of the member "items" or of an array, else the answer itself.  0, or USAGE: a field that none has. */
 int dmg_cli_print( dmg_cli_t * cli, dmg_jv_t v );
+/* USAGE unless each of --fields begins with one of members (a NULL ends them): for an answer that costs something to get. */
+int dmg_cli_check_fields( dmg_cli_t const * cli, char const * const * members );
 /* The same of a document of our own, JSON that is good. */
 int dmg_cli_print_json( dmg_cli_t * cli, dmg_span_t json );
 /* Rows of a stream: the header of csv once, then a row each; a row may lack a field that --fields names. */
@@ -210,6 +212,8 @@ int dmg_cli_help( dmg_cli_t const * cli, int argc, char ** argv );
 int dmg_cli_completion( dmg_cli_t const * cli, char const * shell );
 int dmg_cli_complete( int argc, char ** argv );
 bool dmg_cli_is_noun( char const * word );
+/* USAGE, with the command that word is nearest to. */
+int dmg_cli_no_command( dmg_cli_t const * cli, char const * word );
 
 extern dmg_cli_cmd_t const dmg_cmds_dev[], dmg_cmds_key[], dmg_cmds_send[], dmg_cmds_tx[], dmg_cmds_account[], dmg_cmds_read[], dmg_cmds_sub[], dmg_cmds_config[], dmg_cmds_node[], dmg_cmds_testnet[], dmg_cmds_signer[];
 

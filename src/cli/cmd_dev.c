@@ -21,7 +21,7 @@ static uint64_t size_opt( dmg_cli_t * cli, char const * name, int * code ) {
   char * end;
   if( !v ) return 0;
   uint64_t n = *v>='0' && *v<='9' ? strtoul( v, &end, 10 ) : 0;
-  if( !n || *end || n>INT64_MAX ) *code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants a number, not %s", name, v );
+  if( !n || *end || n>INT64_MAX ) *code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants a number from 1, not %s", name, v );
   return n;
 }
 
@@ -48,10 +48,10 @@ static int data_fail( dmg_cli_t * cli, char const * path, dmg_err_t err ) {
 /* F2.2: a seeded chain begins at a time of its own, so seed and calls fix every hash. */
 #define SEED_TIME_MS 1767225600000ull   /* 2026-01-01, and one ms a seed */
 
-static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uint16_t port, dmg_hash_t const * chain_id, dmg_dev_account_t const * accounts, uint32_t account_cnt, uint64_t took_ns ) {
+static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uint16_t port, dmg_query_chain_t const * chain, dmg_dev_account_t const * accounts, uint32_t account_cnt, uint64_t took_ns ) {
   uint32_t key_cnt = dmg_dev_key_cnt( account_cnt );
   char id[ 65 ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
-  dmg_hex_encode( chain_id->b, 32, id );
+  dmg_hex_encode( chain->chain_id.b, 32, id );
   char const * host = dmg_config_text( config, DMG_CONFIG_RPC_ADDRESS );
   char bracketed[ 64 ], secret[ 65 ];
   if( strchr( host, ':' ) ) { snprintf( bracketed, sizeof bracketed, "[%.60s]", host ); host = bracketed; }   /* IPv6 in a URL */
@@ -66,8 +66,10 @@ static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uin
     printf( "]}\n" );
   } else {
     char const * data = dmg_config_text( config, DMG_CONFIG_STORAGE_PATH );
-    printf( "\ndemiurge dev: ready in %lu ms\n\n  JSON-RPC   http://%s:%u/rpc\n  WebSocket  ws://%s:%u/ws\n  chain      demiurge:%.32s  (%s)\n  accounts   1,000,000 CGT each, one published mnemonic, for this chain only:\n",
-            (unsigned long)( took_ns/1000000u ), host, port, host, port, id, *data ? data : "in memory, gone when it stops" );
+    char goes_on[ 48 ] = "";
+    if( chain->head.height ) snprintf( goes_on, sizeof goes_on, ", goes on at block %lu", (unsigned long)chain->head.height );
+    printf( "\ndemiurge dev: ready in %lu ms\n\n  JSON-RPC   http://%s:%u/rpc\n  WebSocket  ws://%s:%u/ws\n  chain      demiurge:%.32s  (%s%s)\n  accounts   1,000,000 CGT each%s, one published mnemonic, for this chain only:\n",
+            (unsigned long)( took_ns/1000000u ), host, port, host, port, id, *data ? data : "in memory, gone when it stops", goes_on, *goes_on ? " at block 0" : "" );
     for( uint32_t a = 0; a<key_cnt; a++ ) {
       if( a==DMG_DEV_NODE1 || !dmg_dev_account_is_there( a, account_cnt ) ) continue;
       dmg_address_text( &accounts[ a ].address, address );
@@ -157,7 +159,7 @@ static int dev( dmg_cli_t * cli ) {
   if(( code = dmg_cli_serve_http( cli, &config, &serve, chain, ready, metrics ) )) goto out;
   dmg_query_chain_t info;
   dmg_chain_query( chain )->chain( chain, &info );
-  print_ready( cli, &config, dmg_http_server_port( serve.server ), &info.chain_id, accounts, gcfg.account_cnt, dmg_os_mono_ns()-began_ns );
+  print_ready( cli, &config, dmg_http_server_port( serve.server ), &info, accounts, gcfg.account_cnt, dmg_os_mono_ns()-began_ns );
   if(( code = dmg_cli_serve_ready( cli ) )) goto out;
   dmg_cli_serve_wait();
   dmg_cli_say( cli, "demiurge dev: stopping" );

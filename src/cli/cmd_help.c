@@ -36,6 +36,17 @@ bool dmg_cli_is_noun( char const * word ) {
   return false;
 }
 
+int dmg_cli_no_command( dmg_cli_t const * cli, char const * word ) {
+  char const * best = NULL;
+  unsigned least = 3;
+  EACH( c ) {
+    unsigned d = dmg_edit_distance( word, c->name );
+    if( d<least ) { least = d; best = c->name; }
+  }
+  if( best ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is no command %.100s; did you mean %s?", word, best );
+  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is no command %.100s; `demiurge help` lists them", word );
+}
+
 static dmg_cli_cmd_t const * find( char const * name ) {
   EACH( c ) if( !strcmp( c->name, name ) ) return c;
   return NULL;
@@ -56,7 +67,7 @@ static void text_flags( dmg_cli_cmd_t const * cmd ) {
 }
 
 static void text_command( dmg_cli_cmd_t const * c ) {
-  printf( "demiurge %s %s\n\n  %s\n", c->name, c->args, c->text );
+  printf( "demiurge %s%s%s [FLAGS]\n\n  %s\n", c->name, *c->args ? " " : "", c->args, c->text );
   if( c->more ) printf( "%s\n", c->more );
   if( c->opt[ 0 ].name || c->takes ) printf( "\nflags:\n" );
   for( uint32_t i = 0; i<DMG_CLI_OPT_MAX && c->opt[ i ].name; i++ ) text_line( c->opt[ i ].name, c->opt[ i ].value, c->opt[ i ].text, 26 );
@@ -191,8 +202,14 @@ int dmg_cli_help( dmg_cli_t const * cli, int argc, char ** argv ) {
     snprintf( topic+n, sizeof topic-n, "%s%s", n ? " " : "", argv[ i ] );
   }
   dmg_cli_cmd_t const * c = find( topic );
+  for( int i = 0; i<EXTRA_CNT && !is_man; i++ )
+    if( !strcmp( topic, extra[ i ].name ) ) {
+      char const * how = strcmp( topic, "completion" ) ? "" : "  for bash, at once and in each new shell: source <(demiurge completion bash)\n";
+      printf( "demiurge %s %s\n\n  %s\n%s", extra[ i ].name, extra[ i ].value, extra[ i ].text, how );
+      return DMG_EXIT_OK;
+    }
   bool is_ours = !*topic || !strcmp( topic, "help" ) || !strcmp( topic, "completion" );
-  if( !c && !is_ours && !dmg_cli_is_noun( topic ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is no command %.100s; `demiurge help` lists them", topic );
+  if( !c && !is_ours && !dmg_cli_is_noun( topic ) ) return dmg_cli_no_command( cli, topic );
   if( is_man ) {
     if( c ) man_command( stdout, c );
     else    man_main( stdout );

@@ -18,6 +18,12 @@ static int show( dmg_cli_t * cli, dmg_cli_key_t const * key ) {
   return DMG_EXIT_OK;
 }
 
+/* Before a key is written: a field that show() has not would keep its words from being shown. */
+static int check_fields( dmg_cli_t const * cli ) {
+  static char const * const members[] = { "name", "address", "scheme", "key", NULL };
+  return dmg_cli_check_fields( cli, members );
+}
+
 static int scheme_and_index( dmg_cli_t * cli, unsigned * out_scheme, uint32_t * out_index ) {
   char const * text = dmg_cli_opt( cli, "--index" );
   uint64_t index = 0;
@@ -26,19 +32,26 @@ static int scheme_and_index( dmg_cli_t * cli, unsigned * out_scheme, uint32_t * 
   return dmg_cli_scheme( cli, dmg_cli_opt( cli, "--scheme" ), out_scheme );
 }
 
+/* F1.7: a key of one's own comes before a dev chain's account of that name. */
+static bool is_of_dev( dmg_cli_t * cli, char const * name ) { dmg_cli_named_t named; return dmg_cli_named( cli, name, &named ) && named.is_dev; }
+static void say_instead( dmg_cli_t const * cli, char const * name ) { dmg_cli_say( cli, "%s is a dev chain's account, too; from now on the name means this key, there as well", name ); }
+
 static int key_new( dmg_cli_t * cli ) {
   uint8_t entropy[ 16 ], secret[ 32 ];
   char words[ DMG_BIP39_TEXT_MAX ];
   dmg_cli_key_t key;
   unsigned scheme;
   uint32_t index;
-  int code = scheme_and_index( cli, &scheme, &index );
+  int code = check_fields( cli );
+  if( !code ) code = scheme_and_index( cli, &scheme, &index );
   if( code ) return code;
+  bool is_second = is_of_dev( cli, cli->arg[ 0 ] );
   dmg_os_random( entropy, sizeof entropy );
   if( dmg_bip39_generate( DMG_SPAN( entropy ), words ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "no mnemonic" );
   code = dmg_cli_key_secret( cli, scheme, words, index, secret );
   if( !code ) code = dmg_cli_key_write( cli, cli->arg[ 0 ], scheme, secret, NULL, &key );
   if( !code ) code = show( cli, &key );
+  if( !code && is_second ) say_instead( cli, key.name );
   if( !code && scheme!=DMG_SIG_P256 ) fprintf( stderr, "\nWrite these words down; they restore the key on any machine and are not shown again:\n\n  %s\n\n", words );
   if( !code && scheme==DMG_SIG_P256 ) fprintf( stderr, "\nA P-256 key has no words: keep a copy of its file, or of what `demiurge key export %s` prints.\n", key.name );
   dmg_wipe( words, sizeof words );
@@ -65,8 +78,10 @@ static int key_import( dmg_cli_t * cli ) {
   unsigned scheme;
   uint32_t index;
   bool is_secret = dmg_cli_opt( cli, "--secret" );
-  int code = scheme_and_index( cli, &scheme, &index );
+  int code = check_fields( cli );
+  if( !code ) code = scheme_and_index( cli, &scheme, &index );
   if( code ) return code;
+  bool is_second = is_of_dev( cli, cli->arg[ 0 ] );
   if( scheme==DMG_SIG_P256 && !is_secret ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a P-256 key has no words; --secret reads what `demiurge key export` printed" );
   if( dmg_os_is_tty( 0 ) ) fprintf( stderr, is_secret ? "The secret: " : "The words: " );
   if( !dmg_cli_read_line( 0, line ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", is_secret ? "no secret on standard input" : "no mnemonic on standard input" );
@@ -76,6 +91,7 @@ static int key_import( dmg_cli_t * cli ) {
   else code = dmg_cli_key_secret( cli, scheme, words, index, secret );
   if( !code ) code = dmg_cli_key_write( cli, cli->arg[ 0 ], scheme, secret, NULL, &key );
   if( !code ) code = show( cli, &key );
+  if( !code && is_second ) say_instead( cli, key.name );
   dmg_wipe( line, sizeof line );
   dmg_wipe( words, sizeof words );
   dmg_wipe( secret, sizeof secret );

@@ -255,7 +255,7 @@ static dmg_err_t status_get( char const * rpc_url, uint32_t timeout_ms, status_t
   snprintf( url+strlen( url ), sizeof url-strlen( url ), "/metrics" );
   dmg_err_t err = dmg_http_get( url, timeout_ms, &http, &page, why );
   if( !err && ( http!=200 || !metric( &page, "demiurge_net_links", &out->links ) || !metric( &page, "demiurge_chain_height{kind=\"final\"}", &out->height ) ) ) {
-    snprintf( why, 256, "%.200s is no node among others", url );
+    snprintf( why, 256, "%.150s is not of a node among others; `demiurge status` asks any node", url );
     err = DMG_ERR_UNSUPPORTED;
   }
   if( !err && ( !metric( &page, "demiurge_net_connections", &out->conns ) || !metric( &page, "demiurge_consensus_view{kind=\"current\"}", &out->view ) || !metric( &page, "demiurge_consensus_epoch", &out->epoch ) ||
@@ -274,6 +274,8 @@ static int node_status( dmg_cli_t * cli ) {
   if( dmg_cli_is_data( cli ) )
     return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"height\":\"%lu\",\"epoch\":%lu,\"view\":\"%lu\",\"lagWindows\":%lu,\"isVoting\":%s,\"connections\":%lu,\"validatorLinks\":%lu}", (unsigned long)s.height, (unsigned long)s.epoch,
                                                     (unsigned long)s.view, (unsigned long)s.lag, s.is_voting ? "true" : "false", (unsigned long)s.conns, (unsigned long)s.links ) );
+  /* Links are of validators among themselves: a follower has none, and no view of its own. */
+  if( !s.is_voting && !s.links ) { printf( "height       %lu, final\nvotes        no, it follows\npeers        %lu\n", (unsigned long)s.height, (unsigned long)s.conns ); return DMG_EXIT_OK; }
   printf( "height       %lu, final\nepoch, view  %lu, %lu (%lu windows above the final one)\nvotes        %s\npeers        %lu, of them validators %lu\n", (unsigned long)s.height, (unsigned long)s.epoch, (unsigned long)s.view,
           (unsigned long)s.lag, s.is_voting ? "yes" : "no", (unsigned long)s.conns, (unsigned long)s.links );
   return DMG_EXIT_OK;
@@ -462,6 +464,24 @@ static uint64_t number_opt( dmg_cli_t * cli, char const * name, uint64_t def, ui
   return n;
 }
 
+/* What a node said last, which is why it ended; "" if that cannot be read. */
+static void last_words( member_t const * m, char out[ 512 ] ) {
+  char path[ PATH_SZ ], tail[ 512 ];
+  snprintf( path, sizeof path, "%.2000s/log", m->dir );
+  out[ 0 ] = 0;
+  FILE * f = fopen( path, "r" );
+  if( !f ) return;
+  if( fseek( f, -(long)sizeof tail+1, SEEK_END ) ) rewind( f );   /* shorter than that */
+  size_t n = fread( tail, 1, sizeof tail-1, f );
+  fclose( f );
+  while( n && tail[ n-1 ]=='\n' ) n--;
+  tail[ n ] = 0;
+  char const * line = strrchr( tail, '\n' );
+  line = line ? line+1 : tail;
+  if( !strncmp( line, "demiurge: ", 10 ) ) line += 10;
+  snprintf( out, 512, "%s", line );
+}
+
 static int run_all( dmg_cli_t * cli, net_t * t ) {
   dmg_cli_serve_block_signals();
   for( uint32_t i = 0; i<t->cnt; i++ ) if( !spawn( &t->m[ i ] ) ) { end_all( t ); return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "node %u does not start: %s", i+1, strerror( errno ) ); }
@@ -478,7 +498,12 @@ static int run_all( dmg_cli_t * cli, net_t * t ) {
     ask_all( t );
     bool is_all = true, is_none = true;
     for( uint32_t i = 0; i<t->cnt; i++ ) { is_all = is_all && t->m[ i ].has_status && t->m[ i ].status.height; is_none = is_none && t->m[ i ].is_down; }
-    if( is_none ) { code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "all nodes ended; see %s/node-1/log", t->dir ); break; }
+    if( is_none ) {
+      char why[ 512 ];
+      last_words( &t->m[ 0 ], why );
+      code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "all nodes ended; the last line of %s/node-1/log: %s", t->dir, why );
+      break;
+    }
     if( is_all && !is_ready ) {
       is_ready = true;
       print_network( cli, t );

@@ -70,6 +70,14 @@ static bool account_ref( void * ctx, dmg_span_t text, dmg_hash_t * out ) {
   return true;
 }
 
+/* "module balances has no call brn; it has transfer, .."; NOT_FOUND. */
+static int no_fn( dmg_cli_t * cli, char const * module, char const * kind, char const * name, dmg_abi_fn_t const * fns, uint32_t cnt ) {
+  char names[ 2048 ] = "";
+  size_t n = 0;
+  for( uint32_t i = 0; i<cnt && n<sizeof names-1; i++ ) n += (size_t)snprintf( names+n, sizeof names-n, "%s%.*s", i ? ", " : "", (int)fns[ i ].name.sz, (char const *)fns[ i ].name.p );
+  return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "module %s has no %s %.100s; it has %s", module, kind, name, cnt ? names : "none" );
+}
+
 /* "balances.transfer takes to: address, amount: amount, memo: bytes<64>" */
 static char const * signature( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * fn ) {
   char text[ 2048 ];
@@ -104,7 +112,8 @@ int dmg_cli_args( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * f
   if( !mem ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
   dmg_bcs_wr_t w = dmg_bcs_wr( mem, DMG_ABI_IO_MAX );
   if( !dmg_abi_json_args( fn->args, json, &ref, &w, &bad ) )
-    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%s%swants %s, got %s; %s", bad.path, *bad.path ? " " : "it ", bad.expected, bad.got, signature( cli, abi, fn ) );
+    return *bad.path ? dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "argument %s wants %s, got %s; %s", bad.path, bad.expected, bad.got, signature( cli, abi, fn ) )
+                     : dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the arguments: wanted %s, got %s; %s", bad.expected, bad.got, signature( cli, abi, fn ) );
   *out = dmg_bcs_wr_span( &w );
   return DMG_EXIT_OK;
 }
@@ -115,7 +124,7 @@ int dmg_cli_make_call( dmg_cli_t * cli, dmg_cli_chain_t const * chain, char cons
   int code = dmg_cli_abi( cli, module, &abi );
   if( code ) return code;
   dmg_abi_fn_t const * fn = dmg_abi_call_named( abi, dmg_span_cstr( name ) );
-  if( !fn ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "module %s has no call %s", module, name );
+  if( !fn ) return no_fn( cli, module, "call", name, abi->calls, abi->call_cnt );
   if(( code = dmg_cli_args( cli, abi, fn, args, chain->is_dev, &bcs ) )) return code;
   *out = (dmg_tx_call_t){ .module = abi->module, .call = fn->id, .args = bcs };
   if( dmg_schema_hash( abi->module, fn, &out->schema ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
@@ -131,7 +140,7 @@ int dmg_cli_query( dmg_cli_t * cli, char const * module, char const * name, char
   if( !code ) code = dmg_cli_at_flag( cli, &at );
   if( code ) return code;
   dmg_abi_fn_t const * fn = dmg_abi_query_named( abi, dmg_span_cstr( name ) );
-  if( !fn ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "module %s has no query %s", module, name );
+  if( !fn ) return no_fn( cli, module, "query", name, abi->queries, abi->query_cnt );
   if(( code = dmg_cli_args( cli, abi, fn, args, true, &bcs ) )) return code;
   if(( code = dmg_cli_call( cli, "state_query", dmg_cli_text( cli, "{\"module\":%u,\"query\":%u,\"args\":\"0x%s\"%.*s}", abi->module, fn->id, dmg_cli_hex_of( cli, bcs ), (int)at.sz, (char const *)at.p ), &r ) )) return code;
   dmg_buf_t buf = dmg_buf( 4096 );
@@ -288,7 +297,7 @@ static int finish( dmg_cli_t * cli, dmg_cli_draft_t * d ) {
   if( code ) return code;
   set_id( d );
   code = dmg_cli_tx_effects( cli, d->raw, &d->effects, &refusal );
-  return code && refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s; nothing was sent", refusal.message ) : code;
+  return code && refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s%s; nothing was sent", refusal.message, dmg_cli_has_text( cli, &refusal, &d->tx.sender ) ) : code;
 }
 
 static int begin( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_call_t const * calls, uint32_t call_cnt, char const * what, dmg_cli_draft_t * d ) {
@@ -524,7 +533,11 @@ int dmg_cli_draft_send( dmg_cli_t * cli, dmg_cli_draft_t * d ) {
   char const * id;
   dmg_jv_t r;
   if( cli->flag[ DMG_CLI_FLAG_DRY_RUN ] ) return dmg_cli_draft_print( cli, d );
-  int code = dmg_cli_draft_run( cli, d, &id, &r );
+  /* Before it is sent: who took a mistyped field for a refusal would send it twice. */
+  static char const * const of_receipt[] = { "at", "index", "receipt", "fields", NULL }, * const of_id[] = { "id", NULL };
+  char const * until = cli->flag[ DMG_CLI_FLAG_WAIT ];
+  int code = dmg_cli_check_fields( cli, until && ( !strcmp( until, "none" ) || !strcmp( until, "pooled" ) ) ? of_id : of_receipt );
+  if( !code ) code = dmg_cli_draft_run( cli, d, &id, &r );
   if( code ) return code;
   if( !dmg_jv_is_absent( r ) ) return show_receipt( cli, id, r, true );
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"id\":\"0x%s\"}", id ) );

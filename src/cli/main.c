@@ -25,8 +25,6 @@ static dmg_cli_cmd_t const * find( int argc, char ** argv, int * out_used ) {
 }
 
 static int unknown_command( dmg_cli_t const * cli, int argc, char ** argv ) {
-  char const * best = NULL;
-  unsigned least = 3;
   size_t noun = strlen( argv[ 1 ] );
   if( dmg_cli_is_noun( argv[ 1 ] ) ) {
     char verbs[ 256 ] = "";
@@ -37,12 +35,8 @@ static int unknown_command( dmg_cli_t const * cli, int argc, char ** argv ) {
     if( argc>2 && argv[ 2 ][ 0 ]!='-' ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s has no verb %.60s; it has:%s", argv[ 1 ], argv[ 2 ], verbs );
     return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s needs a verb:%s", argv[ 1 ], verbs );
   }
-  EACH( c ) {
-    unsigned d = dmg_edit_distance( argv[ 1 ], c->name );
-    if( d<least ) { least = d; best = c->name; }
-  }
-  if( best ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is no command %s; did you mean %s?", argv[ 1 ], best );
-  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is no command %.100s; `demiurge help` lists them", argv[ 1 ] );
+  if( argv[ 1 ][ 0 ]=='-' ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "the command comes before its flags: demiurge COMMAND [ARGS] %.60s ..", argv[ 1 ] );
+  return dmg_cli_no_command( cli, argv[ 1 ] );
 }
 
 static bool one_of( char const * value, char const * choices ) {
@@ -87,6 +81,25 @@ static bool option( dmg_cli_t * cli, int argc, char ** argv, int * i, int * out_
   if( strchr( wants, '|' ) && !one_of( value, wants ) ) *out_code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is one of %s, not %.60s", name, wants, value );
   *to = value;
   return true;
+}
+
+static int unknown_flag( dmg_cli_t const * cli, char const * a ) {
+  dmg_cli_cmd_t const * cmd = cli->cmd;
+  char name[ 32 ];
+  char const * value, * best = NULL;
+  unsigned least = 3;
+  split( a, name, &value );
+  /* Two letters (-q, -5) are near to everything. */
+  for( unsigned f = 0; f<DMG_CLI_FLAG_CNT && name[ 2 ]; f++ ) {
+    unsigned d = dmg_cli_has( cmd, (dmg_cli_flag_t)f ) ? dmg_edit_distance( name, dmg_cli_flags[ f ].name ) : least;
+    if( d<least ) { least = d; best = dmg_cli_flags[ f ].name; }
+  }
+  for( uint32_t o = 0; o<DMG_CLI_OPT_MAX && cmd->opt[ o ].name && name[ 2 ]; o++ ) {
+    unsigned d = dmg_edit_distance( name, cmd->opt[ o ].name );
+    if( d<least ) { least = d; best = cmd->opt[ o ].name; }
+  }
+  if( best ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s has no flag %.60s; did you mean %s?", cmd->name, a, best );
+  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s has no flag %.60s; `demiurge help %s` lists them", cmd->name, a, cmd->name );
 }
 
 /* Known before anything can fail, so that every failure has the form that was asked for. */
@@ -158,7 +171,7 @@ static int parse( dmg_cli_t * cli, int argc, char ** argv, int from ) {
     int code = DMG_EXIT_OK;
     if( !is_raw && !strcmp( a, "--" ) ) { is_raw = true; continue; }
     if( !is_raw && a[ 0 ]=='-' && a[ 1 ] ) {
-      if( !option( cli, argc, argv, &i, &code ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s has no flag %.60s; `demiurge help %s` lists them", cmd->name, a, cmd->name );
+      if( !option( cli, argc, argv, &i, &code ) ) return unknown_flag( cli, a );
       if( code ) return code;
       continue;
     }

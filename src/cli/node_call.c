@@ -26,8 +26,13 @@ static int request( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg
   if( err==DMG_ERR_INVALID ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%s", why );
   if( err ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "no node: %s (is `demiurge dev` running? --rpc names another)", why );
   dmg_jv_t root;
-  if( !dmg_json_parse( cli->json, dmg_buf_span( &cli->answer ), &root, json_why ) || dmg_jv_type( root )!=DMG_JSON_OBJECT )
-    return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s answered HTTP %d and no JSON-RPC: is this a Demiurge node?", cli->rpc_url, status );
+  bool is_object = dmg_json_parse( cli->json, dmg_buf_span( &cli->answer ), &root, json_why ) && dmg_jv_type( root )==DMG_JSON_OBJECT;
+  /* What is no JSON-RPC a node refuses by a problem document (RFC 9457): another path, too many requests. */
+  dmg_jv_t detail = is_object && dmg_jv_is_absent( dmg_jv_get( root, "jsonrpc" ) ) ? dmg_jv_get( root, "detail" ) : (dmg_jv_t){ 0 };
+  if( !dmg_jv_is_absent( detail ) && dmg_jv_type( detail )==DMG_JSON_STRING )
+    return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s answered HTTP %d: %.*s", cli->rpc_url, status, (int)dmg_jv_text( detail ).sz, (char const *)dmg_jv_text( detail ).p );
+  if( !is_object )
+    return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s answered HTTP %d and no JSON-RPC: is this a Demiurge node, and does the URL end in /rpc?", cli->rpc_url, status );
   dmg_jv_t error = dmg_jv_get( root, "error" );
   if( !dmg_jv_is_absent( error ) && dmg_jv_type( error )==DMG_JSON_OBJECT ) {
     dmg_span_t number_text = dmg_jv_text( dmg_cli_get( error, "code" ) ), message = dmg_jv_text( dmg_cli_get( error, "message" ) );

@@ -54,6 +54,27 @@ static dmg_jv_t items_of( dmg_jv_t v ) {
   return !dmg_jv_is_absent( items ) && dmg_jv_type( items )==DMG_JSON_ARRAY ? items : absent;
 }
 
+/* Transactions that this command sent: who is told of anything amiss afterwards is told of them. */
+static char submitted[ 12000 ];
+
+int dmg_cli_check_fields( dmg_cli_t const * cli, char const * const * members ) {
+  columns_t c = { .cnt = 0 };
+  int code = cli->flag[ DMG_CLI_FLAG_FIELDS ] ? fields( cli, &c ) : DMG_EXIT_OK;
+  for( uint32_t i = 0; i<c.cnt && !code; i++ ) {
+    char names[ 256 ] = "";
+    bool is_there = false;
+    uint8_t const * dot = memchr( c.path[ i ].p, '.', c.path[ i ].sz );
+    dmg_span_t head = dmg_span( c.path[ i ].p, dot ? (size_t)( dot-c.path[ i ].p ) : c.path[ i ].sz );
+    for( char const * const * m = members; *m; m++ ) {
+      size_t n = strlen( names );
+      snprintf( names+n, sizeof names-n, "%s%s", n ? ", " : "", *m );
+      is_there = is_there || dmg_span_eq( head, dmg_span_cstr( *m ) );
+    }
+    if( !is_there ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "the answer will have no field %.*s, only %s; nothing was done", (int)c.path[ i ].sz, (char const *)c.path[ i ].p, names );
+  }
+  return code;
+}
+
 /* Every field is somewhere, or there is nothing at all. */
 static int check_fields( dmg_cli_t const * cli, dmg_jv_t v, dmg_jv_t items, columns_t const * c ) {
   dmg_jv_t first = dmg_jv_is_absent( items ) ? v : dmg_jv_first( items );
@@ -69,7 +90,7 @@ static int check_fields( dmg_cli_t const * cli, dmg_jv_t v, dmg_jv_t items, colu
         size_t n = strlen( names );
         snprintf( names+n, sizeof names-n, "%s%.*s", n ? ", " : "", (int)dmg_jv_text( k ).sz, (char const *)dmg_jv_text( k ).p );
       }
-    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "the answer has no field %.*s; it has %s", (int)c->path[ i ].sz, (char const *)c->path[ i ].p, *names ? names : "none" );
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s%s%sthe answer has no field %.*s; it has %s", *submitted ? "sent was " : "", submitted, *submitted ? "; " : "", (int)c->path[ i ].sz, (char const *)c->path[ i ].p, *names ? names : "none" );
   }
   return DMG_EXIT_OK;
 }
@@ -238,7 +259,7 @@ int dmg_cli_confirm( dmg_cli_t const * cli, char const * what, char const * ques
   char line[ 16 ];
   fprintf( stderr, "%s [y/N] ", question );
   if( fgets( line, sizeof line, stdin ) && ( line[ 0 ]=='y' || line[ 0 ]=='Y' ) ) return DMG_EXIT_OK;
-  return dmg_cli_fail( cli, DMG_EXIT_CONFIRM, "NotConfirmed", "not confirmed, nothing was sent" );
+  return dmg_cli_fail( cli, DMG_EXIT_CONFIRM, "NotConfirmed", "not confirmed, nothing was %s", what ? "sent" : "done" );
 }
 
 char const * dmg_cli_ask( dmg_cli_t * cli, char const * what ) {
@@ -259,7 +280,7 @@ char const * dmg_cli_ask( dmg_cli_t * cli, char const * what ) {
 /* Written before, as a handler can only write; a change is made whole by the length. */
 static char interrupted[ 16384 ];
 static volatile sig_atomic_t interrupted_sz;
-static char submitted[ 12000 ], resumes[ 128 ];
+static char resumes[ 128 ];
 
 static void on_signal( int signo ) {
   ssize_t n = write( 2, interrupted, (size_t)interrupted_sz );

@@ -67,7 +67,7 @@ void dmg_cli_serve_chain_cfg( dmg_config_t const * config, char cache_dir[ 2048 
 
 int dmg_cli_serve_not_opened( dmg_cli_t const * cli, dmg_err_t err, char const * why ) {
   bool is_users = err==DMG_ERR_INVALID || err==DMG_ERR_CHAIN || err==DMG_ERR_VERSION || err==DMG_ERR_LOCKED || err==DMG_ERR_PERM;
-  return dmg_cli_fail( cli, is_users ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, dmg_err_name( err ), "%s", why );
+  return dmg_cli_fail( cli, is_users ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, dmg_err_name( err ), "%s%s", why, err==DMG_ERR_LOCKED ? ", or name another folder: --data" : "" );
 }
 
 int dmg_cli_serve_rpc( dmg_cli_t * cli, dmg_config_t const * config, dmg_chain_t * chain, dmg_cli_serve_t * out ) {
@@ -85,7 +85,8 @@ int dmg_cli_serve_http( dmg_cli_t * cli, dmg_config_t const * config, dmg_cli_se
                                 .threads = (uint32_t)dmg_config_uint( config, DMG_CONFIG_RPC_THREADS ), .submit_threads = (uint32_t)dmg_config_uint( config, DMG_CONFIG_RPC_SUBMIT ),
                                 .is_behind_proxy = dmg_config_bool( config, DMG_CONFIG_RPC_PROXY ), .rpc = serve->rpc, .ctx = ctx, .is_ready = is_ready, .metrics = metrics };
   if( !dmg_http_server_start( &cfg, &serve->server, why ) ) return DMG_EXIT_OK;
-  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Listen", "cannot listen on %s port %u: %s; --port names another, 0 any", cfg.address, cfg.port, why );
+  if( !strncmp( why, "cannot listen on ", 17 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Listen", "%s; --port names another, 0 any", why );
+  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Listen", "cannot listen on %s port %u: %s", cfg.address, cfg.port, why );
 }
 
 int dmg_cli_serve_ready( dmg_cli_t * cli ) {

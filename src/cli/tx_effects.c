@@ -35,6 +35,17 @@ static int would_fail( dmg_cli_t * cli, dmg_receipt_t const * r, char const * wh
   return out->code;
 }
 
+char const * dmg_cli_has_text( dmg_cli_t * cli, dmg_cli_refusal_t const * refusal, dmg_hash_t const * sender ) {
+  char address[ DMG_ADDRESS_TEXT_SZ+1 ], has[ DMG_CLI_AMOUNT_SZ ];
+  dmg_cli_refusal_t none;
+  dmg_jv_t r;
+  if( strcmp( refusal->name, "balances.InsufficientBalance" ) ) return "";
+  dmg_address_text( sender, address );
+  if( dmg_cli_try( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", address ), &r, &none ) ) return "";
+  dmg_cli_amount_text( dmg_cli_u64( r, "spendable" ), has );
+  return (char const *)dmg_cli_text( cli, "; the account has %s to spend", has ).p;
+}
+
 int dmg_cli_tx_price( dmg_cli_t * cli, dmg_tx_t * tx ) {
   dmg_span_t raw;
   dmg_jv_t r;
@@ -49,7 +60,7 @@ int dmg_cli_tx_price( dmg_cli_t * cli, dmg_tx_t * tx ) {
     dmg_cli_refusal_t refusal;
     char const * why = dmg_cli_dup( cli, dmg_cli_str( r, "error" ) );   /* the interface that is asked for next takes the answer's place */
     would_fail( cli, receipt, why, &refusal );
-    return dmg_cli_fail( cli, refusal.code, refusal.name, "%s; nothing was sent", refusal.message );
+    return dmg_cli_fail( cli, refusal.code, refusal.name, "%s%s; nothing was sent", refusal.message, dmg_cli_has_text( cli, &refusal, &tx->sender ) );
   }
   if( !tx->gas ) tx->gas = gas;
   if( tx->fee_max ) return DMG_EXIT_OK;

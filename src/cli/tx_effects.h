@@ -45,6 +45,9 @@ int dmg_cli_tx_price( dmg_cli_t * cli, dmg_tx_t * tx );
 /* REFUSED and the reason in out_refusal, not told: it would fail, or not get into a block. */
 int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_span_t raw, dmg_cli_effects_t * out, dmg_cli_refusal_t * out_refusal );
 
+/* "; the account has 9.5 CGT to spend" where a refusal is that it has too little, else "". */
+char const * dmg_cli_has_text( dmg_cli_t * cli, dmg_cli_refusal_t const * refusal, dmg_hash_t const * sender );
+
 /* "\n  diff -1 CGT  alice (dmg1..)" of each change, the sender's first; then events, energy, deposits.  Named are accounts of the keystore, and of
    the dev chain if is_dev. */
 void dmg_cli_effects_text( dmg_cli_t * cli, dmg_cli_effects_t const * effects, dmg_hash_t const * sender, bool is_dev, dmg_buf_t * out );

@@ -52,7 +52,7 @@ void dmg_rpc_fail_data( dmg_rpc_call_t * call, char const * fmt, ... ) {
 
 bool (dmg_rpc_fail_err)( dmg_rpc_call_t * call, dmg_err_t err, char const * what ) {
   switch( err ) {
-  case DMG_ERR_NOT_FOUND:   return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "%s: there is none", what );
+  case DMG_ERR_NOT_FOUND:   return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "there is no such %s", what );
   case DMG_ERR_PRUNED: {
     dmg_query_chain_t chain;
     call->query->chain( call->query->ctx, &chain );
@@ -68,6 +68,19 @@ bool (dmg_rpc_fail_err)( dmg_rpc_call_t * call, dmg_err_t err, char const * what
   case DMG_ERR_UNSUPPORTED: return dmg_rpc_fail( call, DMG_RPC_METHOD_DISABLED, NULL, "%s: not supported by this node", what );
   default:                  return dmg_rpc_fail( call, DMG_RPC_INTERNAL, NULL, "%s: %s", what, dmg_err_text( err ) );
   }
+}
+
+bool (dmg_rpc_fail_at)( dmg_rpc_call_t * call, dmg_err_t err, dmg_at_t const * at ) {
+  dmg_query_chain_t chain;
+  bool is_height = at->kind==DMG_AT_HEIGHT;
+  call->query->chain( call->query->ctx, &chain );
+  if( err==DMG_ERR_NOT_FOUND && is_height && at->height>chain.head.height )
+    return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "there is no block %lu yet: the head is at height %lu", (unsigned long)at->height, (unsigned long)chain.head.height );
+  /* F0.4: states go long before blocks do. */
+  if( err!=DMG_ERR_PRUNED || ( is_height && at->height<chain.oldest_height ) ) return dmg_rpc_fail_err( call, err, "block" );
+  dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "the state after that block is not held any more, only those of the last 128 final blocks at most; the head is at height %lu", (unsigned long)chain.head.height );
+  dmg_rpc_fail_data( call, "\"reason\":\"pruned\"" );
+  return false;
 }
 
 /* Short, and the same inside and outside a JSON string. */

@@ -110,6 +110,8 @@ __attribute__(( format( printf, 2, 3 ) ))
 void dmg_rpc_fail_data( dmg_rpc_call_t * call, char const * fmt, ... );
 /* The failure a query function's error stands for; what says which thing ("block", "transaction"). */
 bool dmg_rpc_fail_err( dmg_rpc_call_t * call, dmg_err_t err, char const * what );
+/* The same of a state asked for `at` a block (view_open, holding): no such block yet, the block pruned, or only its state. */
+bool dmg_rpc_fail_at( dmg_rpc_call_t * call, dmg_err_t err, dmg_at_t const * at );
 /* -32602 for what the table cannot describe of a parameter; path begins with its name: "filter.ids". */
 bool dmg_rpc_fail_param( dmg_rpc_call_t * call, char const * path, char const * expected );
 /* The same of a place inside a parameter: what came is got, or got_text where that says it better (NULL: got). */
@@ -117,6 +119,7 @@ bool dmg_rpc_fail_value( dmg_rpc_call_t * call, char const * path, char const * 
 #ifdef __clang_analyzer__   /* it does not see across files that these are false */
 #define dmg_rpc_fail( ... )        ( (void)dmg_rpc_fail( __VA_ARGS__ ), false )
 #define dmg_rpc_fail_err( ... )    ( (void)dmg_rpc_fail_err( __VA_ARGS__ ), false )
+#define dmg_rpc_fail_at( ... )     ( (void)dmg_rpc_fail_at( __VA_ARGS__ ), false )
 #define dmg_rpc_fail_param( ... )  ( (void)dmg_rpc_fail_param( __VA_ARGS__ ), false )
 #define dmg_rpc_fail_value( ... )  ( (void)dmg_rpc_fail_value( __VA_ARGS__ ), false )
 #endif

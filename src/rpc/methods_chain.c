@@ -92,7 +92,7 @@ bool dmg_rpc_do_chain_params( dmg_rpc_call_t * call ) {
   dmg_query_view_t view;
   dmg_at_t at = call->arg[ 0 ].is_set ? call->arg[ 0 ].at : (dmg_at_t){ .kind = DMG_AT_HEAD };
   dmg_err_t err = call->query->view_open( call->query->ctx, &at, &view );
-  if( err ) return dmg_rpc_fail_err( call, err, "block" );
+  if( err ) return dmg_rpc_fail_at( call, err, &at );
   dmg_jw_open( w, '{' );
   dmg_jw_key( w, "items" );
   dmg_jw_open( w, '[' );

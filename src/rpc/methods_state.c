@@ -15,7 +15,7 @@ static dmg_at_t wanted( dmg_rpc_arg_t const * at ) { return at->is_set ? at->at 
 static bool open_view( dmg_rpc_call_t * call, dmg_rpc_arg_t const * at, dmg_query_view_t * out ) {
   dmg_at_t want = wanted( at );
   dmg_err_t err = call->query->view_open( call->query->ctx, &want, out );
-  return err ? dmg_rpc_fail_err( call, err, "block" ) : true;
+  return err ? dmg_rpc_fail_at( call, err, &want ) : true;
 }
 
 /* With a proof the default is final (F0.4).  F0.5: at `final` the node answers for the highest height whose child is final; solo that is one below the tip. */
@@ -29,7 +29,7 @@ static bool open_proven( dmg_rpc_call_t * call, dmg_rpc_arg_t const * at, dmg_qu
   }
   dmg_at_t want = { .kind = DMG_AT_HEIGHT, .height = c.final.height-1 };
   dmg_err_t err = call->query->view_open( call->query->ctx, &want, out );
-  return err ? dmg_rpc_fail_err( call, err, "block" ) : true;
+  return err ? dmg_rpc_fail_at( call, err, &want ) : true;
 }
 
 static bool open_for( dmg_rpc_call_t * call, dmg_rpc_arg_t const * at, dmg_rpc_arg_t const * proof, dmg_query_view_t * out ) {
@@ -365,7 +365,7 @@ bool dmg_rpc_do_balances_get( dmg_rpc_call_t * call ) {
   else {
     dmg_at_t at = wanted( &call->arg[ 1 ] );
     dmg_err_t err = get_holding( call, &at, &call->arg[ 0 ].hash, &h );
-    if( err ) return dmg_rpc_fail_err( call, err, "block" );
+    if( err ) return dmg_rpc_fail_at( call, err, &at );
     put_holding_at( call, &h );
   }
   dmg_jw_close( call->out, '}' );
@@ -493,7 +493,7 @@ bool dmg_rpc_do_account_assets( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_at_t at = wanted( &call->arg[ 1 ] );
   dmg_err_t err = get_holding( call, &at, &call->arg[ 0 ].hash, &h );
-  if( err ) return dmg_rpc_fail_err( call, err, "block" );
+  if( err ) return dmg_rpc_fail_at( call, err, &at );
   dmg_jw_open( w, '{' );
   dmg_rpc_put_at( w, &h.at );
   dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );

@@ -264,6 +264,17 @@ static void test_values_are_read_by_name_and_by_position( void ** state ) {
   char * a = call( "state_get", "[\"0x00090001\",{\"height\":\"2\"}]" );
   assert_has( a, "\"code\":-32002" );
   assert_has( a, "\"reason\":\"pruned\",\"from\":\"3\"" );
+  assert_has( call( "state_get", "[\"0x00090001\",{\"height\":\"8\"}]" ), "there is no block 8 yet: the head is at height 7" );
+  /* The block is there and its state is not: 3 as the oldest would be no answer to who asks for 5. */
+  fake.state_oldest = 6;
+  a = call( "state_get", "[\"0x00090001\",{\"height\":\"5\"}]" );
+  assert_has( a, "the state after that block is not held any more" );
+  assert_has( a, "\"data\":{\"name\":\"Unavailable\",\"reason\":\"pruned\"}" );
+  assert_has( call( "balances_get", "{\"account\":\"dmg1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnzs23v9ccrydpk8qarc0ssqdc3c\",\"at\":{\"height\":\"5\"}}" ), "the state after that block is not held any more" );
+  assert_has( call( "chain_params", "[{\"height\":\"5\"}]" ), "the state after that block is not held any more" );
+  assert_has( call( "state_get", "[\"0x00090001\",{\"height\":\"2\"}]" ), "block: pruned; the oldest height kept is 3" );
+  assert_has( call( "state_get", "[\"0x00090001\",{\"height\":\"6\"}]" ), v );
+  fake.state_oldest = 0;
   a = call( "state_getMany", "{\"keys\":[\"0x00090001\",\"0x00090002\"]}" );
   assert_has( a, v );
   assert_has( a, "{\"key\":\"0x00090002\",\"value\":null}" );

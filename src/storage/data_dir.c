@@ -33,7 +33,7 @@ static dmg_err_t lock_take( char const * path, int * out_fd, dmg_open_why_t * ou
     pid[ n>0 ? n : 0 ] = 0;
     pid[ strcspn( pid, "\n" ) ] = 0;
     close( fd );
-    return dmg_open_why( out_why, DMG_ERR_LOCKED, "%.300s is in use by process %s; stop that first or set storage.path", path, *pid ? pid : "(unknown)" );
+    return dmg_open_why( out_why, DMG_ERR_LOCKED, "%.300s is in use by process %s; stop that first", path, *pid ? pid : "(unknown)" );
   }
   char text[ 24 ];
   int n = snprintf( text, sizeof text, "%d\n", (int)getpid() );

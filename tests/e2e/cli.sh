@@ -46,6 +46,7 @@ refuse "no such form"           2 "-o is one of text|json|jsonl|csv" d status -o
 refuse "no such wait"           2 "--wait is one of" d transfer bob 1 --from alice --yes --wait soon
 refuse "a switch has no value"  2 "takes no value" d transfer bob 1 --dry-run=1
 refuse "not a timeout"          2 "--timeout wants" d status --timeout=0
+refuse "a command, mistyped"    2 "did you mean transfer?" d help trasnfer
 refuse "no such network"        2 "there is no network nowhere" d status --network nowhere
 json_error "no URL"             2 InvalidInput d status --rpc nonsense -o json
 for shell in bash zsh; do
@@ -104,6 +105,13 @@ closed() { d key new closed 9<&-; }
 refuse "a closed descriptor"    7 "gives no passphrase" closed
 [ ! -e "$DEMIURGE_KEYS/closed.json" ] || die "a key was written without a passphrase"
 refuse "a bad name"             2 "a key's name" newkey ../x
+# A key whose words were not shown would be lost with its file.
+nofield() { d key new lost --fields nope 9<<<"p"; }
+refuse "a field it has not"     2 "no field nope, only name, address, scheme, key; nothing" nofield
+[ ! -e "$DEMIURGE_KEYS/lost.json" ] || die "a key was written whose words were not shown"
+check "a dev account's name"    newkey judy
+grep -q "judy is a dev chain's account, too" "$e2e_dir/err" || die "it does not say what judy means now: $(cat "$e2e_dir/err")"
+rm "$DEMIURGE_KEYS/judy.json"
 printf 'mine, but unreadable' >"$DEMIURGE_KEYS/junk.json"
 refuse "a damaged file is not written over" 2 "already" newkey junk
 json "key list"                 d key list -o json
@@ -143,18 +151,26 @@ json "transfer"                 d transfer bob 1 --from alice --yes -o json
 json "transfer, not waiting"    d transfer bob 1 --from alice --yes --wait none -o json
 before=$(d rpc tx_nonces "{\"account\":\"$(d account show alice | sed -n 's/^account *//p')\",\"lanes\":[0]}")
 refuse "--wait is checked first" 2 "--wait is one of" d transfer bob 1 --from alice --yes --wait soon
+# Exit code 2 says that nothing was done: who mistypes a field does not pay first.
+refuse "and so is --fields"     2 "no field nope, only at, index, receipt, fields; nothing" d transfer bob 1 --from alice --yes --fields nope
+refuse "with --wait too"        2 "no field at, only id" d transfer bob 1 --from alice --yes --wait pooled --fields at
 [ "$before" = "$(d rpc tx_nonces "{\"account\":\"$(d account show alice | sed -n 's/^account *//p')\",\"lanes\":[0]}")" ] || die "a transaction was sent all the same"
 json_error "refused by the chain" 3 balances.InsufficientBalance d transfer bob 99999999 --from alice --yes -o json
 json_error "confirmation"       8 ConfirmationNeeded d transfer bob 1 --from alice -o json
 refuse "an odd module name"     5 "no module" d call 'bal"ances' transfer 0x00 --from alice --yes
 refuse "PARAMS is no JSON"      2 "no JSON" d rpc chain_head '{"a":'
 refuse "an unknown method"      2 "" d rpc no_such
+refuse "a path that is none"    4 "answered HTTP 404: there are /rpc " d status --rpc "${DEMIURGE_CLIENT_RPC%/rpc}/rcp"
+refuse "a block to come"        5 "the head is at height" d balance alice --at 4294967296
 refuse "odd hex"                2 "0x hex" d call balances transfer 0x123 --from alice --yes
 json "doctor"                   d doctor -o json
 
 # ---- what is asked, and in which form
 json_error "arguments by type"  2 InvalidInput d call balances burn '{"amount":1}' --from dave --yes -o json
-refuse "path, expected, got"    2 'payments[1].amount wants amount, a decimal string like "7", got 5' d call balances transfer_many '{"payments":[{"to":"bob","amount":"1"},{"to":"bob","amount":5}]}' --from dave --yes
+refuse "path, expected, got"    2 'argument payments[1].amount wants amount in sparks, a decimal string like "7", got 5' d call balances transfer_many '{"payments":[{"to":"bob","amount":"1"},{"to":"bob","amount":5}]}' --from dave --yes
+refuse "a call it has not"      5 "balances has no call brn; it has transfer, " d call balances brn '["1"]' --from dave --yes
+refuse "a query it has not"     5 "balances has no query suply; it has " d query balances suply
+refuse "arguments of no form"   2 "the arguments: wanted " d call balances burn 7 --from dave --yes
 refuse "an unknown argument"    2 "x wants one of amount" d call balances burn '{"amount":"1","x":1}' --from dave --yes
 refuse "too many by place"      2 "[1] wants 1 arguments" d call balances burn '["1","2"]' --from dave --yes
 check "a call in JSON"          d call balances transfer_many '{"payments":[{"to":"bob","amount":"1"},{"to":"carol","amount":"2"}]}' --from dave --yes
@@ -207,7 +223,7 @@ assert diff == {heidi: after+int(said["fee"])-before, judy: has-had} and int(sai
 PY
 check "and comes back"          d call balances transfer '{"to":"heidi","amount":"50000000000000","memo":"0x"}' --from judy --yes
 # The last spark cannot be sent and pay its fee too: known before it is signed.
-refuse "all there is"           3 "InsufficientBalance; nothing was sent" d transfer bob "$(get free d balance ivan)sparks" --from ivan --yes
+refuse "all there is"           3 " CGT to spend; nothing was sent" d transfer bob "$(get free d balance ivan)sparks" --from ivan --yes
 refuse "too little gas"         3 "NO_GAS" d transfer bob 1 --from ivan --gas 100 --yes
 refuse "too little fee"         3 "below the reserve" d transfer bob 1 --from ivan --fee-max 1sparks --yes
 refuse "no gas"                 2 "--gas wants a number from 1" d transfer bob 1 --from ivan --gas 0 --yes
@@ -364,6 +380,10 @@ is "sub tx ends by itself"      "$id final" "$(d sub tx "$id" -o text | tail -n 
 json_error "a stream is no document" 2 Usage d sub heads -o json
 d rpc dev_setBlocks '{"mode":"auto"}' >/dev/null
 
+# F0.4: states go long before blocks do.
+d rpc dev_mine '{"blocks":130}' >/dev/null
+refuse "a state of long ago"    4 "the state after that block is not held any more" d balance alice --at 1
+
 # ---- a terminal
 check "a pseudo-terminal"       python3 "$root/tests/e2e/terminal.py" "$demiurge"
 
@@ -375,7 +395,7 @@ grep -q 'stopping' "$e2e_dir/node.log" || die "it does not say that it stops"
 data=$e2e_dir/data
 start --data "$data"
 check "a transfer"              d transfer bob 3 --from alice --yes
-refuse "a second process"       2 "in use by process $node_pid" d dev --port 0 --data "$data"
+refuse "a second process"       2 "in use by process $node_pid; stop that first, or name another folder: --data" d dev --port 0 --data "$data"
 head=$(d status | sed -n 's/^final *//p')
 kill -TERM "$node_pid"; code=0; wait "$node_pid" || code=$?; node_pid=
 [ "$code" = 0 ] || die "SIGTERM: exit code $code"

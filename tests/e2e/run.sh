@@ -48,14 +48,16 @@ for part in value tree header finality; do refuse "tampered $part" 3 "refused" d
 
 # ---- bad input, each with its own exit code and reason
 refuse "unknown command"          2 "did you mean" d transfr bob 1
-refuse "unknown flag"             2 "has no flag" d transfer bob 1 --form alice
+refuse "unknown flag"             2 "has no flag --form; did you mean --from?" d transfer bob 1 --form alice
+refuse "flag before the command"  2 "the command comes before its flags" d --rpc http://127.0.0.1:1/rpc status
 refuse "bad amount"               2 "at most 8 decimals" d transfer bob 1.123456789 --from alice --yes
-refuse "nothing to spend"         3 "nothing was sent" d transfer bob 99999999 --from alice --yes
+refuse "nothing to pay"           2 "above 0" d transfer bob 0 --from alice --yes
+refuse "nothing to spend"         3 " CGT to spend; nothing was sent" d transfer bob 99999999 --from alice --yes
 refuse "bad address"              2 "the address" d transfer dmg1qqqq 1 --from alice --yes
 refuse "no confirmation"          8 "--yes" d transfer bob 1 --from alice
 refuse "unknown key"              5 "there is no key" d transfer bob 1 --from nobody --yes
 refuse "no node"                  4 "no node" d status --rpc http://127.0.0.1:1/rpc
-refuse "unknown transaction"      5 "there is none" d tx receipt "0x$(printf '%064d' 7)"
+refuse "unknown transaction"      5 "there is no such transaction" d tx receipt "0x$(printf '%064d' 7)"
 printf '[rpc]\nprot = 1\n' >"$e2e_dir/bad.toml"
 refuse "unknown configuration key" 2 "rpc.port" d config check "$e2e_dir/bad.toml"
 
