@@ -180,7 +180,7 @@ export function rpc({ results, skipped, seconds }) {
   compare("balances_get", "eth_getBalance", "5");
   out.push(
     "",
-    "What differs: the answers of ours name the block they speak of and are longer; geth makes a block a second meanwhile, ours none (nothing is sent); `constant` parses nothing and answers as many bytes as chain_head. 500 accounts, not the 1 M of F15.2.",
+    "What differs: the answers of ours name the block they speak of and are longer; geth makes a block a second meanwhile, ours none (nothing is sent); `constant` parses nothing and answers as many bytes as chain_head. Both over 500 accounts but for the line that says otherwise; geth is not asked about the 1 M of F15.2.",
   );
   for (const [name, why] of Object.entries(skipped)) out.push(`- SKIP ${name}: ${why}`);
   return out;

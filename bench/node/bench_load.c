@@ -1,7 +1,8 @@
 /* bench_load: writes signed transactions for a chain, as frames, to stdout.
 
-     bench_load addresses
-     bench_load fund CHAIN EXPIRY SCHEMA_TRANSFER SCHEMA_MANY GAS FEE_MAX NONCE SPARKS_EACH
+     bench_load addresses                                          of the 500 accounts
+     bench_load addresses FIRST CNT                                of the crowd
+     bench_load fund CHAIN EXPIRY SCHEMA_TRANSFER SCHEMA_MANY GAS FEE_MAX NONCE SPARKS_EACH [FIRST CNT]
      bench_load open CHAIN EXPIRY SCHEMA_TRANSFER SCHEMA_MANY GAS FEE_MAX
      bench_load uniform|hot20|hot100 CHAIN EXPIRY SCHEMA_TRANSFER SCHEMA_MANY GAS FEE_MAX [CNT]
 
@@ -34,6 +35,12 @@ static uint64_t u64_arg( char const * text ) {
   return v;
 }
 
+static uint32_t u32_arg( char const * text ) {
+  uint64_t v = u64_arg( text );
+  if( v>1000000000 ) usage( "a crowd has at most 1,000,000,000" );
+  return (uint32_t)v;
+}
+
 int main( int argc, char ** argv ) {
   static dmg_workload_t load;
   dmg_crypto_init( dmg_cpu_flags() );
@@ -41,9 +48,12 @@ int main( int argc, char ** argv ) {
   char const * what = argv[ 1 ];
   dmg_workload_init( &load );
   if( !strcmp( what, "addresses" ) ) {
-    for( uint32_t i = 0; i<DMG_WORKLOAD_ACCOUNT_CNT; i++ ) {
+    bool     is_crowd = argc==4;
+    uint32_t first = is_crowd ? u32_arg( argv[ 2 ] ) : 0, cnt = is_crowd ? u32_arg( argv[ 3 ] ) : DMG_WORKLOAD_ACCOUNT_CNT;
+    for( uint32_t i = first; i<first+cnt; i++ ) {
       char text[ DMG_ADDRESS_TEXT_SZ+1 ];
-      dmg_address_text( &load.accounts[ i ].address, text );
+      dmg_hash_t a = is_crowd ? dmg_workload_crowd( i ) : load.accounts[ i ].address;
+      dmg_address_text( &a, text );
       puts( text );
     }
     return 0;
@@ -61,12 +71,13 @@ int main( int argc, char ** argv ) {
   if( !strcmp( what, "fund" ) ) {
     dmg_dev_account_t dev[ DMG_DEV_KEY_CNT ];
     dmg_workload_account_t alice;
-    if( argc!=10 ) usage( "fund wants a nonce and an amount" );
+    if( argc!=10 && argc!=12 ) usage( "fund wants a nonce and an amount, and which of the crowd" );
     err = dmg_dev_accounts( dev );
     memcpy( alice.secret, dev[ 0 ].secret, 32 );
     memcpy( alice.key, dev[ 0 ].key, 32 );
     alice.address = dev[ 0 ].address;
-    if( !err ) err = dmg_workload_fund( &load, &alice, u64_arg( argv[ 8 ] ), u64_arg( argv[ 9 ] ), &out );
+    if( !err && argc==10 ) err = dmg_workload_fund( &load, &alice, u64_arg( argv[ 8 ] ), u64_arg( argv[ 9 ] ), &out );
+    else if( !err )        err = dmg_workload_fund_crowd( &load, &alice, u64_arg( argv[ 8 ] ), u64_arg( argv[ 9 ] ), u32_arg( argv[ 10 ] ), u32_arg( argv[ 11 ] ), &out );
   } else if( !strcmp( what, "open" ) ) err = dmg_workload_open( &load, &out );
   else {
     uint32_t mix = 0;

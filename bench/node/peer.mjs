@@ -34,7 +34,7 @@ const PACE = process.env.DMG_BENCH_PACE ?? "auto"; // of blocks: the node's defa
 const PACE_TEXT = PACE === "auto" ? "a block at once, under load up to 50 ms after the last" : `a block every ${PACE}`;
 
 /** The scratch folder lies on the disk of the build, not on a /tmp that may be memory. */
-const scratch = () => mkdtempSync(path.join(build, "bench-data-"));
+export const scratch = () => mkdtempSync(path.join(build, "bench-data-"));
 
 /** `demiurge dev` on a free port; a block may hold all 10,000 transfers. */
 export async function startNode({ dir = null, blocks = "auto", cpus = null, threads = null } = {}) {
@@ -126,6 +126,63 @@ export async function setUp(rpc, info) {
   return { addresses, common };
 }
 
+const CROWD_TXS = 60; // at once: of one sender's lane 64 may wait
+const CROWD_SPARKS = 50_000_000n; // each; a million of them are half of what alice has
+
+/** Alice pays cnt accounts that nobody has the keys of, 200 in a transaction. */
+export async function fundCrowd(rpc, info, cnt, say = () => {}) {
+  const schema = async (call) => (await rpc.call("tx_schema", { module: "balances", call })).schema;
+  const [one, many] = [await schema("transfer"), await schema("transfer_many")];
+  const alice = (await rpc.call("dev_accounts", {})).items[0].address;
+  let nonce = Number((await rpc.call("tx_nonces", { account: alice, lanes: [0] })).lanes[0].next);
+  for (let first = 0; first < cnt; first += CROWD_TXS * 200) {
+    const n = Math.min(CROWD_TXS * 200, cnt - first);
+    const head = BigInt((await rpc.call("chain_head", {})).head.height);
+    const { list } = await signed("fund", [
+      info.chainId,
+      head + LIFETIME,
+      one,
+      many,
+      SETUP.gas,
+      SETUP.feeMax,
+      nonce,
+      CROWD_SPARKS,
+      first,
+      n,
+    ]);
+    const sent = await rpc.sendBatches(
+      batches(
+        "tx_submit",
+        list.map((tx) => ({ tx })),
+      ),
+      { connections: 1 },
+    );
+    await untilFinal(
+      rpc,
+      sent.map((s) => s.id),
+    );
+    nonce += list.length;
+    if (first % 240_000 === 0) say(`crowd: ${first + n} of ${cnt} accounts`);
+  }
+}
+
+/** cnt of the first `of` accounts of the crowd, drawn without repetition, the same each time. */
+export function crowdAddresses(of, cnt) {
+  const all = execFileSync(tool("bench_load"), ["addresses", "0", String(of)], {
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  })
+    .trim()
+    .split("\n");
+  let seed = 0x44454d49n;
+  for (let i = 0; i < cnt; i++) {
+    seed = BigInt.asUintN(64, seed * 6364136223846793005n + 1442695040888963407n);
+    const j = i + Number((seed >> 33n) % BigInt(all.length - i));
+    [all[i], all[j]] = [all[j], all[i]];
+  }
+  return all.slice(0, cnt);
+}
+
 async function overRpc(mix, dir, blocks) {
   const list = workload(mix);
   const { server, rpc, info, stop } = await startNode({
@@ -158,8 +215,10 @@ async function overRpc(mix, dir, blocks) {
     const stretch = new Stretch(server);
     const sent = await rpc.sendBatches(bodies, { connections: CONNECTIONS });
     stretch.mark("RPC, decode, verify, pool; blocks meanwhile");
-    const ids = sent.map((s) => s.id);
-    await untilFinal(rpc, ids);
+    await untilFinal(
+      rpc,
+      sent.map((s) => s.id),
+    );
     stretch.mark("the rest until all are final");
     const figures = stretch.end();
 

@@ -61,20 +61,34 @@ static dmg_err_t put_transfer( dmg_workload_t const * wl, uint32_t from, uint32_
   return put( wl, &wl->accounts[ from ], has_init, nonce, CALL_TRANSFER, dmg_bcs_wr_span( &w ), wl->gas, wl->fee_max, out );
 }
 
-dmg_err_t dmg_workload_fund( dmg_workload_t const * wl, dmg_workload_account_t const * payer, uint64_t nonce, uint64_t sparks_each, dmg_buf_t * out ) {
+dmg_hash_t dmg_workload_crowd( uint32_t i ) {
+  char text[ 64 ];
+  int n = snprintf( text, sizeof text, "demiurge bench crowd %u", i );
+  return dmg_sha256( dmg_span( text, (size_t)n ) );
+}
+
+static dmg_err_t put_fund( dmg_workload_t const * wl, dmg_workload_account_t const * payer, uint64_t nonce, uint64_t sparks_each, bool is_crowd, uint32_t first_idx, uint32_t cnt, dmg_buf_t * out ) {
   uint8_t args[ 4+40*DMG_WORKLOAD_PAYMENT_MAX ];
-  for( uint32_t i = 0; i<DMG_WORKLOAD_ACCOUNT_CNT; i += DMG_WORKLOAD_PAYMENT_MAX ) {
-    uint32_t cnt = DMG_WORKLOAD_ACCOUNT_CNT-i<DMG_WORKLOAD_PAYMENT_MAX ? DMG_WORKLOAD_ACCOUNT_CNT-i : DMG_WORKLOAD_PAYMENT_MAX;
+  for( uint32_t i = 0; i<cnt; i += DMG_WORKLOAD_PAYMENT_MAX ) {
+    uint32_t n = cnt-i<DMG_WORKLOAD_PAYMENT_MAX ? cnt-i : DMG_WORKLOAD_PAYMENT_MAX;
     dmg_bcs_wr_t w = dmg_bcs_wr( args, sizeof args );
-    dmg_bcs_wr_uleb( &w, cnt );
-    for( uint32_t k = 0; k<cnt; k++ ) {
-      dmg_bcs_wr_fixed( &w, wl->accounts[ i+k ].address.b, 32 );
+    dmg_bcs_wr_uleb( &w, n );
+    for( uint32_t k = first_idx+i; k<first_idx+i+n; k++ ) {
+      dmg_hash_t to = is_crowd ? dmg_workload_crowd( k ) : wl->accounts[ k ].address;
+      dmg_bcs_wr_fixed( &w, to.b, 32 );
       dmg_bcs_wr_u64( &w, sparks_each );
     }
     DMG_ASSERT( !w.is_full );
     DMG_TRY( put( wl, payer, false, nonce++, CALL_TRANSFER_MANY, dmg_bcs_wr_span( &w ), FUND_GAS, 200*wl->fee_max, out ) );
   }
   return DMG_OK;
+}
+
+dmg_err_t dmg_workload_fund( dmg_workload_t const * wl, dmg_workload_account_t const * payer, uint64_t nonce, uint64_t sparks_each, dmg_buf_t * out ) {
+  return put_fund( wl, payer, nonce, sparks_each, false, 0, DMG_WORKLOAD_ACCOUNT_CNT, out );
+}
+dmg_err_t dmg_workload_fund_crowd( dmg_workload_t const * wl, dmg_workload_account_t const * payer, uint64_t nonce, uint64_t sparks_each, uint32_t first_idx, uint32_t cnt, dmg_buf_t * out ) {
+  return put_fund( wl, payer, nonce, sparks_each, true, first_idx, cnt, out );
 }
 
 dmg_err_t dmg_workload_open( dmg_workload_t const * wl, dmg_buf_t * out ) {

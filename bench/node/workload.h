@@ -37,7 +37,12 @@ typedef struct {
 /* Derives the accounts; the caller fills the rest. */
 void dmg_workload_init( dmg_workload_t * wl );
 
-DMG_MUST_USE dmg_err_t dmg_workload_fund( dmg_workload_t const * wl, dmg_workload_account_t const * payer, uint64_t nonce, uint64_t sparks_each, dmg_buf_t * out );
+/* Account i of a crowd of any size, which only holds: nobody has its key. */
+dmg_hash_t dmg_workload_crowd( uint32_t i );
+
+/* payer pays all accounts of wl; or some of the crowd. */
+DMG_MUST_USE dmg_err_t dmg_workload_fund ( dmg_workload_t const * wl, dmg_workload_account_t const * payer, uint64_t nonce, uint64_t sparks_each, dmg_buf_t * out );
+DMG_MUST_USE dmg_err_t dmg_workload_fund_crowd( dmg_workload_t const * wl, dmg_workload_account_t const * payer, uint64_t nonce, uint64_t sparks_each, uint32_t first_idx, uint32_t cnt, dmg_buf_t * out );
 DMG_MUST_USE dmg_err_t dmg_workload_open( dmg_workload_t const * wl, dmg_buf_t * out );
 /* out_digest (may be NULL): FNV-1a of the draws, as workload.mjs has it. */
 DMG_MUST_USE dmg_err_t dmg_workload_mix ( dmg_workload_t const * wl, dmg_workload_mix_t mix, uint32_t cnt, uint64_t * out_digest, dmg_buf_t * out );
