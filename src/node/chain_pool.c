@@ -15,14 +15,13 @@ enum { SLICE_MAX = 256 };   /* transactions that are checked, verified and finis
 /* ---- What the pool asks ---- */
 
 /* Absent: *out empty and OK. */
-static dmg_err_t pool_get( dmg_chain_t * chain, dmg_span_t key, bool has_deposit, dmg_span_t * out_bcs ) {
+static dmg_err_t pool_get( dmg_chain_t * chain, dmg_item_t item, dmg_span_t key, dmg_span_t * out_bcs ) {
   dmg_span_t v;
-  uint8_t schema;
   *out_bcs = dmg_span( NULL, 0 );
   dmg_err_t err = dmg_view_get( chain->head_view, key, chain->pool_arena, &v );
   if( err==DMG_ERR_NOT_FOUND ) return DMG_OK;
   DMG_TRY( err );
-  return dmg_value_parse( v, has_deposit, &schema, NULL, out_bcs );
+  return dmg_value_bcs( item, v, out_bcs );
 }
 
 static dmg_err_t read_account( dmg_chain_t * chain, dmg_hash_t const * address, dmg_txpool_account_t * out ) {
@@ -30,13 +29,13 @@ static dmg_err_t read_account( dmg_chain_t * chain, dmg_hash_t const * address, 
   dmg_span_t bcs;
   dmg_item_account_t account;
   dmg_arena_reset( chain->pool_arena );
-  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_account( address, key ) ), true, &bcs ) );
+  DMG_TRY( pool_get( chain, DMG_ITEM_ACCOUNT, dmg_span( key, dmg_key_account( address, key ) ), &bcs ) );
   if( !bcs.sz ) return DMG_ERR_NOT_FOUND;
   DMG_TRY( dmg_item_account_get( bcs, &account ) );
   *out = (dmg_txpool_account_t){ .is_user = account.kind==DMG_ACCOUNT_USER, .t_use = account.t_use, .t_owner = account.t_owner };
   for( uint8_t slot = 0; slot<DMG_AUTH_SLOT_MAX; slot++ ) {
     dmg_item_auth_t auth;
-    DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_auth( address, slot, key ) ), true, &bcs ) );
+    DMG_TRY( pool_get( chain, DMG_ITEM_AUTH, dmg_span( key, dmg_key_auth( address, slot, key ) ), &bcs ) );
     if( !bcs.sz ) continue;
     DMG_TRY( dmg_item_auth_get( bcs, &auth ) );
     dmg_txpool_auth_t * a = &out->auths[ out->auth_cnt++ ];
@@ -69,7 +68,7 @@ static dmg_err_t read_lane( dmg_chain_t * chain, dmg_hash_t const * address, uin
   uint8_t key[ DMG_KEY_MAX ];
   dmg_span_t bcs;
   dmg_arena_reset( chain->pool_arena );
-  DMG_TRY( pool_get( chain, dmg_span( key, dmg_key_lane( address, lane, key ) ), true, &bcs ) );
+  DMG_TRY( pool_get( chain, DMG_ITEM_LANE, dmg_span( key, dmg_key_lane( address, lane, key ) ), &bcs ) );
   if( !bcs.sz ) { *out_next = 0; return DMG_OK; }
   return dmg_item_u64_get( bcs, out_next );
 }

@@ -242,14 +242,14 @@ static dmg_err_t q_view_get( void * ctx, dmg_query_view_t const * view, dmg_span
 
 /* The time of a view's block, as the chain wrote it; before block 1: 0. */
 static dmg_err_t view_ms( dmg_view_t * view, dmg_arena_t * arena, uint64_t * out ) {
-  uint8_t key[ DMG_KEY_MAX ], schema;
+  uint8_t key[ DMG_KEY_MAX ];
   dmg_span_t v, bcs;
   dmg_item_block_t block;
   dmg_err_t err = dmg_view_get( view, dmg_span( key, dmg_key_block( key ) ), arena, &v );
   *out = 0;
   if( err==DMG_ERR_NOT_FOUND ) return DMG_OK;
   DMG_TRY( err );
-  DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
+  DMG_TRY( dmg_value_bcs( DMG_ITEM_BLOCK, v, &bcs ) );
   DMG_TRY( dmg_item_block_get( bcs, &block ) );
   *out = block.time_ms;
   return DMG_OK;

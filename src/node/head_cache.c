@@ -122,11 +122,10 @@ static bool read_counter( dmg_write_t const * w, bool has_deposit, uint64_t * ou
 }
 
 static dmg_err_t read_lane( dmg_write_t const * w, uint64_t * out_next ) {
-  uint8_t    schema;
   dmg_span_t bcs;
   *out_next = 0;
   if( w->is_delete ) return DMG_OK;
-  DMG_TRY( dmg_value_parse( w->value, true, &schema, NULL, &bcs ) );
+  DMG_TRY( dmg_value_bcs( DMG_ITEM_LANE, w->value, &bcs ) );
   return dmg_item_u64_get( bcs, out_next );
 }
 

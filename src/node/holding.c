@@ -11,13 +11,13 @@ static dmg_err_t counter( dmg_view_t * view, dmg_arena_t * arena, dmg_span_t key
 
 /* One scan: most accounts have no lock, and eight look-ups of what is not there cost more. */
 static dmg_err_t read_locks( dmg_view_t * view, dmg_hash_t const * account, dmg_holding_t * out ) {
-  uint8_t prefix[ DMG_KEY_MAX ], schema;
+  uint8_t prefix[ DMG_KEY_MAX ];
   dmg_iter_t * it;
   dmg_span_t key, v, bcs;
   DMG_TRY( dmg_view_iter( view, dmg_span( prefix, dmg_key_lock( account, 0, prefix )-1 ), dmg_span( NULL, 0 ), false, &it ) );
   dmg_err_t err = DMG_OK;
   while( out->lock_cnt<DMG_BALANCES_LOCK_MAX && !( err = dmg_iter_next( it, &key, &v ) ) ) {
-    err = dmg_value_parse( v, false, &schema, NULL, &bcs );
+    err = dmg_value_bcs( DMG_ITEM_LOCK, v, &bcs );
     if( !err ) err = dmg_item_lock_get( bcs, &out->locks[ out->lock_cnt ] );
     if( err ) break;
     out->lock_cnt++;

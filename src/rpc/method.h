@@ -23,6 +23,7 @@
 #include "rpc/json.h"
 #include "rpc/query.h"
 #include "rpc/rpc_gen.h"
+#include "types/items.h"
 #include "types/receipt.h"
 
 /* 1 gas is 1 ns on the reference machine, a unit 10 us. */
@@ -136,6 +137,9 @@ void dmg_rpc_put_block( dmg_jw_t * out, char const * key, dmg_at_block_t const *
 void dmg_rpc_put_at   ( dmg_jw_t * out, dmg_at_block_t const * at );
 /* AccountRef: dmg1.., or CAIP-10 of this chain. */
 bool dmg_rpc_account_parse( dmg_rpc_call_t * call, dmg_span_t text, dmg_hash_t * out );
+
+/* The BCS of a native item's value at a view, in the call's arena; p NULL if it is absent. */
+DMG_MUST_USE dmg_err_t dmg_rpc_item( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_item_t item, dmg_span_t key, dmg_span_t * out_bcs );
 
 /* BCS of a function's arguments in the call's arena, from an object, an array or 0x hex; path: where they stand. */
 bool dmg_rpc_args( dmg_rpc_call_t * call, dmg_abi_fn_t const * fn, dmg_jv_t json, char const * path, dmg_span_t * out );

@@ -17,11 +17,10 @@ static bool put_modules( dmg_rpc_call_t * call, dmg_query_view_t const * view ) 
   dmg_jw_key( w, "modules" );
   dmg_jw_open( w, '[' );
   for( uint32_t i = 0; i<cnt; i++ ) {
-    uint8_t key[ DMG_KEY_MAX ], schema;
-    dmg_span_t v, bcs;
+    uint8_t key[ DMG_KEY_MAX ];
+    dmg_span_t bcs;
     dmg_item_module_t m;
-    err = call->query->view_get( call->query->ctx, view, dmg_span( key, dmg_key_module( ids[ i ], key ) ), call->arena, &v );
-    if( !err ) err = dmg_value_parse( v, false, &schema, NULL, &bcs );
+    err = dmg_rpc_item( call, view, DMG_ITEM_MODULE, dmg_span( key, dmg_key_module( ids[ i ], key ) ), &bcs );
     if( !err ) err = dmg_item_module_get( bcs, &m );
     if( err ) return dmg_rpc_fail_err( call, err, "module" );
     dmg_jw_open( w, '{' );
@@ -98,16 +97,13 @@ bool dmg_rpc_do_chain_params( dmg_rpc_call_t * call ) {
   dmg_jw_open( w, '[' );
   for( uint32_t p = 0; p<DMG_PARAM_CNT && !err; p++ ) {
     dmg_param_desc_t const * d = &dmg_param_desc[ p ];
-    uint8_t key[ DMG_KEY_MAX ], schema;
-    dmg_span_t v, bcs;
+    uint8_t key[ DMG_KEY_MAX ];
+    dmg_span_t bcs;
     dmg_item_param_t item;
     uint64_t value = d->def;
-    /* A chain whose genesis does not name a parameter has the default. */
-    err = call->query->view_get( call->query->ctx, &view, dmg_span( key, dmg_key_param( d->module, d->key, key ) ), call->arena, &v );
-    if( err==DMG_ERR_NOT_FOUND ) err = DMG_OK;
-    else if( !err ) {
-      err = dmg_value_parse( v, false, &schema, NULL, &bcs );
-      if( !err ) err = dmg_item_param_get( bcs, &item );
+    err = dmg_rpc_item( call, &view, DMG_ITEM_PARAM, dmg_span( key, dmg_key_param( d->module, d->key, key ) ), &bcs );
+    if( !err && bcs.p ) {   /* a chain whose genesis does not name a parameter has the default */
+      err = dmg_item_param_get( bcs, &item );
       if( !err && item.value.sz!=8 ) err = DMG_ERR_CORRUPT;
       if( !err ) value = dmg_load_u64le( item.value.p );
     }

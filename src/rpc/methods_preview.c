@@ -216,27 +216,24 @@ static bool read_options( dmg_rpc_call_t * call, dmg_rpc_arg_t const * arg, dmg_
 static bool draft_sigs( head_t * h, dmg_tx_t * tx, bool * out_is_new ) {
   static uint8_t const zero[ 64 ];
   dmg_rpc_call_t * call = h->call;
-  dmg_query_t const * q = call->query;
-  uint8_t key[ DMG_KEY_MAX ], schema;
-  dmg_span_t v, bcs;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_span_t bcs;
   dmg_item_account_t a;
   uint32_t weight = 0;
   tx->sigs    = DMG_ARENA_NEW( call->arena, dmg_tx_sig_t, DMG_TX_SIG_MAX );
   tx->sig_cnt = 0;
   if( !tx->sigs ) return dmg_rpc_fail_err( call, DMG_ERR_LIMIT, "signatures" );
-  dmg_err_t err = q->view_get( q->ctx, &h->view, dmg_span( key, dmg_key_account( &tx->sender, key ) ), call->arena, &v );
-  *out_is_new = err==DMG_ERR_NOT_FOUND;
+  dmg_err_t err = dmg_rpc_item( call, &h->view, DMG_ITEM_ACCOUNT, dmg_span( key, dmg_key_account( &tx->sender, key ) ), &bcs );
+  *out_is_new = !err && !bcs.p;
   if( *out_is_new ) {
     tx->sigs[ tx->sig_cnt++ ] = (dmg_tx_sig_t){ .scheme = DMG_SIG_ED25519, .key = dmg_span( zero, 32 ), .sig = dmg_span( zero, 64 ) };
     return true;
   }
-  if( !err ) err = dmg_value_parse( v, true, &schema, NULL, &bcs );
   if( !err ) err = dmg_item_account_get( bcs, &a );
   for( uint8_t slot = 0; slot<DMG_AUTH_SLOT_MAX && !err && weight<a.t_use; slot++ ) {
     dmg_item_auth_t auth;
-    err = q->view_get( q->ctx, &h->view, dmg_span( key, dmg_key_auth( &tx->sender, slot, key ) ), call->arena, &v );
-    if( err==DMG_ERR_NOT_FOUND ) { err = DMG_OK; continue; }
-    if( !err ) err = dmg_value_parse( v, true, &schema, NULL, &bcs );
+    err = dmg_rpc_item( call, &h->view, DMG_ITEM_AUTH, dmg_span( key, dmg_key_auth( &tx->sender, slot, key ) ), &bcs );
+    if( !err && !bcs.p ) continue;
     if( !err ) err = dmg_item_auth_get( bcs, &auth );
     if( err ) break;
     bool is_webauthn = auth.scheme==DMG_SIG_WEBAUTHN;

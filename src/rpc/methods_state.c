@@ -68,6 +68,13 @@ static dmg_err_t get( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_
   return err==DMG_ERR_NOT_FOUND ? DMG_OK : err;
 }
 
+dmg_err_t dmg_rpc_item( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_item_t item, dmg_span_t key, dmg_span_t * out_bcs ) {
+  dmg_span_t v;
+  *out_bcs = dmg_span( NULL, 0 );
+  DMG_TRY( get( call, view, key, &v ) );
+  return v.sz ? dmg_value_bcs( item, v, out_bcs ) : DMG_OK;
+}
+
 static bool put_value( dmg_rpc_call_t * call, dmg_query_view_t const * view, char const * name, dmg_span_t key ) {
   dmg_span_t value;
   dmg_err_t err = get( call, view, key, &value );
@@ -184,11 +191,10 @@ bool dmg_rpc_do_state_module( dmg_rpc_call_t * call ) {
   if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
   bool is_good = dmg_rpc_module_id( call, &view, call->arg[ 0 ].json, &id, &abi );
   if( is_good ) {
-    uint8_t key[ DMG_KEY_MAX ], schema;
-    dmg_span_t v, bcs;
+    uint8_t key[ DMG_KEY_MAX ];
+    dmg_span_t bcs;
     dmg_item_module_t m;
-    dmg_err_t err = get( call, &view, dmg_span( key, dmg_key_module( id, key ) ), &v );
-    if( !err ) err = dmg_value_parse( v, false, &schema, NULL, &bcs );
+    dmg_err_t err = dmg_rpc_item( call, &view, DMG_ITEM_MODULE, dmg_span( key, dmg_key_module( id, key ) ), &bcs );
     if( !err ) err = dmg_item_module_get( bcs, &m );
     if( err ) is_good = dmg_rpc_fail_err( call, err, "module" );
     else {
@@ -234,15 +240,12 @@ bool dmg_rpc_do_state_code( dmg_rpc_call_t * call ) {
   if( !open_view( call, &call->arg[ 1 ], &view ) ) return false;
   bool is_good = dmg_rpc_module_id( call, &view, call->arg[ 0 ].json, &id, &abi );
   if( is_good ) {
-    uint8_t key[ DMG_KEY_MAX ], schema;
-    dmg_span_t v, bcs, code;
+    uint8_t key[ DMG_KEY_MAX ];
+    dmg_span_t bcs, code;
     dmg_item_module_t m;
-    dmg_err_t err = get( call, &view, dmg_span( key, dmg_key_module( id, key ) ), &v );
-    if( !err ) err = dmg_value_parse( v, false, &schema, NULL, &bcs );
+    dmg_err_t err = dmg_rpc_item( call, &view, DMG_ITEM_MODULE, dmg_span( key, dmg_key_module( id, key ) ), &bcs );
     if( !err ) err = dmg_item_module_get( bcs, &m );
-    dmg_hash_t hash = m.code;
-    if( !err ) err = get( call, &view, dmg_span( key, dmg_key_code( &hash, key ) ), &v );
-    if( !err ) err = dmg_value_parse( v, true, &schema, NULL, &bcs );
+    if( !err ) err = dmg_rpc_item( call, &view, DMG_ITEM_CODE, dmg_span( key, dmg_key_code( &m.code, key ) ), &bcs );
     if( !err ) err = dmg_item_code_get( bcs, &code );
     if( err ) is_good = dmg_rpc_fail_err( call, err, "code" );
     else {
@@ -250,7 +253,7 @@ bool dmg_rpc_do_state_code( dmg_rpc_call_t * call ) {
       dmg_jw_open( w, '{' );
       dmg_rpc_put_at( w, &view.at );
       dmg_jw_knum ( w, "id", id );
-      dmg_jw_khash( w, "codeHash", &hash );
+      dmg_jw_khash( w, "codeHash", &m.code );
       dmg_jw_khex ( w, "code", code );
       dmg_jw_close( w, '}' );
     }
@@ -408,24 +411,17 @@ bool dmg_rpc_do_balances_supply( dmg_rpc_call_t * call ) {
 dmg_err_t dmg_rpc_put_account( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_hash_t const * account ) {
   static char const * const kind[] = { "user", "pool", "module" };
   dmg_jw_t * w = call->out;
-  uint8_t key[ DMG_KEY_MAX ], schema;
-  dmg_span_t v, bcs;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_span_t bcs;
   dmg_query_holding_t h;
   dmg_at_t at = at_block( &view->at );
   uint64_t lane0 = 0;
   dmg_item_account_t a = { 0 };
-  bool exists = false;
-  dmg_err_t err = get( call, view, dmg_span( key, dmg_key_account( account, key ) ), &v );
-  if( !err && v.sz ) {
-    exists = true;
-    err = dmg_value_parse( v, true, &schema, NULL, &bcs );
-    if( !err ) err = dmg_item_account_get( bcs, &a );
-  }
-  if( !err ) err = get( call, view, dmg_span( key, dmg_key_lane( account, 0, key ) ), &v );
-  if( !err && v.sz ) {
-    err = dmg_value_parse( v, true, &schema, NULL, &bcs );
-    if( !err ) err = dmg_item_u64_get( bcs, &lane0 );
-  }
+  dmg_err_t err = dmg_rpc_item( call, view, DMG_ITEM_ACCOUNT, dmg_span( key, dmg_key_account( account, key ) ), &bcs );
+  bool exists = !err && bcs.p;
+  if( exists ) err = dmg_item_account_get( bcs, &a );
+  if( !err ) err = dmg_rpc_item( call, view, DMG_ITEM_LANE, dmg_span( key, dmg_key_lane( account, 0, key ) ), &bcs );
+  if( !err && bcs.p ) err = dmg_item_u64_get( bcs, &lane0 );
   if( !err ) err = get_holding( call, &at, account, &h );
   if( !err ) {
     dmg_put_kaddress( w, "address", account );
@@ -445,10 +441,9 @@ dmg_err_t dmg_rpc_put_account( dmg_rpc_call_t * call, dmg_query_view_t const * v
     dmg_jw_open( w, '[' );
     for( uint8_t slot = 0; slot<DMG_AUTH_SLOT_MAX && exists && !err; slot++ ) {
       dmg_item_auth_t auth;
-      err = get( call, view, dmg_span( key, dmg_key_auth( account, slot, key ) ), &v );
-      if( err || !v.sz ) continue;
-      err = dmg_value_parse( v, true, &schema, NULL, &bcs );
-      if( !err ) err = dmg_item_auth_get( bcs, &auth );
+      err = dmg_rpc_item( call, view, DMG_ITEM_AUTH, dmg_span( key, dmg_key_auth( account, slot, key ) ), &bcs );
+      if( err || !bcs.p ) continue;
+      err = dmg_item_auth_get( bcs, &auth );
       if( err ) break;
       dmg_jw_open( w, '{' );
       dmg_jw_knum ( w, "slot", slot );
@@ -548,19 +543,15 @@ static bool message_sig( dmg_rpc_call_t * call, dmg_jv_t json, uint32_t idx, mes
 
 /* As the prologue weighs the keys of a transaction: active ones, each once, owner level counts for use too. */
 static dmg_err_t weigh( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg_hash_t const * digest, message_sig_t * sigs, uint32_t cnt, uint32_t * out_weight, char const ** out_why ) {
-  uint8_t key[ DMG_KEY_MAX ], schema;
-  dmg_span_t v, bcs;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_span_t bcs;
   dmg_item_block_t block = { 0 };
-  DMG_TRY( get( call, view, dmg_span( key, dmg_key_block( key ) ), &v ) );
-  if( v.sz ) {
-    DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
-    DMG_TRY( dmg_item_block_get( bcs, &block ) );
-  }
+  DMG_TRY( dmg_rpc_item( call, view, DMG_ITEM_BLOCK, dmg_span( key, dmg_key_block( key ) ), &bcs ) );
+  if( bcs.p ) DMG_TRY( dmg_item_block_get( bcs, &block ) );
   for( uint8_t slot = 0; slot<DMG_AUTH_SLOT_MAX; slot++ ) {
     dmg_item_auth_t auth;
-    DMG_TRY( get( call, view, dmg_span( key, dmg_key_auth( &call->arg[ 0 ].hash, slot, key ) ), &v ) );
-    if( !v.sz ) continue;
-    DMG_TRY( dmg_value_parse( v, true, &schema, NULL, &bcs ) );
+    DMG_TRY( dmg_rpc_item( call, view, DMG_ITEM_AUTH, dmg_span( key, dmg_key_auth( &call->arg[ 0 ].hash, slot, key ) ), &bcs ) );
+    if( !bcs.p ) continue;
     DMG_TRY( dmg_item_auth_get( bcs, &auth ) );
     if( auth.active_from_ms>block.time_ms ) continue;
     for( uint32_t i = 0; i<cnt; i++ ) {
@@ -588,13 +579,12 @@ bool dmg_rpc_do_account_verify_message( dmg_rpc_call_t * call ) {
   if( !open_view( call, &call->arg[ 3 ], &view ) ) return false;
   /* A log-in or a transaction signs under another tag: neither can be passed off as a message (F9.6). */
   dmg_hash_t digest = dmg_h( DMG_TAG_MESSAGE, call->arg[ 1 ].bytes );
-  uint8_t key[ DMG_KEY_MAX ], schema;
-  dmg_span_t v, bcs;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_span_t bcs;
   dmg_item_account_t a = { 0 };
-  dmg_err_t err = get( call, &view, dmg_span( key, dmg_key_account( &call->arg[ 0 ].hash, key ) ), &v );
-  if( !err && v.sz ) {
-    err = dmg_value_parse( v, true, &schema, NULL, &bcs );
-    if( !err ) err = dmg_item_account_get( bcs, &a );
+  dmg_err_t err = dmg_rpc_item( call, &view, DMG_ITEM_ACCOUNT, dmg_span( key, dmg_key_account( &call->arg[ 0 ].hash, key ) ), &bcs );
+  if( !err && bcs.p ) {
+    err = dmg_item_account_get( bcs, &a );
     if( !err ) err = weigh( call, &view, &digest, sigs, cnt, &weight, &why );
     if( !why && weight<a.t_use ) why = "the keys weigh less than the account asks for";
   } else why = "the account has no keys on chain: its first transaction brings them";
@@ -605,7 +595,7 @@ bool dmg_rpc_do_account_verify_message( dmg_rpc_call_t * call ) {
     dmg_put_kaddress( w, "address", &call->arg[ 0 ].hash );
     dmg_jw_kbool( w, "isValid", !why );
     dmg_jw_knum ( w, "weight", weight );
-    if( v.sz ) dmg_jw_knum ( w, "needed", a.t_use );
+    if( bcs.p ) dmg_jw_knum ( w, "needed", a.t_use );
     if( why )  dmg_jw_kcstr( w, "why", why );
     dmg_jw_close( w, '}' );
   }

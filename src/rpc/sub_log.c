@@ -55,14 +55,14 @@ bool dmg_sub_log_filter( dmg_rpc_call_t * call, sub_t * s, dmg_jv_t body, dmg_jv
 
 /* How many events the topic of s has had in the state after a block (R4.15). */
 static dmg_err_t topic_count( dmg_query_t const * q, dmg_query_view_t const * view, sub_t const * s, dmg_arena_t * arena, uint64_t * out ) {
-  uint8_t key[ DMG_KEY_MAX ], schema;
+  uint8_t key[ DMG_KEY_MAX ];
   dmg_span_t v, bcs;
   dmg_mmr_t mmr;
   dmg_hash_t id = s->is_by_module ? dmg_topic_module_id( s->module ) : s->account;
   dmg_err_t err = q->view_get( q->ctx, view, dmg_span( key, dmg_key_topic( s->is_by_module ? DMG_TOPIC_MODULE : DMG_TOPIC_ACCOUNT, &id, key ) ), arena, &v );
   *out = 0;
   if( err==DMG_ERR_NOT_FOUND ) return DMG_OK;
-  if( !err ) err = dmg_value_parse( v, false, &schema, NULL, &bcs );
+  if( !err ) err = dmg_value_bcs( DMG_ITEM_TOPIC, v, &bcs );
   if( !err ) err = dmg_item_mmr_get( bcs, &mmr );
   if( !err ) *out = mmr.count;
   return err;

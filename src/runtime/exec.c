@@ -143,12 +143,11 @@ static dmg_err_t
 params_load( dmg_block_set_t * bs, dmg_params_t * out ) {
   dmg_params_default( out );
   for( unsigned i=0; i<DMG_PARAM_CNT; i++ ) {
-    uint8_t          key[ DMG_KEY_MAX ], schema;
-    dmg_span_t       v, bcs;
+    uint8_t          key[ DMG_KEY_MAX ];
+    dmg_span_t       bcs;
     dmg_item_param_t param;
-    DMG_TRY( dmg_bs_get( bs, dmg_span( key, dmg_key_param( dmg_param_desc[ i ].module, dmg_param_desc[ i ].key, key ) ), &v ) );
-    if( !v.p ) continue;
-    DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
+    DMG_TRY( dmg_nat_get( bs, DMG_ITEM_PARAM, key, dmg_key_param( dmg_param_desc[ i ].module, dmg_param_desc[ i ].key, key ), &bcs ) );
+    if( !bcs.p ) continue;
     DMG_TRY( dmg_item_param_get( bcs, &param ) );
     /* Bounds were judged when it was set, by genesis kind; here only the form matters. */
     if( param.value.sz!=8 ) return DMG_ERR_CORRUPT;
@@ -159,12 +158,10 @@ params_load( dmg_block_set_t * bs, dmg_params_t * out ) {
 
 static dmg_err_t
 price_load( dmg_block_set_t * bs, uint64_t * out ) {
-  uint8_t          key[ DMG_KEY_MAX ], schema;
-  dmg_span_t       v, bcs;
+  uint8_t          key[ DMG_KEY_MAX ];
+  dmg_span_t       bcs;
   dmg_item_block_t block;
-  DMG_TRY( dmg_bs_get( bs, dmg_span( key, dmg_key_block( key ) ), &v ) );
-  if( !v.p ) return DMG_ERR_CORRUPT;
-  DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
+  DMG_TRY( dmg_nat_get( bs, DMG_ITEM_BLOCK, key, dmg_key_block( key ), &bcs ) );
   DMG_TRY( dmg_item_block_get( bcs, &block ) );
   *out = block.price;
   return DMG_OK;
@@ -566,12 +563,11 @@ dmg_runtime_query( dmg_runtime_t * rt, dmg_view_t * view, dmg_block_ctx_t const 
 /* The hash that SCHEMA wants; zero: no such call. */
 static dmg_err_t
 schema_wanted( dmg_exec_t * x, uint16_t module, uint16_t call, dmg_hash_t * out ) {
-  uint8_t           key[ DMG_KEY_MAX ], byte;
-  dmg_span_t        v, bcs;
+  uint8_t           key[ DMG_KEY_MAX ];
+  dmg_span_t        bcs;
   dmg_item_schema_t accepted;
-  DMG_TRY( dmg_bs_get( &x->bs, dmg_span( key, dmg_key_schema( module, call, key ) ), &v ) );
-  if( !v.p ) return DMG_OK;
-  DMG_TRY( dmg_value_parse( v, false, &byte, NULL, &bcs ) );
+  DMG_TRY( dmg_nat_get( &x->bs, DMG_ITEM_SCHEMA, key, dmg_key_schema( module, call, key ), &bcs ) );
+  if( !bcs.p ) return DMG_OK;
   DMG_TRY( dmg_item_schema_get( bcs, &accepted ) );
   if( accepted.cnt ) *out = accepted.hashes[ 0 ];
   return DMG_OK;

@@ -280,10 +280,12 @@ DMG_MUST_USE dmg_err_t dmg_exec_receipt( dmg_exec_t * x, dmg_span_t * out_receip
 /* Fees, price, Seen, beacon, receipts log, block item; the system receipt. */
 DMG_MUST_USE dmg_err_t dmg_block_end( dmg_exec_t * x, dmg_span_t const * receipts, size_t receipt_cnt );
 
-/* ---- native.c: entries of native items in the transaction's overlay ---- */
+/* ---- native.c: native items in the block, and their entries in the transaction's overlay ---- */
 
 extern dmg_ov_item_t const dmg_native_item[ DMG_ITEM_CNT ];
 
+/* The BCS of an item's value in the block set; absent: p NULL, which every dmg_item_*_get takes for CORRUPT. */
+DMG_MUST_USE dmg_err_t dmg_nat_get( dmg_block_set_t * bs, dmg_item_t item, uint8_t const * key, size_t key_sz, dmg_span_t * out_bcs );
 DMG_MUST_USE dmg_err_t dmg_nat_free( dmg_exec_t * x, dmg_hash_t const * account, dmg_ov_entry_t ** out );
 DMG_MUST_USE dmg_err_t dmg_nat_entry( dmg_exec_t * x, dmg_item_t item, uint8_t const * key, size_t key_sz, dmg_ov_entry_t ** out );
 /* Adds to a counter; CORRUPT if it would pass 2^63-1. */

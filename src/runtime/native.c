@@ -10,6 +10,14 @@
 dmg_ov_item_t const dmg_native_item[ DMG_ITEM_CNT ] = { DMG_ITEM_TABLE( ITEM ) };
 
 dmg_err_t
+dmg_nat_get( dmg_block_set_t * bs, dmg_item_t item, uint8_t const * key, size_t key_sz, dmg_span_t * out_bcs ) {
+  dmg_span_t v;
+  *out_bcs = (dmg_span_t){ 0 };
+  DMG_TRY( dmg_bs_get( bs, dmg_span( key, key_sz ), &v ) );
+  return v.p ? dmg_value_bcs( item, v, out_bcs ) : DMG_OK;
+}
+
+dmg_err_t
 dmg_nat_entry( dmg_exec_t * x, dmg_item_t item, uint8_t const * key, size_t key_sz, dmg_ov_entry_t ** out ) {
   return dmg_ov_entry( x->ov, dmg_span( key, key_sz ), &dmg_native_item[ item ], out );
 }

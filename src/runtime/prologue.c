@@ -31,12 +31,10 @@ dmg_call_check( dmg_exec_t * x, uint16_t module, uint16_t call, dmg_hash_t const
   /* M0.16: a paused module takes its ! calls alone. */
   if( mod->status==DMG_MODULE_MIGRATING || ( mod->status==DMG_MODULE_PAUSED && !( fn->flags&DMG_FN_SAFETY ) ) ) REFUSE( DMG_VOID_MODULE );
   uint8_t           key[ DMG_KEY_MAX ];
-  dmg_span_t        v, bcs;
-  uint8_t           byte;
+  dmg_span_t        bcs;
   dmg_item_schema_t accepted;
-  DMG_TRY( dmg_bs_get( &x->bs, dmg_span( key, dmg_key_schema( module, call, key ) ), &v ) );
-  if( !v.p ) REFUSE( DMG_VOID_SCHEMA );
-  DMG_TRY( dmg_value_parse( v, false, &byte, NULL, &bcs ) );
+  DMG_TRY( dmg_nat_get( &x->bs, DMG_ITEM_SCHEMA, key, dmg_key_schema( module, call, key ), &bcs ) );
+  if( !bcs.p ) REFUSE( DMG_VOID_SCHEMA );
   DMG_TRY( dmg_item_schema_get( bcs, &accepted ) );
   bool is_accepted = false;
   for( uint32_t i=0; i<accepted.cnt; i++ ) is_accepted |= dmg_hash_eq( &accepted.hashes[ i ], schema );

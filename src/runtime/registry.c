@@ -183,15 +183,6 @@ dmg_reg_set_drop( dmg_runtime_t * rt, dmg_mod_set_t * set ) {
 }
 
 static dmg_err_t
-native_get( dmg_block_set_t * bs, dmg_item_t item, uint8_t const * key, size_t key_sz, dmg_span_t * out_bcs ) {
-  dmg_span_t v;
-  DMG_TRY( dmg_bs_get( bs, dmg_span( key, key_sz ), &v ) );
-  if( !v.p ) return DMG_ERR_NOT_FOUND;
-  uint8_t schema;
-  return dmg_value_parse( v, dmg_native_item[ item ].has_record, &schema, NULL, out_bcs );
-}
-
-static dmg_err_t
 code_from_state( dmg_runtime_t * rt, dmg_block_set_t * bs, dmg_hash_t const * hash, dmg_mod_code_t const ** out ) {
   dmg_err_t err = dmg_reg_code( rt, hash, (dmg_span_t){ 0 }, 0, out, NULL );
   if( err!=DMG_ERR_NOT_FOUND ) return err;
@@ -199,14 +190,13 @@ code_from_state( dmg_runtime_t * rt, dmg_block_set_t * bs, dmg_hash_t const * ha
   dmg_span_t     bcs, file;
   dmg_item_vm_t  vm;
   dmg_exec_why_t why = { 0 };
-  DMG_TRY( native_get( bs, DMG_ITEM_VM, key, dmg_key_vm( key ), &bcs ) );
+  DMG_TRY( dmg_nat_get( bs, DMG_ITEM_VM, key, dmg_key_vm( key ), &bcs ) );
   DMG_TRY( dmg_item_vm_get( bcs, &vm ) );
   if( vm.instr_version>DMG_WASM_INSTR_VERSION ) {
     DMG_LOG_ERROR( "instr_version", "the state wants instrumenter %u, this node has %u: update it", vm.instr_version, DMG_WASM_INSTR_VERSION );
     return DMG_ERR_UNSUPPORTED;
   }
-  err = native_get( bs, DMG_ITEM_CODE, key, dmg_key_code( hash, key ), &bcs );
-  if( err ) return err==DMG_ERR_NOT_FOUND ? DMG_ERR_CORRUPT : err;
+  DMG_TRY( dmg_nat_get( bs, DMG_ITEM_CODE, key, dmg_key_code( hash, key ), &bcs ) );
   DMG_TRY( dmg_item_code_get( bcs, &file ) );
   dmg_hash_t is = dmg_code_hash( file );
   if( !dmg_hash_eq( &is, hash ) ) return DMG_ERR_CORRUPT;
@@ -223,7 +213,7 @@ set_add( dmg_runtime_t * rt, dmg_block_set_t * bs, dmg_span_t key, dmg_mod_set_t
   dmg_item_module_t rec;
   dmg_span_t        bcs;
   if( key.sz!=6 ) return DMG_ERR_CORRUPT;
-  DMG_TRY( native_get( bs, DMG_ITEM_MODULE, key.p, key.sz, &bcs ) );
+  DMG_TRY( dmg_nat_get( bs, DMG_ITEM_MODULE, key.p, key.sz, &bcs ) );
   DMG_TRY( dmg_item_module_get( bcs, &rec ) );
   if( set->cnt==DMG_GENESIS_MODULE_MAX ) return DMG_ERR_LIMIT;
   dmg_mod_t * mod = &set->mods[ set->cnt ];

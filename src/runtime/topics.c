@@ -115,14 +115,12 @@ native_put( dmg_exec_t * x, dmg_item_t item, uint8_t const * key, size_t key_sz,
 /* Appends to the Mmr that stands at key; an absent one is empty. */
 static dmg_err_t
 mmr_append( dmg_exec_t * x, dmg_item_t item, uint8_t const * key, size_t key_sz, dmg_hash_t const * leaf ) {
-  dmg_span_t v, bcs;
+  dmg_span_t bcs;
   dmg_mmr_t  mmr;
-  uint8_t    buf[ DMG_MMR_BCS_MAX ], schema;
-  DMG_TRY( dmg_bs_get( &x->bs, dmg_span( key, key_sz ), &v ) );
-  if( v.p ) {
-    DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
-    DMG_TRY( dmg_item_mmr_get( bcs, &mmr ) );
-  } else dmg_mmr_init( &mmr );
+  uint8_t    buf[ DMG_MMR_BCS_MAX ];
+  DMG_TRY( dmg_nat_get( &x->bs, item, key, key_sz, &bcs ) );
+  if( bcs.p ) DMG_TRY( dmg_item_mmr_get( bcs, &mmr ) );
+  else        dmg_mmr_init( &mmr );
   dmg_mmr_append( &mmr, leaf );
   return native_put( x, item, key, key_sz, dmg_span( buf, dmg_item_mmr_put( &mmr, buf ) ) );
 }
@@ -213,12 +211,10 @@ seen_sweep( dmg_exec_t * x ) {
 
 static dmg_err_t
 beacon_write( dmg_exec_t * x ) {
-  uint8_t    key[ DMG_KEY_MAX ], schema;
-  dmg_span_t v, bcs;
+  uint8_t    key[ DMG_KEY_MAX ];
+  dmg_span_t bcs;
   dmg_hash_t prev;
-  DMG_TRY( dmg_bs_get( &x->bs, dmg_span( key, dmg_key_beacon( x->ctx->height-1, key ) ), &v ) );
-  if( !v.p ) return DMG_ERR_CORRUPT;
-  DMG_TRY( dmg_value_parse( v, false, &schema, NULL, &bcs ) );
+  DMG_TRY( dmg_nat_get( &x->bs, DMG_ITEM_BEACON, key, dmg_key_beacon( x->ctx->height-1, key ), &bcs ) );
   DMG_TRY( dmg_item_hash_get( bcs, &prev ) );
   x->out->beacon = x->ctx->has_reveal ? dmg_beacon_next( &prev, x->ctx->reveal ) : prev;
   return native_put( x, DMG_ITEM_BEACON, key, dmg_key_beacon( x->ctx->height, key ), dmg_hash_span( &x->out->beacon ) );

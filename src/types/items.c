@@ -46,6 +46,11 @@ dmg_err_t dmg_value_parse( dmg_span_t v, bool has_deposit, uint8_t * out_schema,
   return DMG_OK;
 }
 
+dmg_err_t dmg_value_bcs( dmg_item_t item, dmg_span_t v, dmg_span_t * out_bcs ) {
+  uint8_t schema;
+  return dmg_value_parse( v, dmg_item_desc[ item ].has_deposit, &schema, NULL, out_bcs );
+}
+
 size_t dmg_value_build( bool has_deposit, uint8_t schema, dmg_deposit_rec_t const * deposit, dmg_span_t bcs, uint8_t * out ) {
   DMG_ASSERT( schema );
   size_t head = dmg_value_sz( has_deposit, 0 );

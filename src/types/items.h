@@ -76,6 +76,8 @@ typedef struct { dmg_hash_t payer; uint64_t amount; } dmg_deposit_rec_t;   /* sp
 
 /* Splits V; out_deposit may be NULL and is zeroed without has_deposit. */
 DMG_MUST_USE dmg_err_t dmg_value_parse( dmg_span_t v, bool has_deposit, uint8_t * out_schema, dmg_deposit_rec_t * out_deposit, dmg_span_t * out_bcs );
+/* The BCS in V of that native item. */
+DMG_MUST_USE dmg_err_t dmg_value_bcs( dmg_item_t item, dmg_span_t v, dmg_span_t * out_bcs );
 /* Length of V for a BCS value of bcs_sz bytes. */
 static inline size_t dmg_value_sz( bool has_deposit, size_t bcs_sz ) { return 1+( has_deposit ? DMG_DEPOSIT_SZ : 0u )+bcs_sz; }
 /* Writes V into out[ dmg_value_sz ]; deposit NULL: {zero, 0}.  bcs may stand in place, at its offset in out.
