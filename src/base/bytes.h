@@ -18,6 +18,9 @@ typedef struct { uint8_t const * p; size_t sz; } dmg_span_t;
 #define DMG_SPAN( array )  ( (dmg_span_t){ .p = (uint8_t const *)( array ), .sz = sizeof( array ) } )
 #define DMG_SPAN_STR( s )  ( (dmg_span_t){ .p = (uint8_t const *)( s ), .sz = sizeof( s )-1 } )
 
+/* The two arguments of "%.*s". */
+#define DMG_SPAN_F( span ) (int)( span ).sz, (char const *)( span ).p
+
 static inline dmg_span_t dmg_span( void const * p, size_t sz ) { return (dmg_span_t){ .p = p, .sz = sz }; }
 static inline dmg_span_t dmg_span_cstr( char const * s )       { return (dmg_span_t){ .p = (uint8_t const *)s, .sz = strlen( s ) }; }
 static inline bool dmg_span_eq( dmg_span_t a, dmg_span_t b )   { return a.sz==b.sz && ( !a.sz || !memcmp( a.p, b.p, a.sz ) ); }

@@ -26,10 +26,10 @@ void dmg_cli_cache_abi( dmg_abi_t const * abi ) {
   dmg_buf_t text = dmg_buf( NAMES_SZ_MAX ), old = { 0 };
   if( !is_plain( (char const *)abi->name.p, abi->name.sz ) ) return;
   dmg_cli_cache_dir( "names", dir );
-  snprintf( path, sizeof path, "%s/%.*s", dir, (int)abi->name.sz, (char const *)abi->name.p );
+  snprintf( path, sizeof path, "%s/%.*s", dir, DMG_SPAN_F( abi->name ) );
   dmg_err_t err = DMG_OK;
-  for( uint32_t i = 0; i<abi->call_cnt && !err; i++ )  err = dmg_buf_printf( &text, "call %.*s\n", (int)abi->calls[ i ].name.sz, (char const *)abi->calls[ i ].name.p );
-  for( uint32_t i = 0; i<abi->query_cnt && !err; i++ ) err = dmg_buf_printf( &text, "query %.*s\n", (int)abi->queries[ i ].name.sz, (char const *)abi->queries[ i ].name.p );
+  for( uint32_t i = 0; i<abi->call_cnt && !err; i++ )  err = dmg_buf_printf( &text, "call %.*s\n", DMG_SPAN_F( abi->calls[ i ].name ) );
+  for( uint32_t i = 0; i<abi->query_cnt && !err; i++ ) err = dmg_buf_printf( &text, "query %.*s\n", DMG_SPAN_F( abi->queries[ i ].name ) );
   bool is_known = !err && !dmg_os_file_read( path, NAMES_SZ_MAX, &old ) && dmg_span_eq( dmg_buf_span( &old ), dmg_buf_span( &text ) );
   /* Nothing depends on it: no sync, no complaint. */
   FILE * to = err || is_known || dmg_os_mkdirs( dir ) ? NULL : fopen( path, "w" );

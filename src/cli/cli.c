@@ -58,7 +58,7 @@ int (dmg_cli_fail)( dmg_cli_t const * cli, int code, char const * name, char con
   dmg_jw_knum( &w, "exitCode", (uint32_t)code );
   dmg_jw_close( &w, '}' );
   dmg_jw_close( &w, '}' );
-  fprintf( stderr, "%.*s\n", (int)buf.sz, (char *)buf.p );
+  fprintf( stderr, "%.*s\n", DMG_SPAN_F( buf ) );
   dmg_buf_fini( &buf );
   return code;
 }
@@ -90,12 +90,12 @@ char const * dmg_cli_quote( dmg_cli_t * cli, char const * text ) {
   dmg_jw_t w = dmg_jw( &buf );
   dmg_jw_cstr( &w, text );
   if( w.is_full ) exit( dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "an argument is longer than this command can send" ) );
-  char const * quoted = (char const *)dmg_cli_text( cli, "%.*s", (int)buf.sz, (char const *)buf.p ).p;
+  char const * quoted = (char const *)dmg_cli_text( cli, "%.*s", DMG_SPAN_F( buf ) ).p;
   dmg_buf_fini( &buf );
   return quoted;
 }
 
-char const * dmg_cli_dup( dmg_cli_t * cli, dmg_span_t text ) { return (char const *)dmg_cli_text( cli, "%.*s", (int)text.sz, (char const *)text.p ).p; }
+char const * dmg_cli_dup( dmg_cli_t * cli, dmg_span_t text ) { return (char const *)dmg_cli_text( cli, "%.*s", DMG_SPAN_F( text ) ).p; }
 
 char const * dmg_cli_hex_of( dmg_cli_t * cli, dmg_span_t bytes ) {
   char * hex = dmg_arena_alloc( cli->arena, 2*bytes.sz+1 );
@@ -118,7 +118,7 @@ int dmg_cli_slurp( dmg_cli_t * cli, char const * arg, dmg_span_t * out ) {
   char const * path = *arg=='@' ? arg+1 : "/dev/stdin";
   dmg_err_t err = dmg_os_file_read( path, 16<<20, &file );
   if( err ) return dmg_cli_fail( cli, err==DMG_ERR_NOT_FOUND ? DMG_EXIT_NOT_FOUND : DMG_EXIT_USAGE, err==DMG_ERR_NOT_FOUND ? "NotFound" : "InvalidInput", "%s: %s", path, dmg_err_text( err ) );
-  *out = dmg_cli_text( cli, "%.*s", (int)file.sz, (char const *)file.p );
+  *out = dmg_cli_text( cli, "%.*s", DMG_SPAN_F( file ) );
   dmg_buf_fini( &file );
   return DMG_EXIT_OK;
 }

@@ -18,7 +18,7 @@ static int account_show( dmg_cli_t * cli ) {
   if( !code ) code = dmg_cli_at_flag( cli, &at );
   if( code ) return code;
   dmg_address_text( &account, text );
-  if(( code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"%.*s}", text, (int)at.sz, (char const *)at.p ), &r ) )) return code;
+  if(( code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"%.*s}", text, DMG_SPAN_F( at ) ), &r ) )) return code;
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print( cli, r );
   dmg_cli_amount_text( dmg_cli_u64( dmg_cli_get( r, "balances" ), "free" ), amount );
   bool exists = dmg_jv_type( dmg_cli_get( r, "exists" ) )==DMG_JSON_TRUE;
@@ -26,7 +26,7 @@ static int account_show( dmg_cli_t * cli ) {
   dmg_jv_t auths = dmg_cli_get( r, "auths" );
   for( dmg_jv_t e = dmg_jv_first( auths ); !dmg_jv_is_absent( e ); e = dmg_jv_next( auths, e ) ) {
     dmg_span_t scheme = dmg_cli_str( e, "scheme" ), key = dmg_cli_str( e, "key" ), level = dmg_cli_str( e, "level" );
-    printf( "key      %.*s %.*s (%.*s)\n", (int)scheme.sz, (char const *)scheme.p, (int)key.sz, (char const *)key.p, (int)level.sz, (char const *)level.p );
+    printf( "key      %.*s %.*s (%.*s)\n", DMG_SPAN_F( scheme ), DMG_SPAN_F( key ), DMG_SPAN_F( level ) );
   }
   return DMG_EXIT_OK;
 }
@@ -130,7 +130,7 @@ static int account_rotate( dmg_cli_t * cli ) {
   dmg_span_t status = dmg_cli_str( dmg_cli_get( r, "fields" ), "status" );
   if( !dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) {
     dmg_cli_key_drop( cli, next );
-    code = dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the transaction 0x%s ended as %.*s; the account keeps its key", id, (int)status.sz, (char const *)status.p );
+    code = dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the transaction 0x%s ended as %.*s; the account keeps its key", id, DMG_SPAN_F( status ) );
     goto out;
   }
   if( !as && ( code = dmg_cli_key_replace( cli, name, next, old ) ) ) goto out;
@@ -215,7 +215,7 @@ static int msig_send( dmg_cli_t * cli, dmg_cli_chain_t const * chain, char const
   code = dmg_cli_draft_run( cli, &draft, out_id, &r );
   if( code || dmg_jv_is_absent( r ) ) return code;
   dmg_span_t status = dmg_cli_str( dmg_cli_get( r, "fields" ), "status" );
-  if( !dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the transaction 0x%s ended as %.*s", *out_id, (int)status.sz, (char const *)status.p );
+  if( !dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the transaction 0x%s ended as %.*s", *out_id, DMG_SPAN_F( status ) );
   if( dmg_receipt_decode( dmg_cli_hex( cli, r, "receipt" ), cli->arena, &receipt ).kind!=DMG_VERDICT_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's receipt does not decode" );
   *out_result = receipt->result_cnt ? receipt->results[ 0 ] : dmg_span( NULL, 0 );
   *is_there   = true;
@@ -284,7 +284,7 @@ static int multisig_show( dmg_cli_t * cli ) {
   int code = proposal( cli, &json, &words );
   if( code ) return code;
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, json );
-  printf( "%s\n%.*s\n", words, (int)json.sz, (char const *)json.p );
+  printf( "%s\n%.*s\n", words, DMG_SPAN_F( json ) );
   return DMG_EXIT_OK;
 }
 

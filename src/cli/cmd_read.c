@@ -20,7 +20,7 @@ int dmg_cli_account( dmg_cli_t * cli, char const * text, dmg_hash_t * out ) {
     int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
     if( code ) return code;
     dmg_span_t chain = dmg_cli_str( r, "caip2" );
-    if( strncmp( text, (char const *)chain.p, chain.sz ) || text[ chain.sz ]!=':' ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the account is of another chain; the node is on %.*s", (int)chain.sz, (char const *)chain.p );
+    if( strncmp( text, (char const *)chain.p, chain.sz ) || text[ chain.sz ]!=':' ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the account is of another chain; the node is on %.*s", DMG_SPAN_F( chain ) );
     text += chain.sz+1;
   }
   if( !strncmp( text, "dmg1", 4 ) || !strncmp( text, "DMG1", 4 ) ) {
@@ -45,7 +45,7 @@ int dmg_cli_at_flag( dmg_cli_t * cli, dmg_span_t * out ) {
   dmg_span_t at;
   *out = dmg_span( "", 0 );
   int code = text ? dmg_cli_at( cli, text, &at ) : DMG_EXIT_OK;
-  if( text && !code ) *out = dmg_cli_text( cli, ",\"at\":%.*s", (int)at.sz, (char const *)at.p );
+  if( text && !code ) *out = dmg_cli_text( cli, ",\"at\":%.*s", DMG_SPAN_F( at ) );
   return code;
 }
 
@@ -83,7 +83,7 @@ static int balance( dmg_cli_t * cli ) {
   if( code ) return code;
   if( is_proven && ( code = trust_of( cli, &trust ) ) ) return code;
   dmg_address_text( &account, text );
-  if(( code = dmg_cli_call( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"%.*s%s}", text, (int)at.sz, (char const *)at.p, is_proven ? ",\"proof\":\"full\"" : "" ), &r ) )) return code;
+  if(( code = dmg_cli_call( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"%.*s%s}", text, DMG_SPAN_F( at ), is_proven ? ",\"proof\":\"full\"" : "" ), &r ) )) return code;
   uint64_t height = 0, proven = 0;
   if( is_proven ) {
     char why[ 256 ];
@@ -145,7 +145,7 @@ static int block_show( dmg_cli_t * cli ) {
   int code = cli->arg_cnt ? dmg_cli_at( cli, cli->arg[ 0 ], &at ) : DMG_EXIT_OK;
   if( code ) return code;
   bool is_full = dmg_cli_opt( cli, "--full" );
-  return show( cli, "chain_block", dmg_cli_text( cli, "{\"at\":%.*s,\"body\":\"%s\"}", (int)at.sz, (char const *)at.p, is_full ? "full" : "ids" ) );
+  return show( cli, "chain_block", dmg_cli_text( cli, "{\"at\":%.*s,\"body\":\"%s\"}", DMG_SPAN_F( at ), is_full ? "full" : "ids" ) );
 }
 
 static int status( dmg_cli_t * cli ) {
@@ -154,14 +154,14 @@ static int status( dmg_cli_t * cli ) {
   if( code ) return code;
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print( cli, r );
   dmg_span_t name = dmg_cli_str( r, "name" ), kind = dmg_cli_str( r, "kind" ), id = dmg_cli_str( r, "caip2" );
-  printf( "chain   %.*s (%.*s) %.*s\nhead    %lu\nfinal   %lu\nprice   %lu micro-sparks per gas\n", (int)name.sz, (char const *)name.p, (int)kind.sz, (char const *)kind.p, (int)id.sz, (char const *)id.p,
+  printf( "chain   %.*s (%.*s) %.*s\nhead    %lu\nfinal   %lu\nprice   %lu micro-sparks per gas\n", DMG_SPAN_F( name ), DMG_SPAN_F( kind ), DMG_SPAN_F( id ),
           (unsigned long)dmg_cli_u64( dmg_cli_get( r, "head" ), "height" ), (unsigned long)dmg_cli_u64( dmg_cli_get( r, "final" ), "height" ), (unsigned long)dmg_cli_u64( r, "price" ) );
   dmg_jv_t broken = dmg_jv_get( r, "isSupplyBroken" );
   if( !dmg_jv_is_absent( broken ) && dmg_jv_type( broken )==DMG_JSON_TRUE ) printf( "supply  broken: dev_setBalance made or took coins\n" );
   dmg_jv_t modules = dmg_cli_get( r, "modules" );
   for( dmg_jv_t e = dmg_jv_first( modules ); !dmg_jv_is_absent( e ); e = dmg_jv_next( modules, e ) ) {
     dmg_span_t m = dmg_cli_str( e, "name" ), v = dmg_cli_str( e, "version" ), s = dmg_cli_str( e, "status" );
-    printf( "module  %.*s %.*s (%.*s)\n", (int)m.sz, (char const *)m.p, (int)v.sz, (char const *)v.p, (int)s.sz, (char const *)s.p );
+    printf( "module  %.*s %.*s (%.*s)\n", DMG_SPAN_F( m ), DMG_SPAN_F( v ), DMG_SPAN_F( s ) );
   }
   return DMG_EXIT_OK;
 }
@@ -170,7 +170,7 @@ static int query( dmg_cli_t * cli ) {
   dmg_span_t result, at;
   int code = dmg_cli_query( cli, cli->arg[ 0 ], cli->arg[ 1 ], cli->arg_cnt>2 ? cli->arg[ 2 ] : NULL, &result, &at );
   if( code ) return code;
-  return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"at\":%.*s,\"result\":%.*s}", (int)at.sz, (char const *)at.p, (int)result.sz, (char const *)result.p ) );
+  return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"at\":%.*s,\"result\":%.*s}", DMG_SPAN_F( at ), DMG_SPAN_F( result ) ) );
 }
 
 static int rpc( dmg_cli_t * cli ) {

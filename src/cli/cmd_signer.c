@@ -32,7 +32,7 @@ static int print( dmg_cli_t * cli, dmg_safety_t const * safety ) {
   dmg_buf_t buf = dmg_buf( 16384 );
   dmg_safety_export( safety, &x );
   dmg_err_t err = dmg_safety_json_print( &x, &buf );
-  if( !err ) printf( "%.*s\n", (int)buf.sz, (char const *)buf.p );
+  if( !err ) printf( "%.*s\n", DMG_SPAN_F( buf ) );
   dmg_buf_fini( &buf );
   return err ? dmg_cli_fail( cli, DMG_EXIT_INTERNAL, dmg_err_name( err ), "%s", dmg_err_text( err ) ) : 0;
 }

@@ -185,7 +185,7 @@ static int print_json( sub_t * s, dmg_span_t row ) {
   char why[ 160 ];
   dmg_jv_t v;
   if( cli->out==DMG_CLI_JSON ) {
-    if( dmg_buf_printf( &s->list, "%s%.*s", s->list.sz ? "," : "", (int)row.sz, (char const *)row.p ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "more than %zu bytes of items: -o jsonl has no bound", s->list.max );
+    if( dmg_buf_printf( &s->list, "%s%.*s", s->list.sz ? "," : "", DMG_SPAN_F( row ) ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "more than %zu bytes of items: -o jsonl has no bound", s->list.max );
     return DMG_EXIT_OK;
   }
   if( !dmg_json_parse( cli->own, row, &v, why ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "a row of our own is no JSON: %s", why );
@@ -218,14 +218,14 @@ static int print_item( sub_t * s, dmg_jv_t params ) {
 static int print_gap( sub_t * s, bool is_height, dmg_span_t from, dmg_span_t to, dmg_span_t reason ) {
   dmg_cli_t * cli = s->cli;
   char gap[ sizeof s->gap ];
-  snprintf( gap, sizeof gap, "%d %.*s %.*s", is_height, (int)from.sz, (char const *)from.p, (int)to.sz, (char const *)to.p );
+  snprintf( gap, sizeof gap, "%d %.*s %.*s", is_height, DMG_SPAN_F( from ), DMG_SPAN_F( to ) );
   if( !strcmp( gap, s->gap ) ) return DMG_EXIT_OK;   /* the connection was lost before anything followed it */
   snprintf( s->gap, sizeof s->gap, "%s", gap );
   s->has_gap = true;
   if( !is_whole( cli ) ) {
     char text[ 512 ];
-    snprintf( text, sizeof text, "gap: %s %.*s to %.*s are missing (%.*s); going on after them", is_height ? "the events of heights" : "items", (int)from.sz, (char const *)from.p, (int)to.sz, (char const *)to.p,
-              (int)reason.sz, (char const *)reason.p );
+    snprintf( text, sizeof text, "gap: %s %.*s to %.*s are missing (%.*s); going on after them", is_height ? "the events of heights" : "items", DMG_SPAN_F( from ), DMG_SPAN_F( to ),
+              DMG_SPAN_F( reason ) );
     dmg_cli_plain( text );
     fprintf( stderr, "demiurge: %s\n", text );
     return DMG_EXIT_OK;
@@ -248,7 +248,7 @@ static int print_gap( sub_t * s, bool is_height, dmg_span_t from, dmg_span_t to,
 static void keep_cursor( sub_t * s, dmg_jv_t from ) {
   dmg_span_t c = text_of( from, "cursor" );
   if( !c.sz || c.sz>=sizeof s->cursor || memchr( c.p, '"', c.sz ) || memchr( c.p, '\\', c.sz ) ) return;
-  snprintf( s->cursor, sizeof s->cursor, "%.*s", (int)c.sz, (char const *)c.p );
+  snprintf( s->cursor, sizeof s->cursor, "%.*s", DMG_SPAN_F( c ) );
   dmg_cli_resumes( s->cli, s->cursor );
 }
 
@@ -336,7 +336,7 @@ static dmg_err_t take_stop( sub_t * s, dmg_jv_t params, int * out_code ) {
   for( size_t i = 0; i<sizeof passing/sizeof *passing; i++ ) if( dmg_span_eq( reason, dmg_span_cstr( passing[ i ] ) ) ) { dmg_cli_say( s->cli, "the node ends the stream: %s", passing[ i ] ); return DMG_ERR_UNAVAILABLE; }
   bool is_denied = dmg_span_eq( reason, DMG_SPAN_STR( "denied" ) ), is_limit = dmg_span_eq( reason, DMG_SPAN_STR( "limit" ) );
   *out_code = dmg_cli_fail( s->cli, is_denied ? DMG_EXIT_KEY : DMG_EXIT_INTERNAL, is_denied ? "Unauthorized" : is_limit ? "LimitExceeded" : "Internal",
-                            "the node ended the stream: %.*s%s; --cursor %s goes on there", (int)reason.sz, (char const *)reason.p, is_limit ? ", its next item is more than it can tell" : "", s->cursor );
+                            "the node ended the stream: %.*s%s; --cursor %s goes on there", DMG_SPAN_F( reason ), is_limit ? ", its next item is more than it can tell" : "", s->cursor );
   return DMG_ERR_STOPPED;
 }
 
@@ -344,11 +344,11 @@ static dmg_err_t refused( sub_t * s, dmg_jv_t error, int * out_code ) {
   long number = 0;
   dmg_span_t message = text_of( error, "message" ), name = text_of( get( error, "data" ), "name" ), digits = text_of( error, "code" );
   char text[ 16 ];
-  snprintf( text, sizeof text, "%.*s", (int)digits.sz, (char const *)digits.p );
+  snprintf( text, sizeof text, "%.*s", DMG_SPAN_F( digits ) );
   number = strtol( text, NULL, 10 );
   /* Unavailable, Timeout, LimitExceeded pass; but who asks for the first time is told. */
   if( s->has_opened && ( number==-32002 || number==-32015 || number==-32005 ) ) return DMG_ERR_UNAVAILABLE;
-  *out_code = dmg_cli_fail( s->cli, dmg_cli_exit_of( number ), name.sz ? dmg_cli_dup( s->cli, name ) : "Internal", "%.*s", (int)message.sz, (char const *)message.p );
+  *out_code = dmg_cli_fail( s->cli, dmg_cli_exit_of( number ), name.sz ? dmg_cli_dup( s->cli, name ) : "Internal", "%.*s", DMG_SPAN_F( message ) );
   return DMG_ERR_INVALID;
 }
 
@@ -516,7 +516,7 @@ static int begin( sub_t * s ) {
   for( dmg_jv_t e = dmg_jv_first( modules ); !dmg_jv_is_absent( e ) && module_cnt<MODULE_MAX; e = dmg_jv_next( modules, e ) ) {
     dmg_span_t name = dmg_cli_str( e, "name" );
     if( !dmg_jv_u32( dmg_cli_get( e, "id" ), &module_name[ module_cnt ].id ) ) continue;
-    snprintf( module_name[ module_cnt ].name, sizeof module_name->name, "%.*s", (int)name.sz, (char const *)name.p );
+    snprintf( module_name[ module_cnt ].name, sizeof module_name->name, "%.*s", DMG_SPAN_F( name ) );
     module_cnt++;
   }
   size_t len = strlen( cli->rpc_url );
@@ -531,7 +531,7 @@ static int sub( dmg_cli_t * cli ) {
   int code = s.json ? begin( &s ) : out_of_memory( cli );
   if( !code ) code = run( &s );
   bool is_told = !code || code==DMG_EXIT_PARTIAL;
-  if( is_told && cli->out==DMG_CLI_JSON ) { int printed = dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"items\":[%.*s]}", (int)s.list.sz, (char const *)s.list.p ) ); if( printed ) code = printed; }
+  if( is_told && cli->out==DMG_CLI_JSON ) { int printed = dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"items\":[%.*s]}", DMG_SPAN_F( s.list ) ) ); if( printed ) code = printed; }
   if( code==DMG_EXIT_PARTIAL ) dmg_cli_fail( cli, code, "PartFailed", "items are missing: see the gaps" );
   dmg_buf_fini( &s.list );
   dmg_json_free( s.json );

@@ -62,7 +62,7 @@ static int tx_status( dmg_cli_t * cli ) {
     code = id_of( cli, cli->arg[ i ], &hex );
     if( !code && dmg_buf_printf( &list, "%s\"0x%s\"", i ? "," : "", hex ) ) code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
   }
-  if( !code ) code = dmg_cli_call( cli, "tx_status", dmg_cli_text( cli, "{\"ids\":[%.*s]}", (int)list.sz, (char const *)list.p ), &r );
+  if( !code ) code = dmg_cli_call( cli, "tx_status", dmg_cli_text( cli, "{\"ids\":[%.*s]}", DMG_SPAN_F( list ) ), &r );
   dmg_buf_fini( &list );
   if( code ) return code;
   return dmg_cli_print( cli, cli->arg_cnt>1 ? r : dmg_jv_first( dmg_cli_get( r, "items" ) ) );
@@ -341,7 +341,7 @@ static int replace( dmg_cli_t * cli, bool is_cancel ) {
   if( !code ) code = dmg_cli_call( cli, "tx_status", dmg_cli_text( cli, "{\"ids\":[\"0x%s\"]}", hex ), &r );
   if( code ) return code;
   dmg_span_t kind = dmg_cli_str( dmg_cli_get( dmg_jv_first( dmg_cli_get( r, "items" ) ), "status" ), "kind" ), raw;
-  snprintf( state, sizeof state, "%.*s", (int)kind.sz, (char const *)kind.p );
+  snprintf( state, sizeof state, "%.*s", DMG_SPAN_F( kind ) );
   if( !strcmp( state, "unknown" ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "the node knows no transaction 0x%s", hex );
   if( strcmp( state, "pooled" ) && strcmp( state, "queued" ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "0x%s is %s: only what still waits can be replaced", hex, state );
   if(( code = dmg_cli_call( cli, "tx_get", dmg_cli_text( cli, "{\"id\":\"0x%s\"}", hex ), &r ) )) return code;

@@ -63,7 +63,7 @@ static bool account_ref( void * ctx, dmg_span_t text, dmg_hash_t * out ) {
   char name[ DMG_CLI_NAME_MAX+1 ];
   if( !dmg_address_parse( text, out, NULL ) ) return true;
   if( text.sz>DMG_CLI_NAME_MAX ) return false;
-  snprintf( name, sizeof name, "%.*s", (int)text.sz, (char const *)text.p );
+  snprintf( name, sizeof name, "%.*s", DMG_SPAN_F( text ) );
   /* F1.7: on a chain that is no dev chain the names of dev accounts are nobody's. */
   if( !dmg_cli_named( n->cli, name, &named ) || ( named.is_dev && !n->is_dev ) ) return false;
   *out = named.address;
@@ -74,19 +74,19 @@ static bool account_ref( void * ctx, dmg_span_t text, dmg_hash_t * out ) {
 static int no_fn( dmg_cli_t * cli, char const * module, char const * kind, char const * name, dmg_abi_fn_t const * fns, uint32_t cnt ) {
   char names[ 2048 ] = "";
   size_t n = 0;
-  for( uint32_t i = 0; i<cnt && n<sizeof names-1; i++ ) n += (size_t)snprintf( names+n, sizeof names-n, "%s%.*s", i ? ", " : "", (int)fns[ i ].name.sz, (char const *)fns[ i ].name.p );
+  for( uint32_t i = 0; i<cnt && n<sizeof names-1; i++ ) n += (size_t)snprintf( names+n, sizeof names-n, "%s%.*s", i ? ", " : "", DMG_SPAN_F( fns[ i ].name ) );
   return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "module %s has no %s %.100s; it has %s", module, kind, name, cnt ? names : "none" );
 }
 
 /* "balances.transfer takes to: address, amount: amount, memo: bytes<64>" */
 static char const * signature( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * fn ) {
   char text[ 2048 ];
-  size_t n = (size_t)snprintf( text, sizeof text, "%.*s.%.*s takes", (int)abi->name.sz, (char const *)abi->name.p, (int)fn->name.sz, (char const *)fn->name.p );
+  size_t n = (size_t)snprintf( text, sizeof text, "%.*s.%.*s takes", DMG_SPAN_F( abi->name ), DMG_SPAN_F( fn->name ) );
   if( !fn->args->field_cnt ) snprintf( text+n, sizeof text-n, " no arguments" );
   for( uint32_t i = 0; i<fn->args->field_cnt && n<sizeof text-1; i++ ) {
     char type[ 128 ];
     dmg_abi_json_type_text( fn->args->fields[ i ].type, type, sizeof type );
-    n += (size_t)snprintf( text+n, sizeof text-n, "%s %.*s: %s", i ? "," : "", (int)fn->args->fields[ i ].name.sz, (char const *)fn->args->fields[ i ].name.p, type );
+    n += (size_t)snprintf( text+n, sizeof text-n, "%s %.*s: %s", i ? "," : "", DMG_SPAN_F( fn->args->fields[ i ].name ), type );
   }
   return dmg_cli_dup( cli, dmg_span_cstr( text ) );
 }
@@ -142,7 +142,7 @@ int dmg_cli_query( dmg_cli_t * cli, char const * module, char const * name, char
   dmg_abi_fn_t const * fn = dmg_abi_query_named( abi, dmg_span_cstr( name ) );
   if( !fn ) return no_fn( cli, module, "query", name, abi->queries, abi->query_cnt );
   if(( code = dmg_cli_args( cli, abi, fn, args, true, &bcs ) )) return code;
-  if(( code = dmg_cli_call( cli, "state_query", dmg_cli_text( cli, "{\"module\":%u,\"query\":%u,\"args\":\"0x%s\"%.*s}", abi->module, fn->id, dmg_cli_hex_of( cli, bcs ), (int)at.sz, (char const *)at.p ), &r ) )) return code;
+  if(( code = dmg_cli_call( cli, "state_query", dmg_cli_text( cli, "{\"module\":%u,\"query\":%u,\"args\":\"0x%s\"%.*s}", abi->module, fn->id, dmg_cli_hex_of( cli, bcs ), DMG_SPAN_F( at ) ), &r ) )) return code;
   dmg_buf_t buf = dmg_buf( 4096 );
   dmg_jw_t w = dmg_jw( &buf );
   dmg_jw_value( &w, dmg_cli_get( r, "at" ) );
@@ -190,7 +190,7 @@ char const * dmg_cli_says( dmg_cli_t * cli, dmg_tx_call_t const * call ) {
     value[ i ] = dmg_span( at, (size_t)( rd.p-at ) );
   }
   dmg_buf_t out = dmg_buf( 65536 );
-  (void)!dmg_buf_printf( &out, "%.*s.%.*s: ", (int)abi->name.sz, (char const *)abi->name.p, (int)fn->name.sz, (char const *)fn->name.p );
+  (void)!dmg_buf_printf( &out, "%.*s.%.*s: ", DMG_SPAN_F( abi->name ), DMG_SPAN_F( fn->name ) );
   if( !fn->says.sz ) { dmg_span_t json = dmg_cli_value_json( cli, fn->args, call->args ); (void)!dmg_buf_append( &out, json.p, json.sz ); }
   for( size_t i = 0; i<fn->says.sz; i++ ) {
     uint8_t const * close = fn->says.p[ i ]=='{' ? memchr( fn->says.p+i, '}', fn->says.sz-i ) : NULL;
@@ -432,14 +432,14 @@ int dmg_cli_wait( dmg_cli_t * cli, char const * id_hex, char const * until ) {
     if( code ) return code;
     dmg_jv_t status = dmg_cli_get( dmg_jv_first( dmg_cli_get( r, "items" ) ), "status" );
     dmg_span_t kind = dmg_cli_str( status, "kind" );
-    snprintf( state, sizeof state, "%.*s", (int)kind.sz, (char const *)kind.p );
+    snprintf( state, sizeof state, "%.*s", DMG_SPAN_F( kind ) );
     dmg_cli_plain( state );
     uint64_t elapsed_ms = ( dmg_os_mono_ns()-began )/1000000u;
     dmg_cli_progress( cli, dmg_cli_dup( cli, dmg_cli_text( cli, "0x%.16s", id_hex ) ), state, elapsed_ms, cli->timeout_ms );
     if( !strcmp( state, "final" ) || ( takes_included && !strcmp( state, "included" ) ) || ( takes_pooled && !strcmp( state, "pooled" ) ) ) { dmg_cli_progress_end( cli ); return DMG_EXIT_OK; }
     if( !strcmp( state, "dropped" ) ) {
       dmg_span_t reason = dmg_cli_str( status, "reason" );
-      return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "0x%s was dropped: %.*s", id_hex, (int)reason.sz, (char const *)reason.p );
+      return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "0x%s was dropped: %.*s", id_hex, DMG_SPAN_F( reason ) );
     }
     if( !strcmp( state, "expired" ) )  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "0x%s expired before it got into a block", id_hex );
     if( !strcmp( state, "replaced" ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "0x%s was replaced by another with the same nonce", id_hex );
@@ -486,7 +486,7 @@ static void print_receipt( dmg_cli_t * cli, char const * id_hex, dmg_jv_t r ) {
   dmg_span_t status = dmg_cli_str( f, "status" );
   dmg_cli_amount_text( dmg_cli_u64( f, "fee" )+dmg_cli_u64( f, "tip" ), fee );
   dmg_cli_amount_text( dmg_cli_u64( f, "held" ), held );
-  printf( "transaction  0x%s\nstatus       %.*s\nblock        %lu\nfee          %s\n", id_hex, (int)status.sz, (char const *)status.p, (unsigned long)dmg_cli_u64( dmg_cli_get( r, "at" ), "height" ), fee );
+  printf( "transaction  0x%s\nstatus       %.*s\nblock        %lu\nfee          %s\n", id_hex, DMG_SPAN_F( status ), (unsigned long)dmg_cli_u64( dmg_cli_get( r, "at" ), "height" ), fee );
   if( dmg_cli_u64( f, "held" ) ) printf( "deposit      %s held for storage\n", held );
   printf( "gas          %lu used, %lu billed\n", (unsigned long)dmg_cli_u64( f, "gasUsed" ), (unsigned long)dmg_cli_u64( f, "gasBilled" ) );
 }

@@ -19,7 +19,7 @@ int dmg_cli_exit_of( int64_t code ) {
 static int request( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_jv_t * out_result, dmg_cli_refusal_t * out ) {
   char why[ 256 ], json_why[ 160 ];
   int status;
-  dmg_span_t body = dmg_cli_text( cli, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":%s,\"params\":%.*s}", dmg_cli_quote( cli, method ), (int)params.sz, (char const *)params.p );
+  dmg_span_t body = dmg_cli_text( cli, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":%s,\"params\":%.*s}", dmg_cli_quote( cli, method ), DMG_SPAN_F( params ) );
   dmg_buf_clear( &cli->answer );
   dmg_err_t err = dmg_http_post_json( cli->rpc_url, body, cli->timeout_ms, &status, &cli->answer, why );
   if( err==DMG_ERR_TIMEOUT ) return dmg_cli_fail( cli, DMG_EXIT_TIMEOUT, "Timeout", "%s", why );
@@ -30,7 +30,7 @@ static int request( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg
   /* What is no JSON-RPC a node refuses by a problem document (RFC 9457): another path, too many requests. */
   dmg_jv_t detail = is_object && dmg_jv_is_absent( dmg_jv_get( root, "jsonrpc" ) ) ? dmg_jv_get( root, "detail" ) : (dmg_jv_t){ 0 };
   if( !dmg_jv_is_absent( detail ) && dmg_jv_type( detail )==DMG_JSON_STRING )
-    return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s answered HTTP %d: %.*s", cli->rpc_url, status, (int)dmg_jv_text( detail ).sz, (char const *)dmg_jv_text( detail ).p );
+    return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s answered HTTP %d: %.*s", cli->rpc_url, status, DMG_SPAN_F( dmg_jv_text( detail ) ) );
   if( !is_object )
     return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s answered HTTP %d and no JSON-RPC: is this a Demiurge node, and does the URL end in /rpc?", cli->rpc_url, status );
   dmg_jv_t error = dmg_jv_get( root, "error" );
@@ -47,7 +47,7 @@ static int request( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg
     dmg_jv_t path = dmg_jv_is_absent( data ) ? (dmg_jv_t){ 0 } : dmg_jv_get( data, "path" );
     bool has_path = !dmg_jv_is_absent( path ) && dmg_jv_type( path )==DMG_JSON_STRING && dmg_jv_text( path ).sz<100;
     bool says_it = has_path && memmem( message.p, message.sz, dmg_jv_text( path ).p, dmg_jv_text( path ).sz );
-    snprintf( out->message, sizeof out->message, "%.*s%s%.*s", (int)message.sz, (char const *)message.p, has_path && !says_it ? " at " : "",
+    snprintf( out->message, sizeof out->message, "%.*s%s%.*s", DMG_SPAN_F( message ), has_path && !says_it ? " at " : "",
               has_path && !says_it ? (int)dmg_jv_text( path ).sz : 0, has_path ? (char const *)dmg_jv_text( path ).p : "" );
     return out->code;
   }
@@ -65,7 +65,7 @@ static int check_network( dmg_cli_t * cli ) {
   if( code ) return refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s", refusal.message ) : code;
   dmg_span_t is = dmg_cli_str( r, strncmp( cli->network, "demiurge:", 9 ) ? "kind" : "caip2" ), id = dmg_cli_str( r, "caip2" );
   if( dmg_span_eq( is, dmg_span_cstr( cli->network ) ) ) return DMG_EXIT_OK;
-  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "WrongNetwork", "%s is a node of %.*s, not of %s; nothing was done", cli->rpc_url, (int)id.sz, (char const *)id.p, cli->network );
+  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "WrongNetwork", "%s is a node of %.*s, not of %s; nothing was done", cli->rpc_url, DMG_SPAN_F( id ), cli->network );
 }
 
 int dmg_cli_try( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_jv_t * out_result, dmg_cli_refusal_t * out ) {

@@ -70,7 +70,7 @@ int dmg_cli_check_fields( dmg_cli_t const * cli, char const * const * members ) 
       snprintf( names+n, sizeof names-n, "%s%s", n ? ", " : "", *m );
       is_there = is_there || dmg_span_eq( head, dmg_span_cstr( *m ) );
     }
-    if( !is_there ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "the answer will have no field %.*s, only %s; nothing was done", (int)c.path[ i ].sz, (char const *)c.path[ i ].p, names );
+    if( !is_there ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "the answer will have no field %.*s, only %s; nothing was done", DMG_SPAN_F( c.path[ i ] ), names );
   }
   return code;
 }
@@ -88,9 +88,9 @@ static int check_fields( dmg_cli_t const * cli, dmg_jv_t v, dmg_jv_t items, colu
     if( dmg_jv_type( first )==DMG_JSON_OBJECT )
       for( dmg_jv_t k = dmg_jv_first( first ); !dmg_jv_is_absent( k ); k = dmg_jv_next( first, k ) ) {
         size_t n = strlen( names );
-        snprintf( names+n, sizeof names-n, "%s%.*s", n ? ", " : "", (int)dmg_jv_text( k ).sz, (char const *)dmg_jv_text( k ).p );
+        snprintf( names+n, sizeof names-n, "%s%.*s", n ? ", " : "", DMG_SPAN_F( dmg_jv_text( k ) ) );
       }
-    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s%s%sthe answer has no field %.*s; it has %s", *submitted ? "sent was " : "", submitted, *submitted ? "; " : "", (int)c->path[ i ].sz, (char const *)c->path[ i ].p, *names ? names : "none" );
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s%s%sthe answer has no field %.*s; it has %s", *submitted ? "sent was " : "", submitted, *submitted ? "; " : "", DMG_SPAN_F( c->path[ i ] ), *names ? names : "none" );
   }
   return DMG_EXIT_OK;
 }

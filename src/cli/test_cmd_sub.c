@@ -55,7 +55,7 @@ dmg_err_t dmg_ws_open( char const * u, uint32_t timeout_ms, dmg_ws_client_t ** o
 }
 dmg_err_t dmg_ws_send( dmg_ws_client_t * ws, dmg_span_t text, uint32_t timeout_ms ) {
   size_t n = strlen( asked );
-  snprintf( asked+n, sizeof asked-n, "%.*s\n", (int)text.sz, (char const *)text.p );
+  snprintf( asked+n, sizeof asked-n, "%.*s\n", DMG_SPAN_F( text ) );
   return DMG_OK;
 }
 dmg_err_t dmg_ws_recv( dmg_ws_client_t * ws, uint32_t timeout_ms, dmg_span_t * out ) {

@@ -18,7 +18,7 @@ int dmg_cli_tx_encode( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_span_t * out ) 
 char const * dmg_cli_fault_name( dmg_cli_t * cli, unsigned status, uint16_t module, uint32_t code ) {
   dmg_abi_t const * abi = status==DMG_STATUS_FAULT ? dmg_cli_abi_of( cli, module ) : NULL;
   dmg_abi_fault_t const * fault = abi && code<=UINT16_MAX ? dmg_abi_fault( abi, (uint16_t)code ) : NULL;
-  return fault ? (char const *)dmg_cli_text( cli, "%.*s.%.*s", (int)abi->name.sz, (char const *)abi->name.p, (int)fault->name.sz, (char const *)fault->name.p ).p : "ChainRefused";
+  return fault ? (char const *)dmg_cli_text( cli, "%.*s.%.*s", DMG_SPAN_F( abi->name ), DMG_SPAN_F( fault->name ) ).p : "ChainRefused";
 }
 
 /* ---- Asking ---- */
@@ -146,7 +146,7 @@ static void put_events( dmg_cli_t * cli, dmg_span_t receipt, dmg_buf_t * out ) {
       dmg_jw_t w = dmg_jw( &fields );
       dmg_jw_value( &w, dmg_jv_get( e, "fields" ) );
       dmg_span_t name = dmg_jv_text( dmg_jv_get( e, "event" ) );
-      (void)!dmg_buf_printf( out, "\n  does %.*s %.*s", (int)name.sz, (char const *)name.p, (int)fields.sz, (char const *)fields.p );
+      (void)!dmg_buf_printf( out, "\n  does %.*s %.*s", DMG_SPAN_F( name ), DMG_SPAN_F( fields ) );
       dmg_buf_fini( &fields );
     }
   dmg_json_free( json );

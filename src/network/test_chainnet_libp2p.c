@@ -41,7 +41,7 @@ static void node_open( unsigned i, char const * listen ) {
     if( now_us()>end ) fail_msg( "no address" );
     dmg_net_ev_t ev;
     if( !dmg_net_poll( port, true, &ev, 1 ) ) { poll( NULL, 0, 1 ); continue; }
-    if( ev.kind==DMG_NET_LISTENING ) snprintf( addrs[ i ], sizeof addrs[ i ], "%.*s", (int)ev.addr.sz, (char const *)ev.addr.p );
+    if( ev.kind==DMG_NET_LISTENING ) snprintf( addrs[ i ], sizeof addrs[ i ], "%.*s", DMG_SPAN_F( ev.addr ) );
     dmg_net_release( port, &ev );
   }
   node_t * nd = &nodes[ i ];

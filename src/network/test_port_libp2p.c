@@ -57,7 +57,7 @@ static void pump( side_t * sides[ 2 ], int wait_ms ) {
       s->cnt[ ev->kind ]++;
       s->last[ ev->kind ] = *ev;
       snprintf( s->text[ ev->kind ], sizeof s->text[ 0 ], "%.*s", (int)ev->data.sz, ev->data.sz ? (char const *)ev->data.p : "" );
-      if( ev->kind==DMG_NET_LISTENING ) snprintf( s->addr, sizeof s->addr, "%.*s", (int)ev->addr.sz, (char const *)ev->addr.p );
+      if( ev->kind==DMG_NET_LISTENING ) snprintf( s->addr, sizeof s->addr, "%.*s", DMG_SPAN_F( ev->addr ) );
       if( ev->kind==DMG_NET_NOTIFY_UP && !ev->code ) assert_int_equal( dmg_net_notify_answer( s->port, ev->id, 0 ), DMG_OK );
       if( ev->kind==DMG_NET_REQ ) {
         assert_int_equal( dmg_net_reply( s->port, ev->id, 0, ev->data, false ), DMG_OK );

@@ -42,7 +42,7 @@ static dmg_err_t open_genesis( dmg_chain_t * chain, char out_why[512] ) {
     return DMG_ERR_INVALID;
   }
   chain->chain_id = dmg_genesis_hash( bytes );
-  snprintf( chain->name, sizeof chain->name, "%.*s", (int)chain->genesis->name.sz, (char const *)chain->genesis->name.p );
+  snprintf( chain->name, sizeof chain->name, "%.*s", DMG_SPAN_F( chain->genesis->name ) );
   uint8_t index[ DMG_SET_MAX ];
   dmg_epoch_set( g, &chain->set, index );
   for( uint32_t i = 0; i<chain->set.cnt; i++ ) chain->leaders[ i ] = g->validators[ index[ i ] ].account;

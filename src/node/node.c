@@ -236,7 +236,7 @@ static dmg_err_t await_listening( dmg_node_t * n, char out_why[512] ) {
     if( ev.kind!=DMG_NET_LISTENING ) { dmg_net_release( n->port, &ev ); continue; }
     bool is_bad = ev.code!=0;
     if( is_bad ) snprintf( out_why, 512, "cannot listen at %.*s: %.*s", (int)dmg_min_u64( ev.addr.sz, 160 ), (char const *)ev.addr.p, (int)dmg_min_u64( ev.data.sz, 200 ), (char const *)ev.data.p );
-    else if( (size_t)snprintf( n->info.addr, sizeof n->info.addr, "%.*s/p2p/%s", (int)ev.addr.sz, (char const *)ev.addr.p, self )>=sizeof n->info.addr ) n->info.addr[ 0 ] = 0;
+    else if( (size_t)snprintf( n->info.addr, sizeof n->info.addr, "%.*s/p2p/%s", DMG_SPAN_F( ev.addr ), self )>=sizeof n->info.addr ) n->info.addr[ 0 ] = 0;
     dmg_net_release( n->port, &ev );
     return is_bad ? DMG_ERR_UNAVAILABLE : DMG_OK;
   }

@@ -22,7 +22,7 @@ void dmg_abi_json_type_text( dmg_type_t const * t, char * out, size_t cap ) {
   case DMG_TYPE_MAP:    snprintf( out, cap, "map<" ); n = strlen( out ); dmg_abi_json_type_text( t->elem, out+n, cap-n ); n = strlen( out ); snprintf( out+n, cap-n, ", " );
                         n = strlen( out ); dmg_abi_json_type_text( t->val, out+n, cap-n ); n = strlen( out ); snprintf( out+n, cap-n, ", %u>", t->n ); break;
   case DMG_TYPE_OPTION: dmg_abi_json_type_text( t->elem, out, cap ); n = strlen( out ); snprintf( out+n, cap-n, "?" ); break;
-  case DMG_TYPE_STRUCT: case DMG_TYPE_ENUM: snprintf( out, cap, "%.*s", (int)t->name.sz, (char const *)t->name.p ); break;
+  case DMG_TYPE_STRUCT: case DMG_TYPE_ENUM: snprintf( out, cap, "%.*s", DMG_SPAN_F( t->name ) ); break;
   default:              snprintf( out, cap, "%s", dmg_type_kind_name( t->kind ) );
   }
 }
@@ -182,7 +182,7 @@ static bool structure( reader_t * r, dmg_type_t const * t, dmg_jv_t v ) {
     char names[ 160 ] = "";
     for( uint32_t i = 0; i<t->field_cnt; i++ ) {
       size_t n = strlen( names );
-      if( t->fields[ i ].name.sz ) snprintf( names+n, sizeof names-n, "%s%.*s", n ? ", " : "", (int)t->fields[ i ].name.sz, (char const *)t->fields[ i ].name.p );
+      if( t->fields[ i ].name.sz ) snprintf( names+n, sizeof names-n, "%s%.*s", n ? ", " : "", DMG_SPAN_F( t->fields[ i ].name ) );
     }
     step( r, dmg_jv_text( k ), -1 );
     return bad( r, dmg_jv_member( k ), *names ? "one of %s" : "no member%s", names );
@@ -225,10 +225,10 @@ static bool enumeration( reader_t * r, dmg_type_t const * t, dmg_jv_t v ) {
     if( dmg_span_eq( x->name, kind ) ) {
       dmg_bcs_wr_uleb( r->wr, i );
       if( x->type ) return member( r, x->type, payload, DMG_SPAN_STR( "value" ), -1 );
-      return dmg_jv_is_absent( payload ) ? true : bad( r, payload, "no value: %.*s has none", (int)kind.sz, (char const *)kind.p );
+      return dmg_jv_is_absent( payload ) ? true : bad( r, payload, "no value: %.*s has none", DMG_SPAN_F( kind ) );
     }
     size_t n = strlen( names );
-    snprintf( names+n, sizeof names-n, "%s%.*s", n ? ", " : "", (int)x->name.sz, (char const *)x->name.p );
+    snprintf( names+n, sizeof names-n, "%s%.*s", n ? ", " : "", DMG_SPAN_F( x->name ) );
   }
   step( r, DMG_SPAN_STR( "kind" ), -1 );
   return bad( r, dmg_jv_get( v, "kind" ), "one of %s", names );
@@ -362,7 +362,7 @@ static void print_integer( dmg_bcs_rd_t * rd, dmg_jw_t * w, unsigned width, bool
 
 static void put_name( dmg_jw_t * w, dmg_span_t name ) {
   char text[ DMG_ABI_NAME_MAX+1 ];
-  snprintf( text, sizeof text, "%.*s", (int)name.sz, (char const *)name.p );
+  snprintf( text, sizeof text, "%.*s", DMG_SPAN_F( name ) );
   dmg_jw_key( w, text );
 }
 

@@ -94,13 +94,13 @@ static void picture( dmg_jv_t v, char out[ 64 ] ) {
   static char const * const type[] = { "null", "false", "true", "number", "string", "array", "object" };
   if( dmg_jv_is_absent( v ) ) { snprintf( out, 64, "nothing" ); return; }
   dmg_span_t s = dmg_jv_text( v );
-  if( is_plain( s ) ) snprintf( out, 64, "%s %.*s", type[ dmg_jv_type( v ) ], (int)s.sz, (char const *)s.p );
+  if( is_plain( s ) ) snprintf( out, 64, "%s %.*s", type[ dmg_jv_type( v ) ], DMG_SPAN_F( s ) );
   else                snprintf( out, 64, "%s", type[ dmg_jv_type( v ) ] );
 }
 
 /* A name that a client sent, for messages. */
 static void quote( dmg_span_t name, char out[ 64 ] ) {
-  if( is_plain( name ) ) snprintf( out, 64, "%.*s", (int)name.sz, (char const *)name.p );
+  if( is_plain( name ) ) snprintf( out, 64, "%.*s", DMG_SPAN_F( name ) );
   else                   snprintf( out, 64, "of that name" );
 }
 

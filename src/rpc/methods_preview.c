@@ -113,7 +113,7 @@ static bool read_call( head_t * h, dmg_jv_t json, uint32_t idx, dmg_tx_call_t * 
     if( dmg_jv_is_absent( m[ i ] ) || ( dmg_jv_type( m[ i ] )!=DMG_JSON_STRING && !dmg_jv_u32( m[ i ], &number ) ) ) return fail_at( h->call, path, names[ i ], "name or number", m[ i ] );
   if( !dmg_rpc_module_id( h->call, &h->view, m[ 0 ], &id, &abi ) ) return false;
   dmg_abi_fn_t const * fn = dmg_jv_u32( m[ 1 ], &number ) ? ( number<=UINT16_MAX ? dmg_abi_call( abi, (uint16_t)number ) : NULL ) : dmg_abi_call_named( abi, dmg_jv_text( m[ 1 ] ) );
-  if( !fn ) return dmg_rpc_fail( h->call, DMG_RPC_NOT_FOUND, NULL, "%s: module %.*s has no such call", path, (int)abi->name.sz, (char const *)abi->name.p );
+  if( !fn ) return dmg_rpc_fail( h->call, DMG_RPC_NOT_FOUND, NULL, "%s: module %.*s has no such call", path, DMG_SPAN_F( abi->name ) );
   snprintf( at, sizeof at, "%s.args", path );
   *out = (dmg_tx_call_t){ .module = id, .call = fn->id };
   dmg_err_t err = dmg_schema_hash( id, fn, &out->schema );
@@ -273,7 +273,7 @@ static bool preview( dmg_rpc_call_t * call, dmg_span_t const * raws, uint32_t cn
 static void error_name( head_t * h, dmg_receipt_t const * r, char out[ 160 ] ) {
   dmg_abi_t const * abi = r->status==DMG_STATUS_FAULT ? abi_of( h, r->module ) : NULL;
   dmg_abi_fault_t const * fault = abi && r->code<=UINT16_MAX ? dmg_abi_fault( abi, (uint16_t)r->code ) : NULL;
-  if( fault ) snprintf( out, 160, "%.*s.%.*s", (int)abi->name.sz, (char const *)abi->name.p, (int)fault->name.sz, (char const *)fault->name.p );
+  if( fault ) snprintf( out, 160, "%.*s.%.*s", DMG_SPAN_F( abi->name ), DMG_SPAN_F( fault->name ) );
   else        snprintf( out, 160, "%s", dmg_status_name( r->status ) );
 }
 

@@ -178,7 +178,7 @@ bool dmg_rpc_module_id( dmg_rpc_call_t * call, dmg_query_view_t const * view, dm
     if( err ) return dmg_rpc_fail_err( call, err, "module" );
     if( dmg_abi_decode( raw, call->arena, &abi ).kind!=DMG_VERDICT_GOOD ) return dmg_rpc_fail_err( call, DMG_ERR_CORRUPT, "interface of a module" );
     if( is_number || dmg_span_eq( abi->name, dmg_jv_text( ref ) ) ) { *out_id = ids[ i ]; *out_abi = abi; return true; }
-    snprintf( known+strlen( known ), sizeof known-strlen( known ), "%s%.*s", i ? ", " : "", (int)abi->name.sz, (char const *)abi->name.p );
+    snprintf( known+strlen( known ), sizeof known-strlen( known ), "%s%.*s", i ? ", " : "", DMG_SPAN_F( abi->name ) );
   }
   if( is_number ) return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "there is no module %u", number );
   return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "there is no module of that name; there are: %s", known );
@@ -271,7 +271,7 @@ bool dmg_rpc_args( dmg_rpc_call_t * call, dmg_abi_fn_t const * fn, dmg_jv_t json
     if( !p ) return dmg_rpc_fail_err( call, DMG_ERR_LIMIT, "arguments" );
     if( !dmg_jv_hex( json, p, max, &sz ) ) return dmg_rpc_fail_value( call, path, "an object, an array or 0x hex of BCS", json, NULL );
     dmg_bcs_bad_t bad = dmg_type_validate( fn->args, dmg_span( p, sz ), &off );
-    if( bad ) return dmg_rpc_fail( call, DMG_RPC_INVALID_PARAMS, NULL, "%s: the arguments of %.*s do not decode: %s at byte %zu", call->method->name, (int)fn->name.sz, (char const *)fn->name.p, dmg_bcs_bad_text( bad ), off );
+    if( bad ) return dmg_rpc_fail( call, DMG_RPC_INVALID_PARAMS, NULL, "%s: the arguments of %.*s do not decode: %s at byte %zu", call->method->name, DMG_SPAN_F( fn->name ), dmg_bcs_bad_text( bad ), off );
     *out = dmg_span( p, sz );
     return true;
   }
@@ -301,7 +301,7 @@ bool dmg_rpc_do_state_query( dmg_rpc_call_t * call ) {
     dmg_jv_t ref = call->arg[ 1 ].json;
     DMG_ASSERT( abi );
     fn = dmg_jv_u32( ref, &number ) ? ( number<=UINT16_MAX ? dmg_abi_query( abi, (uint16_t)number ) : NULL ) : dmg_abi_query_named( abi, dmg_jv_text( ref ) );
-    if( !fn ) is_good = dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "module %.*s has no such query", (int)abi->name.sz, (char const *)abi->name.p );
+    if( !fn ) is_good = dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "module %.*s has no such query", DMG_SPAN_F( abi->name ) );
   }
   if( is_good ) is_good = dmg_rpc_args( call, fn, call->arg[ 2 ].json, "args", &args );
   if( is_good ) {

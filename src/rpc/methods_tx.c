@@ -156,7 +156,7 @@ bool dmg_rpc_do_tx_schema( dmg_rpc_call_t * call ) {
   call->query->view_close( call->query->ctx, &view );
   if( !is_good ) return false;
   dmg_abi_fn_t const * fn = dmg_jv_u32( ref, &number ) ? ( number<=UINT16_MAX ? dmg_abi_call( abi, (uint16_t)number ) : NULL ) : dmg_abi_call_named( abi, dmg_jv_text( ref ) );
-  if( !fn ) return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "module %.*s has no such call", (int)abi->name.sz, (char const *)abi->name.p );
+  if( !fn ) return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "module %.*s has no such call", DMG_SPAN_F( abi->name ) );
   dmg_hash_t schema;
   err = dmg_schema_hash( id, fn, &schema );
   if( err ) return dmg_rpc_fail_err( call, err, "schema" );

@@ -63,7 +63,7 @@ static void good( dmg_type_t const * t, char const * text, char const * want_hex
   dmg_abi_json_print( t, &rd, &out );
   assert_int_equal( dmg_bcs_rd_end( &rd ), DMG_BCS_GOOD );
   char again[ 4096 ];
-  snprintf( again, sizeof again, "%.*s", (int)buf.sz, (char *)buf.p );
+  snprintf( again, sizeof again, "%.*s", DMG_SPAN_F( buf ) );
   assert_string_equal( again, text );
   dmg_buf_fini( &buf );
 }
@@ -248,7 +248,7 @@ static void test_random_values_come_back( void ** state ) {
     dmg_abi_json_print( t, &rd, &out );
     dmg_jv_t root;
     char why[ 160 ];
-    if( !dmg_json_parse( json, dmg_buf_span( &text ), &root, why ) ) fail_msg( "%s: %.*s", why, (int)text.sz, (char *)text.p );
+    if( !dmg_json_parse( json, dmg_buf_span( &text ), &root, why ) ) fail_msg( "%s: %.*s", why, DMG_SPAN_F( text ) );
     if( !dmg_abi_json_read( t, root, "v", &dmg_abi_json_plain, &v, &bad ) ) fail_msg( "%s: %s, %s", bad.path, bad.expected, bad.got );
     assert_true( dmg_span_eq( bcs, dmg_bcs_wr_span( &v ) ) );
   }

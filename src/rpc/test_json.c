@@ -120,7 +120,7 @@ static void test_containers_are_walked_member_by_member( void ** state ) {
   dmg_jv_t root = parse( "{\"a\":[1,[2,{\"x\":3}],4],\"b\":{},\"\":null,\"c\":\"d\"}" );
   assert_int_equal( dmg_jv_cnt( root ), 4 );
   char order[ 16 ] = "";
-  for( dmg_jv_t k = dmg_jv_first( root ); !dmg_jv_is_absent( k ); k = dmg_jv_next( root, k ) ) snprintf( order+strlen( order ), sizeof order-strlen( order ), "%.*s,", (int)dmg_jv_text( k ).sz, (char const *)dmg_jv_text( k ).p );
+  for( dmg_jv_t k = dmg_jv_first( root ); !dmg_jv_is_absent( k ); k = dmg_jv_next( root, k ) ) snprintf( order+strlen( order ), sizeof order-strlen( order ), "%.*s,", DMG_SPAN_F( dmg_jv_text( k ) ) );
   assert_string_equal( order, "a,b,,c," );
   dmg_jv_t a = dmg_jv_get( root, "a" );
   uint32_t cnt = 0;
@@ -245,7 +245,7 @@ static void test_random_texts_round_trip_or_are_refused( void ** state ) {
     dmg_jw_t w = dmg_jw( &one );
     dmg_jw_value( &w, root );
     assert_false( w.is_full );
-    if( !dmg_json_parse( json, dmg_buf_span( &one ), &root, why ) ) fail_msg( "printed what it does not take: %.*s: %s", (int)one.sz, (char const *)one.p, why );
+    if( !dmg_json_parse( json, dmg_buf_span( &one ), &root, why ) ) fail_msg( "printed what it does not take: %.*s: %s", DMG_SPAN_F( one ), why );
     dmg_buf_clear( &two );
     w = dmg_jw( &two );
     dmg_jw_value( &w, root );

@@ -774,7 +774,7 @@ static void test_discover_describes_every_method_by_a_good_example( void ** stat
     dmg_jw_close( &w, '}' );
     dmg_jw_close( &w, '}' );
     char * a = ask_span( dmg_buf_span( &body ) );
-    if( strstr( a, "\"code\":-326" ) || strstr( a, "\"code\":-32004" ) ) fail_msg( "the example of %.*s gives %s", (int)name.sz, (char const *)name.p, a );
+    if( strstr( a, "\"code\":-326" ) || strstr( a, "\"code\":-32004" ) ) fail_msg( "the example of %.*s gives %s", DMG_SPAN_F( name ), a );
     dmg_buf_fini( &body );
   }
   dmg_json_free( json );
@@ -795,7 +795,7 @@ static void test_metrics_count_by_method_and_outcome( void ** state ) {
   call( "nope", "{}" );
   dmg_buf_t out = dmg_buf( 65536 );
   assert_int_equal( dmg_rpc_metrics( rpc, &out ), DMG_OK );
-  snprintf( text, sizeof text, "%.*s", (int)out.sz, (char const *)out.p );
+  snprintf( text, sizeof text, "%.*s", DMG_SPAN_F( out ) );
   dmg_buf_fini( &out );
   assert_has( text, "demiurge_rpc_requests_total{method=\"chain_head\",code=\"ok\"} 2\n" );
   assert_has( text, "demiurge_rpc_requests_total{method=\"state_get\",code=\"failed\"} 1\n" );

@@ -27,7 +27,7 @@ static uint64_t clock_cpu( void * ctx ) { return cpu += cpu_step; }
 static uint32_t fake_lag( void * ctx ) { return lag; }
 static int      ws_send( void * ctx, uint64_t ws, dmg_span_t t ) {
   if( is_socket_full ) return 1;
-  snprintf( sent, sizeof sent, "%.*s", (int)t.sz, (char const *)t.p );
+  snprintf( sent, sizeof sent, "%.*s", DMG_SPAN_F( t ) );
   sent_cnt++;
   return 0;
 }

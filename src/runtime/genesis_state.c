@@ -45,14 +45,14 @@ static bool
 use_is_met( genesis_t * g, dmg_abi_t const * abi, dmg_abi_use_t const * use ) {
   dmg_mod_t const * mod = set_named( &g->x.w->set, use->name );
   if( !mod || !version_meets( mod->code->abi->version, use->version ) ) {
-    dmg_why( g->why, "module %u uses %.*s ^%u.%u.%u, which the genesis does not have", abi->module, (int)use->name.sz, (char const *)use->name.p,
+    dmg_why( g->why, "module %u uses %.*s ^%u.%u.%u, which the genesis does not have", abi->module, DMG_SPAN_F( use->name ),
              use->version.major, use->version.minor, use->version.patch );
     return false;
   }
   for( uint32_t i=0; i<use->call_cnt; i++ )
-    if( !dmg_abi_call_named( mod->code->abi, use->calls[ i ] ) ) { dmg_why( g->why, "module %u uses call %.*s of module %u, which it lacks", abi->module, (int)use->calls[ i ].sz, (char const *)use->calls[ i ].p, mod->id ); return false; }
+    if( !dmg_abi_call_named( mod->code->abi, use->calls[ i ] ) ) { dmg_why( g->why, "module %u uses call %.*s of module %u, which it lacks", abi->module, DMG_SPAN_F( use->calls[ i ] ), mod->id ); return false; }
   for( uint32_t i=0; i<use->query_cnt; i++ )
-    if( !dmg_abi_query_named( mod->code->abi, use->queries[ i ] ) ) { dmg_why( g->why, "module %u uses query %.*s of module %u, which it lacks", abi->module, (int)use->queries[ i ].sz, (char const *)use->queries[ i ].p, mod->id ); return false; }
+    if( !dmg_abi_query_named( mod->code->abi, use->queries[ i ] ) ) { dmg_why( g->why, "module %u uses query %.*s of module %u, which it lacks", abi->module, DMG_SPAN_F( use->queries[ i ] ), mod->id ); return false; }
   return true;
 }
 

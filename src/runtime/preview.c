@@ -11,7 +11,7 @@ explain( dmg_exec_t const * x, dmg_exec_why_t * why ) {
   case DMG_STATUS_FAULT: {
     dmg_mod_t const *       mod   = dmg_reg_find( x->set, tx->module );
     dmg_abi_fault_t const * fault = mod ? dmg_abi_fault( mod->code->abi, (uint16_t)tx->code ) : NULL;
-    if( fault ) dmg_why( why, "call %u: %.*s answers %.*s", tx->call, (int)mod->code->abi->name.sz, (char const *)mod->code->abi->name.p, (int)fault->name.sz, (char const *)fault->name.p );
+    if( fault ) dmg_why( why, "call %u: %.*s answers %.*s", tx->call, DMG_SPAN_F( mod->code->abi->name ), DMG_SPAN_F( fault->name ) );
     else dmg_why( why, "call %u: fault %u of module %u", tx->call, tx->code, tx->module );
     return;
   }

@@ -110,7 +110,7 @@ group_teardown( void ** state ) {
     for( uint32_t i=0; i<abis[ m ]->call_cnt; i++ ) {
       dmg_abi_fn_t const * fn = &abis[ m ]->calls[ i ];
       if( fn->id>=16 || !most_gas[ m ][ fn->id ] ) continue;
-      print_message( "gas %.*s %.*s: %lu used at most, line %lu\n", (int)abis[ m ]->name.sz, (char const *)abis[ m ]->name.p, (int)fn->name.sz, (char const *)fn->name.p,
+      print_message( "gas %.*s %.*s: %lu used at most, line %lu\n", DMG_SPAN_F( abis[ m ]->name ), DMG_SPAN_F( fn->name ),
                      (unsigned long)most_gas[ m ][ fn->id ], (unsigned long)fn->gas );
     }
   dmg_code_cache_close( cache );

@@ -139,7 +139,7 @@ static void iterate( dmg_kv_t * kv, dmg_kv_snap_t * snap, dmg_span_t lo, dmg_spa
   dmg_err_t err;
   while( !( err = dmg_kv_iter_next( it, &key, &value ) ) ) {
     size_t n = strlen( got );
-    snprintf( got+n, sizeof got-n, "%.*s ", (int)key.sz, (char const *)key.p );
+    snprintf( got+n, sizeof got-n, "%.*s ", DMG_SPAN_F( key ) );
     assert_int_equal( value.sz, 0 );
   }
   assert_int_equal( err, DMG_ERR_NOT_FOUND );

@@ -105,7 +105,7 @@ static void each( char const * file, void (*fn)( void ) ) {
     p    = nl+1;
     if( line.sz<9 || memcmp( line.p, "{\"name\":\"", 9 ) ) continue;
     dmg_span_t n = field_raw( "name" );
-    snprintf( name, sizeof name, "%s/%.*s", file, (int)n.sz, (char const *)n.p );
+    snprintf( name, sizeof name, "%s/%.*s", file, DMG_SPAN_F( n ) );
     fn();
     dmg_arena_reset( arena );
     cnt++;

@@ -79,7 +79,7 @@ static void control_turn( lab_t * lab, int fd ) {
     bool is_ok = lab_do( lab, text, &out );
     if( is_ok ) fprintf( stderr, "netlab: %9.3f s  %s\n", (double)( dmg_os_mono_ns()-lab->start_ns )/1e9, text );
     dmg_buf_t answer = dmg_buf( 65000 );
-    (void)!dmg_buf_printf( &answer, "%c%.*s", is_ok ? '0' : '1', (int)out.sz, (char const *)out.p );
+    (void)!dmg_buf_printf( &answer, "%c%.*s", is_ok ? '0' : '1', DMG_SPAN_F( out ) );
     (void)!sendto( fd, answer.p, answer.sz, 0, (struct sockaddr *)&who, sz );
     dmg_buf_fini( &answer );
     dmg_buf_fini( &out );
@@ -190,7 +190,7 @@ int main( int argc, char ** argv ) {
   if( topo && dmg_os_file_read( topo, 1<<20, &text ) ) { fprintf( stderr, "netlab: %s cannot be read\n", topo ); return 1; }
   if( seed ) lab.seed = strtoull( seed, NULL, 10 );
   dmg_span_t own = is_proof ? DMG_SPAN_STR( "[[host]]\nname = \"a\"\n[[host]]\nname = \"b\"\n" ) : dmg_buf_span( &text );
-  if( !topo_read( &lab, is_proof ? "the proof's own" : topo, own, &why ) ) { fprintf( stderr, "netlab: %.*s\n", (int)why.sz, (char const *)why.p ); code = 2; goto out; }
+  if( !topo_read( &lab, is_proof ? "the proof's own" : topo, own, &why ) ) { fprintf( stderr, "netlab: %.*s\n", DMG_SPAN_F( why ) ); code = 2; goto out; }
   if( pcap ) {
     static uint32_t const head[ 6 ] = { 0xa1b2c3d4, 4u<<16|2, 0, 0, 65535, 101 };
     lab.pcap = fopen( pcap, "wbe" );
@@ -205,7 +205,7 @@ int main( int argc, char ** argv ) {
   sigaction( SIGCHLD, &(struct sigaction){ .sa_handler = on_child }, NULL );
   sigaction( SIGINT,  &(struct sigaction){ .sa_handler = on_stop }, NULL );
   sigaction( SIGTERM, &(struct sigaction){ .sa_handler = on_stop }, NULL );
-  if( !lab_open( &lab, &why ) ) { fprintf( stderr, "netlab: %.*s\n", (int)why.sz, (char const *)why.p ); goto out; }
+  if( !lab_open( &lab, &why ) ) { fprintf( stderr, "netlab: %.*s\n", DMG_SPAN_F( why ) ); goto out; }
   code = is_proof ? prove( &lab ) : live( &lab, command, logs );
 out:
   lab_close( &lab );

@@ -132,7 +132,7 @@ int prove( lab_t * lab ) {
   dmg_buf_t text = dmg_buf( 4096 );
   uint64_t cpu;
   int bad = 0;
-#define DO( command ) do { if( !lab_do( lab, command, &text ) ) { fprintf( stderr, "netlab: %.*s\n", (int)text.sz, (char const *)text.p ); return 1; } } while( 0 )
+#define DO( command ) do { if( !lab_do( lab, command, &text ) ) { fprintf( stderr, "netlab: %.*s\n", DMG_SPAN_F( text ) ); return 1; } } while( 0 )
   DO( "link a|b delay_ms=40" );
   heard_t r = run( lab, &(job_t){ .role = ROLE_PING, .at = 0, .to = 1 }, &(job_t){ .role = ROLE_ECHO, .at = 1 }, &cpu );
   bad += tell( "40 ms each way: answers of 1,000", "pings", (double)r.n, PINGS, PINGS );

@@ -89,7 +89,7 @@ static bool reads( char const * text ) {
   dmg_buf_t why = dmg_buf( 4096 );
   memset( &lab, 0, sizeof lab );
   bool is_ok = topo_read( &lab, "t.toml", dmg_span_cstr( text ), &why );
-  snprintf( said, sizeof said, "%.*s", (int)why.sz, (char const *)why.p );
+  snprintf( said, sizeof said, "%.*s", DMG_SPAN_F( why ) );
   for( uint32_t i = 0; i<lab.host_cnt; i++ ) for( char ** a = lab.host[ i ].run; *a; a++ ) free( *a );
   dmg_buf_fini( &why );
   return is_ok;
@@ -97,7 +97,7 @@ static bool reads( char const * text ) {
 static bool does( char const * text ) {
   dmg_buf_t why = dmg_buf( 4096 );
   bool is_ok = lab_do( &lab, text, &why );
-  snprintf( said, sizeof said, "%.*s", (int)why.sz, (char const *)why.p );
+  snprintf( said, sizeof said, "%.*s", DMG_SPAN_F( why ) );
   dmg_buf_fini( &why );
   return is_ok;
 }

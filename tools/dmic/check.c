@@ -24,10 +24,10 @@ static uint64_t number( check_t * c, dmi_num_t const * n, unsigned nest ) {
   if( !n->is_name ) return n->v;
   dmi_def_t * def = find_def( c, n->name );
   if( !def || def->kind!=DMI_DEF_CONST || def->is_string ) {
-    dmic_error( c->d, n->at, "'%.*s' is no constant number; write a number or declare const %.*s: u32 = ..;", DMI_S( n->name ), DMI_S( n->name ) );
+    dmic_error( c->d, n->at, "'%.*s' is no constant number; write a number or declare const %.*s: u32 = ..;", DMG_SPAN_F( n->name ), DMG_SPAN_F( n->name ) );
     return 1;
   }
-  if( nest>8 ) { dmic_error( c->d, n->at, "constant '%.*s' refers to itself", DMI_S( n->name ) ); return 1; }
+  if( nest>8 ) { dmic_error( c->d, n->at, "constant '%.*s' refers to itself", DMG_SPAN_F( n->name ) ); return 1; }
   return number( c, &def->num, nest+1 );
 }
 
@@ -64,12 +64,12 @@ static void resolve_fields( check_t * c, dmi_fields_t const * in, bool is_open, 
   for( uint32_t i = 0; i<in->n; i++ ) {
     dmi_field_t const * a = in->v+i;
     for( uint32_t k = 0; k<i; k++ )
-      if( dmg_span_eq( in->v[ k ].name, a->name ) ) dmic_error( c->d, a->at, "a second '%.*s'; the first is in line %u", DMI_S( a->name ), in->v[ k ].at.line );
-    if( a->name.p[ 0 ]<'a' || a->name.p[ 0 ]>'z' ) dmic_error( c->d, a->at, "field names start with a small letter: %.*s", DMI_S( a->name ) );
+      if( dmg_span_eq( in->v[ k ].name, a->name ) ) dmic_error( c->d, a->at, "a second '%.*s'; the first is in line %u", DMG_SPAN_F( a->name ), in->v[ k ].at.line );
+    if( a->name.p[ 0 ]<'a' || a->name.p[ 0 ]>'z' ) dmic_error( c->d, a->at, "field names start with a small letter: %.*s", DMG_SPAN_F( a->name ) );
     dmg_type_t const * ty = resolve( c, a->type );
     if( !ty ) continue;
     if( a->has_since && !is_open ) dmic_error( c->d, a->at, "only an extensible struct takes later fields; write extensible struct, or drop since" );
-    if( !a->has_since && ln ) dmic_error( c->d, a->at, "fields with since stand last: '%.*s' was there before them", DMI_S( a->name ) );
+    if( !a->has_since && ln ) dmic_error( c->d, a->at, "fields with since stand last: '%.*s' was there before them", DMG_SPAN_F( a->name ) );
     if( a->has_since && is_open ) l[ ln++ ] = (dmg_field_t){ .name = a->name, .type = ty };
     else f[ fn++ ] = (dmg_field_t){ .name = a->name, .type = ty };
   }
@@ -88,12 +88,12 @@ static void resolve_fields( check_t * c, dmi_fields_t const * in, bool is_open, 
 
 static dmg_type_t const * resolve_def( check_t * c, dmi_def_t * def, dmi_at_t use ) {
   if( def->state==2 ) return def->done;
-  if( def->state==1 ) { dmic_error( c->d, use, "'%.*s' contains itself; no type may", DMI_S( def->name ) ); return NULL; }
+  if( def->state==1 ) { dmic_error( c->d, use, "'%.*s' contains itself; no type may", DMG_SPAN_F( def->name ) ); return NULL; }
   def->state = 1;
   dmg_type_t * t = NULL;
   switch( def->kind ) {
   case DMI_DEF_CONST:
-    dmic_error( c->d, use, "'%.*s' is a constant, not a type", DMI_S( def->name ) );
+    dmic_error( c->d, use, "'%.*s' is a constant, not a type", DMG_SPAN_F( def->name ) );
     break;
   case DMI_DEF_ALIAS:
     def->done  = (dmg_type_t *)(uintptr_t)resolve( c, def->type );   /* shared, never changed from here on */
@@ -119,7 +119,7 @@ static dmg_type_t const * resolve_def( check_t * c, dmi_def_t * def, dmi_at_t us
       if( a->tag!=i ) dmic_error( c->d, a->at, "variants are numbered 0, 1, 2 .. in order; this one is %u, not %llu", i, (unsigned long long)a->tag );
       if( a->type && def->is_open ) dmic_error( c->d, a->at, "a variant of an open enum carries nothing: who does not know it could not skip it" );
       for( uint32_t k = 0; k<i; k++ )
-        if( dmg_span_eq( def->variants.v[ k ].name, a->name ) ) dmic_error( c->d, a->at, "a second '%.*s'", DMI_S( a->name ) );
+        if( dmg_span_eq( def->variants.v[ k ].name, a->name ) ) dmic_error( c->d, a->at, "a second '%.*s'", DMG_SPAN_F( a->name ) );
       v[ i ] = (dmg_variant_t){ .name = a->name, .tag = i, .type = a->type ? resolve( c, a->type ) : NULL };
     }
     t->variants    = v;
@@ -157,7 +157,7 @@ static dmg_type_t const * resolve( check_t * c, dmi_type_t const * t ) {
   }
   case DMI_T_NAME: {
     dmi_def_t * def = find_def( c, t->name );
-    if( !def ) { dmic_error( c->d, t->at, "there is no type '%.*s'; declare it as struct, enum or type, or import its file", DMI_S( t->name ) ); return NULL; }
+    if( !def ) { dmic_error( c->d, t->at, "there is no type '%.*s'; declare it as struct, enum or type, or import its file", DMG_SPAN_F( t->name ) ); return NULL; }
     done = resolve_def( c, def, t->at );
     if( !done ) return NULL;
     break;
@@ -192,10 +192,10 @@ static int by_id( void const * a, void const * b ) {
 static void sort_ids( check_t * c, order_t * o, uint32_t n, char const * what ) {
   if( n ) qsort( o, n, sizeof *o, by_id );
   for( uint32_t i = 1; i<n; i++ )
-    if( o[ i ].id==o[ i-1 ].id ) dmic_error( c->d, o[ i ].at, "%s '%.*s' has number %llu, as '%.*s' in line %u; each has its own", what, DMI_S( o[ i ].name ), (unsigned long long)o[ i ].id, DMI_S( o[ i-1 ].name ), o[ i-1 ].at.line );
+    if( o[ i ].id==o[ i-1 ].id ) dmic_error( c->d, o[ i ].at, "%s '%.*s' has number %llu, as '%.*s' in line %u; each has its own", what, DMG_SPAN_F( o[ i ].name ), (unsigned long long)o[ i ].id, DMG_SPAN_F( o[ i-1 ].name ), o[ i-1 ].at.line );
   for( uint32_t i = 0; i<n; i++ )
     for( uint32_t k = 0; k<i; k++ )
-      if( dmg_span_eq( o[ i ].name, o[ k ].name ) ) dmic_error( c->d, o[ i ].idx>o[ k ].idx ? o[ i ].at : o[ k ].at, "a second %s '%.*s'", what, DMI_S( o[ i ].name ) );
+      if( dmg_span_eq( o[ i ].name, o[ k ].name ) ) dmic_error( c->d, o[ i ].idx>o[ k ].idx ? o[ i ].at : o[ k ].at, "a second %s '%.*s'", what, DMG_SPAN_F( o[ i ].name ) );
 }
 
 static order_t * orders( check_t * c, uint32_t n ) { return dmic_alloc( c->d, ( n+1 )*sizeof( order_t ) ); }
@@ -242,7 +242,7 @@ static void check_faults( check_t * c ) {
   for( uint32_t i = 0; i<b->faults.n; i++ ) {
     dmi_fault_t const * f = b->faults.v+o[ i ].idx;
     if( f->id<DMIC_FAULT_OWN ) dmic_error( c->d, f->at, "a module's own faults are numbered from %u; 1..16 are the common ones, which every module has", DMIC_FAULT_OWN );
-    for( uint32_t k = 0; k<16; k++ ) if( dmg_span_eq( out[ k ].name, f->name ) ) dmic_error( c->d, f->at, "'%.*s' is a common fault; every module has it as number %u", DMI_S( f->name ), k+1 );
+    for( uint32_t k = 0; k<16; k++ ) if( dmg_span_eq( out[ k ].name, f->name ) ) dmic_error( c->d, f->at, "'%.*s' is a common fault; every module has it as number %u", DMG_SPAN_F( f->name ), k+1 );
     out[ 16+i ] = (dmg_abi_fault_t){ .id = (uint16_t)f->id, .name = f->name, .fields = anonymous( c, &f->fields ) };
     c->unit->fault_docs[ 16+i ] = f->doc;
   }
@@ -267,11 +267,11 @@ static void check_events( check_t * c ) {
     for( uint32_t k = 0; k<e->topics.n; k++ ) {
       uint32_t f = 0;
       while( f<t->field_cnt && !dmg_span_eq( t->fields[ f ].name, e->topics.v[ k ].text ) ) f++;
-      if( f==t->field_cnt ) dmic_error( c->d, e->topics.v[ k ].at, "topic '%.*s' is no field of event %.*s", DMI_S( e->topics.v[ k ].text ), DMI_S( e->name ) );
+      if( f==t->field_cnt ) dmic_error( c->d, e->topics.v[ k ].at, "topic '%.*s' is no field of event %.*s", DMG_SPAN_F( e->topics.v[ k ].text ), DMG_SPAN_F( e->name ) );
       topics[ k ] = (uint8_t)f;
-      for( uint32_t j = 0; j<k; j++ ) if( topics[ j ]==topics[ k ] ) dmic_error( c->d, e->topics.v[ k ].at, "topic '%.*s' stands here twice", DMI_S( e->topics.v[ k ].text ) );
+      for( uint32_t j = 0; j<k; j++ ) if( topics[ j ]==topics[ k ] ) dmic_error( c->d, e->topics.v[ k ].at, "topic '%.*s' stands here twice", DMG_SPAN_F( e->topics.v[ k ].text ) );
     }
-    if( t->sz_max>8192 ) dmic_error( c->d, e->at, "event %.*s can take %llu bytes, at most 8192", DMI_S( e->name ), (unsigned long long)t->sz_max );
+    if( t->sz_max>8192 ) dmic_error( c->d, e->at, "event %.*s can take %llu bytes, at most 8192", DMG_SPAN_F( e->name ), (unsigned long long)t->sz_max );
     out[ i ] = (dmg_abi_event_t){ .id = (uint16_t)e->id, .name = e->name, .fields = t, .topics = topics, .topic_cnt = e->topics.n };
     c->unit->event_docs[ i ] = e->doc;
   }
@@ -328,26 +328,26 @@ static void check_items( check_t * c ) {
     for( uint32_t k = 0; k<it->mark_cnt; k++ )
       for( uint32_t j = 0; j<m[ k ].path_cnt && m[ k ].kind!=DMG_MARK_LAZY; j++ )
         if( !dmg_abi_path_is_ok( it, m[ k ].paths[ j ] ) )
-          dmic_error( c->d, a->marks[ m[ k ].kind ].at, "path '%.*s' names nothing in %.*s: write a key's number from 0, a field of the value, or cgt", DMI_S( m[ k ].paths[ j ] ), DMI_S( a->name ) );
-    if( it->key_sz_max>DMG_KEY_MAX-4 ) dmic_error( c->d, a->at, "the key of %.*s can take %u bytes, at most %u", DMI_S( a->name ), it->key_sz_max, DMG_KEY_MAX-4 );
+          dmic_error( c->d, a->marks[ m[ k ].kind ].at, "path '%.*s' names nothing in %.*s: write a key's number from 0, a field of the value, or cgt", DMG_SPAN_F( m[ k ].paths[ j ] ), DMG_SPAN_F( a->name ) );
+    if( it->key_sz_max>DMG_KEY_MAX-4 ) dmic_error( c->d, a->at, "the key of %.*s can take %u bytes, at most %u", DMG_SPAN_F( a->name ), it->key_sz_max, DMG_KEY_MAX-4 );
 
     if( !a->deposit.sz ) {
       it->deposit = DMG_DEPOSIT_NONE;
-      if( !it->is_native ) dmic_error( c->d, a->at, "%.*s needs deposit payer or deposit module; only native items go without", DMI_S( a->name ) );
+      if( !it->is_native ) dmic_error( c->d, a->at, "%.*s needs deposit payer or deposit module; only native items go without", DMG_SPAN_F( a->name ) );
     } else if( dmg_span_eq( a->deposit, DMG_SPAN_STR( "payer" ) ) )  it->deposit = DMG_DEPOSIT_PAYER;
     else if( dmg_span_eq( a->deposit, DMG_SPAN_STR( "module" ) ) )   it->deposit = DMG_DEPOSIT_MODULE;
     else if( dmg_span_eq( a->deposit, DMG_SPAN_STR( "none" ) ) && it->is_native ) it->deposit = DMG_DEPOSIT_NONE;
-    else dmic_error( c->d, a->deposit_at, "deposit is payer or module (none for native items), not '%.*s'", DMI_S( a->deposit ) );
+    else dmic_error( c->d, a->deposit_at, "deposit is payer or module (none for native items), not '%.*s'", DMG_SPAN_F( a->deposit ) );
 
     uint32_t cap = it->is_native ? 262148u : 16384u;
     uint64_t sz  = it->value ? it->value->sz_max : 8;
     if( a->has_max ) {
       uint64_t v = number( c, &a->max, 0 );
       if( !it->value ) dmic_error( c->d, a->max.at, "a counter has no max: it is a u64" );
-      else if( v>sz || v<it->value->sz_min ) dmic_error( c->d, a->max.at, "values of %.*s take %llu..%llu bytes; max is one of these", DMI_S( a->name ), (unsigned long long)it->value->sz_min, (unsigned long long)sz );
+      else if( v>sz || v<it->value->sz_min ) dmic_error( c->d, a->max.at, "values of %.*s take %llu..%llu bytes; max is one of these", DMG_SPAN_F( a->name ), (unsigned long long)it->value->sz_min, (unsigned long long)sz );
       else sz = v;
     }
-    if( sz>cap ) dmic_error( c->d, a->at, "values of %.*s can take %llu bytes, at most %u; write max ..", DMI_S( a->name ), (unsigned long long)sz, cap );
+    if( sz>cap ) dmic_error( c->d, a->at, "values of %.*s can take %llu bytes, at most %u; write max ..", DMG_SPAN_F( a->name ), (unsigned long long)sz, cap );
     it->max = sz>cap ? cap : (uint32_t)sz;
   }
   c->unit->abi.items    = out;
@@ -386,7 +386,7 @@ static void check_says( check_t * c, dmi_fn_t const * f, dmg_type_t const * args
     while( i<f->says.sz && f->says.p[ i ]!='}' && f->says.p[ i ]!='{' ) i++;
     if( i>=f->says.sz || f->says.p[ i ]!='}' ) { dmic_error( c->d, f->says_at, "a '{' without its '}' in says" ); return; }
     dmg_span_t p = dmg_span( f->says.p+from, i-from );
-    if( !p.sz || !arg_path( args, p ) ) dmic_error( c->d, f->says_at, "says shows {%.*s}, which is no argument of %.*s", DMI_S( p ), DMI_S( f->name ) );
+    if( !p.sz || !arg_path( args, p ) ) dmic_error( c->d, f->says_at, "says shows {%.*s}, which is no argument of %.*s", DMG_SPAN_F( p ), DMG_SPAN_F( f->name ) );
   }
 }
 
@@ -395,15 +395,15 @@ static void check_names( check_t * c, dmi_fn_t const * f ) {
   for( uint32_t i = 0; i<f->faults.n; i++ ) {
     uint32_t k = 0;
     while( k<u->abi.fault_cnt && !dmg_span_eq( u->abi.faults[ k ].name, f->faults.v[ i ].text ) ) k++;
-    if( k==u->abi.fault_cnt ) dmic_error( c->d, f->faults.v[ i ].at, "there is no fault '%.*s'; declare fault %.*s #..;", DMI_S( f->faults.v[ i ].text ), DMI_S( f->faults.v[ i ].text ) );
+    if( k==u->abi.fault_cnt ) dmic_error( c->d, f->faults.v[ i ].at, "there is no fault '%.*s'; declare fault %.*s #..;", DMG_SPAN_F( f->faults.v[ i ].text ), DMG_SPAN_F( f->faults.v[ i ].text ) );
   }
   for( uint32_t i = 0; i<f->emits.n; i++ ) {
     uint32_t k = 0;
     while( k<u->abi.event_cnt && !dmg_span_eq( u->abi.events[ k ].name, f->emits.v[ i ].text ) ) k++;
-    if( k==u->abi.event_cnt ) dmic_error( c->d, f->emits.v[ i ].at, "there is no event '%.*s'; declare event %.*s #.. { .. }", DMI_S( f->emits.v[ i ].text ), DMI_S( f->emits.v[ i ].text ) );
+    if( k==u->abi.event_cnt ) dmic_error( c->d, f->emits.v[ i ].at, "there is no event '%.*s'; declare event %.*s #.. { .. }", DMG_SPAN_F( f->emits.v[ i ].text ), DMG_SPAN_F( f->emits.v[ i ].text ) );
   }
   for( uint32_t i = 0; i<f->touches.n; i++ )
-    if( !dmg_abi_item_named( &u->abi, f->touches.v[ i ].text ) ) dmic_error( c->d, f->touches.v[ i ].at, "there is no item '%.*s' to touch", DMI_S( f->touches.v[ i ].text ) );
+    if( !dmg_abi_item_named( &u->abi, f->touches.v[ i ].text ) ) dmic_error( c->d, f->touches.v[ i ].at, "there is no item '%.*s' to touch", DMG_SPAN_F( f->touches.v[ i ].text ) );
 }
 
 static void check_fn( check_t * c, dmi_fn_t const * f, dmg_abi_fn_t * out ) {
@@ -415,18 +415,18 @@ static void check_fn( check_t * c, dmi_fn_t const * f, dmg_abi_fn_t * out ) {
   for( uint32_t i = 0; i<f->auth.n; i++ ) {
     uint32_t r = 0;
     while( r<DMG_ROLE_CNT && !dmg_span_eq( f->auth.v[ i ].text, dmg_span_cstr( role_name[ r ] ) ) ) r++;
-    if( r==DMG_ROLE_CNT ) { dmic_error( c->d, f->auth.v[ i ].at, "there is no role '%.*s'; roles are owner, use, session, module, gov, unsigned, hook", DMI_S( f->auth.v[ i ].text ) ); continue; }
+    if( r==DMG_ROLE_CNT ) { dmic_error( c->d, f->auth.v[ i ].at, "there is no role '%.*s'; roles are owner, use, session, module, gov, unsigned, hook", DMG_SPAN_F( f->auth.v[ i ].text ) ); continue; }
     out->auth |= (uint16_t)( 1u<<r );
     /* An owner's key counts for use too (M1.2a). */
     if( r==DMG_ROLE_USE ) out->auth |= 1u<<DMG_ROLE_OWNER;
   }
-  if( f->kind==DMI_FN_CALL && !out->auth )   dmic_error( c->d, f->at, "call %.*s says nobody may make it; add auth use, or another role", DMI_S( f->name ) );
+  if( f->kind==DMI_FN_CALL && !out->auth )   dmic_error( c->d, f->at, "call %.*s says nobody may make it; add auth use, or another role", DMG_SPAN_F( f->name ) );
   if( f->kind!=DMI_FN_CALL && f->auth.n )    dmic_error( c->d, f->auth.v[ 0 ].at, "only calls have auth" );
-  if( f->kind!=DMI_FN_HOOK && !f->has_gas )  dmic_error( c->d, f->at, "%.*s needs a gas line: an upper bound in gas, like gas 90_000", DMI_S( f->name ) );
+  if( f->kind!=DMI_FN_HOOK && !f->has_gas )  dmic_error( c->d, f->at, "%.*s needs a gas line: an upper bound in gas, like gas 90_000", DMG_SPAN_F( f->name ) );
   if( f->has_gas ) out->gas = number( c, &f->gas, 0 );
   if( f->kind!=DMI_FN_CALL && f->has_says )  dmic_error( c->d, f->says_at, "only calls have says: it is what a signer sees" );
   if( f->kind==DMI_FN_CALL && !f->has_says && ( out->auth&( 1u<<DMG_ROLE_USE | 1u<<DMG_ROLE_OWNER | 1u<<DMG_ROLE_SESSION ) ) )
-    dmic_error( c->d, f->at, "call %.*s is signed by people; add says \"..\", the line that wallets show", DMI_S( f->name ) );
+    dmic_error( c->d, f->at, "call %.*s is signed by people; add says \"..\", the line that wallets show", DMG_SPAN_F( f->name ) );
   if( f->has_says ) { check_says( c, f, out->args ); out->says = f->says; }
   if( f->abouts.n>8 ) dmic_error( c->d, f->at, "at most 8 about clauses" );
   dmg_abi_about_t * ab = dmic_alloc( c->d, ( f->abouts.n+1 )*sizeof *ab );
@@ -434,14 +434,14 @@ static void check_fn( check_t * c, dmi_fn_t const * f, dmg_abi_fn_t * out ) {
   for( uint32_t i = 0; i<f->abouts.n && i<8; i++ ) {
     uint32_t k = 0;
     while( k<DMG_ABOUT_CNT && !dmg_span_eq( f->abouts.v[ i ].kind, dmg_span_cstr( about_name[ k ] ) ) ) k++;
-    if( k==DMG_ABOUT_CNT ) { dmic_error( c->d, f->abouts.v[ i ].at, "about says item, collection, currency, game or table, not '%.*s'", DMI_S( f->abouts.v[ i ].kind ) ); continue; }
-    if( !arg_path( out->args, f->abouts.v[ i ].path ) ) dmic_error( c->d, f->abouts.v[ i ].at, "about names '%.*s', which is no argument", DMI_S( f->abouts.v[ i ].path ) );
+    if( k==DMG_ABOUT_CNT ) { dmic_error( c->d, f->abouts.v[ i ].at, "about says item, collection, currency, game or table, not '%.*s'", DMG_SPAN_F( f->abouts.v[ i ].kind ) ); continue; }
+    if( !arg_path( out->args, f->abouts.v[ i ].path ) ) dmic_error( c->d, f->abouts.v[ i ].at, "about names '%.*s', which is no argument", DMG_SPAN_F( f->abouts.v[ i ].path ) );
     ab[ out->about_cnt++ ] = (dmg_abi_about_t){ .path = f->abouts.v[ i ].path, .kind = (dmg_about_kind_t)k };
   }
   out->abouts = ab;
   out->flags  = (uint8_t)( ( f->is_safety ? DMG_FN_SAFETY : 0u )|( f->is_deprecated ? DMG_FN_DEPRECATED : 0u ) );
-  if( out->args->sz_max>DMG_ABI_IO_MAX-DMG_ABI_ENV_SZ ) dmic_error( c->d, f->at, "the arguments of %.*s can take %llu bytes, at most %u", DMI_S( f->name ), (unsigned long long)out->args->sz_max, DMG_ABI_IO_MAX-DMG_ABI_ENV_SZ );
-  if( out->ret && out->ret->sz_max>DMG_ABI_IO_MAX ) dmic_error( c->d, f->at, "the result of %.*s can take %llu bytes, at most %u", DMI_S( f->name ), (unsigned long long)out->ret->sz_max, DMG_ABI_IO_MAX );
+  if( out->args->sz_max>DMG_ABI_IO_MAX-DMG_ABI_ENV_SZ ) dmic_error( c->d, f->at, "the arguments of %.*s can take %llu bytes, at most %u", DMG_SPAN_F( f->name ), (unsigned long long)out->args->sz_max, DMG_ABI_IO_MAX-DMG_ABI_ENV_SZ );
+  if( out->ret && out->ret->sz_max>DMG_ABI_IO_MAX ) dmic_error( c->d, f->at, "the result of %.*s can take %llu bytes, at most %u", DMG_SPAN_F( f->name ), (unsigned long long)out->ret->sz_max, DMG_ABI_IO_MAX );
   check_names( c, f );
 }
 
@@ -458,7 +458,7 @@ static void check_fns( check_t * c, dmi_fn_kind_t kind, char const * what, dmg_a
     if( kind==DMI_FN_HOOK ) {
       uint32_t h = 1;
       while( h<DMG_HOOK_CNT && !dmg_span_eq( f->name, dmg_span_cstr( hook_name[ h ] ) ) ) h++;
-      if( h==DMG_HOOK_CNT ) { dmic_error( c->d, f->at, "there is no hook '%.*s'; hooks are init, begin_block, end_block, draw, timer, migrate, check", DMI_S( f->name ) ); continue; }
+      if( h==DMG_HOOK_CNT ) { dmic_error( c->d, f->at, "there is no hook '%.*s'; hooks are init, begin_block, end_block, draw, timer, migrate, check", DMG_SPAN_F( f->name ) ); continue; }
       f->id = h;
     } else if( !f->id ) dmic_error( c->d, f->at, "numbers start at 1" );
     o[ n++ ] = (order_t){ f->id, i, f->name, f->at };
@@ -487,20 +487,20 @@ static void check_uses( check_t * c, unsigned nest, dmic_unit_t ** units, uint32
     dmi_use_t const * a = b->uses.v+i;
     dmic_unit_t const * u = NULL;
     for( uint32_t k = 0; k<unit_cnt; k++ ) if( units[ k ] && dmg_span_eq( units[ k ]->abi.name, a->name ) ) u = units[ k ];
-    for( uint32_t k = 0; k<i; k++ ) if( dmg_span_eq( b->uses.v[ k ].name, a->name ) ) dmic_error( c->d, a->at, "module %.*s is used twice", DMI_S( a->name ) );
-    if( !u ) { dmic_error( c->d, a->at, "nothing is known of module %.*s; import its .dmi", DMI_S( a->name ) ); continue; }
+    for( uint32_t k = 0; k<i; k++ ) if( dmg_span_eq( b->uses.v[ k ].name, a->name ) ) dmic_error( c->d, a->at, "module %.*s is used twice", DMG_SPAN_F( a->name ) );
+    if( !u ) { dmic_error( c->d, a->at, "nothing is known of module %.*s; import its .dmi", DMG_SPAN_F( a->name ) ); continue; }
     dmg_semver_t have = u->abi.version, want = a->version;
     bool is_ok = have.major==want.major && ( have.minor>want.minor || ( have.minor==want.minor && have.patch>=want.patch ) ) && ( want.major || have.minor==want.minor );
-    if( !is_ok ) dmic_error( c->d, a->at, "module %.*s is %u.%u.%u, which does not meet ^%u.%u.%u", DMI_S( a->name ), have.major, have.minor, have.patch, want.major, want.minor, want.patch );
+    if( !is_ok ) dmic_error( c->d, a->at, "module %.*s is %u.%u.%u, which does not meet ^%u.%u.%u", DMG_SPAN_F( a->name ), have.major, have.minor, have.patch, want.major, want.minor, want.patch );
     dmg_span_t * calls = dmic_alloc( c->d, ( a->calls.n+1 )*sizeof *calls ), * queries = dmic_alloc( c->d, ( a->queries.n+1 )*sizeof *queries );
     if( !calls || !queries ) return;
     for( uint32_t k = 0; k<a->calls.n; k++ ) {
       calls[ k ] = a->calls.v[ k ].text;
-      if( !dmg_abi_call_named( &u->abi, calls[ k ] ) ) dmic_error( c->d, a->calls.v[ k ].at, "module %.*s has no call '%.*s'", DMI_S( a->name ), DMI_S( calls[ k ] ) );
+      if( !dmg_abi_call_named( &u->abi, calls[ k ] ) ) dmic_error( c->d, a->calls.v[ k ].at, "module %.*s has no call '%.*s'", DMG_SPAN_F( a->name ), DMG_SPAN_F( calls[ k ] ) );
     }
     for( uint32_t k = 0; k<a->queries.n; k++ ) {
       queries[ k ] = a->queries.v[ k ].text;
-      if( !dmg_abi_query_named( &u->abi, queries[ k ] ) ) dmic_error( c->d, a->queries.v[ k ].at, "module %.*s has no query '%.*s'", DMI_S( a->name ), DMI_S( queries[ k ] ) );
+      if( !dmg_abi_query_named( &u->abi, queries[ k ] ) ) dmic_error( c->d, a->queries.v[ k ].at, "module %.*s has no query '%.*s'", DMG_SPAN_F( a->name ), DMG_SPAN_F( queries[ k ] ) );
     }
     out[ i ] = (dmg_abi_use_t){ .name = a->name, .version = want, .calls = calls, .call_cnt = a->calls.n, .queries = queries, .query_cnt = a->queries.n };
     c->unit->used[ i ] = u;
@@ -511,13 +511,13 @@ static void check_uses( check_t * c, unsigned nest, dmic_unit_t ** units, uint32
 
 static void check_defs( check_t * c, dmi_def_t * v, uint32_t n, bool is_own ) {
   for( uint32_t i = 0; i<n; i++ ) {
-    for( uint32_t k = 0; k<i; k++ ) if( dmg_span_eq( v[ k ].name, v[ i ].name ) ) dmic_error( c->d, v[ i ].at, "a second '%.*s'; the first is in line %u", DMI_S( v[ i ].name ), v[ k ].at.line );
+    for( uint32_t k = 0; k<i; k++ ) if( dmg_span_eq( v[ k ].name, v[ i ].name ) ) dmic_error( c->d, v[ i ].at, "a second '%.*s'; the first is in line %u", DMG_SPAN_F( v[ i ].name ), v[ k ].at.line );
     if( v[ i ].kind!=DMI_DEF_CONST ) { if( is_own ) (void)resolve_def( c, v+i, v[ i ].at ); continue; }
     if( !is_own ) continue;
     dmg_type_t const * t = resolve( c, v[ i ].type );
     if( !t ) continue;
     bool is_num = ( t->kind>=DMG_TYPE_U8 && t->kind<=DMG_TYPE_I128 ) || t->kind==DMG_TYPE_AMOUNT;
-    if( v[ i ].is_string ? t->kind!=DMG_TYPE_STR : !is_num ) dmic_error( c->d, v[ i ].at, "constant %.*s: a text is a str<n>, a number an integer or amount", DMI_S( v[ i ].name ) );
+    if( v[ i ].is_string ? t->kind!=DMG_TYPE_STR : !is_num ) dmic_error( c->d, v[ i ].at, "constant %.*s: a text is a str<n>, a number an integer or amount", DMG_SPAN_F( v[ i ].name ) );
     if( !v[ i ].is_string ) (void)number( c, &v[ i ].num, 0 );
     dmi_def_t const ** slot = DMI_PUSH( c->d, c->unit->consts );
     if( slot ) *slot = v+i;
@@ -527,10 +527,10 @@ static void check_defs( check_t * c, dmi_def_t * v, uint32_t n, bool is_own ) {
 static void check_module( check_t * c, unsigned nest, dmic_unit_t ** units, uint32_t unit_cnt ) {
   dmi_box_t * b = c->box;
   dmg_abi_t * abi = &c->unit->abi;
-  if( !b->has_id || !b->id || b->id>65535 ) dmic_error( c->d, b->at, "module %.*s needs module_id 1..65535;", DMI_S( b->name ) );
-  if( !b->has_storage_version || !b->storage_version || b->storage_version>255 ) dmic_error( c->d, b->at, "module %.*s needs storage_version 1..255;", DMI_S( b->name ) );
+  if( !b->has_id || !b->id || b->id>65535 ) dmic_error( c->d, b->at, "module %.*s needs module_id 1..65535;", DMG_SPAN_F( b->name ) );
+  if( !b->has_storage_version || !b->storage_version || b->storage_version>255 ) dmic_error( c->d, b->at, "module %.*s needs storage_version 1..255;", DMG_SPAN_F( b->name ) );
   if( b->has_pages && ( !b->pages || b->pages>16 ) ) dmic_error( c->d, b->at, "memory_pages is 1..16" );
-  if( !b->has_host || !dmg_span_eq( b->host, DMG_SPAN_STR( "dm1" ) ) ) dmic_error( c->d, b->at, "module %.*s needs host dm1;", DMI_S( b->name ) );
+  if( !b->has_host || !dmg_span_eq( b->host, DMG_SPAN_STR( "dm1" ) ) ) dmic_error( c->d, b->at, "module %.*s needs host dm1;", DMG_SPAN_F( b->name ) );
   abi->module          = (uint16_t)b->id;
   abi->name            = b->name;
   abi->version         = b->version;
@@ -557,7 +557,7 @@ static void check_module( check_t * c, unsigned nest, dmic_unit_t ** units, uint
   for( uint32_t i = 0; i<b->fns.n; i++ )
     for( uint32_t k = 0; k<i; k++ )
       if( b->fns.v[ i ].kind!=b->fns.v[ k ].kind && b->fns.v[ i ].kind!=DMI_FN_HOOK && b->fns.v[ k ].kind!=DMI_FN_HOOK && dmg_span_eq( b->fns.v[ i ].name, b->fns.v[ k ].name ) )
-        dmic_error( c->d, b->fns.v[ i ].at, "a call and a query named '%.*s'; clients could not tell them apart", DMI_S( b->fns.v[ i ].name ) );
+        dmic_error( c->d, b->fns.v[ i ].at, "a call and a query named '%.*s'; clients could not tell them apart", DMG_SPAN_F( b->fns.v[ i ].name ) );
 }
 
 /* The Abi must also stand before the judge that nodes use. */
@@ -567,7 +567,7 @@ static bool encode( check_t * c ) {
   if( !raw ) return false;
   dmg_bcs_wr_t wr = dmg_bcs_wr( raw, DMG_ABI_SZ_MAX );
   dmg_abi_write( &u->abi, &wr );
-  if( wr.is_full ) { dmic_error( c->d, c->box->at, "the interface of %.*s takes more than 64 KiB; split the module", DMI_S( u->abi.name ) ); return false; }
+  if( wr.is_full ) { dmic_error( c->d, c->box->at, "the interface of %.*s takes more than 64 KiB; split the module", DMG_SPAN_F( u->abi.name ) ); return false; }
   u->raw = dmg_bcs_wr_span( &wr );
   dmg_abi_t const * back = NULL;
   dmg_verdict_t v = dmg_abi_decode( u->raw, c->d->arena, &back );
@@ -592,7 +592,7 @@ static dmic_unit_t * compile( dmic_t * d, char const * file, dmg_span_t text, un
     dmg_span_t in;
     char const * in_file;
     if( nest>=8 || unit_cnt==16 ) { dmic_error( d, f->imports.v[ i ].at, "too many imports: 16 a file, 8 deep (a circle?)" ); break; }
-    if( !d->read || !d->read( d->read_ctx, file, f->imports.v[ i ].text, &in, &in_file ) ) { dmic_error( d, f->imports.v[ i ].at, "cannot read \"%.*s\"", DMI_S( f->imports.v[ i ].text ) ); continue; }
+    if( !d->read || !d->read( d->read_ctx, file, f->imports.v[ i ].text, &in, &in_file ) ) { dmic_error( d, f->imports.v[ i ].at, "cannot read \"%.*s\"", DMG_SPAN_F( f->imports.v[ i ].text ) ); continue; }
     uint32_t before = d->err_cnt;
     dmic_unit_t * u = compile( d, in_file, in, nest+1 );
     if( u ) units[ unit_cnt++ ] = u;

@@ -47,8 +47,6 @@ void * dmic_alloc( dmic_t * d, size_t sz );
 #define DMI_PUSH( d, vec ) ( dmi_vec_grow( ( d ), (void **)&( vec ).v, &( vec ).n, &( vec ).cap, sizeof *( vec ).v ) ? ( vec ).v+( ( vec ).n-1 ) : NULL )
 bool dmi_vec_grow( dmic_t * d, void ** v, uint32_t * n, uint32_t * cap, size_t sz );
 
-#define DMI_S( span ) (int)( span ).sz, (char const *)( span ).p   /* for "%.*s" */
-
 /* ---- Tokens ---- */
 
 typedef enum { DMI_END, DMI_IDENT, DMI_NUM, DMI_STRING, DMI_PUNCT, DMI_ARROW, DMI_BAD } dmi_tok_kind_t;

@@ -491,7 +491,7 @@ static void gen_event( gen_t * g, dmg_abi_event_t const * e, dmg_span_t doc ) {
 
 static void gen_stub( gen_t * g, dmic_unit_t const * of, dmg_abi_fn_t const * fn, bool is_query ) {
   char name[ 160 ];
-  snprintf( name, sizeof name, "%.*s_%.*s", DMI_S( of->abi.name ), DMI_S( fn->name ) );
+  snprintf( name, sizeof name, "%.*s_%.*s", DMG_SPAN_F( of->abi.name ), DMG_SPAN_F( fn->name ) );
   for( uint32_t i = 0; i<fn->args->field_cnt; i++ ) gen_type( g, fn->args->fields[ i ].type );
   if( fn->ret ) gen_type( g, fn->ret );
   bool has_args = fn->args->field_cnt, view = fn->ret && has_view( fn->ret );
@@ -562,8 +562,8 @@ static void gen_dispatch( gen_t * g ) {
       if( !fn->args->field_cnt && !fn->ret ) put( g, "void" );
       put( g, " );\n" );
     }
-  put( g, "} %.*s_handlers_t;\n\n", DMI_S( a->name ) );
-  put( g, "static inline int64_t %.*s_dispatch( %.*s_handlers_t const * h, uint32_t kind, uint32_t id ) {\n", DMI_S( a->name ), DMI_S( a->name ) );
+  put( g, "} %.*s_handlers_t;\n\n", DMG_SPAN_F( a->name ) );
+  put( g, "static inline int64_t %.*s_dispatch( %.*s_handlers_t const * h, uint32_t kind, uint32_t id ) {\n", DMG_SPAN_F( a->name ), DMG_SPAN_F( a->name ) );
   put( g, "  dm_rd_t args = dm_rd( dm_in+DM_ENV_SZ, DM_IN_SZ-DM_ENV_SZ ), * r = &args;\n  dm_wr_t out = dm_wr( dm_out, DM_OUT_SZ ), * w = &out;\n  (void)r;\n" );
   put( g, "  switch( kind<<16|id ) {\n" );
   for( uint32_t k = 0; k<3; k++ ) for( uint32_t i = 0; i<list[ k ].n; i++ ) gen_case( g, list[ k ].v+i, k );
@@ -580,19 +580,19 @@ dmg_err_t dmic_emit_guest( dmic_unit_t const * u, dmg_buf_t * out ) {
   gen_t gen = { .u = u, .out = out, .prefix = "" }, * g = &gen;
   dmg_abi_t const * a = &u->abi;
   cname_t up = upper( a->name );
-  put( g, "/* %.*s_abi: what module %.*s %u.%u.%u is written against.  Made from %.*s.dmi by dmic; do not edit. */\n", DMI_S( a->name ), DMI_S( a->name ),
-       a->version.major, a->version.minor, a->version.patch, DMI_S( a->name ) );
+  put( g, "/* %.*s_abi: what module %.*s %u.%u.%u is written against.  Made from %.*s.dmi by dmic; do not edit. */\n", DMG_SPAN_F( a->name ), DMG_SPAN_F( a->name ),
+       a->version.major, a->version.minor, a->version.patch, DMG_SPAN_F( a->name ) );
   put( g, "#ifndef %s_ABI_H\n#define %s_ABI_H\n\n#include \"dm.h\"\n\n", up.s, up.s );
   put( g, "#define MODULE_ID       %uu\n#define STORAGE_VERSION %uu\n#define DM_IN_SZ        %uu\n#define DM_OUT_SZ       %uu\n\n", a->module, a->storage_version, a->in_sz, a->out_sz );
   for( uint32_t i = 0; i<u->consts.n; i++ ) {
     dmi_def_t const * d = u->consts.v[ i ];
     docs( g, d->doc, "" );
     if( d->is_string ) {
-      put( g, "#define %.*s \"", DMI_S( d->name ) );
+      put( g, "#define %.*s \"", DMG_SPAN_F( d->name ) );
       for( size_t k = 0; k<d->string.sz; k++ ) { uint8_t c = d->string.p[ k ]; if( c=='"' || c=='\\' ) put( g, "\\%c", c ); else if( c=='\n' ) put( g, "\\n" ); else put( g, "%c", c ); }
       put( g, "\"\n" );
-    } else if( !d->num.is_name ) put( g, "#define %.*s %lluull\n", DMI_S( d->name ), (unsigned long long)d->num.v );
-    else put( g, "#define %.*s %.*s\n", DMI_S( d->name ), DMI_S( d->num.name ) );
+    } else if( !d->num.is_name ) put( g, "#define %.*s %lluull\n", DMG_SPAN_F( d->name ), (unsigned long long)d->num.v );
+    else put( g, "#define %.*s %.*s\n", DMG_SPAN_F( d->name ), DMG_SPAN_F( d->num.name ) );
   }
   put( g, "enum {" );
   for( uint32_t i = 0; i<a->fault_cnt; i++ ) put( g, " FAULT_%s = %u%s", upper( a->faults[ i ].name ).s, a->faults[ i ].id, i+1<a->fault_cnt ? "," : "" );
@@ -613,8 +613,8 @@ dmg_err_t dmic_emit_guest( dmic_unit_t const * u, dmg_buf_t * out ) {
   for( uint32_t i = 0; i<a->use_cnt; i++ ) {
     dmic_unit_t const * of = u->used[ i ];
     char prefix[ 80 ];
-    snprintf( prefix, sizeof prefix, "%.*s_", DMI_S( of->abi.name ) );
-    put( g, "\n/* ---- Calls of module %.*s ---- */\n\n", DMI_S( of->abi.name ) );
+    snprintf( prefix, sizeof prefix, "%.*s_", DMG_SPAN_F( of->abi.name ) );
+    put( g, "\n/* ---- Calls of module %.*s ---- */\n\n", DMG_SPAN_F( of->abi.name ) );
     g->prefix = prefix;
     for( uint32_t k = 0; k<a->uses[ i ].call_cnt; k++ )  gen_stub( g, of, dmg_abi_call_named ( &of->abi, a->uses[ i ].calls[ k ] ), false );
     for( uint32_t k = 0; k<a->uses[ i ].query_cnt; k++ ) gen_stub( g, of, dmg_abi_query_named( &of->abi, a->uses[ i ].queries[ k ] ), true );

@@ -48,18 +48,18 @@ dmg_err_t dmic_emit_host( dmic_unit_t const * u, dmg_buf_t * out ) {
   dmic_upper( a->name, up, sizeof up );
   DMG_TRY( dmg_buf_printf( out, "/* %.*s_host: numbers, hashes and ABI of module %.*s %u.%u.%u.  Made from %.*s.dmi by dmic; do not edit. */\n"
     "#ifndef DMG_%s_HOST_H\n#define DMG_%s_HOST_H\n\n#include <stdint.h>\n\n#define DMG_%s_ID %uu\n#define DMG_%s_STORAGE_VERSION %uu\n\n",
-    DMI_S( a->name ), DMI_S( a->name ), a->version.major, a->version.minor, a->version.patch, DMI_S( a->name ), up, up, up, a->module, up, a->storage_version ) );
+    DMG_SPAN_F( a->name ), DMG_SPAN_F( a->name ), a->version.major, a->version.minor, a->version.patch, DMG_SPAN_F( a->name ), up, up, up, a->module, up, a->storage_version ) );
   DMG_TRY( ids( out, u ) );
   char head[ 300 ];
-  snprintf( head, sizeof head, "\n/* H(\"dmg/abi/v1\", dmg_%.*s_abi) */\nstatic uint8_t const dmg_%.*s_abi_hash[ 32 ] __attribute__(( unused )) = ", DMI_S( a->name ), DMI_S( a->name ) );
+  snprintf( head, sizeof head, "\n/* H(\"dmg/abi/v1\", dmg_%.*s_abi) */\nstatic uint8_t const dmg_%.*s_abi_hash[ 32 ] __attribute__(( unused )) = ", DMG_SPAN_F( a->name ), DMG_SPAN_F( a->name ) );
   dmg_hash_t h = dmg_h( DMG_TAG_ABI, u->raw );
   DMG_TRY( hex_array( out, head, dmg_hash_span( &h ) ) );
   for( uint32_t i = 0; i<a->call_cnt; i++ ) {
     h = dmic_schema( a->module, a->calls+i );
-    snprintf( head, sizeof head, "static uint8_t const dmg_%.*s_schema_%.*s[ 32 ] __attribute__(( unused )) = ", DMI_S( a->name ), DMI_S( a->calls[ i ].name ) );
+    snprintf( head, sizeof head, "static uint8_t const dmg_%.*s_schema_%.*s[ 32 ] __attribute__(( unused )) = ", DMG_SPAN_F( a->name ), DMG_SPAN_F( a->calls[ i ].name ) );
     DMG_TRY( hex_array( out, head, dmg_hash_span( &h ) ) );
   }
-  snprintf( head, sizeof head, "static uint8_t const dmg_%.*s_abi[ %zu ] __attribute__(( unused )) = ", DMI_S( a->name ), u->raw.sz );
+  snprintf( head, sizeof head, "static uint8_t const dmg_%.*s_abi[ %zu ] __attribute__(( unused )) = ", DMG_SPAN_F( a->name ), u->raw.sz );
   DMG_TRY( hex_array( out, head, u->raw ) );
   return dmg_buf_printf( out, "\n#endif\n" );
 }

@@ -39,7 +39,7 @@ static dmg_err_t object( dmg_buf_t * out, dmg_type_t const * t ) {
 }
 
 static dmg_err_t schema( dmg_buf_t * out, dmg_type_t const * t, bool is_ref_ok ) {
-  if( is_ref_ok && ( t->kind==DMG_TYPE_STRUCT || t->kind==DMG_TYPE_ENUM ) && t->name.sz ) return dmg_buf_printf( out, "{\"$ref\":\"#/$defs/%.*s\"}", DMI_S( t->name ) );
+  if( is_ref_ok && ( t->kind==DMG_TYPE_STRUCT || t->kind==DMG_TYPE_ENUM ) && t->name.sz ) return dmg_buf_printf( out, "{\"$ref\":\"#/$defs/%.*s\"}", DMG_SPAN_F( t->name ) );
   switch( t->kind ) {
   case DMG_TYPE_BOOL: return dmg_buf_printf( out, "{\"type\":\"boolean\"}" );
   case DMG_TYPE_U8:   return dmg_buf_printf( out, "{\"type\":\"integer\",\"minimum\":0,\"maximum\":255}" );
@@ -78,7 +78,7 @@ static dmg_err_t schema( dmg_buf_t * out, dmg_type_t const * t, bool is_ref_ok )
   case DMG_TYPE_ENUM:
     DMG_TRY( dmg_buf_printf( out, "{\"oneOf\":[" ) );
     for( uint32_t i = 0; i<t->variant_cnt; i++ ) {
-      DMG_TRY( dmg_buf_printf( out, "%s{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"kind\":{\"const\":\"%.*s\"}", i ? "," : "", DMI_S( t->variants[ i ].name ) ) );
+      DMG_TRY( dmg_buf_printf( out, "%s{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"kind\":{\"const\":\"%.*s\"}", i ? "," : "", DMG_SPAN_F( t->variants[ i ].name ) ) );
       if( t->variants[ i ].type ) { DMG_TRY( dmg_buf_printf( out, ",\"value\":" ) ); DMG_TRY( schema( out, t->variants[ i ].type, true ) ); }
       DMG_TRY( dmg_buf_printf( out, "},\"required\":[\"kind\"%s]}", t->variants[ i ].type ? ",\"value\"" : "" ) );
     }
@@ -91,7 +91,7 @@ static dmg_err_t schema( dmg_buf_t * out, dmg_type_t const * t, bool is_ref_ok )
 static dmg_err_t fns( dmg_buf_t * out, char const * what, dmg_abi_fn_t const * fn, uint32_t cnt, dmg_span_t const * doc ) {
   DMG_TRY( dmg_buf_printf( out, "\"%s\":{", what ) );
   for( uint32_t i = 0; i<cnt; i++ ) {
-    DMG_TRY( dmg_buf_printf( out, "%s\n  \"%.*s\":{\"id\":%u,", i ? "," : "", DMI_S( fn[ i ].name ), fn[ i ].id ) );
+    DMG_TRY( dmg_buf_printf( out, "%s\n  \"%.*s\":{\"id\":%u,", i ? "," : "", DMG_SPAN_F( fn[ i ].name ), fn[ i ].id ) );
     if( doc[ i ].sz ) { DMG_TRY( dmg_buf_printf( out, "\"description\":" ) ); DMG_TRY( string( out, doc[ i ] ) ); DMG_TRY( dmg_buf_append( out, ",", 1 ) ); }
     if( fn[ i ].says.sz ) { DMG_TRY( dmg_buf_printf( out, "\"says\":" ) ); DMG_TRY( string( out, fn[ i ].says ) ); DMG_TRY( dmg_buf_append( out, ",", 1 ) ); }
     DMG_TRY( dmg_buf_printf( out, "\"args\":" ) );
@@ -104,10 +104,10 @@ static dmg_err_t fns( dmg_buf_t * out, char const * what, dmg_abi_fn_t const * f
 
 dmg_err_t dmic_emit_json( dmic_unit_t const * u, dmg_buf_t * out ) {
   dmg_abi_t const * a = &u->abi;
-  DMG_TRY( dmg_buf_printf( out, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$comment\":\"Made from %.*s.dmi by dmic; do not edit.\",\n", DMI_S( a->name ) ) );
-  DMG_TRY( dmg_buf_printf( out, "\"title\":\"%.*s\",\"version\":\"%u.%u.%u\",\"moduleId\":%u,\n\"$defs\":{", DMI_S( a->name ), a->version.major, a->version.minor, a->version.patch, a->module ) );
+  DMG_TRY( dmg_buf_printf( out, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$comment\":\"Made from %.*s.dmi by dmic; do not edit.\",\n", DMG_SPAN_F( a->name ) ) );
+  DMG_TRY( dmg_buf_printf( out, "\"title\":\"%.*s\",\"version\":\"%u.%u.%u\",\"moduleId\":%u,\n\"$defs\":{", DMG_SPAN_F( a->name ), a->version.major, a->version.minor, a->version.patch, a->module ) );
   for( uint32_t i = 0; i<u->types.n; i++ ) {
-    DMG_TRY( dmg_buf_printf( out, "%s\n  \"%.*s\":", i ? "," : "", DMI_S( u->types.v[ i ]->name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "%s\n  \"%.*s\":", i ? "," : "", DMG_SPAN_F( u->types.v[ i ]->name ) ) );
     DMG_TRY( schema( out, u->types.v[ i ], false ) );
   }
   DMG_TRY( dmg_buf_printf( out, "},\n" ) );
@@ -116,13 +116,13 @@ dmg_err_t dmic_emit_json( dmic_unit_t const * u, dmg_buf_t * out ) {
   DMG_TRY( fns( out, "queries", a->queries, a->query_cnt, u->query_docs ) );
   DMG_TRY( dmg_buf_printf( out, ",\n\"events\":{" ) );
   for( uint32_t i = 0; i<a->event_cnt; i++ ) {
-    DMG_TRY( dmg_buf_printf( out, "%s\n  \"%.*s\":{\"id\":%u,\"fields\":", i ? "," : "", DMI_S( a->events[ i ].name ), a->events[ i ].id ) );
+    DMG_TRY( dmg_buf_printf( out, "%s\n  \"%.*s\":{\"id\":%u,\"fields\":", i ? "," : "", DMG_SPAN_F( a->events[ i ].name ), a->events[ i ].id ) );
     DMG_TRY( schema( out, a->events[ i ].fields, false ) );
     DMG_TRY( dmg_buf_printf( out, "}" ) );
   }
   DMG_TRY( dmg_buf_printf( out, "},\n\"faults\":{" ) );
   for( uint32_t i = 0; i<a->fault_cnt; i++ ) {
-    DMG_TRY( dmg_buf_printf( out, "%s\n  \"%.*s\":{\"id\":%u,\"fields\":", i ? "," : "", DMI_S( a->faults[ i ].name ), a->faults[ i ].id ) );
+    DMG_TRY( dmg_buf_printf( out, "%s\n  \"%.*s\":{\"id\":%u,\"fields\":", i ? "," : "", DMG_SPAN_F( a->faults[ i ].name ), a->faults[ i ].id ) );
     DMG_TRY( schema( out, a->faults[ i ].fields, false ) );
     DMG_TRY( dmg_buf_printf( out, "}" ) );
   }

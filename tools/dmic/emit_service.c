@@ -39,9 +39,9 @@ static dmg_err_t schema( dmic_service_t const * s, dmg_buf_t * out, dmi_type_t c
 static dmg_err_t members( dmic_service_t const * s, dmg_buf_t * out, dmi_fields_t const * f, dmg_span_t kind ) {
   uint32_t cnt = 0;
   DMG_TRY( dmg_buf_printf( out, "{\"type\":\"object\",\"properties\":{" ) );
-  if( kind.sz ) { DMG_TRY( dmg_buf_printf( out, "\"kind\":{\"const\":\"%.*s\"}", DMI_S( kind ) ) ); cnt++; }
+  if( kind.sz ) { DMG_TRY( dmg_buf_printf( out, "\"kind\":{\"const\":\"%.*s\"}", DMG_SPAN_F( kind ) ) ); cnt++; }
   for( uint32_t i = 0; i<f->n; i++ ) {
-    DMG_TRY( dmg_buf_printf( out, "%s\"%.*s\":", cnt++ ? "," : "", DMI_S( f->v[ i ].name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "%s\"%.*s\":", cnt++ ? "," : "", DMG_SPAN_F( f->v[ i ].name ) ) );
     /* What is absent may also be written as null. */
     if( f->v[ i ].type->is_opt ) DMG_TRY( dmg_buf_printf( out, "{\"anyOf\":[{\"type\":\"null\"}," ) );
     DMG_TRY( schema( s, out, f->v[ i ].type, false ) );
@@ -50,7 +50,7 @@ static dmg_err_t members( dmic_service_t const * s, dmg_buf_t * out, dmi_fields_
   DMG_TRY( dmg_buf_printf( out, "},\"required\":[" ) );
   cnt = 0;
   if( kind.sz ) { DMG_TRY( dmg_buf_printf( out, "\"kind\"" ) ); cnt++; }
-  for( uint32_t i = 0; i<f->n; i++ ) if( !f->v[ i ].type->is_opt ) DMG_TRY( dmg_buf_printf( out, "%s\"%.*s\"", cnt++ ? "," : "", DMI_S( f->v[ i ].name ) ) );
+  for( uint32_t i = 0; i<f->n; i++ ) if( !f->v[ i ].type->is_opt ) DMG_TRY( dmg_buf_printf( out, "%s\"%.*s\"", cnt++ ? "," : "", DMG_SPAN_F( f->v[ i ].name ) ) );
   return dmg_buf_printf( out, "]}" );
 }
 
@@ -69,7 +69,7 @@ static dmg_err_t schema( dmic_service_t const * s, dmg_buf_t * out, dmi_type_t c
     if( is_named( t, "Json" ) )     return dmg_buf_printf( out, "true" );
     if( is_named( t, "Object" ) )   return dmg_buf_printf( out, "{\"type\":\"object\"}" );
     if( is_named( t, "NameOrId" ) ) return dmg_buf_printf( out, "{\"type\":[\"string\",\"integer\"]}" );
-    return dmg_buf_printf( out, "{\"$ref\":\"#/components/schemas/%.*s\"}", DMI_S( t->name ) );
+    return dmg_buf_printf( out, "{\"$ref\":\"#/components/schemas/%.*s\"}", DMG_SPAN_F( t->name ) );
   default: break;
   }
   switch( t->prim ) {
@@ -121,7 +121,7 @@ static dmg_err_t c_name( dmg_buf_t * out, dmg_span_t method ) {
 
 dmg_err_t dmic_emit_rpc_h( dmic_service_t const * s, dmg_buf_t * out ) {
   char a[ 140 ], b[ 140 ];
-  DMG_TRY( dmg_buf_printf( out, "/* Made by `dmic gen --rpc-h` from %.*s.dmi, do not edit. */\n#ifndef DMG_RPC_GEN_H\n#define DMG_RPC_GEN_H\n\n#include <stdbool.h>\n\n", DMI_S( s->name ) ) );
+  DMG_TRY( dmg_buf_printf( out, "/* Made by `dmic gen --rpc-h` from %.*s.dmi, do not edit. */\n#ifndef DMG_RPC_GEN_H\n#define DMG_RPC_GEN_H\n\n#include <stdbool.h>\n\n", DMG_SPAN_F( s->name ) ) );
   DMG_TRY( dmg_buf_printf( out, "/* JSON-RPC and our own codes (F4.1). */\nenum {\n" ) );
   for( uint32_t i = 0; i<s->faults.n; i++ ) {
     dmic_upper( s->faults.v[ i ]->name, a, sizeof a );
@@ -172,9 +172,9 @@ static char const * form_of( dmi_type_t const * t, dmi_def_t const * def ) {
 }
 
 static dmg_err_t c_method( dmic_service_t const * s, dmg_buf_t * out, dmi_fn_t const * f ) {
-  DMG_TRY( dmg_buf_printf( out, "  { .name = \"%.*s\", .summary = ", DMI_S( f->name ) ) );
+  DMG_TRY( dmg_buf_printf( out, "  { .name = \"%.*s\", .summary = ", DMG_SPAN_F( f->name ) ) );
   DMG_TRY( quoted( out, f->doc ) );
-  DMG_TRY( dmg_buf_printf( out, ",\n    .class = '%.*s', .cost = %llu, .is_dev = %s, .handler = ", DMI_S( f->klass ), (unsigned long long)dmic_service_num( s, &f->gas ), f->auth.n ? "true" : "false" ) );
+  DMG_TRY( dmg_buf_printf( out, ",\n    .class = '%.*s', .cost = %llu, .is_dev = %s, .handler = ", DMG_SPAN_F( f->klass ), (unsigned long long)dmic_service_num( s, &f->gas ), f->auth.n ? "true" : "false" ) );
   DMG_TRY( c_name( out, f->name ) );
   DMG_TRY( dmg_buf_printf( out, ",\n    .example = " ) );
   DMG_TRY( quoted( out, f->example ) );
@@ -186,21 +186,21 @@ static dmg_err_t c_method( dmic_service_t const * s, dmg_buf_t * out, dmi_fn_t c
     dmi_def_t const * def;
     dmi_type_t const * t = plain( s, p->type, &def );
     char const * form = form_of( t, def );
-    DMG_TRY( dmg_buf_printf( out, "\n      { \"%.*s\", DMG_RPC_FORM_%s, %s, ", DMI_S( p->name ), form, p->type->is_opt ? "false" : "true" ) );
+    DMG_TRY( dmg_buf_printf( out, "\n      { \"%.*s\", DMG_RPC_FORM_%s, %s, ", DMG_SPAN_F( p->name ), form, p->type->is_opt ? "false" : "true" ) );
     DMG_TRY( quoted( out, p->doc ) );
     DMG_TRY( dmg_buf_printf( out, ", " ) );
     DMG_TRY( c_schema( s, out, p->type, true ) );
     if( strcmp( form, "WORD" ) ) DMG_TRY( dmg_buf_printf( out, ", NULL }," ) );
-    else                         DMG_TRY( dmg_buf_printf( out, ", words_%.*s },", DMI_S( def->name ) ) );
+    else                         DMG_TRY( dmg_buf_printf( out, ", words_%.*s },", DMG_SPAN_F( def->name ) ) );
   }
   return dmg_buf_printf( out, f->params.n ? " } },\n" : " { .name = NULL } } },\n" );
 }
 
 dmg_err_t dmic_emit_rpc_c( dmic_service_t const * s, dmg_buf_t * out ) {
-  DMG_TRY( dmg_buf_printf( out, "/* Made by `dmic gen --rpc-c` from %.*s.dmi, do not edit. */\n#include \"rpc/method.h\"\n\n_Static_assert( DMG_RPC_PARAM_MAX>=%u, \"parameters\" );\n\n", DMI_S( s->name ), DMIC_PARAM_MAX ) );
+  DMG_TRY( dmg_buf_printf( out, "/* Made by `dmic gen --rpc-c` from %.*s.dmi, do not edit. */\n#include \"rpc/method.h\"\n\n_Static_assert( DMG_RPC_PARAM_MAX>=%u, \"parameters\" );\n\n", DMG_SPAN_F( s->name ), DMIC_PARAM_MAX ) );
   DMG_TRY( dmg_buf_printf( out, "dmg_rpc_code_t const dmg_rpc_code_tab[] = {\n" ) );
   for( uint32_t i = 0; i<s->faults.n; i++ )
-    DMG_TRY( dmg_buf_printf( out, "  { -%llu, \"%.*s\", %llu, %s },\n", (unsigned long long)s->faults.v[ i ]->id, DMI_S( s->faults.v[ i ]->name ), (unsigned long long)s->faults.v[ i ]->http, s->faults.v[ i ]->is_retry ? "true" : "false" ) );
+    DMG_TRY( dmg_buf_printf( out, "  { -%llu, \"%.*s\", %llu, %s },\n", (unsigned long long)s->faults.v[ i ]->id, DMG_SPAN_F( s->faults.v[ i ]->name ), (unsigned long long)s->faults.v[ i ]->http, s->faults.v[ i ]->is_retry ? "true" : "false" ) );
   DMG_TRY( dmg_buf_printf( out, "};\nuint32_t const dmg_rpc_code_cnt = %u;\n\n", s->faults.n ) );
   for( uint32_t i = 0; i<s->defs.n; i++ ) {
     dmi_def_t const * def = s->defs.v[ i ];
@@ -212,8 +212,8 @@ dmg_err_t dmic_emit_rpc_c( dmic_service_t const * s, dmg_buf_t * out ) {
         is_used = is_used || ( of && of==def );
       }
     if( !is_used || !dmic_service_is_word( def ) ) continue;
-    DMG_TRY( dmg_buf_printf( out, "static char const * const words_%.*s[] = {", DMI_S( def->name ) ) );
-    for( uint32_t k = 0; k<def->variants.n; k++ ) DMG_TRY( dmg_buf_printf( out, " \"%.*s\",", DMI_S( def->variants.v[ k ].name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "static char const * const words_%.*s[] = {", DMG_SPAN_F( def->name ) ) );
+    for( uint32_t k = 0; k<def->variants.n; k++ ) DMG_TRY( dmg_buf_printf( out, " \"%.*s\",", DMG_SPAN_F( def->variants.v[ k ].name ) ) );
     DMG_TRY( dmg_buf_printf( out, " NULL };\n" ) );
   }
   DMG_TRY( dmg_buf_printf( out, "\ndmg_method_t const dmg_rpc_method_tab[] = {\n" ) );
@@ -223,7 +223,7 @@ dmg_err_t dmic_emit_rpc_c( dmic_service_t const * s, dmg_buf_t * out ) {
     "{\\\"type\\\":\\\"object\\\",\\\"properties\\\":{\\\"hash\\\":{\\\"type\\\":\\\"string\\\",\\\"pattern\\\":\\\"^0x[0-9a-fA-F]{64}$\\\"}},\\\"required\\\":[\\\"hash\\\"],\\\"additionalProperties\\\":false}]}\"\n" ) );
   for( uint32_t i = 0; i<s->defs.n; i++ ) {
     dmg_buf_t json = dmg_buf( 1u<<20 );
-    dmg_err_t err = dmg_buf_printf( &json, ",\"%.*s\":", DMI_S( s->defs.v[ i ]->name ) );
+    dmg_err_t err = dmg_buf_printf( &json, ",\"%.*s\":", DMG_SPAN_F( s->defs.v[ i ]->name ) );
     if( !err ) err = def_schema( s, &json, s->defs.v[ i ] );
     if( !err ) err = dmg_buf_printf( out, "  " );
     if( !err ) err = quoted( out, dmg_buf_span( &json ) );
@@ -246,7 +246,7 @@ static dmg_err_t ts_type( dmic_service_t const * s, dmg_buf_t * out, dmi_type_t 
     return dmg_buf_printf( out, "[]" );
   case DMI_T_NAME:
     if( is_named( t, "Object" ) ) return dmg_buf_printf( out, "JsonObject" );
-    return dmg_buf_printf( out, "%.*s", DMI_S( t->name ) );
+    return dmg_buf_printf( out, "%.*s", DMG_SPAN_F( t->name ) );
   default: break;
   }
   switch( t->prim ) {
@@ -268,7 +268,7 @@ static dmg_err_t ts_doc( dmg_buf_t * out, dmg_span_t doc, char const * indent ) 
 static dmg_err_t ts_fields( dmic_service_t const * s, dmg_buf_t * out, dmi_fields_t const * f, char const * indent, bool has_null ) {
   for( uint32_t i = 0; i<f->n; i++ ) {
     DMG_TRY( ts_doc( out, f->v[ i ].doc, indent ) );
-    DMG_TRY( dmg_buf_printf( out, "%sreadonly %.*s%s: ", indent, DMI_S( f->v[ i ].name ), f->v[ i ].type->is_opt ? "?" : "" ) );
+    DMG_TRY( dmg_buf_printf( out, "%sreadonly %.*s%s: ", indent, DMG_SPAN_F( f->v[ i ].name ), f->v[ i ].type->is_opt ? "?" : "" ) );
     DMG_TRY( ts_type( s, out, f->v[ i ].type ) );
     DMG_TRY( dmg_buf_printf( out, has_null && f->v[ i ].type->is_opt ? " | null;\n" : ";\n" ) );
   }
@@ -278,12 +278,12 @@ static dmg_err_t ts_fields( dmic_service_t const * s, dmg_buf_t * out, dmi_field
 static dmg_err_t ts_def( dmic_service_t const * s, dmg_buf_t * out, dmi_def_t const * def ) {
   DMG_TRY( ts_doc( out, def->doc, "" ) );
   if( def->kind==DMI_DEF_STRUCT ) {
-    DMG_TRY( dmg_buf_printf( out, "export interface %.*s {\n", DMI_S( def->name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "export interface %.*s {\n", DMG_SPAN_F( def->name ) ) );
     DMG_TRY( ts_fields( s, out, &def->fields, "  ", true ) );
     return dmg_buf_printf( out, "}\n\n" );
   }
   size_t start = out->sz;
-  DMG_TRY( dmg_buf_printf( out, "export type %.*s =", DMI_S( def->name ) ) );
+  DMG_TRY( dmg_buf_printf( out, "export type %.*s =", DMG_SPAN_F( def->name ) ) );
   if( def->kind==DMI_DEF_ALIAS ) {
     DMG_TRY( dmg_buf_append( out, " ", 1 ) );
     DMG_TRY( ts_type( s, out, def->type ) );
@@ -296,9 +296,9 @@ static dmg_err_t ts_def( dmic_service_t const * s, dmg_buf_t * out, dmi_def_t co
     for( uint32_t i = 0; i<def->variants.n; i++ ) {
       dmi_variant_t const * v = def->variants.v+i;
       DMG_TRY( dmg_buf_printf( out, is_long ? "\n  | " : i ? " | " : " " ) );
-      if( dmic_service_is_word( def ) ) DMG_TRY( dmg_buf_printf( out, "\"%.*s\"", DMI_S( v->name ) ) );
-      else if( !v->type )               DMG_TRY( dmg_buf_printf( out, "{ readonly kind: \"%.*s\" }", DMI_S( v->name ) ) );
-      else                              DMG_TRY( dmg_buf_printf( out, "({ readonly kind: \"%.*s\" } & %.*s)", DMI_S( v->name ), DMI_S( v->type->name ) ) );
+      if( dmic_service_is_word( def ) ) DMG_TRY( dmg_buf_printf( out, "\"%.*s\"", DMG_SPAN_F( v->name ) ) );
+      else if( !v->type )               DMG_TRY( dmg_buf_printf( out, "{ readonly kind: \"%.*s\" }", DMG_SPAN_F( v->name ) ) );
+      else                              DMG_TRY( dmg_buf_printf( out, "({ readonly kind: \"%.*s\" } & %.*s)", DMG_SPAN_F( v->name ), DMG_SPAN_F( v->type->name ) ) );
     }
     if( out->sz-start+1<=120 ) break;
   }
@@ -308,7 +308,7 @@ static dmg_err_t ts_def( dmic_service_t const * s, dmg_buf_t * out, dmi_def_t co
 static dmg_err_t ts_fn( dmic_service_t const * s, dmg_buf_t * out, dmi_fn_t const * f, char const * what, char const * result ) {
   bool is_dotted = memchr( f->name.p, '.', f->name.sz )!=NULL;
   DMG_TRY( ts_doc( out, f->doc, "  " ) );
-  DMG_TRY( dmg_buf_printf( out, "  readonly %s%.*s%s: {\n", is_dotted ? "\"" : "", DMI_S( f->name ), is_dotted ? "\"" : "" ) );
+  DMG_TRY( dmg_buf_printf( out, "  readonly %s%.*s%s: {\n", is_dotted ? "\"" : "", DMG_SPAN_F( f->name ), is_dotted ? "\"" : "" ) );
   if( f->params.n ) {
     DMG_TRY( dmg_buf_printf( out, "    readonly %s: {\n", what ) );
     DMG_TRY( ts_fields( s, out, &f->params, "      ", false ) );
@@ -324,7 +324,7 @@ dmg_err_t dmic_emit_rpc_ts( dmic_service_t const * s, dmg_buf_t * out ) {
     "import type { Hex } from \"@demiurge/codec\";\nimport type { Json, JsonObject } from \"../json.js\";\n\n"
     "/** u64, u128 and i64 as decimal text (F0.2). */\nexport type Decimal = string;\n\n"
     "/** Which state or block (F0.4). */\nexport type At = \"head\" | \"final\" | { readonly height: Decimal } | { readonly hash: Hex };\n\n"
-    "/** A name, or the number it stands for. */\nexport type NameOrId = string | number;\n\n", DMI_S( s->name ) ) );
+    "/** A name, or the number it stands for. */\nexport type NameOrId = string | number;\n\n", DMG_SPAN_F( s->name ) ) );
   for( uint32_t i = 0; i<s->defs.n; i++ ) DMG_TRY( ts_def( s, out, s->defs.v[ i ] ) );
   DMG_TRY( dmg_buf_printf( out, "/** Every method: its parameters by name, and its result. */\nexport interface Methods {\n" ) );
   for( uint32_t i = 0; i<s->methods.n; i++ ) DMG_TRY( ts_fn( s, out, s->methods.v[ i ], "params", "result" ) );
@@ -332,7 +332,7 @@ dmg_err_t dmic_emit_rpc_ts( dmic_service_t const * s, dmg_buf_t * out ) {
   for( uint32_t i = 0; i<s->streams.n; i++ ) DMG_TRY( ts_fn( s, out, s->streams.v[ i ], "filter", "item" ) );
   DMG_TRY( dmg_buf_printf( out, "}\n\n/** Code, name, and whether the same request may succeed later. */\nexport const ERRORS = [\n" ) );
   for( uint32_t i = 0; i<s->faults.n; i++ )
-    DMG_TRY( dmg_buf_printf( out, "  [-%llu, \"%.*s\", %s],\n", (unsigned long long)s->faults.v[ i ]->id, DMI_S( s->faults.v[ i ]->name ), s->faults.v[ i ]->is_retry ? "true" : "false" ) );
+    DMG_TRY( dmg_buf_printf( out, "  [-%llu, \"%.*s\", %s],\n", (unsigned long long)s->faults.v[ i ]->id, DMG_SPAN_F( s->faults.v[ i ]->name ), s->faults.v[ i ]->is_retry ? "true" : "false" ) );
   return dmg_buf_printf( out, "] as const;\n" );
 }
 
@@ -347,14 +347,14 @@ static dmg_err_t md_type( dmic_service_t const * s, dmg_buf_t * out, dmi_type_t 
   case DMI_T_LIST:
     DMG_TRY( dmg_buf_printf( out, "list of up to %llu ", (unsigned long long)dmic_service_num( s, &t->num ) ) );
     return md_type( s, out, t->a );
-  case DMI_T_NAME:  return dmg_buf_printf( out, "%.*s", DMI_S( t->name ) );
+  case DMI_T_NAME:  return dmg_buf_printf( out, "%.*s", DMG_SPAN_F( t->name ) );
   default:          return dmg_buf_printf( out, "%s", dmg_type_kind_name( t->prim ) );
   }
 }
 
 static dmg_err_t md_fields( dmic_service_t const * s, dmg_buf_t * out, dmi_fields_t const * f ) {
   for( uint32_t i = 0; i<f->n; i++ ) {
-    DMG_TRY( dmg_buf_printf( out, "%s%.*s%s: ", i ? ", " : "", DMI_S( f->v[ i ].name ), f->v[ i ].type->is_opt ? "?" : "" ) );
+    DMG_TRY( dmg_buf_printf( out, "%s%.*s%s: ", i ? ", " : "", DMG_SPAN_F( f->v[ i ].name ), f->v[ i ].type->is_opt ? "?" : "" ) );
     DMG_TRY( md_type( s, out, f->v[ i ].type ) );
     if( !f->v[ i ].doc.sz ) continue;
     DMG_TRY( dmg_buf_printf( out, " (" ) );
@@ -367,21 +367,21 @@ static dmg_err_t md_fields( dmic_service_t const * s, dmg_buf_t * out, dmi_field
 dmg_err_t dmic_emit_rpc_md( dmic_service_t const * s, dmg_buf_t * out ) {
   DMG_TRY( dmg_buf_printf( out, "# JSON-RPC reference\n\nMade by `dmic gen --rpc-md` from `idl/%.*s.dmi`, do not edit; `rpc.discover` of a node says the same as OpenRPC. Rules: [interfaces.md](interfaces.md). `?`: optional, in answers absent or null. "
     "u64, u128, i64 and amount are decimal strings, hex is `0x` and lower case, smaller numbers are numbers (F0.2). At: `\"head\"`, `\"final\"`, `{\"height\":\"7\"}` or `{\"hash\":\"0x..\"}`. NameOrId: text or number. "
-    "Class and cost: F3.2, F3.3. A variant with fields has them beside `kind`.\n\n## Methods\n\n| method | parameters | result | class, cost |\n|---|---|---|---|\n", DMI_S( s->name ) ) );
+    "Class and cost: F3.2, F3.3. A variant with fields has them beside `kind`.\n\n## Methods\n\n| method | parameters | result | class, cost |\n|---|---|---|---|\n", DMG_SPAN_F( s->name ) ) );
   for( uint32_t i = 0; i<s->methods.n; i++ ) {
     dmi_fn_t const * f = s->methods.v[ i ];
-    DMG_TRY( dmg_buf_printf( out, "| `%.*s`: ", DMI_S( f->name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "| `%.*s`: ", DMG_SPAN_F( f->name ) ) );
     DMG_TRY( line( out, f->doc ) );
     DMG_TRY( dmg_buf_printf( out, " | " ) );
     DMG_TRY( md_fields( s, out, &f->params ) );
     DMG_TRY( dmg_buf_printf( out, " | " ) );
     DMG_TRY( md_type( s, out, f->ret ) );
-    DMG_TRY( dmg_buf_printf( out, " | %.*s %llu%s |\n", DMI_S( f->klass ), (unsigned long long)dmic_service_num( s, &f->gas ), f->auth.n ? ", dev" : "" ) );
+    DMG_TRY( dmg_buf_printf( out, " | %.*s %llu%s |\n", DMG_SPAN_F( f->klass ), (unsigned long long)dmic_service_num( s, &f->gas ), f->auth.n ? ", dev" : "" ) );
   }
   DMG_TRY( dmg_buf_printf( out, "\n## Streams\n\n| topic | filter | item |\n|---|---|---|\n" ) );
   for( uint32_t i = 0; i<s->streams.n; i++ ) {
     dmi_fn_t const * f = s->streams.v[ i ];
-    DMG_TRY( dmg_buf_printf( out, "| `%.*s`: ", DMI_S( f->name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "| `%.*s`: ", DMG_SPAN_F( f->name ) ) );
     DMG_TRY( line( out, f->doc ) );
     DMG_TRY( dmg_buf_printf( out, " | " ) );
     DMG_TRY( md_fields( s, out, &f->params ) );
@@ -392,13 +392,13 @@ dmg_err_t dmic_emit_rpc_md( dmic_service_t const * s, dmg_buf_t * out ) {
   DMG_TRY( dmg_buf_printf( out, "\n## Types\n\n| type | |\n|---|---|\n" ) );
   for( uint32_t i = 0; i<s->defs.n; i++ ) {
     dmi_def_t const * def = s->defs.v[ i ];
-    DMG_TRY( dmg_buf_printf( out, "| %.*s | ", DMI_S( def->name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "| %.*s | ", DMG_SPAN_F( def->name ) ) );
     if( def->kind==DMI_DEF_STRUCT )     DMG_TRY( md_fields( s, out, &def->fields ) );
     else if( def->kind==DMI_DEF_ALIAS ) DMG_TRY( md_type( s, out, def->type ) );
     else for( uint32_t k = 0; k<def->variants.n; k++ ) {
       dmi_variant_t const * v = def->variants.v+k;
-      DMG_TRY( dmg_buf_printf( out, "%s%.*s", k ? ", " : "", DMI_S( v->name ) ) );
-      if( v->type ) DMG_TRY( dmg_buf_printf( out, " {%.*s}", DMI_S( v->type->name ) ) );
+      DMG_TRY( dmg_buf_printf( out, "%s%.*s", k ? ", " : "", DMG_SPAN_F( v->name ) ) );
+      if( v->type ) DMG_TRY( dmg_buf_printf( out, " {%.*s}", DMG_SPAN_F( v->type->name ) ) );
     }
     if( def->doc.sz ) { DMG_TRY( dmg_buf_printf( out, ". " ) ); DMG_TRY( line( out, def->doc ) ); }
     DMG_TRY( dmg_buf_printf( out, " |\n" ) );
@@ -406,7 +406,7 @@ dmg_err_t dmic_emit_rpc_md( dmic_service_t const * s, dmg_buf_t * out ) {
   DMG_TRY( dmg_buf_printf( out, "\n## Errors\n\n| code | name | HTTP | retry | meaning | more in data |\n|---|---|---|---|---|---|\n" ) );
   for( uint32_t i = 0; i<s->faults.n; i++ ) {
     dmi_fault_t const * f = s->faults.v[ i ];
-    DMG_TRY( dmg_buf_printf( out, "| -%llu | %.*s | %llu | %s | ", (unsigned long long)f->id, DMI_S( f->name ), (unsigned long long)f->http, f->is_retry ? "yes" : "no" ) );
+    DMG_TRY( dmg_buf_printf( out, "| -%llu | %.*s | %llu | %s | ", (unsigned long long)f->id, DMG_SPAN_F( f->name ), (unsigned long long)f->http, f->is_retry ? "yes" : "no" ) );
     DMG_TRY( line( out, f->doc ) );
     DMG_TRY( dmg_buf_printf( out, " | " ) );
     DMG_TRY( md_fields( s, out, &f->fields ) );

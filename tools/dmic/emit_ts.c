@@ -45,7 +45,7 @@ static dmg_err_t type_name( dmg_buf_t * out, prefix_t const * pre, dmg_type_t co
   case DMG_TYPE_OPTION:
     DMG_TRY( type_name( out, pre, t->elem ) );
     return dmg_buf_printf( out, " | null" );
-  default:                                                                  return dmg_buf_printf( out, "%s%.*s", pre->s, DMI_S( t->name ) );
+  default:                                                                  return dmg_buf_printf( out, "%s%.*s", pre->s, DMG_SPAN_F( t->name ) );
   }
 }
 
@@ -68,7 +68,7 @@ static dmg_err_t type_expr( dmg_buf_t * out, dmg_type_t const * t ) {
     DMG_TRY( dmg_buf_printf( out, "t.option(" ) );
     DMG_TRY( type_expr( out, t->elem ) );
     return dmg_buf_printf( out, ")" );
-  case DMG_TYPE_STRUCT: case DMG_TYPE_ENUM: return dmg_buf_printf( out, "%.*s", DMI_S( t->name ) );
+  case DMG_TYPE_STRUCT: case DMG_TYPE_ENUM: return dmg_buf_printf( out, "%.*s", DMG_SPAN_F( t->name ) );
   default:             return dmg_buf_printf( out, "t.%s", dmg_type_kind_name( t->kind ) );
   }
 }
@@ -107,7 +107,7 @@ static dmg_err_t fields_of( dmg_buf_t * out, size_t line_start, dmg_type_t const
     for( uint32_t i = 0; i<t->field_cnt; i++ ) {
       if( !t->fields[ i ].name.sz ) continue;
       if( is_long ) DMG_TRY( dmg_buf_printf( out, "%s  ", indent ) );
-      DMG_TRY( dmg_buf_printf( out, "%s%.*s: ", !is_long && n ? ", " : "", DMI_S( t->fields[ i ].name ) ) );
+      DMG_TRY( dmg_buf_printf( out, "%s%.*s: ", !is_long && n ? ", " : "", DMG_SPAN_F( t->fields[ i ].name ) ) );
       DMG_TRY( type_expr( out, t->fields[ i ].type ) );
       if( is_long ) DMG_TRY( dmg_buf_printf( out, ",\n" ) );
       n++;
@@ -121,7 +121,7 @@ static dmg_err_t fields_of( dmg_buf_t * out, size_t line_start, dmg_type_t const
 static dmg_err_t members( dmg_buf_t * out, prefix_t const * pre, dmg_type_t const * t ) {
   for( uint32_t i = 0; i<t->field_cnt; i++ ) {
     if( !t->fields[ i ].name.sz ) continue;
-    DMG_TRY( dmg_buf_printf( out, "  readonly %.*s: ", DMI_S( t->fields[ i ].name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "  readonly %.*s: ", DMG_SPAN_F( t->fields[ i ].name ) ) );
     DMG_TRY( type_name( out, pre, t->fields[ i ].type ) );
     DMG_TRY( dmg_buf_printf( out, ";\n" ) );
   }
@@ -131,12 +131,12 @@ static dmg_err_t members( dmg_buf_t * out, prefix_t const * pre, dmg_type_t cons
 static dmg_err_t named( dmg_buf_t * out, prefix_t const * pre, dmg_type_t const * t ) {
   if( t->kind==DMG_TYPE_STRUCT ) {
     dmg_type_t const * later = t->is_open && t->field_cnt && !t->fields[ t->field_cnt-1 ].name.sz ? t->fields[ t->field_cnt-1 ].type : NULL;
-    DMG_TRY( dmg_buf_printf( out, "export interface %s%.*s {\n", pre->s, DMI_S( t->name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "export interface %s%.*s {\n", pre->s, DMG_SPAN_F( t->name ) ) );
     DMG_TRY( members( out, pre, t ) );
     if( later ) DMG_TRY( members( out, pre, later ) );
     DMG_TRY( dmg_buf_printf( out, "}\n" ) );
     size_t start = out->sz;
-    DMG_TRY( dmg_buf_printf( out, "const %.*s = t.%s<%s%.*s>(\"%.*s\", ", DMI_S( t->name ), t->is_open ? "extensible" : "struct", pre->s, DMI_S( t->name ), DMI_S( t->name ) ) );
+    DMG_TRY( dmg_buf_printf( out, "const %.*s = t.%s<%s%.*s>(\"%.*s\", ", DMG_SPAN_F( t->name ), t->is_open ? "extensible" : "struct", pre->s, DMG_SPAN_F( t->name ), DMG_SPAN_F( t->name ) ) );
     if( !t->is_open ) return fields_of( out, start, t, "", ");\n\n" );
     static dmg_type_t const none = { .kind = DMG_TYPE_STRUCT };
     DMG_TRY( fields_of( out, start, t, "", ", " ) );
@@ -144,16 +144,16 @@ static dmg_err_t named( dmg_buf_t * out, prefix_t const * pre, dmg_type_t const 
   }
   bool is_plain = true;
   for( uint32_t i = 0; i<t->variant_cnt; i++ ) is_plain = is_plain && !t->variants[ i ].type;
-  DMG_TRY( dmg_buf_printf( out, "const %.*s = t.%s(\"%.*s\", %s", DMI_S( t->name ), t->is_open ? "open" : is_plain ? "names" : "enum", DMI_S( t->name ), is_plain ? "[" : "{" ) );
+  DMG_TRY( dmg_buf_printf( out, "const %.*s = t.%s(\"%.*s\", %s", DMG_SPAN_F( t->name ), t->is_open ? "open" : is_plain ? "names" : "enum", DMG_SPAN_F( t->name ), is_plain ? "[" : "{" ) );
   for( uint32_t i = 0; i<t->variant_cnt; i++ ) {
     if( i ) DMG_TRY( dmg_buf_printf( out, ", " ) );
-    if( is_plain ) { DMG_TRY( dmg_buf_printf( out, "\"%.*s\"", DMI_S( t->variants[ i ].name ) ) ); continue; }
-    DMG_TRY( dmg_buf_printf( out, "%.*s: { tag: %u, type: ", DMI_S( t->variants[ i ].name ), t->variants[ i ].tag ) );
+    if( is_plain ) { DMG_TRY( dmg_buf_printf( out, "\"%.*s\"", DMG_SPAN_F( t->variants[ i ].name ) ) ); continue; }
+    DMG_TRY( dmg_buf_printf( out, "%.*s: { tag: %u, type: ", DMG_SPAN_F( t->variants[ i ].name ), t->variants[ i ].tag ) );
     if( t->variants[ i ].type ) DMG_TRY( type_expr( out, t->variants[ i ].type ) );
     else DMG_TRY( dmg_buf_printf( out, "null" ) );
     DMG_TRY( dmg_buf_printf( out, " }" ) );
   }
-  return dmg_buf_printf( out, "%s);\nexport type %s%.*s = typeof %.*s extends Type<infer V> ? V : never;\n\n", is_plain ? "] as const" : "}", pre->s, DMI_S( t->name ), DMI_S( t->name ) );
+  return dmg_buf_printf( out, "%s);\nexport type %s%.*s = typeof %.*s extends Type<infer V> ? V : never;\n\n", is_plain ? "] as const" : "}", pre->s, DMG_SPAN_F( t->name ), DMG_SPAN_F( t->name ) );
 }
 
 /* Does some type below t use this kind? */
@@ -193,19 +193,19 @@ dmg_err_t dmic_emit_ts( dmic_unit_t const * u, dmg_buf_t * out ) {
     has_hash    = has_hash    || uses( u->types.v[ i ], DMG_TYPE_HASH );
     has_asset   = has_asset   || uses( u->types.v[ i ], DMG_TYPE_ASSET );
   }
-  DMG_TRY( dmg_buf_printf( out, "/* Module %.*s %u.%u.%u: the calls that a transaction can make. Made by `dmic gen --ts`, do not edit. */\n", DMI_S( a->name ), a->version.major, a->version.minor, a->version.patch ) );
+  DMG_TRY( dmg_buf_printf( out, "/* Module %.*s %u.%u.%u: the calls that a transaction can make. Made by `dmic gen --ts`, do not edit. */\n", DMG_SPAN_F( a->name ), a->version.major, a->version.minor, a->version.patch ) );
   if( has_address || has_hash )
     DMG_TRY( dmg_buf_printf( out, "import type { %s%s%s } from \"../bytes.js\";\n", has_address ? "Address" : "", has_address && has_hash ? ", " : "", has_hash ? "Hash" : "" ) );
   if( has_asset ) DMG_TRY( dmg_buf_printf( out, "import type { Asset } from \"../transaction.js\";\n" ) );
   DMG_TRY( dmg_buf_printf( out, "import { call, defineModule, t%s } from \"../schema.js\";\n\n", has_enum ? ", type Type" : "" ) );
   for( uint32_t i = 0; i<u->types.n; i++ ) if( is_needed( u, u->types.v[ i ] ) ) DMG_TRY( named( out, &pre, u->types.v[ i ] ) );
   DMG_TRY( doc( out, u->box->doc, "" ) );
-  DMG_TRY( dmg_buf_printf( out, "export const %.*s = defineModule(%u, \"%.*s\", {\n", DMI_S( a->name ), a->module, DMI_S( a->name ) ) );
+  DMG_TRY( dmg_buf_printf( out, "export const %.*s = defineModule(%u, \"%.*s\", {\n", DMG_SPAN_F( a->name ), a->module, DMG_SPAN_F( a->name ) ) );
   for( uint32_t i = 0; i<a->call_cnt; i++ ) {
     if( !( a->calls[ i ].auth&~( 1u<<DMG_ROLE_MODULE | 1u<<DMG_ROLE_HOOK ) ) ) continue;   /* nobody signs these */
     DMG_TRY( doc( out, u->call_docs[ i ], "  " ) );
     size_t start = out->sz;
-    DMG_TRY( dmg_buf_printf( out, "  %.*s: call(%u, ", DMI_S( a->calls[ i ].name ), a->calls[ i ].id ) );
+    DMG_TRY( dmg_buf_printf( out, "  %.*s: call(%u, ", DMG_SPAN_F( a->calls[ i ].name ), a->calls[ i ].id ) );
     DMG_TRY( string( out, a->calls[ i ].says ) );
     DMG_TRY( dmg_buf_printf( out, ", " ) );
     DMG_TRY( fields_of( out, start, a->calls[ i ].args, "  ", "),\n" ) );

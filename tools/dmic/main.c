@@ -75,7 +75,7 @@ static bool read_import( void * ctx, char const * from, dmg_span_t path, dmg_spa
 static void print_hash( char const * what, dmg_span_t name, dmg_hash_t h ) {
   char hex[ 65 ];
   dmg_hex_encode( h.b, 32, hex );
-  printf( "%s%.*s 0x%s\n", what, DMI_S( name ), hex );
+  printf( "%s%.*s 0x%s\n", what, DMG_SPAN_F( name ), hex );
 }
 
 /* What emit makes of it, as DIR/NAME. */
@@ -83,7 +83,7 @@ typedef dmg_err_t (* emit_fn_t)( void const * of, dmg_buf_t * out );
 
 static int write_file( emit_fn_t emit, void const * of, char const * dir, dmg_span_t name, char const * suffix ) {
   char path[ 4096 ];
-  if( (size_t)snprintf( path, sizeof path, "%s/%.*s%s", dir, DMI_S( name ), suffix )>=sizeof path ) { fprintf( stderr, "dmic: %s: path too long\n", dir ); return 3; }
+  if( (size_t)snprintf( path, sizeof path, "%s/%.*s%s", dir, DMG_SPAN_F( name ), suffix )>=sizeof path ) { fprintf( stderr, "dmic: %s: path too long\n", dir ); return 3; }
   if( mkdir( dir, 0777 ) && errno!=EEXIST ) { fprintf( stderr, "dmic: %s: %s\n", dir, strerror( errno ) ); return 3; }
   dmg_buf_t out = dmg_buf( 16u<<20 );
   dmg_err_t err = emit( of, &out );

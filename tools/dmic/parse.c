@@ -16,7 +16,7 @@ static dmi_tok_t const * next( parse_t * p ) {
 static bool take( parse_t * p, char const * s ) { if( !at( p, s ) ) return false; next( p ); return true; }
 
 static void mistake( parse_t * p, char const * want ) {
-  if( !p->is_lost ) dmic_error( p->d, p->t->at, "found %s%.*s%s, expected %s", p->t->kind==DMI_STRING ? "\"" : "'", DMI_S( p->t->text ), p->t->kind==DMI_STRING ? "\"" : "'", want );
+  if( !p->is_lost ) dmic_error( p->d, p->t->at, "found %s%.*s%s, expected %s", p->t->kind==DMI_STRING ? "\"" : "'", DMG_SPAN_F( p->t->text ), p->t->kind==DMI_STRING ? "\"" : "'", want );
   p->is_lost = true;
 }
 
@@ -55,10 +55,10 @@ static dmg_span_t name_of( parse_t * p, bool is_upper, char const * what ) {
   dmg_span_t s = ident( p, want );
   if( !s.sz ) return s;
   uint8_t c = s.p[ 0 ];
-  if( is_upper && !( c>='A' && c<='Z' ) ) dmic_error( p->d, t->at, "the name of %s starts with a capital: %.*s", what, DMI_S( s ) );
+  if( is_upper && !( c>='A' && c<='Z' ) ) dmic_error( p->d, t->at, "the name of %s starts with a capital: %.*s", what, DMG_SPAN_F( s ) );
   bool is_low = c>='a' && c<='z';
   for( size_t i = 0; i<s.sz; i++ ) is_low = is_low && !( s.p[ i ]>='A' && s.p[ i ]<='Z' );
-  if( !is_upper && !is_low ) dmic_error( p->d, t->at, "the name of %s is written in lower case with _: %.*s", what, DMI_S( s ) );
+  if( !is_upper && !is_low ) dmic_error( p->d, t->at, "the name of %s is written in lower case with _: %.*s", what, DMG_SPAN_F( s ) );
   return s;
 }
 
@@ -182,7 +182,7 @@ static void name_list( parse_t * p, char const * sep, char const * want, dmi_nam
 static dmg_span_t method_name( parse_t * p ) {
   dmi_at_t where = p->t->at;
   dmg_span_t s = path( p );
-  if( s.sz && !( s.p[ 0 ]>='a' && s.p[ 0 ]<='z' ) ) dmic_error( p->d, where, "the name of a method starts with a small letter: %.*s", DMI_S( s ) );
+  if( s.sz && !( s.p[ 0 ]>='a' && s.p[ 0 ]<='z' ) ) dmic_error( p->d, where, "the name of a method starts with a small letter: %.*s", DMG_SPAN_F( s ) );
   return s;
 }
 

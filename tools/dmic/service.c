@@ -43,7 +43,7 @@ static void gather( svc_t * g, char const * file, dmg_span_t text, unsigned nest
     dmg_span_t in;
     char const * in_file;
     if( nest>=8 ) { dmic_error( d, f->imports.v[ i ].at, "imports go 8 deep (a circle?)" ); break; }
-    if( !d->read || !d->read( d->read_ctx, file, f->imports.v[ i ].text, &in, &in_file ) ) { dmic_error( d, f->imports.v[ i ].at, "cannot read \"%.*s\"", DMI_S( f->imports.v[ i ].text ) ); continue; }
+    if( !d->read || !d->read( d->read_ctx, file, f->imports.v[ i ].text, &in, &in_file ) ) { dmic_error( d, f->imports.v[ i ].at, "cannot read \"%.*s\"", DMG_SPAN_F( f->imports.v[ i ].text ) ); continue; }
     bool is_known = false;
     for( uint32_t k = 0; k<g->seen.n; k++ ) is_known = is_known || dmg_span_eq( g->seen.v[ k ].text, dmg_span_cstr( in_file ) );
     if( !is_known ) gather( g, in_file, in, nest+1 );
@@ -54,8 +54,8 @@ static void gather( svc_t * g, char const * file, dmg_span_t text, unsigned nest
 
 static bool add( dmic_t * d, dmic_service_t * s, dmi_def_t const * def ) {
   dmi_def_t const * same = dmic_service_def( s, def->name );
-  if( same ) { dmic_error( d, def->at, "a second '%.*s'; the first is in line %u", DMI_S( def->name ), same->at.line ); return true; }
-  if( is_predeclared( def->name ) ) { dmic_error( d, def->at, "'%.*s' is known in every service; take another name", DMI_S( def->name ) ); return true; }
+  if( same ) { dmic_error( d, def->at, "a second '%.*s'; the first is in line %u", DMG_SPAN_F( def->name ), same->at.line ); return true; }
+  if( is_predeclared( def->name ) ) { dmic_error( d, def->at, "'%.*s' is known in every service; take another name", DMG_SPAN_F( def->name ) ); return true; }
   dmi_def_t const ** slot = DMI_PUSH( d, s->all );
   if( slot ) *slot = def;
   return slot!=NULL;
@@ -86,14 +86,14 @@ static void check_type( svc_t * g, dmi_type_t const * t, bool is_opt_ok );
 
 static void check_num( svc_t * g, dmi_num_t const * n ) {
   dmi_def_t const * def = n->is_name ? dmic_service_def( g->s, n->name ) : NULL;
-  if( n->is_name && ( !def || def->kind!=DMI_DEF_CONST || def->is_string ) ) dmic_error( g->d, n->at, "'%.*s' is no constant number", DMI_S( n->name ) );
+  if( n->is_name && ( !def || def->kind!=DMI_DEF_CONST || def->is_string ) ) dmic_error( g->d, n->at, "'%.*s' is no constant number", DMG_SPAN_F( n->name ) );
   else if( !dmic_service_num( g->s, n ) ) dmic_error( g->d, n->at, "a bound is at least 1" );
 }
 
 static void check_fields( svc_t * g, dmi_fields_t const * f, bool is_payload ) {
   for( uint32_t i = 0; i<f->n; i++ ) {
     for( uint32_t k = 0; k<i; k++ )
-      if( dmg_span_eq( f->v[ k ].name, f->v[ i ].name ) ) dmic_error( g->d, f->v[ i ].at, "a second '%.*s'", DMI_S( f->v[ i ].name ) );
+      if( dmg_span_eq( f->v[ k ].name, f->v[ i ].name ) ) dmic_error( g->d, f->v[ i ].at, "a second '%.*s'", DMG_SPAN_F( f->v[ i ].name ) );
     if( is_payload && dmg_span_eq( f->v[ i ].name, DMG_SPAN_STR( "kind" ) ) ) dmic_error( g->d, f->v[ i ].at, "this struct stands beside a variant's \"kind\"; name the field otherwise" );
     check_type( g, f->v[ i ].type, true );
   }
@@ -102,7 +102,7 @@ static void check_fields( svc_t * g, dmi_fields_t const * f, bool is_payload ) {
 /* Afterwards def stands in s->defs, behind what it needs. */
 static void check_def( svc_t * g, dmi_def_t * def, dmi_at_t use ) {
   if( def->state==2 ) return;
-  if( def->state==1 ) { dmic_error( g->d, use, "'%.*s' contains itself; no type may", DMI_S( def->name ) ); return; }
+  if( def->state==1 ) { dmic_error( g->d, use, "'%.*s' contains itself; no type may", DMG_SPAN_F( def->name ) ); return; }
   def->state = 1;
   switch( def->kind ) {
   case DMI_DEF_CONST:
@@ -115,7 +115,7 @@ static void check_def( svc_t * g, dmi_def_t * def, dmi_at_t use ) {
     for( uint32_t i = 0; i<def->variants.n; i++ ) {
       dmi_variant_t const * v = def->variants.v+i;
       if( v->tag!=i ) dmic_error( g->d, v->at, "variants are numbered 0, 1, 2 .. in order; this one is %llu", (unsigned long long)v->tag );
-      for( uint32_t k = 0; k<i; k++ ) if( dmg_span_eq( def->variants.v[ k ].name, v->name ) ) dmic_error( g->d, v->at, "a second '%.*s'", DMI_S( v->name ) );
+      for( uint32_t k = 0; k<i; k++ ) if( dmg_span_eq( def->variants.v[ k ].name, v->name ) ) dmic_error( g->d, v->at, "a second '%.*s'", DMG_SPAN_F( v->name ) );
       if( !v->type ) continue;
       check_type( g, v->type, false );
       dmi_def_t const * p = v->type->form==DMI_T_NAME ? dmic_service_def( g->s, v->type->name ) : NULL;
@@ -142,8 +142,8 @@ static void check_type( svc_t * g, dmi_type_t const * t, bool is_opt_ok ) {
   case DMI_T_MAP: dmic_error( g->d, t->at, "JSON has no map of any key; write list<Entry, n> with a struct of key and value" ); break;
   case DMI_T_NAME: {
     dmi_def_t const * def = dmic_service_def( g->s, t->name );
-    if( !def && !is_predeclared( t->name ) ) dmic_error( g->d, t->at, "there is no type '%.*s'", DMI_S( t->name ) );
-    else if( def && def->kind==DMI_DEF_CONST ) dmic_error( g->d, t->at, "'%.*s' is a constant, not a type", DMI_S( t->name ) );
+    if( !def && !is_predeclared( t->name ) ) dmic_error( g->d, t->at, "there is no type '%.*s'", DMG_SPAN_F( t->name ) );
+    else if( def && def->kind==DMI_DEF_CONST ) dmic_error( g->d, t->at, "'%.*s' is a constant, not a type", DMG_SPAN_F( t->name ) );
     else if( def ) check_def( g, (dmi_def_t *)(uintptr_t)def, t->at );
   }
   }
@@ -152,8 +152,8 @@ static void check_type( svc_t * g, dmi_type_t const * t, bool is_opt_ok ) {
 static void check_fn( svc_t * g, dmi_fn_t const * f ) {
   bool is_method = f->kind==DMI_FN_METHOD;
   if( f->name.sz>DMIC_METHOD_NAME_MAX ) dmic_error( g->d, f->at, "the name of a method has at most %u bytes", DMIC_METHOD_NAME_MAX );
-  if( !f->doc.sz )                      dmic_error( g->d, f->at, "%.*s needs a line of /// that says what it does", DMI_S( f->name ) );
-  if( !f->ret )                         dmic_error( g->d, f->at, "%.*s needs a result: -> and a type", DMI_S( f->name ) );
+  if( !f->doc.sz )                      dmic_error( g->d, f->at, "%.*s needs a line of /// that says what it does", DMG_SPAN_F( f->name ) );
+  if( !f->ret )                         dmic_error( g->d, f->at, "%.*s needs a result: -> and a type", DMG_SPAN_F( f->name ) );
   check_fields( g, &f->params, false );
   check_type( g, f->ret, false );
   if( f->params.n>DMIC_PARAM_MAX ) dmic_error( g->d, f->at, "at most %u parameters", DMIC_PARAM_MAX );
@@ -161,15 +161,15 @@ static void check_fn( svc_t * g, dmi_fn_t const * f ) {
   for( uint32_t i = 0; i<f->params.n; i++ ) {
     dmi_field_t const * p = f->params.v+i;
     if( !p->type ) continue;
-    if( is_opt && !p->type->is_opt ) dmic_error( g->d, p->at, "'%.*s' is needed, but stands after an optional parameter", DMI_S( p->name ) );
+    if( is_opt && !p->type->is_opt ) dmic_error( g->d, p->at, "'%.*s' is needed, but stands after an optional parameter", DMG_SPAN_F( p->name ) );
     is_opt = is_opt || p->type->is_opt;
-    if( is_method && !p->doc.sz ) dmic_error( g->d, p->at, "parameter '%.*s' needs a line of /// that says what it is", DMI_S( p->name ) );
+    if( is_method && !p->doc.sz ) dmic_error( g->d, p->at, "parameter '%.*s' needs a line of /// that says what it is", DMG_SPAN_F( p->name ) );
   }
   if( !is_method ) return;
-  if( f->klass.sz!=1 || f->klass.p[ 0 ]<'A' || f->klass.p[ 0 ]>'C' ) dmic_error( g->d, f->klass.sz ? f->klass_at : f->at, "%.*s needs class A, B or C (F3.2)", DMI_S( f->name ) );
-  if( !f->has_gas ) dmic_error( g->d, f->at, "%.*s needs a cost in units of 10 us (F3.3)", DMI_S( f->name ) );
+  if( f->klass.sz!=1 || f->klass.p[ 0 ]<'A' || f->klass.p[ 0 ]>'C' ) dmic_error( g->d, f->klass.sz ? f->klass_at : f->at, "%.*s needs class A, B or C (F3.2)", DMG_SPAN_F( f->name ) );
+  if( !f->has_gas ) dmic_error( g->d, f->at, "%.*s needs a cost in units of 10 us (F3.3)", DMG_SPAN_F( f->name ) );
   else if( !dmic_service_num( g->s, &f->gas ) || dmic_service_num( g->s, &f->gas )>3000 ) dmic_error( g->d, f->gas.at, "a cost is 1..3000 units: more is past what a client can save up (F3.4)" );
-  if( !f->has_example ) dmic_error( g->d, f->at, "%.*s needs an example: params by name as JSON, that every chain can be asked (F4.1)", DMI_S( f->name ) );
+  if( !f->has_example ) dmic_error( g->d, f->at, "%.*s needs an example: params by name as JSON, that every chain can be asked (F4.1)", DMG_SPAN_F( f->name ) );
   for( uint32_t i = 0; i<f->auth.n; i++ ) if( !dmg_span_eq( f->auth.v[ i ].text, DMG_SPAN_STR( "dev" ) ) ) dmic_error( g->d, f->auth.v[ i ].at, "a method's auth is dev or nothing" );
 }
 
@@ -178,11 +178,11 @@ static void check_faults( svc_t * g ) {
   for( uint32_t i = 0; i<s->faults.n; i++ ) {
     dmi_fault_t const * f = s->faults.v[ i ];
     for( uint32_t k = 0; k<i; k++ ) {
-      if( s->faults.v[ k ]->id==f->id )                    dmic_error( g->d, f->at, "%.*s has number %llu too", DMI_S( s->faults.v[ k ]->name ), (unsigned long long)f->id );
-      if( dmg_span_eq( s->faults.v[ k ]->name, f->name ) ) dmic_error( g->d, f->at, "a second fault '%.*s'", DMI_S( f->name ) );
+      if( s->faults.v[ k ]->id==f->id )                    dmic_error( g->d, f->at, "%.*s has number %llu too", DMG_SPAN_F( s->faults.v[ k ]->name ), (unsigned long long)f->id );
+      if( dmg_span_eq( s->faults.v[ k ]->name, f->name ) ) dmic_error( g->d, f->at, "a second fault '%.*s'", DMG_SPAN_F( f->name ) );
     }
-    if( !f->doc.sz )                 dmic_error( g->d, f->at, "%.*s needs a line of /// that says what it means", DMI_S( f->name ) );
-    if( f->http<400 || f->http>599 ) dmic_error( g->d, f->at, "%.*s needs http 400..599", DMI_S( f->name ) );
+    if( !f->doc.sz )                 dmic_error( g->d, f->at, "%.*s needs a line of /// that says what it means", DMG_SPAN_F( f->name ) );
+    if( f->http<400 || f->http>599 ) dmic_error( g->d, f->at, "%.*s needs http 400..599", DMG_SPAN_F( f->name ) );
     check_fields( g, &f->fields, false );
   }
 }
@@ -217,7 +217,7 @@ dmic_service_t * dmic_service( dmic_t * d, char const * file, dmg_span_t text ) 
   if( s->methods.n ) qsort( s->methods.v, s->methods.n, sizeof *s->methods.v, by_name );
   for( uint32_t i = 0; i<s->methods.n; i++ ) {
     check_fn( &g, s->methods.v[ i ] );
-    if( i && dmg_span_eq( s->methods.v[ i ]->name, s->methods.v[ i-1 ]->name ) ) dmic_error( d, s->methods.v[ i ]->at, "a second method '%.*s'", DMI_S( s->methods.v[ i ]->name ) );
+    if( i && dmg_span_eq( s->methods.v[ i ]->name, s->methods.v[ i-1 ]->name ) ) dmic_error( d, s->methods.v[ i ]->at, "a second method '%.*s'", DMG_SPAN_F( s->methods.v[ i ]->name ) );
   }
   for( uint32_t i = 0; i<s->streams.n; i++ ) check_fn( &g, s->streams.v[ i ] );
   if( !s->methods.n && !d->err_cnt ) dmic_error( d, top, "there is no method in this file" );
