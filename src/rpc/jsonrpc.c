@@ -372,21 +372,19 @@ bool dmg_rpc_in_time( dmg_rpc_call_t * call ) {
   return false;
 }
 
-static bool is_counted( dmg_rpc_t const * rpc, dmg_cost_who_t const * who ) { return rpc->cost && !who->is_free; }
-
 bool dmg_rpc_is_spent( dmg_rpc_t * rpc, dmg_cost_who_t const * who ) {
   dmg_cost_left_t left = { 0 };
-  if( is_counted( rpc, who ) ) dmg_cost_settle( rpc->cost, who, now_ns( rpc ), 0, &left );
+  if( dmg_rpc_is_counted( rpc, who ) ) dmg_cost_settle( rpc->cost, who, now_ns( rpc ), 0, &left );
   return left.is_spent;
 }
 
 void dmg_rpc_charge_item( dmg_rpc_t * rpc, dmg_cost_who_t const * who, uint32_t units ) {
   dmg_cost_left_t left;
-  if( is_counted( rpc, who ) ) dmg_cost_settle( rpc->cost, who, now_ns( rpc ), units, &left );
+  if( dmg_rpc_is_counted( rpc, who ) ) dmg_cost_settle( rpc->cost, who, now_ns( rpc ), units, &left );
 }
 
 dmg_cost_verdict_t dmg_rpc_admit( dmg_rpc_t * rpc, dmg_rpc_from_t const * from, dmg_rpc_bill_t * bill ) {
-  *bill = (dmg_rpc_bill_t){ .units = 1, .is_counted = is_counted( rpc, &from->who ) };
+  *bill = (dmg_rpc_bill_t){ .units = 1, .is_counted = dmg_rpc_is_counted( rpc, &from->who ) };
   dmg_cost_verdict_t verdict = bill->is_counted ? dmg_cost_take( rpc->cost, &from->who, now_ns( rpc ), 1, &bill->left ) : DMG_COST_GRANTED;
   if( verdict==DMG_COST_GRANTED ) return verdict;
   atomic_fetch_add( &rpc->refused_cnt[ 0 ], 1 );
@@ -479,7 +477,7 @@ typedef struct { dmg_rpc_call_t call; dmg_jv_t id; uint32_t method_idx, paid; bo
 static bool run_counted( request_t * r, opened_t * o, uint32_t left_cnt, bool * out_ran ) {
   dmg_rpc_call_t * call = &o->call;
   dmg_rpc_t * rpc = call->rpc;
-  bool is_timed = is_counted( rpc, &call->who );
+  bool is_timed = dmg_rpc_is_counted( rpc, &call->who );
   if( is_timed && !o->is_taken && !take_cost( call, r->bill, o->paid ) ) return false;
   *out_ran = true;
   size_t   from = call->out->buf->sz;
@@ -612,7 +610,7 @@ static void reader_begin( dmg_rpc_t * rpc, dmg_rpc_request_t * req, reader_t * r
   if( req->out.max>DMG_RPC_ANSWER_MAX ) req->out.max = DMG_RPC_ANSWER_MAX;
   *r = (reader_t){ .req = req, .w = dmg_jw( &req->out ), .s = scratch_take( rpc ) };
   r->r = (request_t){ .rpc = rpc, .from = req->from, .deadline_ns = now_ns( rpc )+(uint64_t)rpc->limits.query_ms*1000000, .bill = &req->bill, .paid = req->bill.units>0 };
-  req->bill.is_counted = is_counted( rpc, &req->from.who );
+  req->bill.is_counted = dmg_rpc_is_counted( rpc, &req->from.who );
   settle( &r->r, (uint32_t)( req->body.sz/UNIT_BYTES ) );   /* reading costs as writing does */
   if( !r->s ) { answer_error( &r->w, DMG_RPC_UNAVAILABLE, "out of memory, try again later" ); return; }
   if( !dmg_json_parse( r->s->json, req->body, &r->root, why ) ) {
@@ -653,7 +651,7 @@ static size_t reader_step( dmg_rpc_t * rpc, reader_t * r ) {
     if( is_sent && r->run ) {
       opened_t * o = &r->run[ r->run_cnt++ ];
       open_one( &r->r, &raw, r->s->arena, &r->w, o );
-      if( o->is_ready && is_counted( rpc, &o->call.who ) ) o->is_ready = o->is_taken = take_cost( &o->call, r->r.bill, o->paid );
+      if( o->is_ready && dmg_rpc_is_counted( rpc, &o->call.who ) ) o->is_ready = o->is_taken = take_cost( &o->call, r->r.bill, o->paid );
       ready_cnt += o->is_ready;
       continue;
     }
@@ -745,118 +743,4 @@ dmg_err_t dmg_rpc_metrics( dmg_rpc_t * rpc, dmg_buf_t * out ) {
   DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_rpc_invalid_total counter\ndemiurge_rpc_invalid_total %lu\n# TYPE demiurge_rpc_refused_total counter\n", atomic_load( &rpc->invalid_cnt ) ) );
   for( int i = 0; i<3; i++ ) DMG_TRY( dmg_buf_printf( out, "demiurge_rpc_refused_total{class=\"%c\"} %lu\n", 'A'+i, atomic_load( &rpc->refused_cnt[ i ] ) ) );
   return dmg_buf_printf( out, "# TYPE demiurge_rpc_subscriptions gauge\ndemiurge_rpc_subscriptions %u\n", dmg_rpc_sub_cnt( rpc->subs ) );
-}
-
-/* An Example Pairing: params as name and value each.  Its result is left out: it depends on the chain. */
-static bool put_example( dmg_jw_t * w, dmg_json_t * json, dmg_method_t const * m ) {
-  dmg_jv_t params;
-  char why[ 160 ];
-  if( !dmg_json_parse( json, dmg_span_cstr( m->example ), &params, why ) ) return false;
-  dmg_jw_key( w, "examples" );
-  dmg_jw_open( w, '[' );
-  dmg_jw_open( w, '{' );
-  dmg_jw_kcstr( w, "name", m->name );
-  dmg_jw_key( w, "params" );
-  dmg_jw_open( w, '[' );
-  for( dmg_jv_t k = dmg_jv_first( params ); !dmg_jv_is_absent( k ); k = dmg_jv_next( params, k ) ) {
-    dmg_jw_open( w, '{' );
-    dmg_jw_key( w, "name" );
-    dmg_jw_str( w, dmg_jv_text( k ) );
-    dmg_jw_key( w, "value" );
-    dmg_jw_value( w, dmg_jv_member( k ) );
-    dmg_jw_close( w, '}' );
-  }
-  dmg_jw_close( w, ']' );
-  dmg_jw_close( w, '}' );
-  dmg_jw_close( w, ']' );
-  return true;
-}
-
-bool dmg_rpc_do_rpc_discover( dmg_rpc_call_t * call ) {
-  dmg_jw_t * w = call->out;
-  dmg_json_t * json = dmg_json_new();       /* the call's own reader holds its id */
-  dmg_jw_open( w, '{' );
-  dmg_jw_kcstr( w, "openrpc", "1.3.2" );
-  dmg_jw_key( w, "info" );
-  dmg_jw_open( w, '{' );
-  dmg_jw_kcstr( w, "title", "Demiurge" );
-  dmg_jw_kcstr( w, "version", DMG_VERSION );
-  dmg_jw_close( w, '}' );
-  dmg_jw_key( w, "methods" );
-  dmg_jw_open( w, '[' );
-  bool is_good = json;
-  for( uint32_t i = 0; i<DMG_RPC_METHOD_CNT && is_good; i++ ) {
-    dmg_method_t const * m = &dmg_rpc_method_tab[ i ];
-    if( m->is_dev && !call->query->dev ) continue;
-    dmg_jw_open( w, '{' );
-    dmg_jw_kcstr( w, "name", m->name );
-    dmg_jw_kcstr( w, "summary", m->summary );
-    dmg_jw_kcstr( w, "paramStructure", "either" );
-    dmg_jw_key( w, "params" );
-    dmg_jw_open( w, '[' );
-    for( uint32_t p = 0; p<DMG_RPC_PARAM_MAX && m->param[ p ].name; p++ ) {
-      dmg_jw_open( w, '{' );
-      dmg_jw_kcstr( w, "name", m->param[ p ].name );
-      dmg_jw_kcstr( w, "description", m->param[ p ].text );
-      dmg_jw_kbool( w, "required", m->param[ p ].is_needed );
-      dmg_jw_key( w, "schema" );
-      dmg_jw_raw( w, dmg_span_cstr( m->param[ p ].schema ) );
-      dmg_jw_close( w, '}' );
-    }
-    dmg_jw_close( w, ']' );
-    dmg_jw_key( w, "result" );
-    dmg_jw_open( w, '{' );
-    dmg_jw_kcstr( w, "name", "result" );
-    dmg_jw_key( w, "schema" );
-    dmg_jw_raw( w, dmg_span_cstr( m->result ) );
-    dmg_jw_close( w, '}' );
-    dmg_jw_kcstr( w, "x-class", (char[]){ m->class, 0 } );
-    dmg_jw_knum( w, "x-cost", m->cost );
-    is_good = put_example( w, json, m );
-    dmg_jw_close( w, '}' );
-  }
-  dmg_jw_close( w, ']' );
-  dmg_jw_key( w, "components" );
-  dmg_jw_open( w, '{' );
-  dmg_jw_key( w, "schemas" );
-  dmg_jw_open( w, '{' );
-  dmg_jw_raw( w, dmg_span_cstr( dmg_rpc_schemas ) );
-  dmg_jw_close( w, '}' );
-  dmg_jw_close( w, '}' );
-  dmg_jw_close( w, '}' );
-  dmg_json_free( json );
-  return is_good ? true : dmg_rpc_fail_err( call, DMG_ERR_NOMEM, "document" );
-}
-
-bool dmg_rpc_do_rpc_limits( dmg_rpc_call_t * call ) {
-  dmg_jw_t * w = call->out;
-  dmg_jw_open( w, '{' );
-  dmg_jw_knum( w, "batch", DMG_RPC_BATCH_MAX );
-  dmg_jw_knum( w, "answerBytes", DMG_RPC_ANSWER_MAX );
-  dmg_jw_knum( w, "bodyBytes", 1<<20 );
-  dmg_jw_knum( w, "jsonDepth", DMG_JSON_DEPTH_MAX );
-  dmg_jw_knum( w, "jsonTokens", DMG_JSON_NODES_MAX );
-  dmg_jw_knum( w, "page", DMG_RPC_ITEMS_MAX );
-  dmg_jw_knum( w, "idBytes", DMG_RPC_ID_SZ_MAX );
-  dmg_jw_knum( w, "subscriptions", DMG_RPC_SUB_PER_WS_MAX );
-  dmg_jw_knum( w, "subscriptionIds", DMG_RPC_SUB_ID_MAX );
-  dmg_jw_knum( w, "webSocketMessageBytes", 256<<10 );
-  dmg_jw_knum( w, "queryMs", call->rpc->limits.query_ms );
-  dmg_jw_knum( w, "unitsPerSecond", call->rpc->limits.cost.rate );
-  dmg_jw_knum( w, "unitsBurst", call->rpc->limits.cost.burst );
-  dmg_jw_kbool( w, "isCounted", is_counted( call->rpc, &call->who ) );
-  dmg_jw_key( w, "prices" );
-  dmg_jw_open( w, '[' );
-  for( uint32_t i = 0; i<DMG_RPC_METHOD_CNT; i++ ) {
-    dmg_method_t const * m = &dmg_rpc_method_tab[ i ];
-    if( m->is_dev && !call->query->dev ) continue;
-    dmg_jw_open( w, '{' );
-    dmg_jw_kcstr( w, "method", m->name );
-    dmg_jw_kcstr( w, "class", (char[]){ m->class, 0 } );
-    dmg_jw_knum ( w, "cost", m->cost );
-    dmg_jw_close( w, '}' );
-  }
-  dmg_jw_close( w, ']' );
-  dmg_jw_close( w, '}' );
-  return true;
 }

@@ -30,6 +30,8 @@ struct dmg_rpc {
   dmg_rpc_ws_t         ws;                             /* under that lock */
 };
 
+/* Does a client have a bucket? */
+static inline bool dmg_rpc_is_counted( dmg_rpc_t const * rpc, dmg_cost_who_t const * who ) { return rpc->cost && !who->is_free; }
 /* Is a client as deep in debt as it gets, so that its streams wait? */
 bool dmg_rpc_is_spent   ( dmg_rpc_t * rpc, dmg_cost_who_t const * who );
 /* Charges what was sent to it. */
