@@ -104,6 +104,8 @@ char const * dmg_cli_hex_of( dmg_cli_t * cli, dmg_span_t bytes ) {
   return hex;
 }
 
+bool dmg_cli_hex_exact( char const * text, uint8_t * out, size_t sz ) { return !strncmp( text, "0x", 2 ) && !dmg_hex_decode( text+2, strlen( text+2 ), out, sz ); }
+
 bool dmg_cli_unhex( dmg_cli_t * cli, char const * text, dmg_span_t * out ) {
   size_t n = strlen( text );
   uint8_t * p = dmg_arena_alloc( cli->arena, n/2+1 );

@@ -149,6 +149,8 @@ char const * dmg_cli_quote( dmg_cli_t * cli, char const * text );
 char const * dmg_cli_hex_of( dmg_cli_t * cli, dmg_span_t bytes );
 /* 0x hex of an argument; false: it is none. */
 bool dmg_cli_unhex( dmg_cli_t * cli, char const * text, dmg_span_t * out );
+/* text is 0x and 2 sz hex digits. */
+bool dmg_cli_hex_exact( char const * text, uint8_t * out, size_t sz );
 /* An argument or the file it names: "-" is standard input, @PATH a file.  0 or an exit code, told already. */
 int  dmg_cli_slurp( dmg_cli_t * cli, char const * arg, dmg_span_t * out );
 

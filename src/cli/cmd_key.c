@@ -63,7 +63,7 @@ static int key_new( dmg_cli_t * cli ) {
 /* 0x hex of a secret, as `key export` prints it. */
 static int secret_of( dmg_cli_t * cli, unsigned scheme, char const * line, uint8_t out[ 32 ] ) {
   uint8_t key[ 33 ];
-  bool is_good = strlen( line )==66 && !strncmp( line, "0x", 2 ) && !dmg_hex_decode( line+2, 64, out, 32 );
+  bool is_good = dmg_cli_hex_exact( line, out, 32 );
   if( is_good && scheme==DMG_SIG_SECP256K1 ) is_good = dmg_secp256k1_public( out, key );
   if( is_good && scheme==DMG_SIG_P256 )      is_good = dmg_p256_public( out, key );
   return is_good ? DMG_EXIT_OK : dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "a secret is 0x and 64 hex digits, not zero and below the order of %s", dmg_sig_scheme_text( scheme ) );

@@ -53,13 +53,13 @@ int dmg_cli_at_flag( dmg_cli_t * cli, dmg_span_t * out ) {
 static int trust_of( dmg_cli_t * cli, dmg_cli_trust_t * out ) {
   char const * key = dmg_cli_opt( cli, "--validator-key" ), * chain = dmg_cli_opt( cli, "--chain" );
   if( key ) {
-    if( strlen( key )!=194 || strncmp( key, "0x", 2 ) || dmg_hex_decode( key+2, 192, out->validator_key, 96 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--validator-key is 0x and 192 hex digits" );
+    if( !dmg_cli_hex_exact( key, out->validator_key, 96 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--validator-key is 0x and 192 hex digits" );
   } else {
     uint8_t secret[ 32 ];
     dmg_dev_validator( secret, out->validator_key );
   }
   if( chain ) {
-    if( strlen( chain )!=66 || strncmp( chain, "0x", 2 ) || dmg_hex_decode( chain+2, 64, out->chain.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--chain is 0x and 64 hex digits" );
+    if( !dmg_cli_hex_exact( chain, out->chain.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--chain is 0x and 64 hex digits" );
     return DMG_EXIT_OK;
   }
   dmg_jv_t r;

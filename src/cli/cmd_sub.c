@@ -469,7 +469,7 @@ static int filter( sub_t * s, char const ** out ) {
   for( uint32_t i = 0; i<s->watch_cnt; i++ ) {
     dmg_hash_t id;
     char const * text = cli->arg[ i+1 ];
-    if( strlen( text )!=66 || strncmp( text, "0x", 2 ) || dmg_hex_decode( text+2, 64, id.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a transaction id is 0x and 64 hex digits, not \"%.80s\"", text );
+    if( !dmg_cli_hex_exact( text, id.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a transaction id is 0x and 64 hex digits, not \"%.80s\"", text );
     s->watch[ i ] = (watch_t){ .id = (char const *)dmg_cli_text( cli, "0x%s", dmg_cli_hex_of( cli, dmg_hash_span( &id ) ) ).p };   /* in lower case, as the node says it */
     *out = (char const *)dmg_cli_text( cli, "%s%s\"%s\"%s", *out, i ? "," : ",\"filter\":{\"ids\":[", s->watch[ i ].id, i+1==s->watch_cnt ? "]}" : "" ).p;
   }

@@ -8,7 +8,7 @@
 
 static int id_of( dmg_cli_t * cli, char const * a, char const ** out_hex ) {
   dmg_hash_t id;
-  if( strlen( a )!=66 || strncmp( a, "0x", 2 ) || dmg_hex_decode( a+2, 64, id.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a transaction id is 0x and 64 hex digits, not \"%.80s\"", a );
+  if( !dmg_cli_hex_exact( a, id.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a transaction id is 0x and 64 hex digits, not \"%.80s\"", a );
   *out_hex = dmg_cli_hex_of( cli, dmg_hash_span( &id ) );   /* in lower case */
   return DMG_EXIT_OK;
 }
