@@ -202,12 +202,12 @@ int dmg_cli_help( dmg_cli_t const * cli, int argc, char ** argv ) {
     snprintf( topic+n, sizeof topic-n, "%s%s", n ? " " : "", argv[ i ] );
   }
   dmg_cli_cmd_t const * c = find( topic );
-  for( int i = 0; i<EXTRA_CNT && !is_man; i++ )
-    if( !strcmp( topic, extra[ i ].name ) ) {
-      char const * how = strcmp( topic, "completion" ) ? "" : "  for bash, at once and in each new shell: source <(demiurge completion bash)\n";
-      printf( "demiurge %s %s\n\n  %s\n%s", extra[ i ].name, extra[ i ].value, extra[ i ].text, how );
-      return DMG_EXIT_OK;
-    }
+  for( int i = 0; i<EXTRA_CNT && !is_man; i++ ) {
+    if( strcmp( topic, extra[ i ].name ) ) continue;
+    printf( "demiurge %s %s\n\n  %s\n", extra[ i ].name, extra[ i ].value, extra[ i ].text );
+    if( !strcmp( topic, "completion" ) ) printf( "  bash, for this shell and, in ~/.bashrc, for each new one: source <(demiurge completion bash)\n" );
+    return DMG_EXIT_OK;
+  }
   bool is_ours = !*topic || !strcmp( topic, "help" ) || !strcmp( topic, "completion" );
   if( !c && !is_ours && !dmg_cli_is_noun( topic ) ) return dmg_cli_no_command( cli, topic );
   if( is_man ) {
