@@ -82,7 +82,7 @@ dmg_err_t dmg_kv_bulk_apply( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_next_fn_t nex
 
 dmg_err_t dmg_kv_iter_open( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t lo, dmg_span_t hi, bool is_reverse, dmg_kv_iter_t ** out_it ) {
   DMG_ASSERT( (unsigned)cf<DMG_KV_CF_CNT );
-  if( lo.sz>DMG_KV_KEY_MAX || hi.sz>DMG_KV_KEY_MAX ) return DMG_ERR_LIMIT;
+  if( lo.sz>DMG_KV_KEY_MAX+1 || hi.sz>DMG_KV_KEY_MAX+1 ) return DMG_ERR_LIMIT;
   DMG_TRY( take( &kv->iter_cnt, DMG_KV_ITERS_MAX ) );
   dmg_err_t err = kv->vt->iter_open( kv, cf, snap, lo, hi, is_reverse, out_it );
   if( err ) give( &kv->iter_cnt );
@@ -92,6 +92,11 @@ dmg_err_t dmg_kv_iter_open( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap,
 
 dmg_err_t dmg_kv_iter_next( dmg_kv_iter_t * it, dmg_span_t * out_key, dmg_span_t * out_value ) {
   return it->kv->vt->iter_next( it, out_key, out_value );
+}
+
+void dmg_kv_iter_move( dmg_kv_iter_t * it, dmg_span_t lo, dmg_span_t hi ) {
+  DMG_ASSERT( lo.sz<=DMG_KV_KEY_MAX+1 && hi.sz<=DMG_KV_KEY_MAX+1 );
+  it->kv->vt->iter_move( it, lo, hi );
 }
 
 void dmg_kv_iter_close( dmg_kv_iter_t * it ) {

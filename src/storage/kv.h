@@ -70,6 +70,7 @@ typedef struct {
   dmg_err_t (*write)     ( dmg_kv_t *, dmg_kv_op_t const * ops, size_t op_cnt, bool is_durable );
   dmg_err_t (*bulk_apply)( dmg_kv_t *, dmg_kv_cf_t, dmg_kv_next_fn_t, void * ctx );
   dmg_err_t (*iter_open) ( dmg_kv_t *, dmg_kv_cf_t, dmg_kv_snap_t *, dmg_span_t lo, dmg_span_t hi, bool is_reverse, dmg_kv_iter_t ** );
+  void      (*iter_move) ( dmg_kv_iter_t *, dmg_span_t lo, dmg_span_t hi );
   dmg_err_t (*iter_next) ( dmg_kv_iter_t *, dmg_span_t * key, dmg_span_t * value );
   void      (*iter_close)( dmg_kv_iter_t * );
   dmg_err_t (*snap_open) ( dmg_kv_t *, dmg_kv_snap_t ** );
@@ -81,7 +82,7 @@ typedef struct {
 
 /* First member of every backend's own struct. */
 struct dmg_kv      { dmg_kv_vt_t const * vt; uint32_t iter_cnt, snap_cnt; /* atomic: open handles */ };
-struct dmg_kv_iter { dmg_kv_t * kv; };
+struct dmg_kv_iter { dmg_kv_t * kv; uint64_t walked; /* by the last step: entries that are gone (column ord; 0 where a backend keeps none) */ };
 
 /* The value of key in a column, as of snap (NULL: newest).  NOT_FOUND if absent.  Release out_val. */
 DMG_MUST_USE dmg_err_t dmg_kv_get( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t key, dmg_kv_val_t * out_val );
@@ -99,12 +100,15 @@ DMG_MUST_USE dmg_err_t dmg_kv_write( dmg_kv_t * kv, dmg_kv_op_t const * ops, siz
    do not ascend; what next returns other than OK and NOT_FOUND is forwarded, nothing is changed. */
 DMG_MUST_USE dmg_err_t dmg_kv_bulk_apply( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_next_fn_t next, void * ctx );
 
-/* [lo, hi) in byte order; hi empty: to the end.  Reversed it starts at the greatest key below hi.
+/* [lo, hi) in byte order; hi empty: to the end.  Reversed it starts at the greatest key below hi.  A bound
+   may be one byte longer than a key.
    An iterator sees the store as of its opening. */
 DMG_MUST_USE dmg_err_t dmg_kv_iter_open( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t lo, dmg_span_t hi, bool is_reverse,
                                          dmg_kv_iter_t ** out_it );
 /* NOT_FOUND at the end (and again after it).  key and value live until the next call; value may be NULL. */
 DMG_MUST_USE dmg_err_t dmg_kv_iter_next( dmg_kv_iter_t * it, dmg_span_t * out_key, dmg_span_t * out_value );
+/* As opened anew over [lo, hi), which cannot fail.  Only with a snapshot. */
+void dmg_kv_iter_move( dmg_kv_iter_t * it, dmg_span_t lo, dmg_span_t hi );
 void dmg_kv_iter_close( dmg_kv_iter_t * it );   /* NULL: nothing */
 
 DMG_MUST_USE dmg_err_t dmg_kv_snap_open( dmg_kv_t * kv, dmg_kv_snap_t ** out_snap );

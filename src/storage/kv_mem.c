@@ -37,10 +37,11 @@ struct dmg_kv_snap { roots_t * roots; };
 typedef struct {
   dmg_kv_iter_t it;
   roots_t *     roots;
+  dmg_kv_cf_t   cf;
   bool          is_reverse, is_done;
   unsigned      depth;                      /* of the stack; the last frame is a leaf */
   struct { node_t * node; int idx; } at[ HEIGHT_MAX ];
-  uint8_t       bound[ DMG_KV_KEY_MAX ];    /* hi, or lo when reversed */
+  uint8_t       bound[ DMG_KV_KEY_MAX+1 ];  /* hi, or lo when reversed */
   size_t        bound_sz;
 } mem_iter_t;
 
@@ -366,28 +367,35 @@ static void iter_sink( mem_iter_t * it ) {
   }
 }
 
-static dmg_err_t mem_iter_open( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t lo, dmg_span_t hi, bool is_reverse, dmg_kv_iter_t ** out_it ) {
-  mem_iter_t * it = calloc( 1, sizeof *it );
-  if( !it ) return DMG_ERR_NOMEM;
-  it->roots      = roots_take( mem_of( kv ), snap );
-  it->is_reverse = is_reverse;
-  dmg_span_t start = is_reverse ? hi : lo, bound = is_reverse ? lo : hi;
+static void mem_iter_move( dmg_kv_iter_t * base, dmg_span_t lo, dmg_span_t hi ) {
+  mem_iter_t * it = (mem_iter_t *)base;
+  dmg_span_t start = it->is_reverse ? hi : lo, bound = it->is_reverse ? lo : hi;
   if( bound.sz ) memcpy( it->bound, bound.p, bound.sz );
   it->bound_sz = bound.sz;
-  node_t * n = it->roots->root[ cf ];
-  if( !n ) it->is_done = true;
+  it->depth    = 0;
+  node_t * n = it->roots->root[ it->cf ];
+  it->is_done = !n;
   /* Down to the place of start; the leaf's idx is the next item to give, maybe just outside the leaf. */
   while( n ) {
     if( n->is_leaf ) {
       bool is_eq;
-      int at = start.sz ? (int)leaf_find( n, start, &is_eq ) : is_reverse ? n->cnt : 0;
-      iter_push( it, n, is_reverse ? at-1 : at );
+      int at = start.sz ? (int)leaf_find( n, start, &is_eq ) : it->is_reverse ? n->cnt : 0;
+      iter_push( it, n, it->is_reverse ? at-1 : at );
       break;
     }
-    unsigned at = start.sz ? inner_find( n, start ) : is_reverse ? n->cnt-1u : 0;
+    unsigned at = start.sz ? inner_find( n, start ) : it->is_reverse ? n->cnt-1u : 0;
     iter_push( it, n, (int)at );
     n = n->child[ at ];
   }
+}
+
+static dmg_err_t mem_iter_open( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t lo, dmg_span_t hi, bool is_reverse, dmg_kv_iter_t ** out_it ) {
+  mem_iter_t * it = calloc( 1, sizeof *it );
+  if( !it ) return DMG_ERR_NOMEM;
+  it->roots      = roots_take( mem_of( kv ), snap );
+  it->cf         = cf;
+  it->is_reverse = is_reverse;
+  mem_iter_move( &it->it, lo, hi );
   *out_it = &it->it;
   return DMG_OK;
 }
@@ -452,7 +460,7 @@ static void mem_close( dmg_kv_t * kv ) {
 
 static dmg_kv_vt_t const mem_vt = {
   .name = "memory", .get = mem_get, .get_many = mem_get_many, .write = mem_write, .bulk_apply = mem_bulk_apply,
-  .iter_open = mem_iter_open, .iter_next = mem_iter_next, .iter_close = mem_iter_close,
+  .iter_open = mem_iter_open, .iter_move = mem_iter_move, .iter_next = mem_iter_next, .iter_close = mem_iter_close,
   .snap_open = mem_snap_open, .snap_close = mem_snap_close, .restore = mem_restore,
   .stats = mem_stats, .close = mem_close
 };

@@ -41,9 +41,10 @@ typedef struct {
   dmg_kv_iter_t           it;
   rocksdb_iterator_t *    rocks;
   rocksdb_readoptions_t * read;
-  bool                    is_reverse, is_started, is_done;
+  dmg_kv_cf_t             cf;
+  bool                    is_reverse, has_snap, is_started, is_done;
   size_t                  lo_sz, hi_sz;
-  uint8_t                 lo[ DMG_KV_KEY_MAX ], hi[ DMG_KV_KEY_MAX ];   /* RocksDB keeps pointers to them */
+  uint8_t                 lo[ DMG_KV_KEY_MAX+1 ], hi[ DMG_KV_KEY_MAX+1 ];   /* RocksDB keeps pointers to them */
 } rocks_iter_t;
 
 static rocks_t * rocks_of( dmg_kv_t * kv ) { return (rocks_t *)kv; }
@@ -129,28 +130,39 @@ static rocksdb_readoptions_t * read_new( void ) {
   return o;
 }
 
-static dmg_err_t rocks_iter_open( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t lo, dmg_span_t hi, bool is_reverse, dmg_kv_iter_t ** out_it ) {
-  rocks_t * r = rocks_of( kv );
-  rocks_iter_t * it = calloc( 1, sizeof *it );
-  if( !it ) return DMG_ERR_NOMEM;
-  it->is_reverse = is_reverse;
-  it->lo_sz      = lo.sz;
-  it->hi_sz      = hi.sz;
+static void rocks_iter_move( dmg_kv_iter_t * base, dmg_span_t lo, dmg_span_t hi ) {
+  rocks_iter_t * it = (rocks_iter_t *)base;
+  rocks_t * r = rocks_of( base->kv );
+  if( it->rocks ) {
+    DMG_ASSERT( it->has_snap );               /* else it would see what was written since */
+    rocksdb_iter_destroy( it->rocks );
+  }
+  it->lo_sz = lo.sz;
+  it->hi_sz = hi.sz;
   if( lo.sz ) memcpy( it->lo, lo.p, lo.sz );
   if( hi.sz ) memcpy( it->hi, hi.p, hi.sz );
-  it->is_done = hi.sz && dmg_span_cmp( lo, hi )>=0;
-  it->read    = read_new();
+  it->is_started = false;
+  it->is_done    = hi.sz && dmg_span_cmp( lo, hi )>=0;
+  rocksdb_readoptions_set_iterate_lower_bound( it->read, lo.sz ? (char const *)it->lo : NULL, it->lo_sz );
+  rocksdb_readoptions_set_iterate_upper_bound( it->read, hi.sz ? (char const *)it->hi : NULL, it->hi_sz );
+  it->rocks = rocksdb_create_iterator_cf( r->db, it->read, r->cf[ it->cf ] );
+}
+
+static dmg_err_t rocks_iter_open( dmg_kv_t * kv, dmg_kv_cf_t cf, dmg_kv_snap_t * snap, dmg_span_t lo, dmg_span_t hi, bool is_reverse, dmg_kv_iter_t ** out_it ) {
+  rocks_iter_t * it = calloc( 1, sizeof *it );
+  if( !it ) return DMG_ERR_NOMEM;
+  it->it.kv      = kv;
+  it->cf         = cf;
+  it->is_reverse = is_reverse;
+  it->has_snap   = snap;
+  it->read       = read_new();
   if( snap ) rocksdb_readoptions_set_snapshot( it->read, snap->snap );
-  if( lo.sz ) rocksdb_readoptions_set_iterate_lower_bound( it->read, (char const *)it->lo, it->lo_sz );
-  if( hi.sz ) rocksdb_readoptions_set_iterate_upper_bound( it->read, (char const *)it->hi, it->hi_sz );
-  it->rocks = rocksdb_create_iterator_cf( r->db, it->read, r->cf[ cf ] );
-  *out_it   = &it->it;
+  rocks_iter_move( &it->it, lo, hi );
+  *out_it = &it->it;
   return DMG_OK;
 }
 
-static dmg_err_t rocks_iter_next( dmg_kv_iter_t * base, dmg_span_t * out_key, dmg_span_t * out_value ) {
-  rocks_iter_t * it = (rocks_iter_t *)base;
-  if( it->is_done ) return DMG_ERR_NOT_FOUND;
+static void step( rocks_iter_t * it ) {
   if( it->is_started ) {
     if( it->is_reverse ) rocksdb_iter_prev( it->rocks );
     else                 rocksdb_iter_next( it->rocks );
@@ -163,6 +175,30 @@ static dmg_err_t rocks_iter_next( dmg_kv_iter_t * base, dmg_span_t * out_key, dm
     rocksdb_iter_seek_to_first( it->rocks );
   }
   it->is_started = true;
+}
+
+/* Tombstones, what lies under them, what is newer than the snapshot: RocksDB counts it by thread. */
+static uint64_t walked_of( rocksdb_perfcontext_t * perf ) {
+  return rocksdb_perfcontext_metric( perf, rocksdb_internal_key_skipped_count )+rocksdb_perfcontext_metric( perf, rocksdb_internal_delete_skipped_count )
+        +rocksdb_perfcontext_metric( perf, rocksdb_internal_recent_skipped_count );
+}
+
+static void step_counting( rocks_iter_t * it ) {
+  rocksdb_set_perf_level( rocksdb_enable_count );
+  rocksdb_perfcontext_t * perf = rocksdb_perfcontext_create();
+  uint64_t before = walked_of( perf );
+  step( it );
+  it->it.walked = walked_of( perf )-before;
+  rocksdb_perfcontext_destroy( perf );
+  rocksdb_set_perf_level( rocksdb_disable );
+}
+
+static dmg_err_t rocks_iter_next( dmg_kv_iter_t * base, dmg_span_t * out_key, dmg_span_t * out_value ) {
+  rocks_iter_t * it = (rocks_iter_t *)base;
+  base->walked = 0;
+  if( it->is_done ) return DMG_ERR_NOT_FOUND;
+  if( it->cf==DMG_KV_ORD ) step_counting( it );
+  else                     step( it );
   if( !rocksdb_iter_valid( it->rocks ) ) {
     char * text = NULL;
     rocksdb_iter_get_error( it->rocks, &text );
@@ -300,7 +336,7 @@ static void rocks_close( dmg_kv_t * kv ) {
 
 static dmg_kv_vt_t const rocks_vt = {
   .name = "rocksdb", .get = rocks_get, .get_many = rocks_get_many, .write = rocks_write, .bulk_apply = rocks_bulk_apply,
-  .iter_open = rocks_iter_open, .iter_next = rocks_iter_next, .iter_close = rocks_iter_close,
+  .iter_open = rocks_iter_open, .iter_move = rocks_iter_move, .iter_next = rocks_iter_next, .iter_close = rocks_iter_close,
   .snap_open = rocks_snap_open, .snap_close = rocks_snap_close, .restore = rocks_restore,
   .stats = rocks_stats, .close = rocks_close
 };
@@ -359,6 +395,12 @@ static void options_new( rocks_t * r, dmg_kv_rocks_cfg_t const * cfg, char ** te
       rocksdb_options_set_universal_compaction_options( o, r->universal );
     } else {
       rocksdb_options_set_level_compaction_dynamic_level_bytes( o, 1 );
+    }
+    if( cf==DMG_KV_ORD ) {
+      /* Iterators walk this column's tombstones: a file with half of 1,024 entries in a row deleted goes down at once.  What was
+         moved to an empty bottom as it is, tombstones and all, waits there for a day. */
+      o = with_string( o, "periodic_compaction_seconds=86400", text );
+      rocksdb_options_add_compact_on_deletion_collector_factory( o, 1024, 512 );
     }
     r->opt[ cf ] = o;
   }

@@ -31,6 +31,19 @@ static void leaves( dmg_overlay_t * o, dmg_hash_t const * path, dmg_hash_t const
   }
 }
 
+uint32_t dmg_overlay_lower( dmg_overlay_t const * o, uint32_t from, dmg_span_t key ) {
+  /* In growing steps first: who goes along the entries pays by the distance. */
+  uint32_t a = from, step = 1;
+  while( step<=o->cnt-a && dmg_span_cmp( o->entry[ a+step-1 ].key, key )<0 ) { a += step; step *= 2; }
+  uint32_t b = step<=o->cnt-a ? a+step-1 : o->cnt;
+  while( a<b ) {
+    uint32_t m = a+( b-a )/2;
+    if( dmg_span_cmp( o->entry[ m ].key, key )<0 ) a = m+1;
+    else                                           b = m;
+  }
+  return a;
+}
+
 dmg_err_t dmg_overlay_new( dmg_state_t * state, dmg_write_t const * writes, size_t cnt, dmg_overlay_t ** out_overlay ) {
   DMG_ASSERT( cnt<=DMG_STATE_WRITES_MAX );
   size_t bytes = 0;

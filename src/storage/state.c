@@ -1,4 +1,4 @@
-#include "storage/state_int.h"
+#include "storage/gaps_int.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/os.h"
@@ -50,7 +50,10 @@ static void list_remove( dmg_state_t * s, dmg_overlay_t * o ) {
   s->overlay_sz -= o->sz;
 }
 
+static void gaps_drop( dmg_state_t * s ) { dmg_gaps_release( s->gaps ); s->gaps = NULL; }
+
 static void live_drop( dmg_state_t * s, dmg_overlay_t * o ) {
+  if( s->gaps && dmg_hash_eq( &s->gaps->block, &o->block ) ) gaps_drop( s );   /* who applies that block again may bring other writes */
   list_remove( s, o );
   map_remove( s, o );
   dmg_overlay_release( o );
@@ -534,6 +537,7 @@ dmg_err_t dmg_state_open( dmg_state_cfg_t const * cfg, dmg_kv_t * kv, dmg_state_
   if( !s->cfg.tree_sz_max )    s->cfg.tree_sz_max    = (uint64_t)8<<30;
   if( !s->cfg.overlay_sz_max ) s->cfg.overlay_sz_max = (uint64_t)2<<30;
   if( !s->cfg.ring_sz_max )    s->cfg.ring_sz_max    = (uint64_t)256<<20;
+  if( !s->cfg.gap_walk_min )   s->cfg.gap_walk_min   = 32;   /* about what a leap costs */
   s->secret = cfg->secret;
   if( !s->secret ) dmg_os_random( &s->secret, sizeof s->secret );
   pthread_rwlock_init( &s->tree_lock, NULL );
@@ -552,6 +556,7 @@ dmg_err_t dmg_state_open( dmg_state_cfg_t const * cfg, dmg_kv_t * kv, dmg_state_
 static void forget( dmg_state_t * s ) {
   while( s->last ) live_drop( s, s->last );
   while( s->ring_cnt ) ring_drop_oldest( s );
+  gaps_drop( s );
   if( s->snap ) {
     DMG_ASSERT( s->snap->ref==1 );
     dmg_kv_snap_close( s->kv, s->snap->snap );

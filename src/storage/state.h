@@ -58,6 +58,7 @@ typedef struct {
   uint64_t   overlay_sz_max;  /* 0: 2 GiB */
   uint64_t   ring_sz_max;     /* 0: 256 MiB; undo of the last final blocks, the oldest go first */
   uint64_t   secret;          /* mixed into tables keyed by path (S6.2); 0: drawn from the system */
+  uint32_t   gap_walk_min;    /* 0: 32; deleted entries in a row from which on iterators remember where there is no key.  Tests lower it */
   uint32_t   threads;         /* of the tree stage; one works whatever is asked (S6.3 allows any number, the root is the same) */
   bool       is_durable;      /* each commit is synced (S8.8 fsync = block) */
   bool       has_read_check;  /* views record what they took from the store */

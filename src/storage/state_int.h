@@ -6,7 +6,7 @@
      cursor: the block at which the tree stands, NULL the committed head
 
    Locks   tree_lock (taken first): the tree, cursor's moves, ops and undo of overlays
-           lock: map, list, ring, head, base, snap, counters; links between overlays
+           lock: map, list, ring, head, base, snap, gaps, counters; links between overlays
            An overlay's keys, values, table never change; its old values are set before it enters
            the ring.  Whoever holds a reference may read them without a lock. */
 #ifndef DMG_STORAGE_STATE_INT_H
@@ -22,6 +22,7 @@ enum { STATE_MAP_SIZE = 4096 };
 typedef struct { dmg_span_t key, value, old_value; bool is_delete; } dmg_entry_t;   /* old_value.p NULL: was absent */
 
 typedef struct dmg_overlay dmg_overlay_t;
+typedef struct dmg_gaps    dmg_gaps_t;     /* gaps_int.h */
 struct dmg_overlay {
   uint32_t        ref;                   /* atomic: the state, views */
   uint32_t        cnt;
@@ -64,6 +65,7 @@ struct dmg_state {
   dmg_overlay_t *  ring[ DMG_STATE_RING ];
   uint32_t         ring_cnt;
   dmg_snap_ref_t * snap;                 /* of the committed store as it is, or NULL */
+  dmg_gaps_t *     gaps;                 /* of one block, the highest that was viewed, or NULL */
   uint64_t         overlay_cnt, overlay_sz, ring_sz, read_check_failures;
   uint32_t         view_cnt;
   uint32_t         snapshot_cnt;
@@ -78,6 +80,7 @@ struct dmg_view {
   dmg_layer_t *    layer;                /* the first that knows a key decides */
   uint32_t         layer_cnt, iter_cnt;
   dmg_snap_ref_t * snap;
+  dmg_gaps_t *     gaps;                 /* NULL: no memory */
   dmg_read_t *     read;
   uint32_t *       read_table;
   size_t           read_cnt, read_cap;
@@ -87,6 +90,8 @@ struct dmg_view {
 dmg_err_t dmg_overlay_new( dmg_state_t * state, dmg_write_t const * writes, size_t cnt, dmg_overlay_t ** out_overlay );
 void dmg_overlay_release( dmg_overlay_t * overlay );   /* NULL: nothing */
 static inline dmg_overlay_t * dmg_overlay_take( dmg_overlay_t * o ) { __atomic_add_fetch( &o->ref, 1, __ATOMIC_RELAXED ); return o; }
+/* Index of the first entry, from `from` on, that is not below key. */
+uint32_t dmg_overlay_lower( dmg_overlay_t const * overlay, uint32_t from, dmg_span_t key );
 /* The entry of path, or NULL. */
 dmg_entry_t const * dmg_overlay_find( dmg_overlay_t const * overlay, uint64_t secret, dmg_hash_t const * path );
 

@@ -166,6 +166,72 @@ static void test_iterate_half_open_both_ways( void ** st ) {
   iterate( kv, NULL, S( "" ),   S( "a" ), true, "" );
 }
 
+static void test_moved_iterator_is_as_opened_anew( void ** st ) {
+  dmg_kv_t * kv = ( (env_t *)*st )->kv;
+  dmg_kv_op_t ops[] = { put( DMG_KV_ORD, S( "a" ), S( "" ) ), put( DMG_KV_ORD, S( "b" ), S( "" ) ), put( DMG_KV_ORD, S( "ba" ), S( "" ) ), put( DMG_KV_ORD, S( "d" ), S( "" ) ) };
+  assert_int_equal( dmg_kv_write( kv, ops, 4, false ), DMG_OK );
+  dmg_kv_snap_t * snap;
+  assert_int_equal( dmg_kv_snap_open( kv, &snap ), DMG_OK );
+  dmg_kv_op_t more[] = { del( DMG_KV_ORD, S( "b" ) ), put( DMG_KV_ORD, S( "c" ), S( "" ) ) };
+  assert_int_equal( dmg_kv_write( kv, more, 2, false ), DMG_OK );
+  uint8_t longest[ DMG_KV_KEY_MAX+2 ];                /* a bound is a key and a byte more */
+  memset( longest, 0xff, sizeof longest );
+  dmg_span_t end = dmg_span( longest, DMG_KV_KEY_MAX+1 );
+  struct { dmg_span_t lo, hi; char const * want, * back; } const to[] = {
+    { S( "" ), S( "" ), "a b ba d ", "d ba b a " }, { S( "b" ), S( "d" ), "b ba ", "ba b " }, { S( "b\0" ), end, "ba d ", "d ba " },
+    { S( "d" ), S( "" ), "d ", "d " }, { S( "" ), S( "b" ), "a ", "a " }, { S( "c" ), S( "c" ), "", "" }, { S( "" ), end, "a b ba d ", "d ba b a " } };
+  for( int is_reverse=0; is_reverse<2; is_reverse++ ) {
+    dmg_kv_iter_t * it;
+    assert_int_equal( dmg_kv_iter_open( kv, DMG_KV_ORD, snap, S( "a" ), S( "c" ), is_reverse, &it ), DMG_OK );
+    for( size_t i=0; i<30; i++ ) {
+      size_t t = ( i*5+i/7 )%( sizeof to/sizeof *to );
+      dmg_kv_iter_move( it, to[ t ].lo, to[ t ].hi );
+      char got[ 64 ] = "";
+      dmg_span_t key;
+      dmg_err_t err = DMG_OK;
+      /* Left in the midst now and then. */
+      for( size_t left=i%3 ? 9 : 1; left && !( err = dmg_kv_iter_next( it, &key, NULL ) ); left-- ) {
+        size_t n = strlen( got );
+        snprintf( got+n, sizeof got-n, "%.*s ", (int)key.sz, (char const *)key.p );
+      }
+      char const * want = is_reverse ? to[ t ].back : to[ t ].want;
+      if( i%3 ) assert_string_equal( got, want );
+      else      assert_memory_equal( got, want, strlen( got ) );
+      if( i%3 || !*want ) assert_int_equal( err, DMG_ERR_NOT_FOUND );
+    }
+    dmg_kv_iter_close( it );
+  }
+  dmg_kv_iter_t * it;
+  assert_int_equal( dmg_kv_iter_open( kv, DMG_KV_ORD, snap, DMG_SPAN( longest ), S( "" ), false, &it ), DMG_ERR_LIMIT );
+  assert_int_equal( dmg_kv_iter_open( kv, DMG_KV_ORD, snap, S( "" ), DMG_SPAN( longest ), false, &it ), DMG_ERR_LIMIT );
+  dmg_kv_snap_close( kv, snap );
+}
+
+/* What a step passed: keys that are gone, of the disk's kind only, and only where somebody asks for it. */
+static void test_step_tells_what_it_walked( void ** st ) {
+  env_t * e = *st;
+  for( int is_reverse=0; is_reverse<2; is_reverse++ ) for( int cf=DMG_KV_STATE; cf<=DMG_KV_ORD; cf++ ) {
+    dmg_kv_op_t op[ 50 ];
+    uint8_t k[ 50 ];
+    for( uint8_t i=0; i<50; i++ ) { k[ i ] = i; op[ i ] = put( (dmg_kv_cf_t)cf, dmg_span( k+i, 1 ), S( "" ) ); }
+    assert_int_equal( dmg_kv_write( e->kv, op, 50, false ), DMG_OK );
+    for( int i=1; i<49; i++ ) op[ i ] = del( (dmg_kv_cf_t)cf, op[ i ].key );
+    assert_int_equal( dmg_kv_write( e->kv, op+1, 48, false ), DMG_OK );
+    dmg_kv_iter_t * it;
+    dmg_span_t key;
+    assert_int_equal( dmg_kv_iter_open( e->kv, (dmg_kv_cf_t)cf, NULL, S( "" ), S( "" ), is_reverse, &it ), DMG_OK );
+    assert_int_equal( dmg_kv_iter_next( it, &key, NULL ), DMG_OK );
+    assert_in_range( it->walked, 0, 2 );
+    assert_int_equal( dmg_kv_iter_next( it, &key, NULL ), DMG_OK );
+    assert_int_equal( key.p[0], is_reverse ? 0 : 49 );
+    if( e->is_rocks && cf==DMG_KV_ORD ) assert_in_range( it->walked, 48, 6*48+4 );   /* versions below the tombstone count, too */
+    else                                assert_int_equal( it->walked, 0 );
+    assert_int_equal( dmg_kv_iter_next( it, &key, NULL ), DMG_ERR_NOT_FOUND );
+    assert_in_range( it->walked, 0, 2 );
+    dmg_kv_iter_close( it );
+  }
+}
+
 static void test_snapshot_and_open_iterator_do_not_move( void ** st ) {
   env_t * e = *st;
   dmg_kv_t * kv = e->kv;
@@ -353,6 +419,8 @@ static void test_memory_full_write_changes_nothing( void ** st ) {
     SUITE( test_pinned_value_survives_overwrite ),         \
     SUITE( test_get_many_tells_each ),                     \
     SUITE( test_iterate_half_open_both_ways ),             \
+    SUITE( test_moved_iterator_is_as_opened_anew ),        \
+    SUITE( test_step_tells_what_it_walked ),               \
     SUITE( test_snapshot_and_open_iterator_do_not_move ),  \
     SUITE( test_bulk_apply_is_atomic_and_ordered ),        \
     SUITE( test_too_many_handles_are_refused ),            \

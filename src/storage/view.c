@@ -1,4 +1,4 @@
-#include "storage/state_int.h"
+#include "storage/gaps_int.h"
 #include "base/assert.h"
 
 #include <stdlib.h>
@@ -25,6 +25,36 @@ static void snap_give( dmg_state_t * s, dmg_snap_ref_t * r ) {
   if( !r || --r->ref ) return;
   dmg_kv_snap_close( s->kv, r->snap );
   free( r );
+}
+
+/* What is known of the gaps of a block: shared with its other views, or carried from an ancestor near by.  Under lock. */
+static dmg_gaps_t * gaps_take( dmg_state_t * s, dmg_hash_t const * block, uint64_t height ) {
+  enum { WAY_MAX = 32 };
+  dmg_gaps_t * g = s->gaps;
+  if( g && dmg_hash_eq( &g->block, block ) ) { g->ref++; return g; }
+  dmg_overlay_t * way[ WAY_MAX ];
+  uint32_t n = 0;
+  bool is_below = false;
+  if( g && __atomic_load_n( &g->cnt, __ATOMIC_RELAXED ) )
+    for( dmg_overlay_t * o=dmg_state_find( s, block ); o && o->height>g->height && n<WAY_MAX && !is_below; o=dmg_state_find( s, &o->parent_block ) ) {
+      way[ n++ ] = o;
+      is_below = dmg_hash_eq( &o->parent_block, &g->block );
+    }
+  dmg_gaps_t * own = NULL;
+  while( is_below && n ) {
+    dmg_gaps_t * child = dmg_gaps_carry( own ? own : g, way[ --n ] );
+    dmg_gaps_release( own );
+    own = child;
+    if( !own ) break;
+  }
+  if( !own ) own = dmg_gaps_new( block, height );
+  /* An older block's stays its view's: the next blocks come on top of the highest. */
+  if( own && ( !g || height>=g->height ) ) {
+    dmg_gaps_release( g );
+    s->gaps = own;
+    own->ref++;
+  }
+  return own;
 }
 
 /* Layers of a block: a live one, then its ancestors; or, for a final one, the undo of what came
@@ -71,6 +101,7 @@ static dmg_err_t view_open( dmg_state_t * s, dmg_hash_t const * block, bool is_a
     for( uint32_t i=0; i<v->layer_cnt; i++ ) dmg_overlay_take( v->layer[ i ].overlay );
     v->state = s;
     v->block = *block;
+    v->gaps  = gaps_take( s, block, v->height );
     s->view_cnt++;
   }
   pthread_mutex_unlock( &s->lock );
@@ -89,6 +120,7 @@ void dmg_view_close( dmg_view_t * v ) {
   for( uint32_t i=0; i<v->layer_cnt; i++ ) dmg_overlay_release( v->layer[ i ].overlay );
   pthread_mutex_lock( &s->lock );
   snap_give( s, v->snap );
+  dmg_gaps_release( v->gaps );
   DMG_ASSERT( s->view_cnt );
   s->view_cnt--;
   pthread_mutex_unlock( &s->lock );
@@ -187,18 +219,41 @@ dmg_err_t dmg_view_get( dmg_view_t * v, dmg_span_t key, dmg_arena_t * arena, dmg
 struct dmg_iter {
   dmg_view_t *    view;
   bool            is_reverse;
+  dmg_bound_t     lo, hi;                 /* [lo, hi): still to come */
+  dmg_bound_t     stop;                   /* up to here in a run: behind it lies a known gap, or nothing */
   dmg_kv_iter_t * kv_it;
+  bool            kv_is_due;              /* the store's next key was not asked for yet: it may lie behind many deleted ones */
   bool            kv_has;                 /* kv_key is the next of the store */
+  uint64_t        walked;                 /* what is gone and was passed since the last key */
   dmg_span_t      kv_key;
   uint8_t         kv_buf[ DMG_STATE_KEY_MAX ], key_buf[ DMG_STATE_KEY_MAX ];
   dmg_kv_val_t    val;                    /* lent to the caller */
   struct { uint32_t at, end; } pos[];     /* a layer's entries still to come: [at, end), taken from either side */
 };
 
+/* All sources to the stretch from where the iterator stands to the next known gap. */
+static dmg_err_t place( dmg_iter_t * it ) {
+  dmg_view_t * v = it->view;
+  it->stop = it->is_reverse ? it->lo : it->hi;
+  if( v->gaps ) dmg_gaps_next( v->gaps, it->is_reverse, &it->lo, &it->hi, &it->stop );
+  dmg_span_t lo = dmg_bound_span( it->is_reverse ? &it->stop : &it->lo ), hi = dmg_bound_span( it->is_reverse ? &it->hi : &it->stop );
+  for( uint32_t i=0; i<v->layer_cnt; i++ ) {
+    it->pos[ i ].at  = dmg_overlay_lower( v->layer[ i ].overlay, 0, lo );
+    it->pos[ i ].end = dmg_overlay_lower( v->layer[ i ].overlay, it->pos[ i ].at, hi );
+  }
+  it->kv_has    = false;
+  it->kv_is_due = dmg_span_cmp( lo, hi )<0;
+  if( !it->kv_it )    return dmg_kv_iter_open( v->state->kv, DMG_KV_ORD, v->snap->snap, lo, hi, it->is_reverse, &it->kv_it );
+  if( it->kv_is_due ) dmg_kv_iter_move( it->kv_it, lo, hi );
+  return DMG_OK;
+}
+
 static dmg_err_t kv_step( dmg_iter_t * it ) {
   dmg_span_t key;
   dmg_err_t err = dmg_kv_iter_next( it->kv_it, &key, NULL );
-  it->kv_has = !err;
+  it->walked   += it->kv_it->walked;
+  it->kv_is_due = false;
+  it->kv_has    = !err;
   if( err ) return err==DMG_ERR_NOT_FOUND ? DMG_OK : err;
   if( key.sz<DMG_STATE_KEY_MIN || key.sz>DMG_STATE_KEY_MAX ) return DMG_ERR_CORRUPT;
   memcpy( it->kv_buf, key.p, key.sz );
@@ -206,54 +261,41 @@ static dmg_err_t kv_step( dmg_iter_t * it ) {
   return DMG_OK;
 }
 
-static uint32_t entry_lower( dmg_overlay_t const * o, dmg_span_t key ) {
-  uint32_t a = 0, b = o->cnt;
-  while( a<b ) {
-    uint32_t m = a+( b-a )/2;
-    if( dmg_span_cmp( o->entry[ m ].key, key )<0 ) a = m+1;
-    else                                           b = m;
-  }
-  return a;
-}
-
 dmg_err_t dmg_view_iter( dmg_view_t * v, dmg_span_t prefix, dmg_span_t after, bool is_reverse, dmg_iter_t ** out_it ) {
   if( prefix.sz>DMG_STATE_KEY_MAX || after.sz>DMG_STATE_KEY_MAX ) return DMG_ERR_LIMIT;
-  /* [lo, hi), hi empty: no end. */
-  uint8_t hi_buf[ DMG_STATE_KEY_MAX ];
-  size_t hi_sz = prefix.sz;
-  if( hi_sz ) memcpy( hi_buf, prefix.p, hi_sz );
-  while( hi_sz && hi_buf[ hi_sz-1 ]==0xff ) hi_sz--;
-  if( hi_sz ) hi_buf[ hi_sz-1 ]++;
-  dmg_span_t lo = prefix, hi = dmg_span( hi_buf, hi_sz );
-  bool skip_first = false;
-  if( after.sz && !is_reverse && dmg_span_cmp( after, lo )>=0 ) { lo = after; skip_first = true; }
-  if( after.sz && is_reverse && ( !hi.sz || dmg_span_cmp( after, hi )<0 ) ) hi = after;
-
   dmg_iter_t * it = calloc( 1, sizeof *it+v->layer_cnt*sizeof *it->pos );
   if( !it ) return DMG_ERR_NOMEM;
   it->view       = v;
   it->is_reverse = is_reverse;
-  for( uint32_t i=0; i<v->layer_cnt; i++ ) {
-    dmg_overlay_t const * o = v->layer[ i ].overlay;
-    it->pos[ i ].at  = entry_lower( o, lo );
-    it->pos[ i ].end = hi.sz ? entry_lower( o, hi ) : o->cnt;
-    if( it->pos[ i ].end<it->pos[ i ].at ) it->pos[ i ].end = it->pos[ i ].at;
-    if( skip_first && it->pos[ i ].at<it->pos[ i ].end && dmg_span_eq( o->entry[ it->pos[ i ].at ].key, lo ) ) it->pos[ i ].at++;
-  }
-  dmg_err_t err = dmg_kv_iter_open( v->state->kv, DMG_KV_ORD, v->snap->snap, lo, hi, is_reverse, &it->kv_it );
+  it->lo = it->hi = dmg_bound_of( prefix );
+  while( it->hi.sz && it->hi.b[ it->hi.sz-1 ]==0xff ) it->hi.sz--;
+  if( it->hi.sz ) it->hi.b[ it->hi.sz-1 ]++;
+  else { it->hi.sz = sizeof it->hi.b; memset( it->hi.b, 0xff, sizeof it->hi.b ); }
+  if( after.sz && !is_reverse && dmg_span_cmp( after, prefix )>=0 )               it->lo = dmg_bound_after( after );
+  if( after.sz && is_reverse && dmg_span_cmp( after, dmg_bound_span( &it->hi ) )<0 ) it->hi = dmg_bound_of( after );
+  dmg_err_t err = place( it );
   if( err ) { free( it ); return err==DMG_ERR_LIMIT ? DMG_ERR_FULL : err; }
-  err = kv_step( it );
-  if( !err && skip_first && it->kv_has && dmg_span_eq( it->kv_key, lo ) ) err = kv_step( it );
-  if( err ) { dmg_kv_iter_close( it->kv_it ); free( it ); return err; }
   v->iter_cnt++;
   *out_it = it;
   return DMG_OK;
 }
 
+/* The next key is `key`, or (p NULL) there is none up to stop: [lo, hi) becomes what lies behind it. */
+static void reach( dmg_iter_t * it, dmg_span_t key ) {
+  dmg_bound_t at = !key.p ? it->stop : it->is_reverse ? dmg_bound_after( key ) : dmg_bound_of( key );
+  dmg_span_t lo = dmg_bound_span( it->is_reverse ? &at : &it->lo ), hi = dmg_bound_span( it->is_reverse ? &it->hi : &at );
+  if( it->walked>=it->view->state->cfg.gap_walk_min && it->view->gaps && dmg_span_cmp( lo, hi )<0 ) dmg_gaps_add( it->view->gaps, lo, hi );
+  it->walked = 0;
+  if( it->is_reverse ) it->hi = key.p ? dmg_bound_of( key )    : at;
+  else                 it->lo = key.p ? dmg_bound_after( key ) : at;
+}
+
 dmg_err_t dmg_iter_next( dmg_iter_t * it, dmg_span_t * out_key, dmg_span_t * out_value ) {
+  enum { DELETED_COST = 4 };               /* passing an entry that a layer deletes, in walked ones of the store */
   dmg_view_t * v = it->view;
   dmg_kv_val_release( &it->val );
   for(;;) {
+    if( it->kv_is_due ) DMG_TRY( kv_step( it ) );
     /* The nearest key of all sources; of equal ones the first layer's entry counts. */
     bool has = it->kv_has;
     dmg_span_t key = it->kv_key;
@@ -267,7 +309,12 @@ dmg_err_t dmg_iter_next( dmg_iter_t * it, dmg_span_t * out_key, dmg_span_t * out
       if( has && ( c>0 || ( c==0 && from ) ) ) continue;
       has = true; key = e->key; from = v->layer+i; entry = e;
     }
-    if( !has ) return DMG_ERR_NOT_FOUND;
+    if( !has ) {
+      reach( it, (dmg_span_t){ 0 } );
+      if( dmg_span_eq( dmg_bound_span( &it->lo ), dmg_bound_span( &it->hi ) ) ) return DMG_ERR_NOT_FOUND;
+      DMG_TRY( place( it ) );
+      continue;
+    }
     memcpy( it->key_buf, key.p, key.sz );
     key = dmg_span( it->key_buf, key.sz );
     for( uint32_t i=0; i<v->layer_cnt; i++ ) {
@@ -277,9 +324,10 @@ dmg_err_t dmg_iter_next( dmg_iter_t * it, dmg_span_t * out_key, dmg_span_t * out
       if( it->is_reverse ) it->pos[ i ].end--;
       else                 it->pos[ i ].at++;
     }
-    if( it->kv_has && dmg_span_eq( it->kv_key, key ) ) DMG_TRY( kv_step( it ) );
-    if( from && ( from->is_undo ? !entry->old_value.p : entry->is_delete ) ) continue;
+    it->kv_is_due = it->kv_has && dmg_span_eq( it->kv_key, key );
+    if( from && ( from->is_undo ? !entry->old_value.p : entry->is_delete ) ) { it->walked += DELETED_COST; continue; }
 
+    reach( it, key );
     if( out_value ) {
       if( from ) *out_value = from->is_undo ? entry->old_value : entry->value;
       else {
