@@ -17,13 +17,15 @@ for page in "$@"; do
   ! grep -nE '^```sh *$' "$page" || die "$page: a \`\`\`sh block that is not marked run (show output and what cannot run as \`\`\`console)"
 done
 
+# The guide's ports, 17000 to 17999, are moved, so that two runs on one machine do not meet.
+ports=$(( 10+RANDOM%20 ))
 for page in "$@"; do
   name=${page##*/}
   awk -v name="$name" '
     BEGIN           { print "trap \"kill \\$(jobs -p) 2>/dev/null || true; wait\" EXIT" }
     /^```sh run *$/ { on = 1; n++; printf "echo \"%s:%d\" >&3\n", name, FNR+1; next }
     /^```/          { on = 0; next }
-    on              { print }' "$page" >"$e2e_dir/page.sh"
+    on              { print }' "$page" | sed -E "s/\b17([0-9]{3})\b/$ports\1/g" >"$e2e_dir/page.sh"
   [ "$(wc -l <"$e2e_dir/page.sh")" -gt 1 ] || continue
   rm -rf "$e2e_dir/keys" "$e2e_dir/work"; mkdir "$e2e_dir/work"
   start
