@@ -4,18 +4,22 @@ import http from "node:http";
 export class JsonRpc {
   #agent;
   #options;
+  #headers;
+  #timeoutMs;
   #id = 0;
 
-  constructor(url, { connections = 4 } = {}) {
+  constructor(url, { connections = 4, headers = {}, timeoutMs = 120_000 } = {}) {
     const u = new URL(url);
     this.#agent = new http.Agent({ keepAlive: true, maxSockets: connections });
     this.#options = { host: u.hostname, port: u.port, path: u.pathname, method: "POST", agent: this.#agent };
+    this.#headers = { "Content-Type": "application/json", ...headers };
+    this.#timeoutMs = timeoutMs;
   }
 
   post(body) {
     return new Promise((resolve, reject) => {
       const req = http.request(
-        { ...this.#options, headers: { "Content-Type": "application/json", "Content-Length": body.length } },
+        { ...this.#options, headers: { ...this.#headers, "Content-Length": body.length } },
         (res) => {
           const parts = [];
           res.on("data", (c) => parts.push(c));
@@ -24,7 +28,7 @@ export class JsonRpc {
         },
       );
       req.on("error", reject);
-      req.setTimeout(120_000, () => req.destroy(new Error("no answer for 120 s")));
+      req.setTimeout(this.#timeoutMs, () => req.destroy(new Error(`no answer for ${this.#timeoutMs / 1000} s`)));
       req.end(body);
     });
   }

@@ -4,11 +4,13 @@
      bench_load addresses FIRST CNT                                of the crowd
      bench_load fund CHAIN EXPIRY SCHEMA_TRANSFER SCHEMA_MANY GAS FEE_MAX NONCE SPARKS_EACH [FIRST CNT]
      bench_load open CHAIN EXPIRY SCHEMA_TRANSFER SCHEMA_MANY GAS FEE_MAX
-     bench_load uniform|hot20|hot100 CHAIN EXPIRY SCHEMA_TRANSFER SCHEMA_MANY GAS FEE_MAX [CNT]
+     bench_load uniform|hot20|hot100 CHAIN EXPIRY SCHEMA_TRANSFER SCHEMA_MANY GAS FEE_MAX [CNT [SZ SCHEMA_NOTE]]
 
-   Hashes are hex with or without 0x.  A mix prints its digest on stderr. */
+   Hashes are hex with or without 0x.  A mix prints its digest on stderr.  SZ, 400 to 3,000: bytes of each transfer of a mix, made up by notes.
+   Alice is the dev chain's, or of the words in the file $DMG_BENCH_WORDS (`mnemonic` of a testnet). */
 #include "workload.h"
 #include "base/cpu.h"
+#include "base/os.h"
 #include "crypto/bech32.h"
 #include "node/dev_genesis.h"
 
@@ -72,7 +74,12 @@ int main( int argc, char ** argv ) {
     dmg_dev_account_t dev[ DMG_DEV_KEY_CNT ];
     dmg_workload_account_t alice;
     if( argc!=10 && argc!=12 ) usage( "fund wants a nonce and an amount, and which of the crowd" );
-    err = dmg_dev_accounts( dev );
+    char const * words_file = getenv( "DMG_BENCH_WORDS" );
+    dmg_buf_t words = dmg_buf( 1024 );
+    err = words_file ? dmg_os_file_read( words_file, 1024, &words ) : DMG_OK;
+    while( words.sz && words.p[ words.sz-1 ]=='\n' ) words.sz--;
+    if( !err ) err = words_file ? dmg_dev_accounts_of( dmg_buf_span( &words ), DMG_DEV_KEY_CNT, dev ) : dmg_dev_accounts( dev );
+    dmg_buf_fini( &words );
     memcpy( alice.secret, dev[ 0 ].secret, 32 );
     memcpy( alice.key, dev[ 0 ].key, 32 );
     alice.address = dev[ 0 ].address;
@@ -85,6 +92,11 @@ int main( int argc, char ** argv ) {
     while( mix<DMG_WORKLOAD_MIX_CNT && strcmp( what, dmg_workload_mix_name[ mix ] ) ) mix++;
     if( mix==DMG_WORKLOAD_MIX_CNT ) usage( "the mixes are uniform, hot20, hot100" );
     if( cnt<1 || cnt>1000000 ) usage( "1 to 1,000,000 transfers" );
+    if( argc>9 ) {
+      load.pad_sz = u32_arg( argv[ 9 ] );
+      if( argc!=11 || load.pad_sz<400 || load.pad_sz>3000 ) usage( "a size, 400 to 3,000, comes with the schema of system.note" );
+      load.schema_note = hash_arg( argv[ 10 ] );
+    }
     err = dmg_workload_mix( &load, (dmg_workload_mix_t)mix, (uint32_t)cnt, &digest, &out );
     if( !err ) fprintf( stderr, "%016" PRIx64 "\n", digest );
   }

@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-enum { BALANCES = 2, CALL_TRANSFER = 1, CALL_TRANSFER_MANY = 3, FUND_GAS = 40000000 };   /* below tx_gas_max */
+enum { SYSTEM = 1, BALANCES = 2, CALL_TRANSFER = 1, CALL_TRANSFER_MANY = 3, CALL_NOTE = 8, FUND_GAS = 40000000 };   /* below tx_gas_max */
+enum { NOTE_DATA_MAX = 64, NOTE_FRAME_SZ = 38, NOTE_MAX = 31 };   /* a note in a transaction: module, call, schema, two lengths; then data */
 
 char const * const dmg_workload_mix_name[ DMG_WORKLOAD_MIX_CNT ] = { "uniform", "hot20", "hot100" };
 
@@ -25,18 +26,37 @@ void dmg_workload_init( dmg_workload_t * wl ) {
   }
 }
 
+/* Notes behind the call in c[ 0 ] that make a transaction of sz bytes exactly wl->pad_sz long; how many. */
+static uint32_t pad( dmg_workload_t const * wl, uint64_t seed, size_t sz, dmg_tx_call_t * c, uint8_t data[ NOTE_MAX ][ 1+NOTE_DATA_MAX ] ) {
+  size_t rest = wl->pad_sz>sz ? wl->pad_sz-sz : 0, cnt = ( rest+NOTE_FRAME_SZ+NOTE_DATA_MAX-1 )/( NOTE_FRAME_SZ+NOTE_DATA_MAX );
+  DMG_ASSERT( cnt<=NOTE_MAX && rest>=cnt*NOTE_FRAME_SZ );
+  rest -= cnt*NOTE_FRAME_SZ;
+  for( size_t i = 0; i<cnt; i++ ) {
+    size_t n = rest/cnt+( i<rest%cnt );
+    data[ i ][ 0 ] = (uint8_t)n;
+    for( size_t k = 0; k<n; k++ ) data[ i ][ 1+k ] = (uint8_t)dmg_rnd_u64( &seed );
+    c[ 1+i ] = (dmg_tx_call_t){ .module = SYSTEM, .call = CALL_NOTE, .schema = wl->schema_note, .args = dmg_span( data[ i ], 1+n ) };
+  }
+  return (uint32_t)cnt;
+}
+
 /* One signed transaction of one call of balances, as a frame. */
 static dmg_err_t put( dmg_workload_t const * wl, dmg_workload_account_t const * from, bool has_init, uint64_t nonce, uint16_t call, dmg_span_t args, uint64_t gas,
-                      uint64_t fee_max, dmg_buf_t * out ) {
-  dmg_tx_call_t c = { .module = BALANCES, .call = call, .schema = call==CALL_TRANSFER ? wl->schema_transfer : wl->schema_many, .args = args };
+                      uint64_t fee_max, bool is_padded, dmg_buf_t * out ) {
+  uint8_t data[ NOTE_MAX ][ 1+NOTE_DATA_MAX ];
+  dmg_tx_call_t c[ 1+NOTE_MAX ] = { { .module = BALANCES, .call = call, .schema = call==CALL_TRANSFER ? wl->schema_transfer : wl->schema_many, .args = args } };
   dmg_account_init_t init = dmg_account_init_plain( DMG_SIG_ED25519, dmg_span( from->key, 32 ) );
   uint8_t sig[ 64 ] = { 0 }, * p;
   dmg_tx_sig_t s = { .scheme = DMG_SIG_ED25519, .key = dmg_span( from->key, 32 ), .sig = DMG_SPAN( sig ) };
   dmg_tx_t tx = { .version = DMG_TX_VERSION, .chain = wl->chain, .sender = from->address, .nonce = nonce, .expiry = wl->expiry, .gas = gas,
-                  .fee_kind = DMG_FEE_ENERGY_THEN_FEE, .fee_max = fee_max, .calls = &c, .call_cnt = 1, .auth = DMG_TX_AUTH_KEYS, .init = has_init ? &init : NULL,
+                  .fee_kind = DMG_FEE_ENERGY_THEN_FEE, .fee_max = fee_max, .calls = c, .call_cnt = 1, .auth = DMG_TX_AUTH_KEYS, .init = has_init ? &init : NULL,
                   .sigs = &s, .sig_cnt = 1 };
   dmg_buf_t body = dmg_buf( DMG_TX_SZ_MAX ), raw = dmg_buf( DMG_TX_SZ_MAX );
-  dmg_err_t err = dmg_tx_body_encode( &tx, &body );
+  dmg_err_t err = is_padded && wl->pad_sz ? dmg_tx_encode( &tx, &raw ) : DMG_OK;
+  if( err ) goto end;
+  if( raw.sz ) tx.call_cnt += pad( wl, dmg_load_u64le( from->key )+nonce, raw.sz, c, data );
+  dmg_buf_clear( &raw );
+  err = dmg_tx_body_encode( &tx, &body );
   if( err ) goto end;
   dmg_hash_t id = dmg_tx_id( dmg_buf_span( &body ) );
   dmg_ed25519_sign( from->secret, dmg_hash_span( &id ), sig );
@@ -58,7 +78,7 @@ static dmg_err_t put_transfer( dmg_workload_t const * wl, uint32_t from, uint32_
   dmg_bcs_wr_fixed( &w, wl->accounts[ to ].address.b, 32 );
   dmg_bcs_wr_u64( &w, amount );
   dmg_bcs_wr_bytes( &w, dmg_span( NULL, 0 ) );
-  return put( wl, &wl->accounts[ from ], has_init, nonce, CALL_TRANSFER, dmg_bcs_wr_span( &w ), wl->gas, wl->fee_max, out );
+  return put( wl, &wl->accounts[ from ], has_init, nonce, CALL_TRANSFER, dmg_bcs_wr_span( &w ), wl->gas, wl->fee_max, !has_init, out );
 }
 
 dmg_hash_t dmg_workload_crowd( uint32_t i ) {
@@ -79,7 +99,7 @@ static dmg_err_t put_fund( dmg_workload_t const * wl, dmg_workload_account_t con
       dmg_bcs_wr_u64( &w, sparks_each );
     }
     DMG_ASSERT( !w.is_full );
-    DMG_TRY( put( wl, payer, false, nonce++, CALL_TRANSFER_MANY, dmg_bcs_wr_span( &w ), FUND_GAS, 200*wl->fee_max, out ) );
+    DMG_TRY( put( wl, payer, false, nonce++, CALL_TRANSFER_MANY, dmg_bcs_wr_span( &w ), FUND_GAS, 200*wl->fee_max, false, out ) );
   }
   return DMG_OK;
 }

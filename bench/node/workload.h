@@ -31,6 +31,8 @@ typedef struct {
   uint64_t           expiry;                         /* last height */
   uint64_t           gas;                            /* limit of one transfer */
   uint64_t           fee_max;                        /* sparks, of one transfer; fund allows 200 times as much */
+  size_t             pad_sz;                         /* bytes of a transfer of a mix, made up by system.note calls behind it; 0: as long as it is */
+  dmg_hash_t         schema_note;                    /* of system.note, if pad_sz */
   dmg_workload_account_t accounts[ DMG_WORKLOAD_ACCOUNT_CNT ];
 } dmg_workload_t;
 

@@ -348,9 +348,10 @@ dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
     "# TYPE demiurge_net_transactions_total counter\ndemiurge_net_transactions_total{dir=\"in\"} %lu\ndemiurge_net_transactions_total{dir=\"out\"} %lu\n"
     "# TYPE demiurge_consensus_epoch gauge\ndemiurge_consensus_epoch %u\n# TYPE demiurge_consensus_view gauge\ndemiurge_consensus_view{kind=\"current\"} %lu\ndemiurge_consensus_view{kind=\"final\"} %lu\n"
     "# TYPE demiurge_consensus_lag_windows gauge\ndemiurge_consensus_lag_windows %lu\n# TYPE demiurge_consensus_votes_total counter\ndemiurge_consensus_votes_total %lu\n"
-    "# TYPE demiurge_consensus_alarms_total counter\ndemiurge_consensus_alarms_total %lu\n# TYPE demiurge_consensus_voting gauge\ndemiurge_consensus_voting %d\n",
+    "# TYPE demiurge_consensus_alarms_total counter\ndemiurge_consensus_alarms_total %lu\n# TYPE demiurge_consensus_voting gauge\ndemiurge_consensus_voting %d\n"
+    "# TYPE demiurge_consensus_validator gauge\ndemiurge_consensus_validator %d\n",
     i.conn_cnt, i.link_cnt, (unsigned long)net.frames_in, (unsigned long)net.frames_out, (unsigned long)net.txs_in, (unsigned long)net.txs_out, c->epoch, (unsigned long)c->cur, (unsigned long)c->final_view,
-    (unsigned long)c->lag, (unsigned long)i.validator.signs, (unsigned long)i.validator.alarms, c->signer>=0 && !c->is_observer && !c->is_waiting );
+    (unsigned long)c->lag, (unsigned long)i.validator.signs, (unsigned long)i.validator.alarms, c->signer>=0 && !c->is_observer && !c->is_waiting, (int)c->signer );
 }
 
 dmg_err_t dmg_node_peer_id( uint8_t const seed[ 32 ], dmg_buf_t * out_bytes, char out_text[ 64 ] ) {

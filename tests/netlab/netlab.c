@@ -91,18 +91,21 @@ static int main_do( int argc, char ** argv ) {
   struct sockaddr_un to = { .sun_family = AF_UNIX }, own = { .sun_family = AF_UNIX };
   static char answer[ 65536 ];
   if( argc!=3 ) return usage( "do wants one command, in quotes" );
-  if( !path || strlen( path )>=sizeof to.sun_path ) { fprintf( stderr, "netlab: no laboratory here: it is a command for programs that a netlab runs\n" ); return 1; }
+  if( !path || strlen( path )+16>sizeof to.sun_path ) { fprintf( stderr, "netlab: no laboratory here: it is a command for programs that a netlab runs\n" ); return 1; }
   snprintf( to.sun_path, sizeof to.sun_path, "%s", path );
+  /* A path to answer to, beside the router's: names of the kernel's own choice are those of one network namespace, and this may run in a host's. */
+  snprintf( own.sun_path, sizeof own.sun_path, "%.*s.%d", (int)sizeof own.sun_path-16, path, (int)getpid() );
   int fd = socket( AF_UNIX, SOCK_DGRAM|SOCK_CLOEXEC, 0 );
   struct timeval t = { .tv_sec = 5 };
   (void)setsockopt( fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t );
-  /* Autobind: a name of the kernel's own choice to answer to. */
-  if( fd<0 || bind( fd, (struct sockaddr *)&own, sizeof own.sun_family ) || sendto( fd, argv[ 2 ], strlen( argv[ 2 ] ), 0, (struct sockaddr *)&to, sizeof to )<0 ) {
+  if( fd<0 || bind( fd, (struct sockaddr *)&own, sizeof own ) || sendto( fd, argv[ 2 ], strlen( argv[ 2 ] ), 0, (struct sockaddr *)&to, sizeof to )<0 ) {
     fprintf( stderr, "netlab: %s: %s\n", path, strerror( errno ) );
+    unlink( own.sun_path );
     return 1;
   }
   ssize_t n = recv( fd, answer, sizeof answer-1, 0 );
   close( fd );
+  unlink( own.sun_path );
   if( n<1 ) { fprintf( stderr, "netlab: no answer within 5 s\n" ); return 1; }
   answer[ n ] = 0;
   fprintf( answer[ 0 ]=='0' ? stdout : stderr, "%s%s", answer[ 0 ]=='0' ? "" : "netlab: ", answer+1 );
