@@ -233,12 +233,13 @@ void dmg_chainnet_set_view( dmg_chainnet_t * n, uint32_t epoch, uint64_t cur, ui
   n->final_view = final_view;
   n->window     = window ? window : 1;
   if( !is_moved ) return;
-  /* N8.3: stale views leave the queue. */
+  /* N8.3: stale views leave the queue.  The final one stays: an own FINALIZE that completes it here was queued in this very turn, and a peer that misses
+     it has no finality before the next block's. */
   for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) {
     member_t * m = &n->members[ i ];
     dmg_err_t err = DMG_OK;
-    if( m->is_used && m->cons_out.state ) err = dmg_net_notify_drop( n->port, m->cons_out.id, final_view+1 );
-    if( m->is_used && m->body_out.state ) err = dmg_net_notify_drop( n->port, m->body_out.id, final_view+1 );
+    if( m->is_used && m->cons_out.state ) err = dmg_net_notify_drop( n->port, m->cons_out.id, final_view );
+    if( m->is_used && m->body_out.state ) err = dmg_net_notify_drop( n->port, m->body_out.id, final_view );
     (void)err;
   }
 }

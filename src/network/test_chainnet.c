@@ -437,9 +437,13 @@ static void test_a_slow_reader_costs_only_itself( void ** state ) {
   dmg_mem_slow( nodes[ 3 ].port, 8192 );
   for( unsigned k = 0; k<3000; k++ ) { vote_make( vote, 0, ++view, 0 ); send_all( &nodes[ 0 ], DMG_SPAN( vote ) ); }
   assert_true( dmg_mem_queued( nodes[ 0 ].port )>300u<<10 );
-  /* Finality passes: all that is stale leaves the queue at once (notify_drop). */
+  /* Finality passes: all that is stale leaves the queue at once (notify_drop).  A vote of the view that became final does not: it may be the one that
+     makes it final for a peer, and who has just counted it here sent it a moment ago. */
   dmg_chainnet_set_view( nodes[ 0 ].net, 0, view+1, view, 4 );
-  assert_true( dmg_mem_queued( nodes[ 0 ].port )<2000 );
+  size_t rest = dmg_mem_queued( nodes[ 0 ].port );
+  assert_true( rest<2000 );
+  dmg_chainnet_set_view( nodes[ 0 ].net, 0, view+2, view+1, 4 );
+  assert_true( dmg_mem_queued( nodes[ 0 ].port )+sizeof vote<=rest );
   end();
 }
 

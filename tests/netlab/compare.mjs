@@ -2,7 +2,9 @@
 /* Consensus beside CometBFT in the same laboratory (C17.2), in one command:
 
      tests/netlab/compare.mjs [--validators 4] [--delays 0,25,75] [--runs 3] [--systems demiurge,comet,comet-tuned,comet-libp2p] [--rate 400] [--size 1024]
-                              [--out build/bench-peers/consensus.md] [--quick]
+                              [--out build/bench-peers/consensus.md] [--quick] [--from A.json,B.json]
+
+   --from runs nothing: the report of earlier ones, whose figures lie beside their reports.
 
    Each run, on a fresh chain, in a laboratory of its own, the systems in turn (A B C D A B ..):
      empty     8 s without transactions: time between blocks, CPU, bytes
@@ -35,6 +37,7 @@ const { values: opt } = parseArgs({
     size: { type: "string", default: "1024" },
     out: { type: "string", default: path.join(root, "build/bench-peers/consensus.md") },
     quick: { type: "boolean", default: false },
+    from: { type: "string" },
     inside: { type: "string" },
     system: { type: "string" },
   },
@@ -149,26 +152,31 @@ function outside() {
   const names = opt.systems.split(",");
   for (const s of names) if (!SYSTEMS[s]) die(`no system ${s}; there are ${Object.keys(SYSTEMS).join(", ")}`);
   const delays = opt.delays.split(",").map(Number);
-  const runs = opt.quick ? 1 : Number(opt.runs);
-  const began = new Date();
-  const loads = [loadAverage()];
-  const got = [];
+  const raw = { began: new Date().toISOString(), argv: process.argv.slice(2), loads: [loadAverage()], got: [] };
   let isGood = true;
-  for (const delay of delays)
-    for (let run = 0; run < runs; run++)
-      for (const name of names) {
-        const keep = path.join(bin, `compare-${name}-${process.pid}`);
-        const ok = inLab({
-          script: here, n, delay, keep, make: (dir) => SYSTEMS[name].make(dir, n),
-          args: ["--system", name, "--validators", n, "--delays", delay, "--rate", rate, "--size", size, ...(opt.quick ? ["--quick"] : [])],
-        });
-        loads.push(loadAverage());
-        if (!ok) { isGood = false; continue; }
-        const r = JSON.parse(readFileSync(path.join(keep, "result.json"), "utf8"));
-        rmSync(keep, { recursive: true, force: true });
-        got.push(r);
-        console.error(`${new Date().toISOString().slice(11, 19)} ${delay} ms ${name}: ${r.empty.gapP50.toFixed(0)} ms a block, sparse ${r.sparse.p50.toFixed(0)}/${r.sparse.p99.toFixed(0)}, load ${r.load.tx.p50.toFixed(0)}/${r.load.tx.p99.toFixed(0)} (${r.load.tx.failed} failed ${r.load.tx.why ?? ""}), kill ${r.kill.gap.toFixed(0)}`);
-      }
+  if (opt.from) {
+    const old = opt.from.split(",").map((f) => JSON.parse(readFileSync(f, "utf8")));
+    Object.assign(raw, { began: old[0].began, argv: old[0].argv, loads: old.flatMap((x) => x.loads), got: old.flatMap((x) => x.got) });
+    delays.splice(0, delays.length, ...new Set(raw.got.map((r) => r.delay)));
+  } else
+    for (const delay of delays)
+      for (let run = 0; run < (opt.quick ? 1 : Number(opt.runs)); run++)
+        for (const name of names) {
+          const keep = path.join(bin, `compare-${name}-${process.pid}`);
+          const ok = inLab({
+            script: here, n, delay, keep, make: (dir) => SYSTEMS[name].make(dir, n),
+            args: ["--system", name, "--validators", n, "--delays", delay, "--rate", rate, "--size", size, ...(opt.quick ? ["--quick"] : [])],
+          });
+          raw.loads.push(loadAverage());
+          if (!ok) { isGood = false; continue; }
+          const r = JSON.parse(readFileSync(path.join(keep, "result.json"), "utf8"));
+          rmSync(keep, { recursive: true, force: true });
+          raw.got.push(r);
+          console.error(`${new Date().toISOString().slice(11, 19)} ${delay} ms ${name}: ${r.empty.gapP50.toFixed(0)} ms a block, sparse ${r.sparse.p50.toFixed(0)}/${r.sparse.p99.toFixed(0)}, load ${r.load.tx.p50.toFixed(0)}/${r.load.tx.p99.toFixed(0)} (${r.load.tx.failed} failed ${r.load.tx.why ?? ""}), kill ${r.kill.gap.toFixed(0)}`);
+        }
+  const { got, loads } = raw;
+  const began = raw.began;
+  const runs = Math.max(...names.map((s) => got.filter((r) => r.system === s && r.delay === delays[0]).length));
   const cell = (list, f, digits = 0) => {
     if (!list.length) return "-";
     const s = spread(list.map(f));
@@ -179,9 +187,9 @@ function outside() {
   const of = (name, delay) => got.filter((r) => r.system === name && r.delay === delay);
   const sz = got.find((r) => r.system === "demiurge")?.txSz;
   const lines = [
-    `## Consensus beside CometBFT, ${began.toISOString().slice(0, 10)}, commit ${firstLine("git", ["-C", root, "rev-parse", "--short=12", "HEAD"])}`, "",
+    `## Consensus beside CometBFT, ${began.slice(0, 10)}, commit ${firstLine("git", ["-C", root, "rev-parse", "--short=12", "HEAD"])}`, "",
     `Machine: ${m.cpu}, ${m.cores} cores${m.isVirtual ? " (virtual)" : ""}, ${m.memoryGiB} GiB, Linux ${m.kernel}. ${n} validators of each, all on it, behind netlab with the same delays (jitter 1 ms where there is a delay).`,
-    `Versions: ${[...new Set(names.map((s) => SYSTEMS[s].version()))].join("; ")}. Taken ${began.toISOString().slice(0, 16).replace("T", " ")} UTC by \`./dev netlab compare ${process.argv.slice(2).join(" ")}\`, load average ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}, our own servers included.`,
+    `Versions: ${[...new Set(names.map((s) => SYSTEMS[s].version()))].join("; ")}. Taken ${began.slice(0, 16).replace("T", " ")} UTC by \`./dev netlab compare ${process.argv.slice(2).join(" ")}\`, load average ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}, our own servers included.`,
     `${runs} runs each, interleaved, a fresh chain each; cells: median (worst and best of the runs). Load: ${rate} transactions a second to all nodes alike${sz ? `; ours: ${sz} bytes, a transfer between 500 accounts and notes that fill it up, each signed with Ed25519 and run as metered WASM; Comet's: ${size} bytes, key=value for its kvstore in memory, not signed` : ""}.`, "",
     "Times are what a client next to node 1 sees on its stream, ms.", "",
     "| ms each way | system | block interval p50, idle | p99 | submit to final p50, idle | p99 | interval p50, load | p99 | submit to final p50, load | p99 | lost | longest gap after kill -9 of the leader |",
@@ -194,7 +202,7 @@ function outside() {
   ];
   mkdirSync(path.dirname(path.resolve(opt.out)), { recursive: true });
   writeFileSync(opt.out, lines.join("\n"));
-  writeFileSync(`${opt.out.replace(/\.md$/, "")}.json`, `${JSON.stringify(got)}\n`);
+  writeFileSync(`${opt.out.replace(/\.md$/, "")}.json`, `${JSON.stringify(raw)}\n`);
   console.log(lines.join("\n"));
   process.exit(isGood ? 0 : 1);
 }
