@@ -141,6 +141,7 @@ struct dmg_cons {
   /* C4.2 */
   uint64_t reveal_window;             /* +1 of the window whose reveal is held or asked for; 0: none */
   uint64_t reveal_id, build_id, build_view, propose_at_us;
+  dmg_hash_t build_parent;
   bool     has_reveal;
   uint8_t  reveal[ DMG_BLS_SIG_SZ ];
 

@@ -61,11 +61,15 @@ static void propose( cons_t * c, parent_t const * p, dmg_hash_t const * body_has
   judge_view( c, h->view );
 }
 
+/* A body belongs to the parent it was built on: an N that comes meanwhile raises the base of the same view, and a body built below it would be one that we sign,
+   and others find invalid. */
+static bool is_building( cons_t const * c ) { return c->build_view==c->cur && dmg_hash_eq( &c->build_parent, &c->base_hash ); }
+
 void lead( cons_t * c ) {
   c->propose_at_us = NEVER;
   if( !can_vote( c ) || dmg_schedule_leader( &c->schedule, window_of( c, c->cur ) )!=(uint32_t)c->me ) return;
   view_t * s = view_touch( c, c->cur );
-  if( !s || s->own[ DMG_VOTE_PROPOSE ] || s->own[ DMG_VOTE_NULLIFY ] || c->build_view==c->cur ) return;
+  if( !s || s->own[ DMG_VOTE_PROPOSE ] || s->own[ DMG_VOTE_NULLIFY ] || is_building( c ) ) return;
   uint64_t k = window_of( c, c->cur );
   if( c->reveal_window!=k+1 ) {
     dmg_hash_t zero = { 0 };
@@ -85,13 +89,15 @@ void lead( cons_t * c ) {
   uint64_t height = c->base_view ? p.height+1 : c->rec.first_height;
   if( is_closing ) {
     dmg_hash_t body = p.kind==DMG_BLOCK_BOUNDARY ? c->base_hash : p.header->body_hash;
-    c->build_view = c->cur;
+    c->build_view   = c->cur;
+    c->build_parent = c->base_hash;
     propose( c, &p, &body, 0 );
     return;
   }
   if( height==c->rec.last_height && !c->has_next ) return;
   dmg_cons_action_t * a = action( c, DMG_CONS_BUILD );
   c->build_view        = c->cur;
+  c->build_parent      = c->base_hash;
   c->build_id          = c->next_id++;
   a->build.id          = c->build_id;
   a->build.view        = c->cur;
@@ -102,7 +108,7 @@ void lead( cons_t * c ) {
 }
 
 void on_built( cons_t * c, dmg_cons_event_t const * ev ) {
-  if( ev->built.id!=c->build_id || c->build_view!=c->cur || !can_vote( c ) || !ev->built.is_ok ) return;
+  if( ev->built.id!=c->build_id || !is_building( c ) || !can_vote( c ) || !ev->built.is_ok ) return;
   c->build_id = 0;
   view_t * s = view_touch( c, c->cur );
   parent_t p;

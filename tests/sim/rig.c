@@ -95,7 +95,13 @@ void rig_event( rig_t * r, dmg_cons_event_t * ev ) {
         t->verdict.root = a->check.header.kind==DMG_BLOCK_CLOSING ? a->check.header.parent_state_root : rig_root( &a->check.header.parent_state_root );
         todo_cnt++;
         break;
-      case DMG_CONS_BUILD: r->builds++; t->kind = DMG_CONS_BUILT; t->built.id = a->build.id; t->built.is_ok = true; t->built.body_hash = (dmg_hash_t){ { 9 } }; t->built.body_len = 3; todo_cnt++; break;
+      case DMG_CONS_BUILD:
+        r->builds++;
+        r->build_id     = a->build.id;
+        r->build_parent = a->build.parent;
+        if( r->no_build ) break;
+        t->kind = DMG_CONS_BUILT; t->built.id = a->build.id; t->built.is_ok = true; t->built.body_hash = (dmg_hash_t){ { 9 } }; t->built.body_len = 3; todo_cnt++;
+        break;
       case DMG_CONS_FETCH: r->fetches++; r->fetch_peers = a->fetch.peers; r->fetch_hash = a->fetch.hash; break;
       case DMG_CONS_TIMER: r->timer_us = a->timer.at_us; break;
       case DMG_CONS_COMMIT: r->commits++; r->commit_hash = a->commit.cert.hash; break;

@@ -20,14 +20,15 @@ typedef struct {
   dmg_cons_out_t * out;
   uint32_t         me;
   uint64_t         now_us, wall_ms, timer_us;
-  bool             no_save, no_sign, no_check, is_refusing;   /* what the driver leaves undone */
+  bool             no_save, no_sign, no_check, no_build, is_refusing;   /* what the driver leaves undone */
   rig_rec_t *      wal;
   uint32_t         wal_cnt;
   rig_send_t *     sends;
   uint32_t         send_cnt;
   uint32_t         alarms, observes, fetches, commits, evidences, builds, checks, dones, closes;
   dmg_peers_t      fetch_peers;
-  dmg_hash_t       fetch_hash, commit_hash;
+  dmg_hash_t       fetch_hash, commit_hash, build_parent;
+  uint64_t         build_id;
   uint8_t          evidence[ DMG_EVIDENCE_SZ_MAX ];
   size_t           evidence_sz;
   uint64_t         sent_bytes[ RIG_N ];

@@ -237,6 +237,41 @@ static void test_skip_without_proof( void ** state ) {
   assert_int_equal( r.evidences, 1 );                                                /* E4: two headers of one view */
 }
 
+/* Found with n = 1: an N that comes while a body is built raises the base, and the body of the old one would be invalid on the new: it is built again. */
+static void test_a_body_belongs_to_its_parent( void ** state ) {
+  rig_init( &r, 0, 1000 );
+  uint64_t v = 4;   /* the last view of a window that another leads on */
+  while( rig_leader( &r, v )==rig_leader( &r, v+1 ) ) v += 4;
+  uint32_t me = rig_leader( &r, v+1 );
+  rig_fini( &r );
+  up( me, 1000 );
+  r.no_build = true;
+  dmg_run_t z = rig_run( &r, 1, (uint32_t)v+1, others() ), below = rig_run( &r, 1, (uint32_t)v-1, others() );
+  rig_send_run( &r, other( 0 ), &z );
+  assert_int_equal( cur(), v+2 );
+  rig_tick( &r, 260000 );
+  assert_int_equal( r.builds, 1 );
+  assert_memory_equal( r.build_parent.b, r.cfg.anchor.hash.b, 32 );
+  uint64_t old = r.build_id;
+  dmg_hash_t h;
+  size_t sz = rig_proposal( &r, v, NULL, 1, r.wall_ms-1, &below, 1, NULL, frame, &h );
+  rig_frame( &r, rig_leader( &r, v ), DMG_FRAME_PROPOSAL, frame, sz );
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, v, &h, others() );
+  rig_send_cert( &r, other( 0 ), &n );
+  assert_int_equal( rig_info( &r ).base_view, v );
+  dmg_cons_event_t built = { .kind = DMG_CONS_BUILT, .built = { .id = old, .is_ok = true, .body_hash = { { 9 } }, .body_len = 3 } };
+  rig_event( &r, &built );
+  rig_tick( &r, 20000 );
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, v+2, NULL ), 0 );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_PROPOSAL ), 0 );
+  assert_int_equal( r.builds, 2 );
+  assert_memory_equal( r.build_parent.b, h.b, 32 );
+  built.built.id = r.build_id;
+  rig_event( &r, &built );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_PROPOSAL ), 1 );
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, v+2, NULL ), 1 );
+}
+
 static void edit_height( dmg_header_t * h ) { h->height++; }
 static void edit_epoch_root( dmg_header_t * h ) { h->next_epoch_root.b[ 0 ] = 1; }
 static void edit_kind( dmg_header_t * h ) { h->kind = DMG_BLOCK_BOUNDARY; }
@@ -640,7 +675,7 @@ int main( void ) {
   struct CMUnitTest const tests[] = {
     T( test_a_vote_leaves_only_saved_and_signed ), T( test_unsigned_is_not_sent_and_refused_is_observed ), T( test_q_votes_notarize_and_finalize ), T( test_finalize_keeps_reason ),
     T( test_own_nullify_replay ), T( test_nullified_then_notarized ), T( test_finalized_is_never_nullified ), T( test_jump_over_gap ), T( test_both_in_log ), T( test_state_ahead_of_wal ),
-    T( test_fetch_beyond_leader ), T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
+    T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
     T( test_backoff_only_by_finality ), T( test_resend_bounded ), T( test_suspect_still_counts ), T( test_three_bad_votes_close_the_link ), T( test_frames_before_the_link_are_nothing ),
     T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
     T( test_bad_frames_are_counted_and_dropped ), T( test_the_next_epoch_s_frames_wait ) };
