@@ -3,18 +3,18 @@
 #include "sim.h"
 
 #define HASH_MAX 6
-typedef struct { dmg_hash_t hash; uint32_t who; } votes_t;
-typedef struct seen { uint32_t null; votes_t n[ HASH_MAX ], f[ HASH_MAX ]; bool at_heal; } seen_t;
+typedef struct { dmg_hash_t hash; who_t who; } votes_t;
+typedef struct seen { who_t null; votes_t n[ HASH_MAX ], f[ HASH_MAX ]; bool at_heal; } seen_t;
 
-static uint64_t weigh( world_t const * w, uint32_t epoch, uint32_t who ) {
+static uint64_t weigh( world_t const * w, uint32_t epoch, who_t who ) {
   epoch_t const * e = &w->epochs[ epoch ];
-  for( uint8_t i = 0; i<w->node_cnt; i++ ) if( w->nodes[ i ].is_byz ) { int s = dmg_set_find( &e->set, w->nodes[ i ].key ); if( s>=0 ) who |= 1u<<s; }
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) if( w->nodes[ i ].is_byz ) { int s = dmg_set_find( &e->set, w->nodes[ i ].key ); if( s>=0 ) who_add( &who, (uint32_t)s ); }
   uint64_t sum = 0;
-  for( uint32_t i = 0; i<e->set.cnt; i++ ) if( who>>i&1 ) sum += e->set.members[ i ].weight;
+  for( uint32_t i = 0; i<e->set.cnt; i++ ) if( who_has( &who, i ) ) sum += e->set.members[ i ].weight;
   return sum;
 }
 
-static bool is_quorum( world_t const * w, uint32_t epoch, uint32_t who ) { return who && weigh( w, epoch, who )>=dmg_set_quorum( w->epochs[ epoch ].record.weight ); }
+static bool is_quorum( world_t const * w, uint32_t epoch, who_t who ) { return !who_is_empty( &who ) && weigh( w, epoch, who )>=dmg_set_quorum( w->epochs[ epoch ].record.weight ); }
 
 static seen_t * seen_at( world_t * w, uint32_t epoch, uint64_t view ) {
   if( epoch>=EPOCH_MAX || view>=VIEW_MAX ) return NULL;
@@ -24,7 +24,7 @@ static seen_t * seen_at( world_t * w, uint32_t epoch, uint64_t view ) {
 }
 
 static votes_t * votes_of( votes_t * v, dmg_hash_t const * hash ) {
-  for( unsigned i = 0; i<HASH_MAX; i++ ) if( !v[ i ].who || dmg_hash_eq( &v[ i ].hash, hash ) ) { v[ i ].hash = *hash; return &v[ i ]; }
+  for( unsigned i = 0; i<HASH_MAX; i++ ) if( who_is_empty( &v[ i ].who ) || dmg_hash_eq( &v[ i ].hash, hash ) ) { v[ i ].hash = *hash; return &v[ i ]; }
   return &v[ HASH_MAX-1 ];
 }
 
@@ -58,11 +58,11 @@ void check_signed( world_t * w, node_t const * n, uint8_t kind, uint32_t epoch, 
   }
   bool was_n = false;
   votes_t * vn = NULL;
-  if( kind==DMG_VOTE_NULLIFY ) s->null |= 1u<<me;
+  if( kind==DMG_VOTE_NULLIFY ) who_add( &s->null, me );
   else {
     votes_t * v = votes_of( kind==DMG_VOTE_NOTARIZE ? s->n : s->f, hash );
     if( kind==DMG_VOTE_NOTARIZE ) { was_n = is_quorum( w, epoch, v->who ); vn = v; }
-    v->who |= 1u<<me;
+    who_add( &v->who, me );
   }
   bool has_f = false;
   for( unsigned i = 0; i<HASH_MAX; i++ ) has_f |= is_quorum( w, epoch, s->f[ i ].who );
@@ -111,7 +111,7 @@ void check_core( world_t * w, node_t const * n ) {
 }
 
 void check_heal_begins( world_t * w ) {
-  for( uint32_t e = 0; e<EPOCH_MAX; e++ ) for( uint32_t v = 0; w->seen[ e ] && v<=w->seen_top; v++ ) w->seen[ e ][ v ].at_heal = w->seen[ e ][ v ].null!=0;
+  for( uint32_t e = 0; e<EPOCH_MAX; e++ ) for( uint32_t v = 0; w->seen[ e ] && v<=w->seen_top; v++ ) w->seen[ e ][ v ].at_heal = !who_is_empty( &w->seen[ e ][ v ].null );
 }
 bool was_nullified( world_t const * w, uint32_t epoch, uint64_t view ) { return epoch<EPOCH_MAX && view<VIEW_MAX && w->seen[ epoch ] && w->seen[ epoch ][ view ].at_heal; }
 

@@ -64,10 +64,11 @@ void trace( world_t * w, char const * fmt, ... ) {
 
 void sim_key( world_t const * w, uint32_t id, node_t * n ) {
   if( !w->cfg.is_real ) { sim_fake_key( id, n->key, &n->secret ); return; }
-  /* Sets ascend by key: the id-th smallest of the first keys that hashing gives. */
+  /* Sets ascend by key: the id-th smallest of the first keys that hashing gives, ten for small worlds. */
   static uint8_t keys[ NODE_MAX ][ DMG_BLS_KEY_SZ ], secrets[ NODE_MAX ][ 32 ];
-  static bool is_made;
-  for( uint32_t i = 0; i<NODE_MAX && !is_made; i++ ) {
+  static uint32_t made;
+  uint32_t cnt = w->node_cnt>10 ? NODE_MAX : 10;
+  for( uint32_t i = 0; i<cnt && made!=cnt; i++ ) {
     uint8_t ikm[ 32 ] = { 7, (uint8_t)i };
     dmg_bls_key_t pub;
     bool ok = dmg_bls_keygen( DMG_SPAN( ikm ), secrets[ i ] ) && dmg_bls_public( secrets[ i ], &pub );
@@ -79,7 +80,7 @@ void sim_key( world_t const * w, uint32_t id, node_t * n ) {
       memcpy( t, secrets[ k ], 32 );          memcpy( secrets[ k ], secrets[ k-1 ], 32 );       memcpy( secrets[ k-1 ], t, 32 );
     }
   }
-  is_made = true;
+  made = cnt;
   memcpy( n->key, keys[ id ], DMG_BLS_KEY_SZ );
   memcpy( n->real_secret, secrets[ id ], 32 );
 }

@@ -54,9 +54,10 @@ void fault_event( world_t * w, ev_t const * ev ) {
   uint64_t us = rng_in( r, 50000, (uint64_t)400000<<rng_below( r, 5 ) );
   switch( bit ) {
     case F_CUT: {
-      uint32_t side = (uint32_t)rng_below( r, 1u<<w->node_cnt );
-      trace( w, "FAULT partition %x for %lu ms", side, us/1000 );
-      for( uint8_t i = 0; i<w->node_cnt; i++ ) for( uint8_t j = 0; j<w->node_cnt; j++ ) if( ( side>>i&1 )!=( side>>j&1 ) ) cut( w, i, j, us );
+      uint64_t side[ 3 ] = { w->node_cnt<32 ? rng_below( r, 1u<<w->node_cnt ) : rng_next( r ) };
+      if( w->node_cnt>=32 ) { side[ 1 ] = rng_next( r ); side[ 2 ] = rng_next( r ); }
+      trace( w, "FAULT partition %lx for %lu ms", side[ 0 ], us/1000 );
+      for( uint8_t i = 0; i<w->node_cnt; i++ ) for( uint8_t j = 0; j<w->node_cnt; j++ ) if( ( side[ i/64 ]>>( i%64 )&1 )!=( side[ j/64 ]>>( j%64 )&1 ) ) cut( w, i, j, us );
       break;
     }
     case F_ONEWAY:

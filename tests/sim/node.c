@@ -35,11 +35,12 @@ void clock_set( world_t * w, node_t * n, int64_t drift_ppm, int64_t skew_ms ) {
 
 static uint32_t bucket( dmg_hash_t const * h ) { return dmg_load_u32le( h->b )%4096; }
 
-static simblk_t * blk_new( world_t * w, dmg_hash_t const * hash ) {
+simblk_t * blk_new( world_t * w, dmg_hash_t const * hash ) {
   simblk_t ** at = &w->blocks[ bucket( hash ) ];
   for( simblk_t * b = *at; b; b = b->next ) if( dmg_hash_eq( &b->hash, hash ) ) return b;
-  simblk_t * b = calloc( 1, sizeof *b );
+  simblk_t * b = calloc( 1, sizeof *b+w->node_cnt*( sizeof b->asked_us[ 0 ]+sizeof b->st[ 0 ] ) );
   DMG_ASSERT( b );
+  b->st   = (uint8_t *)&b->asked_us[ w->node_cnt ];
   b->hash = *hash;
   b->next = *at;
   return *at = b;
@@ -148,7 +149,7 @@ static void pursue( world_t * w, node_t * n, simblk_t * b ) {
     if( !( p->st[ n->id ]&HAS_EXEC ) ) { b = p; continue; }
     if( b->h.kind!=DMG_BLOCK_CLOSING ) {
       simbody_t * body = body_get( w, &b->h.body_hash );
-      if( !body || !( body->has>>n->id&1 ) ) { ask( w, n, b, IN_BODY_REQ ); return; }
+      if( !body || !who_has( &body->has, n->id ) ) { ask( w, n, b, IN_BODY_REQ ); return; }
     }
     run_block( w, n, b );
     return;
@@ -171,11 +172,11 @@ static void make_epoch( world_t * w, uint32_t e, dmg_hash_t const * beacon ) {
   r.last_height  = prev->record.last_height+len;
   r.seed         = dmg_epoch_seed( beacon, e );
   dmg_set_t set = prev->set;
-  /* Weights move by a sixth at most; with five validators configured one of them rests in turn. */
-  if( w->cfg.n>4 ) {
+  /* Weights move by a sixth at most; where they change, one validator rests in turn. */
+  if( w->cfg.has_rests ) {
     set.cnt = 0;
     for( uint8_t i = 0; i<w->cfg.n; i++ ) {
-      if( i==e%w->cfg.n && (int)i!=w->cfg.byz ) continue;
+      if( i==e%w->cfg.n && !w->nodes[ i ].is_byz ) continue;
       memcpy( set.members[ set.cnt ].key, w->nodes[ i ].key, DMG_BLS_KEY_SZ );
       set.members[ set.cnt++ ].weight = w->cfg.weights[ i ];
     }
@@ -336,7 +337,7 @@ static void do_send( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   if( a->send.seq>n->saved_seq ) fail( w, "I8: node %u sends what is not saved", n->id );
   /* I10: what one node sends in a second, bodies and sync apart. */
   if( w->now>=n->tx_at_us+1000000 ) { n->tx_at_us = w->now; n->tx_bytes = 0; }
-  n->tx_bytes += a->send.frame.sz*(uint64_t)( __builtin_popcountll( a->send.peers.w[ 0 ] ) );
+  for( unsigned i = 0; i<DMG_CONS_PEER_MAX/64; i++ ) n->tx_bytes += a->send.frame.sz*(uint64_t)__builtin_popcountll( a->send.peers.w[ i ] );
   if( n->tx_bytes>n->tx_peak ) n->tx_peak = n->tx_bytes;
   if( n->tx_bytes>(uint64_t)w->node_cnt*( 256u<<10 ) ) fail( w, "I10: node %u sent %lu bytes in a second", n->id, n->tx_bytes );
   simblk_t * b = NULL;
@@ -374,7 +375,7 @@ static void do_build( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   DMG_ASSERT( !err );
   dmg_hash_t hash = dmg_body_hash( &body );
   simbody_t * b = body_new( w, dmg_buf_span( &buf ), &hash );
-  b->has |= (uint16_t)( 1u<<n->id );
+  who_add( &b->has, n->id );
   push( w, (ev_t){ .at = w->now+work_us( w, n, 500, 5000 ), .kind = EV_BUILT, .to = n->id, .life = n->life, .a = a->build.id, .b = b->len, .hash = hash } );
 }
 
@@ -510,13 +511,13 @@ void node_kill( world_t * w, node_t * n ) {
     b->asked_us[ n->id ] = 0;
     bool is_kept = *st&( HAS_SYNC|HAS_COMMIT );
     simbody_t * body = !is_kept && b->has_header ? body_get( w, &b->h.body_hash ) : NULL;
-    if( body ) body->has &= (uint16_t)~( 1u<<n->id );
+    if( body ) who_drop( &body->has, n->id );
     *st &= is_kept ? *st&HAS_COMMIT ? HAS_HEADER|HAS_SYNC|HAS_COMMIT|HAS_EXEC : HAS_HEADER|HAS_SYNC : 0;
   }
   /* A body that several blocks share is kept if one of them is. */
   for( uint32_t k = 0; k<4096; k++ ) for( simblk_t * b = w->blocks[ k ]; b; b = b->next ) {
     simbody_t * body = b->st[ n->id ]&( HAS_SYNC|HAS_COMMIT ) && b->has_header ? body_get( w, &b->h.body_hash ) : NULL;
-    if( body ) body->has |= (uint16_t)( 1u<<n->id );
+    if( body ) who_add( &body->has, n->id );
   }
   for( uint8_t i = 0; i<w->node_cnt; i++ ) if( i!=n->id ) node_link( w, &w->nodes[ i ], n, false );
 }
@@ -545,7 +546,7 @@ void node_start( world_t * w, node_t * n ) {
   }
   for( uint32_t i = 0; i<n->wal_cnt; i++ ) recs[ cnt++ ] = (dmg_cons_record_t){ .kind = n->wal[ i ].kind, .epoch = n->wal[ i ].epoch, .payload = dmg_span( n->wal[ i ].p, n->wal[ i ].sz ), .block = n->wal[ i ].block };
   epoch_t * ep = &w->epochs[ e ];
-  dmg_cons_cfg_t cfg = { .crypto = w->crypto, .chain_id = w->chain_id, .record = ep->record, .set = &ep->set, .anchor = ep->anchor, .runs_max = w->cfg.runs_max, .n_max = NODE_MAX, .mutant = w->cfg.mutant };
+  dmg_cons_cfg_t cfg = { .crypto = w->crypto, .chain_id = w->chain_id, .record = ep->record, .set = &ep->set, .anchor = ep->anchor, .runs_max = w->cfg.runs_max, .n_max = w->cfg.n, .mutant = w->cfg.mutant };
   memcpy( cfg.key, n->key, sizeof cfg.key );
   /* What the safety file says, or for a liar's twin what it signed. */
   cfg.marks_epoch = n->is_byz ? e : n->safety.epoch>e ? n->safety.epoch : e;
@@ -578,7 +579,7 @@ static void on_frame( world_t * w, node_t * n, ev_t const * ev ) {
     if( kind==IN_BODY ) {
       simbody_t * body = body_get( w, &hash );
       if( !body ) return;
-      body->has |= (uint16_t)( 1u<<n->id );
+      who_add( &body->has, n->id );
       for( uint32_t i = 0; i<n->pend_cnt; i++ ) pursue( w, n, n->pend[ i ] );
       try_commit( w, n );
     } else if( kind==IN_HEADER_REQ ) {
@@ -601,7 +602,7 @@ static void on_frame( world_t * w, node_t * n, ev_t const * ev ) {
     } else if( kind==IN_BODY_REQ ) {
       simblk_t * b = blk_get( w, &hash );
       simbody_t * body = b && b->has_header ? body_get( w, &b->h.body_hash ) : NULL;
-      if( !body || !( body->has>>n->id&1 ) || ( n->is_byz && w->cfg.byz_modes&B_NO_BODY && !w->is_healing ) ) return;
+      if( !body || !who_has( &body->has, n->id ) || ( n->is_byz && w->cfg.byz_modes&B_NO_BODY && !w->is_healing ) ) return;
       uint8_t msg[ 33 ] = { IN_BODY };
       memcpy( msg+1, b->h.body_hash.b, 32 );
       net_send( w, n, from, DMG_SPAN( msg ), 0 );

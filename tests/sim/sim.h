@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NODE_MAX   10         /* validators and twins */
+#define NODE_MAX   130        /* validators and twins; what grows with it is allocated by the number there is */
 #define VIEW_MAX   16384      /* views an epoch that the checkers remember */
 #define EPOCH_MAX  64
 #define FRAME_MAX  ( DMG_FRAME_SZ_MAX )
@@ -31,6 +31,14 @@ uint64_t rng_next( rng_t * r );
 static inline uint64_t rng_below( rng_t * r, uint64_t n ) { return n ? rng_next( r )%n : 0; }
 static inline bool     rng_is( rng_t * r, uint32_t ppm ) { return rng_next( r )%1000000<ppm; }
 static inline uint64_t rng_in( rng_t * r, uint64_t lo, uint64_t hi ) { return lo+rng_below( r, hi-lo+1 ); }
+
+/* --- sets of nodes or of signers ---------------------------------------------------------------------------- */
+
+typedef struct { uint64_t w[ ( NODE_MAX+63 )/64 ]; } who_t;
+static inline bool who_has  ( who_t const * x, uint32_t i ) { return x->w[ i/64 ]>>( i%64 )&1; }
+static inline void who_add  ( who_t * x, uint32_t i ) { x->w[ i/64 ] |= (uint64_t)1<<( i%64 ); }
+static inline void who_drop ( who_t * x, uint32_t i ) { x->w[ i/64 ] &= ~( (uint64_t)1<<( i%64 ) ); }
+static inline bool who_is_empty( who_t const * x ) { return !( x->w[ 0 ]|x->w[ 1 ]|x->w[ 2 ] ); }
 
 /* --- queue ------------------------------------------------------------------------------------------------ */
 
@@ -56,11 +64,11 @@ typedef struct blk {
   dmg_hash_t   root, beacon;      /* after it, once some node executed it */
   uint64_t     last_att;          /* highest view recorded up to it in its epoch */
   bool         has_header, has_root, is_seen_notarized, is_full;
-  uint8_t      st[ NODE_MAX ];
-  uint64_t     asked_us[ NODE_MAX ];
   struct blk * next;
+  uint8_t *    st;                /* [ node_cnt ], behind the block as asked_us */
+  uint64_t     asked_us[];        /* [ node_cnt ] */
 } simblk_t;
-typedef struct body { dmg_hash_t hash; uint32_t len; uint8_t * bytes; uint16_t has; bool is_valid; struct body * next; } simbody_t;   /* has: bit a node */
+typedef struct body { dmg_hash_t hash; uint32_t len; uint8_t * bytes; who_t has; bool is_valid; struct body * next; } simbody_t;
 
 typedef struct { uint8_t kind; uint32_t epoch; uint8_t * p; uint32_t sz; dmg_hash_t block; } rec_t;
 
@@ -118,7 +126,9 @@ typedef struct {
 typedef struct {
   uint8_t  n;                     /* validators */
   int8_t   byz;                   /* index of the first liar, or -1 */
-  uint8_t  twin_cnt;              /* liars that run twice: byz, byz+1, ..; the random faults know one */
+  uint8_t  byz_cnt;               /* liars: byz, byz+1, ..; 0: one, or as many as run twice */
+  uint8_t  twin_cnt;              /* liars that run twice, the first of them; the random faults know one */
+  bool     has_rests;             /* each epoch another validator rests: sets change */
   uint8_t  window;                /* views; 0: 4 */
   bool     is_even;               /* work takes the same time everywhere */
   bool     is_liar_kept;          /* heal leaves everybody alive, liars too */
@@ -143,9 +153,9 @@ typedef struct {
   rng_t    net, clock, proc, byz, exec;
   ev_t *   heap;
   uint32_t heap_cnt, heap_cap;
-  node_t   nodes[ NODE_MAX ];
+  node_t * nodes;                 /* [ node_cnt ] */
   uint8_t  node_cnt;
-  link_t   links[ NODE_MAX ][ NODE_MAX ];
+  link_t ** links;                /* [ node_cnt ][ node_cnt ] */
   simblk_t * blocks[ 4096 ];
   simbody_t * bodies[ 4096 ];
   epoch_t  epochs[ EPOCH_MAX ];
@@ -204,6 +214,7 @@ void node_wake ( world_t * w, node_t * n );   /* runs what waited, unless it mus
 uint64_t local_us( world_t const * w, node_t const * n );
 uint64_t wall_ms ( world_t const * w, node_t const * n );
 void     clock_set( world_t * w, node_t * n, int64_t drift_ppm, int64_t skew_ms );
+simblk_t *  blk_new ( world_t * w, dmg_hash_t const * hash );   /* the one there is, or a new one */
 simblk_t *  blk_get ( world_t * w, dmg_hash_t const * hash );
 simbody_t * body_get( world_t * w, dmg_hash_t const * hash );
 void     node_link( world_t * w, node_t * n, node_t const * peer, bool is_up );

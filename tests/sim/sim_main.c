@@ -1,6 +1,7 @@
 /* ./dev sim: seeds, phases, shrinking. */
 #include "sim.h"
 #include "base/cpu.h"
+#include "base/num.h"
 #include "base/os.h"
 
 #include <stdlib.h>
@@ -20,7 +21,11 @@ typedef struct { uint64_t chaos_ms, heal_ms; uint32_t faults, byz_modes, faults_
 static config_t derive( uint64_t seed, opt_t const * o ) {
   rng_t r = { .s = seed^0x64656d6975726765u };
   config_t c = { 0 };
+  rng_t r2 = { .s = seed^0x6e6e6e6e73697a65u };   /* a stream of its own: a seed that stays at 4 or 5 stays what it was */
+  uint64_t at = rng_below( &r2, 10000 );
+  uint8_t  other = at<200 ? 1 : at<800 ? 7 : at<1000 ? 16 : at<1004 ? (uint8_t)rng_in( &r2, 64, DMG_SET_MAX ) : 0;
   c.n         = o->n ? (uint8_t)o->n : rng_is( &r, 150000 ) ? 5 : 4;
+  if( !o->n && other ) c.n = other;
   c.byz       = -1;
   if( rng_is( &r, 600000 ) ) c.byz = (int8_t)rng_below( &r, c.n );
   c.twin_cnt  = c.byz>=0 && rng_is( &r, 400000 );
@@ -34,6 +39,17 @@ static config_t derive( uint64_t seed, opt_t const * o ) {
   if( rng_is( &r, 200000 ) ) c.faults = F_ALL;
   c.byz_modes = (uint32_t)rng_next( &r )&1023;
   c.runs_max  = rng_is( &r, 200000 ) ? 8 : 256;
+  c.has_rests = c.n==5;
+  if( c.n==1 ) { c.byz = -1; c.twin_cnt = 0; }
+  if( c.n>5 ) {
+    c.has_rests = rng_is( &r2, 300000 );
+    /* As many liars as a third of all weight leaves room for, a member that rests counted in. */
+    uint8_t most = (uint8_t)( ( c.n-1-c.has_rests )/3 );
+    if( c.byz>=0 ) c.byz_cnt = (uint8_t)rng_in( &r2, 1, most );
+    if( c.byz_cnt>1 ) for( uint8_t i = 0; i<c.n; i++ ) c.weights[ i ] = 100;
+    if( c.byz>c.n-c.byz_cnt ) c.byz = (int8_t)( c.n-c.byz_cnt );
+    if( c.n>=64 ) c.chaos_us = dmg_min_u64( c.chaos_us, 6000000 );
+  }
   if( o->is_calm )  { c.faults = 0; c.byz = -1; c.twin_cnt = 0; }
   if( o->byz==0 )   { c.byz = -1; c.twin_cnt = 0; }
   if( o->faults )   c.faults = o->faults;
@@ -49,7 +65,9 @@ static config_t derive( uint64_t seed, opt_t const * o ) {
 static void print_config( FILE * f, uint64_t seed, config_t const * c ) {
   fprintf( f, "seed %lu: n=%u weights", seed, c->n );
   for( uint8_t i = 0; i<c->n; i++ ) fprintf( f, " %lu", c->weights[ i ] );
-  fprintf( f, ", liar %d%s modes 0x%x, faults 0x%x, chaos %lu ms, epoch %u blocks, runs %u\n", c->byz, c->twin_cnt ? " (twin)" : "", c->byz>=0 ? c->byz_modes : 0, c->faults, c->chaos_us/1000, c->epoch_len, c->runs_max );
+  fprintf( f, ", liar %d", c->byz );
+  if( c->byz_cnt>1 ) fprintf( f, " to %d", c->byz+c->byz_cnt-1 );
+  fprintf( f, "%s modes 0x%x, faults 0x%x, chaos %lu ms, epoch %u blocks, runs %u\n", c->twin_cnt ? " (twin)" : "", c->byz>=0 ? c->byz_modes : 0, c->faults, c->chaos_us/1000, c->epoch_len, c->runs_max );
 }
 
 /* Runs one seed; true: no invariant broke. */
@@ -166,7 +184,7 @@ int main( int argc, char ** argv ) {
       i++;
     } else { usage(); return strcmp( a, "--help" ) ? 2 : 0; }
   }
-  if( o.n>7 || o.n==1 || o.n==2 || o.n==3 ) { fputs( "sim: -n 4..7\n", stderr ); return 2; }
+  if( o.n>DMG_SET_MAX || o.n==2 || o.n==3 ) { fputs( "sim: -n 1 or 4..128\n", stderr ); return 2; }
   dmg_crypto_init( dmg_cpu_flags() );
   uint64_t t0 = dmg_os_mono_ns(), sim_us = 0, stats[ 16 ] = { 0 }, done = 0, events = 0, slowest = 0;
   world_t * w = malloc( sizeof *w );

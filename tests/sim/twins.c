@@ -93,7 +93,7 @@ static bool is_over( world_t * w ) {
 
 /* True: no invariant broke, and all honest finalized again. */
 static bool run( world_t * w, struct twins * t, scen_t const * s, FILE * trace_to ) {
-  config_t c = { .n = s->n, .byz = (int8_t)( s->n-s->twins ), .twin_cnt = s->twins, .window = s->window, .is_liar_kept = s->is_liar_kept, .is_even = !s->is_uneven, .epoch_len = s->epoch_len, .runs_max = 64, .mutant = s->mutant };
+  config_t c = { .n = s->n, .byz = (int8_t)( s->n-s->twins ), .twin_cnt = s->twins, .window = s->window, .is_liar_kept = s->is_liar_kept, .is_even = !s->is_uneven, .has_rests = s->n>4, .epoch_len = s->epoch_len, .runs_max = 64, .mutant = s->mutant };
   rng_t r = { mix64( s->seed ) };
   for( uint8_t i = 0; i<c.n; i++ ) c.weights[ i ] = s->is_uneven && s->twins==1 && rng_is( &r, 500000 ) ? rng_in( &r, 85, 115 ) : 100;
   world_setup( w, s->seed, &c );

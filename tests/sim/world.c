@@ -10,6 +10,11 @@ void world_setup( world_t * w, uint64_t seed, config_t const * c ) {
   w->out   = malloc( sizeof *w->out );
   DMG_ASSERT( w->out );
   w->node_cnt = (uint8_t)( c->n+c->twin_cnt );
+  w->nodes    = calloc( w->node_cnt, sizeof *w->nodes );
+  w->links    = calloc( w->node_cnt, sizeof *w->links+w->node_cnt*sizeof **w->links );
+  DMG_ASSERT( w->nodes && w->links );
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) w->links[ i ] = (link_t *)( w->links+w->node_cnt )+(size_t)i*w->node_cnt;
+  uint8_t byz_cnt = c->byz_cnt>c->twin_cnt ? c->byz_cnt : c->twin_cnt ? c->twin_cnt : 1;
   uint8_t s8[ 8 ];
   dmg_store_u64le( s8, seed );
   w->chain_id = dmg_sha256( DMG_SPAN( s8 ) );
@@ -19,7 +24,7 @@ void world_setup( world_t * w, uint64_t seed, config_t const * c ) {
     n->id = i;
     n->is_twin = i>=c->n;
     n->key_id  = n->is_twin ? (uint8_t)( c->byz+i-c->n ) : i;
-    n->is_byz  = c->byz>=0 && n->key_id>=c->byz && n->key_id<c->byz+( c->twin_cnt ? c->twin_cnt : 1 );
+    n->is_byz  = c->byz>=0 && n->key_id>=c->byz && n->key_id<c->byz+byz_cnt;
     n->slow    = 1;
     n->life    = 1;
     n->timer_us = UINT64_MAX;
@@ -37,13 +42,11 @@ void world_setup( world_t * w, uint64_t seed, config_t const * c ) {
   e->anchor = (dmg_cons_anchor_t){ .hash = w->chain_id, .height = 0, .time_ms = 1700000000000u, .root = dmg_h( DMG_TAG_STATE_VALUE, DMG_SPAN( s8 ) ) };
   e->is_known = e->has_anchor = true;
   /* Genesis as a block that everybody executed. */
-  simblk_t * g = calloc( 1, sizeof *g );
-  g->hash   = w->chain_id;
+  simblk_t * g = blk_new( w, &w->chain_id );
   g->root   = e->anchor.root;
   g->beacon = dmg_beacon_first( &w->chain_id );
   g->has_root = g->has_header = true;
-  for( uint8_t i = 0; i<NODE_MAX; i++ ) g->st[ i ] = HAS_HEADER|HAS_EXEC|HAS_COMMIT;
-  w->blocks[ dmg_load_u32le( g->hash.b )%4096 ] = g;
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) g->st[ i ] = HAS_HEADER|HAS_EXEC|HAS_COMMIT;
 }
 
 void world_teardown( world_t * w ) {
@@ -66,6 +69,8 @@ void world_teardown( world_t * w ) {
   for( unsigned i = 0; i<64; i++ ) free( w->old[ i ].data );
   check_free( w );
   free( w->heap );
+  free( w->links );
+  free( w->nodes );
   free( w->out );
 }
 
@@ -79,11 +84,11 @@ void world_heal( world_t * w ) {
   uint64_t left = 0, q = dmg_set_quorum( e->record.weight );
   bool alive[ NODE_MAX ] = { 0 };
   for( uint8_t i = 0; i<w->cfg.n; i++ ) if( !w->nodes[ i ].is_byz ) { uint32_t s = signer_of( w, &w->nodes[ i ], epoch ); alive[ i ] = true; if( s!=UINT32_MAX ) left += e->set.members[ s ].weight; }
-  for( uint32_t tries = 0; tries<64; tries++ ) {
+  for( uint32_t tries = 0; tries<( w->cfg.n>10 ? 16u*w->cfg.n : 64 ); tries++ ) {
     uint8_t i = (uint8_t)rng_below( &w->proc, w->cfg.n );
     uint32_t s = signer_of( w, &w->nodes[ i ], epoch );
     if( !alive[ i ] || s==UINT32_MAX || left-e->set.members[ s ].weight<q ) continue;
-    if( w->cfg.epoch_len<1u<<20 && w->cfg.n>4 ) continue;   /* sets change: who is dead now may be needed then */
+    if( w->cfg.epoch_len<1u<<20 && w->cfg.has_rests ) continue;   /* sets change: who is dead now may be needed then */
     alive[ i ] = false;
     left -= e->set.members[ s ].weight;
   }
