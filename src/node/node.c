@@ -5,8 +5,8 @@
 #include "base/os.h"
 #include "crypto/kdf.h"
 #include "crypto/sig.h"
-#include "network/chainnet.h"
 #include "network/port_libp2p.h"
+#include "node/joint.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,11 +23,7 @@ struct dmg_node {
   dmg_chain_t *         chain;
   dmg_net_port_t *      port;
   dmg_chainnet_setup_t  setup;
-  dmg_chainnet_chain_t  asked;
-  dmg_validator_net_t   wants;
-  dmg_arena_t *         arena;
-  dmg_chainnet_t *      net;
-  dmg_validator_t *     v;
+  dmg_joint_t *         j;
   int                   wake_fd;
   pthread_t             thread;
   bool                  is_running;
@@ -42,106 +38,16 @@ struct dmg_node {
 
 static uint64_t now_us( void ) { return dmg_os_mono_ns()/1000; }
 
-/* ---- What the driver wants of the network ---- */
-
-static void w_send ( void * ctx, dmg_peers_t const * peers, dmg_span_t frame ) { dmg_chainnet_send( ( (dmg_node_t *)ctx )->net, peers->w, frame ); }
-static void w_close( void * ctx, uint16_t peer, uint64_t for_us ) { dmg_chainnet_close( ( (dmg_node_t *)ctx )->net, peer, for_us, now_us() ); }
-static void w_push ( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * body_hash, dmg_span_t body ) {
-  dmg_err_t err = dmg_chainnet_push_body( ( (dmg_node_t *)ctx )->net, epoch, view, body_hash, body );
-  if( err ) DMG_LOG_WARN( "body_not_sent", "view=%lu: %s; others fetch it", (unsigned long)view, dmg_err_text( err ) );
-}
-static void w_fetch( void * ctx, dmg_validator_what_t what, dmg_hash_t const * block, dmg_header_t const * header, dmg_peers_t const * peers ) {
-  dmg_fetch_t f = { .what = what==DMG_VALIDATOR_BODY ? DMG_FETCH_BODY : DMG_FETCH_HEADER, .hash = *block };
-  if( header ) { f.body_hash = header->body_hash; f.body_len = header->body_len; f.epoch = header->epoch; f.view = header->view; }
-  /* EXISTS: it is on its way; FULL: the driver asks again. */
-  (void)!dmg_chainnet_fetch( ( (dmg_node_t *)ctx )->net, &f, peers ? peers->w : NULL, now_us() );
-}
-static void w_sync ( void * ctx, dmg_cert_t const * fin ) { dmg_chainnet_sync_to( ( (dmg_node_t *)ctx )->net, fin, now_us() ); }
-static void w_final( void * ctx, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first ) { dmg_chainnet_send_final( ( (dmg_node_t *)ctx )->net, header, fin, is_first, now_us() ); }
-static void w_view ( void * ctx, uint32_t epoch, uint64_t cur, uint64_t final_view, uint32_t window ) { dmg_chainnet_set_view( ( (dmg_node_t *)ctx )->net, epoch, cur, final_view, window ); }
-
-/* Peer ids stand in the genesis, signed with the proof of possession (M15.7). */
-static void w_members( void * ctx, uint32_t epoch, dmg_set_t const * set ) {
-  dmg_node_t * n = ctx;
-  dmg_chainnet_member_t m[ DMG_SET_MAX ] = { 0 };
-  for( uint32_t i = 0; i<set->cnt; i++ ) {
-    memcpy( m[ i ].key, set->members[ i ].key, sizeof m[ i ].key );
-    for( uint32_t k = 0; k<n->chain->genesis->validator_cnt; k++ ) {
-      dmg_genesis_validator_t const * v = &n->chain->genesis->validators[ k ];
-      if( memcmp( v->key, m[ i ].key, sizeof v->key ) || v->peer.sz>DMG_NET_PEER_SZ ) continue;
-      m[ i ].peer.sz = (uint8_t)v->peer.sz;
-      memcpy( m[ i ].peer.b, v->peer.p, v->peer.sz );
-    }
-  }
-  dmg_err_t err = dmg_chainnet_set_members( n->net, epoch, m, set->cnt, now_us() );
-  if( err ) DMG_LOG_ERROR( "members", "epoch=%u: %s", epoch, dmg_err_text( err ) );
-}
-
-/* ---- What peers ask ---- */
-
-static void a_head( void * ctx, dmg_chainnet_head_t * out ) {
-  dmg_node_t * n = ctx;
-  dmg_validator_info_t i;
-  dmg_validator_info( n->v, &i );
-  *out = (dmg_chainnet_head_t){ .epoch = i.fin.view ? i.fin.epoch : 0, .epoch_known = i.epoch_known, .final_view = i.fin.view, .height = i.fin_height, .hash = i.fin.view ? i.fin.hash : n->chain->chain_id, .fin = i.fin,
-                                .roles = (uint16_t)( DMG_ROLE_BODIES|( i.cons.signer>=0 && !i.cons.is_observer ? DMG_ROLE_VALIDATOR : 0 ) ), .first_body = dmg_block_log_oldest( n->chain->log ), .first_state = i.fin_height };
-}
-static dmg_err_t a_header  ( void * ctx, dmg_hash_t const * block, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) { return dmg_validator_header( ( (dmg_node_t *)ctx )->v, block, out ); }
-static dmg_err_t a_body    ( void * ctx, dmg_hash_t const * block, dmg_buf_t * out ) { return dmg_validator_body( ( (dmg_node_t *)ctx )->v, block, out ); }
-/* Runs are not kept beside a header: who wants them has the next proposal's (N9.1). */
-static dmg_err_t a_proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * block, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
-static dmg_err_t a_handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { return dmg_validator_handover( ( (dmg_node_t *)ctx )->v, epoch, out ); }
-static dmg_verdict_t a_judge( void * ctx, dmg_cert_t const * cert ) { return dmg_validator_judge_final( ( (dmg_node_t *)ctx )->v, cert ); }
-static dmg_verdict_t a_take ( void * ctx, dmg_span_t handover ) { return dmg_validator_take_handover( ( (dmg_node_t *)ctx )->v, handover ); }
-static int a_leader( void * ctx, uint32_t epoch, uint64_t view ) { return dmg_validator_leader( ( (dmg_node_t *)ctx )->v, epoch, view ); }
-
 /* ---- The thread ---- */
-
-static void on_sync( dmg_node_t * n, dmg_chainnet_out_t const * o ) {
-  dmg_signed_header_t sh;
-  dmg_err_t err = dmg_signed_header_decode( o->header, &sh ).kind ? DMG_ERR_INVALID : dmg_validator_sync( n->v, &sh, &o->hash, o->bytes, o->is_last ? &o->fin : NULL );
-  if( err ) DMG_LOG_ERROR( "sync_stopped", "height=%lu: %s", (unsigned long)o->height, dmg_err_text( err ) );
-  dmg_chainnet_sync_taken( n->net, o->height, !err );
-}
-
-static void on_out( dmg_node_t * n, dmg_chainnet_out_t const * o ) {
-  switch( o->kind ) {
-  case DMG_CHAINNET_LINK:
-    DMG_LOG_INFO( "link", "peer=%u %s", o->peer, o->is_up ? "up" : "down" );
-    dmg_validator_link( n->v, o->peer, o->is_up, o->key );
-    break;
-  case DMG_CHAINNET_FRAME:  dmg_validator_frame( n->v, o->peer, o->bytes ); break;
-  case DMG_CHAINNET_PUSHED: dmg_validator_pushed( n->v, &o->head.body_hash, o->bytes ); break;
-  case DMG_CHAINNET_GOT:    dmg_validator_got( n->v, o->what==DMG_FETCH_BODY ? DMG_VALIDATOR_BODY : DMG_VALIDATOR_HEADER, &o->hash, o->bytes ); break;
-  case DMG_CHAINNET_TXS: {
-    dmg_err_t err = dmg_validator_txs( n->v, o->txs, o->tx_cnt );
-    dmg_chainnet_verdict( n->net, o->id, err==DMG_ERR_INVALID ? DMG_NET_REJECT : err ? DMG_NET_IGNORE : DMG_NET_ACCEPT );
-    break;
-  }
-  case DMG_CHAINNET_SYNC:     on_sync( n, o ); break;
-  case DMG_CHAINNET_SYNCED:   DMG_LOG_INFO( "synced", "height=%lu", (unsigned long)o->height ); break;
-  case DMG_CHAINNET_SYNC_BAD: DMG_LOG_ERROR( "sync_bad", "%s", o->text ); break;
-  default: break;
-  }
-}
-
-static void send_txs( dmg_node_t * n, dmg_buf_t * buf ) {
-  dmg_validator_take_txs( n->v, buf );
-  for( size_t at = 0; at+4<=buf->sz; ) {
-    dmg_span_t raw = dmg_span( buf->p+at+4, dmg_load_u32le( buf->p+at ) );
-    (void)!dmg_chainnet_send_tx( n->net, raw, now_us() );   /* it is in our pool anyway */
-    at += 4+raw.sz;
-  }
-}
 
 static void show( dmg_node_t * n, uint64_t now ) {
   if( now<n->shown_us+SHOW_US ) return;
   n->shown_us = now;
   static _Thread_local dmg_chainnet_peer_t peers[ PEERS_SHOWN ];
-  size_t cnt = dmg_chainnet_peers( n->net, peers, PEERS_SHOWN );
+  size_t cnt = dmg_chainnet_peers( dmg_joint_net( n->j ), peers, PEERS_SHOWN );
   pthread_mutex_lock( &n->lock );
-  dmg_validator_info( n->v, &n->info.validator );
-  dmg_chainnet_info( n->net, &n->net_info );
+  dmg_validator_info( dmg_joint_validator( n->j ), &n->info.validator );
+  dmg_chainnet_info( dmg_joint_net( n->j ), &n->net_info );
   n->info.conn_cnt   = n->net_info.conn_cnt;
   n->info.link_cnt   = n->net_info.link_cnt;
   n->info.is_syncing = n->net_info.is_syncing;
@@ -158,8 +64,7 @@ static void show( dmg_node_t * n, uint64_t now ) {
 }
 
 static void wait_for( dmg_node_t * n, uint64_t wake ) {
-  uint64_t now = now_us(), net = dmg_chainnet_wake_us( n->net );
-  if( net<wake ) wake = net;
+  uint64_t now = now_us();
   if( wake>now+SHOW_US ) wake = now+SHOW_US;
   if( wake<=now ) return;
   struct pollfd fds[ 3 ] = { { .fd = dmg_net_fd( n->port, true ), .events = POLLIN }, { .fd = dmg_net_fd( n->port, false ), .events = POLLIN }, { .fd = n->wake_fd, .events = POLLIN } };
@@ -172,27 +77,23 @@ static void wait_for( dmg_node_t * n, uint64_t wake ) {
 static void * node_thread( void * arg ) {
   dmg_node_t * n = arg;
   dmg_err_t err = DMG_OK;
-  dmg_buf_t txs = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
   dmg_os_thread_name( "dmg-node" );
   while( !atomic_load( &n->is_stopping ) ) {
-    dmg_chainnet_out_t out;
     uint64_t wake;
     /* A frame may change what is urgent, so the driver has a turn behind every 64. */
-    for( unsigned i = 0; i<64 && dmg_chainnet_next( n->net, now_us(), &out ); i++ ) on_out( n, &out );
-    err = dmg_validator_turn( n->v, now_us(), dmg_os_wall_ms(), &wake );
+    for( unsigned i = 0; i<64 && dmg_joint_take( n->j, now_us() ); i++ ) {}
+    err = dmg_joint_turn( n->j, now_us(), dmg_os_wall_ms(), &wake );
     if( err ) break;
-    send_txs( n, &txs );
     show( n, now_us() );
     wait_for( n, wake );
   }
-  dmg_buf_fini( &txs );
   if( err ) { DMG_LOG_ERROR( "node_ended", "%s", dmg_err_text( err ) ); if( n->cfg.on_end ) n->cfg.on_end( n->cfg.ctx, err ); }
   /* Links leave; whatever else comes is not looked at any more. */
   uint64_t end = now_us()+(uint64_t)STOP_MS*1000;
-  bool is_stopped = dmg_chainnet_stop( n->net, STOP_MS/2 )!=DMG_OK;
+  bool is_stopped = dmg_chainnet_stop( dmg_joint_net( n->j ), STOP_MS/2 )!=DMG_OK;
   while( !is_stopped && now_us()<end ) {
     dmg_chainnet_out_t out;
-    while( dmg_chainnet_next( n->net, now_us(), &out ) ) is_stopped = is_stopped || out.kind==DMG_CHAINNET_STOPPED;
+    while( dmg_chainnet_next( dmg_joint_net( n->j ), now_us(), &out ) ) is_stopped = is_stopped || out.kind==DMG_CHAINNET_STOPPED;
     if( !is_stopped ) dmg_os_sleep_ns( 2000000 );
   }
   return NULL;
@@ -256,30 +157,24 @@ static dmg_err_t add_peer( dmg_node_t * n, char const * text, char out_why[512] 
     /* Ourselves: configurations of a network may name all its nodes. */
     if( peer.sz==n->port->self.sz && !memcmp( peer.b, n->port->self.b, peer.sz ) ) return DMG_OK;
     char const * one[ 1 ] = { addr };
-    err = dmg_chainnet_add_peer( n->net, &peer, one, 1 );
+    err = dmg_chainnet_add_peer( dmg_joint_net( n->j ), &peer, one, 1 );
   }
   if( err ) snprintf( out_why, 512, "%.200s is no address of a peer: /ip4/ADDRESS/tcp/PORT/p2p/PEER_ID is one", text );
   return err;
 }
 
 static dmg_err_t open_node( dmg_node_t * n, char out_why[512] ) {
-  dmg_validator_cfg_t vcfg = { .chain = n->chain, .net = &n->wants, .on_txs = on_txs, .on_txs_ctx = n };
-  n->wants = (dmg_validator_net_t){ .ctx = n, .send = w_send, .close = w_close, .push_body = w_push, .fetch = w_fetch, .sync_to = w_sync, .final = w_final, .members = w_members, .view = w_view };
-  n->asked = (dmg_chainnet_chain_t){ .ctx = n, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .handover = a_handover, .judge_final = a_judge, .take_handover = a_take, .leader = a_leader };
   DMG_TRY( open_port( n, out_why ) );
   DMG_TRY( await_listening( n, out_why ) );
-  dmg_chainnet_cfg_t cfg = { .port = n->port, .chain = &n->asked, .genesis = n->chain->chain_id, .body_max = n->chain->record.body_max, .is_follower = n->chain->signer==NULL };
-  memcpy( cfg.seed, n->cfg.seed, 32 );
+  dmg_joint_cfg_t cfg = { .chain = n->chain, .port = n->port, .on_txs = on_txs, .on_txs_ctx = n };
+  memcpy( cfg.seed, n->cfg.seed, sizeof cfg.seed );
   dmg_os_random( cfg.secret, sizeof cfg.secret );
-  n->arena = dmg_arena_new( (size_t)64<<20 );
-  n->net   = n->arena ? dmg_chainnet_new( n->arena, &cfg ) : NULL;
+  dmg_err_t err = dmg_joint_open( &cfg, now_us(), dmg_os_wall_ms(), &n->j, out_why );
   dmg_wipe( cfg.seed, sizeof cfg.seed );
-  snprintf( out_why, 512, "out of memory" );
-  if( !n->net ) return DMG_ERR_NOMEM;
-  DMG_TRY( dmg_validator_open( &vcfg, now_us(), dmg_os_wall_ms(), &n->v, out_why ) );
+  DMG_TRY( err );
   for( size_t i = 0; i<n->cfg.peer_cnt; i++ ) DMG_TRY( add_peer( n, n->cfg.peers[ i ], out_why ) );
   snprintf( out_why, 512, "the network does not start" );
-  return dmg_chainnet_start( n->net, now_us() );
+  return dmg_joint_start( n->j, now_us() );
 }
 
 dmg_err_t dmg_node_start( dmg_node_cfg_t const * cfg, dmg_node_t ** out_node, char out_why[512] ) {
@@ -311,10 +206,8 @@ void dmg_node_stop( dmg_node_t * n ) {
   atomic_store( &n->is_stopping, true );
   if( n->wake_fd>=0 ) on_txs( n );
   if( n->is_running ) pthread_join( n->thread, NULL );
-  dmg_validator_close( n->v );
-  if( n->net ) dmg_chainnet_fini( n->net );
+  dmg_joint_close( n->j );
   dmg_net_free( n->port );
-  dmg_arena_free( n->arena );
   if( n->wake_fd>=0 ) close( n->wake_fd );
   pthread_mutex_destroy( &n->lock );
   free( n );
