@@ -6,11 +6,14 @@
 #include <stdlib.h>
 
 enum { TOPICS_MAX = 8, PROTOS_MAX = 16, OFFENCES_MAX = 2 };
+#define HANDSHAKE_US 8000000u
+#define PING_US      45000000u   /* a ping each 15 s, two missed */
 
 typedef struct mem_port mem_port_t;
 
-/* An event on its way to a port, or (port NULL) a link whose turn to send comes. */
-typedef struct item { struct item * next; uint64_t at, seq; mem_port_t * port; dmg_net_ev_t ev; uint8_t * bytes, * addr; struct link_s * link; bool is_urgent; } item_t;
+/* An event on its way to a port, or (port NULL) a link whose turn to send comes, a request whose time is up, pings that miss.  from: index of the port it comes
+   from; the port's own: it waits for no link. */
+typedef struct item { struct item * next; uint64_t at, seq; mem_port_t * port; dmg_net_ev_t ev; uint8_t * bytes, * addr; struct link_s * link; unsigned from; bool is_urgent, is_ping; } item_t;
 
 typedef struct frame { struct frame * next; struct stream_s * stream; uint64_t rank; uint32_t key; uint8_t cls; dmg_net_kind_t kind; uint16_t code; bool is_last; size_t sz; uint8_t bytes[]; } frame_t;
 
@@ -38,8 +41,11 @@ struct mem_port {
   char            topics[ TOPICS_MAX ][ 64 ];
   uint32_t        topic_max[ TOPICS_MAX ], topic_cnt, rejects;
   dmg_hash_t *    seen; size_t seen_cnt, seen_cap;
-  bool            is_stopped;
+  bool            is_stopped, is_freed;
   uint64_t        rate;
+  uint16_t        garble;
+  bool         (* is_dead )( void * ctx );
+  void *          dead_ctx;
 };
 
 typedef struct { uint64_t id; mem_port_t * port; dmg_hash_t hash; uint8_t * data; size_t sz; char topic[ 64 ]; mem_port_t * from; } gossip_t;
@@ -51,6 +57,10 @@ struct dmg_mem_net {
   mem_port_t *     ports[ DMG_MEM_PORTS_MAX ];
   unsigned         port_cnt;
   bool             cut[ DMG_MEM_PORTS_MAX ][ DMG_MEM_PORTS_MAX ], blocked[ DMG_MEM_PORTS_MAX ][ DMG_MEM_PORTS_MAX ];   /* blocked[ i ][ j ]: by i */
+  bool             held[ DMG_MEM_PORTS_MAX ][ DMG_MEM_PORTS_MAX ];   /* [ from ][ to ] */
+  uint64_t         held_us[ DMG_MEM_PORTS_MAX ][ DMG_MEM_PORTS_MAX ];
+  uint32_t         delay_us[ DMG_MEM_PORTS_MAX ][ DMG_MEM_PORTS_MAX ];   /* 0: the net's */
+  bool             has_ended;           /* a stream or connection: to be swept */
   item_t *         items;              /* by time, then sequence */
   conn_t *         conns;
   stream_t *       streams;
@@ -61,6 +71,8 @@ static uint64_t rnd( dmg_mem_net_t * m ) { return dmg_rnd_u64( &m->rng ); }
 
 static void * need( void * p ) { DMG_ASSERT( p ); return p; }
 static mem_port_t * host( dmg_net_port_t * port ) { return (mem_port_t *)port; }
+/* Nothing that a dead process wants is done. */
+static bool is_dead( dmg_net_port_t * port ) { return host( port )->is_dead && host( port )->is_dead( host( port )->dead_ctx ); }
 
 /* --- events in time --------------------------------------------------------------------------------------- */
 
@@ -72,9 +84,10 @@ static void item_put( dmg_mem_net_t * m, item_t * it ) {
   *p = it;
 }
 
-static item_t * event( mem_port_t * to, uint64_t at, dmg_net_ev_t ev, dmg_span_t data, char const * addr, bool is_urgent ) {
+static item_t * event( mem_port_t const * from, mem_port_t * to, uint64_t at, dmg_net_ev_t ev, dmg_span_t data, char const * addr, bool is_urgent ) {
   item_t * it = need( calloc( 1, sizeof *it ) );
   it->port = to;
+  it->from = from->idx;
   it->at   = at;
   it->ev   = ev;
   it->is_urgent = is_urgent;
@@ -85,11 +98,35 @@ static item_t * event( mem_port_t * to, uint64_t at, dmg_net_ev_t ev, dmg_span_t
   return it;
 }
 
-static uint64_t soon( dmg_mem_net_t * m ) { return m->now+m->faults.delay_us+( m->faults.jitter_us ? rnd( m )%m->faults.jitter_us : 0 ); }
+static void item_free( item_t * it ) { free( it->bytes ); free( it->addr ); free( it ); }
+static bool is_held( item_t const * it ) { return it->port && it->from!=it->port->idx && it->port->net->held[ it->from ][ it->port->idx ]; }
 
-/* Order on a link holds whatever the jitter. */
-static uint64_t arrives( dmg_mem_net_t * m, link_t * l ) {
-  uint64_t at = soon( m );
+/* What is on its way to a port of a connection (id 0) or a stream of it does not come any more. */
+static void items_purge( mem_port_t const * to, uint32_t conn, uint64_t id ) {
+  for( item_t ** p = &to->net->items; *p; ) {
+    item_t * it = *p;
+    if( it->port!=to || it->ev.conn!=conn || ( id && it->ev.id!=id ) ) { p = &it->next; continue; }
+    *p = it->next;
+    item_free( it );
+  }
+}
+
+static uint32_t delay( mem_port_t const * from, mem_port_t const * to ) {
+  uint32_t us = to->net->delay_us[ from->idx ][ to->idx ];
+  return us ? us : to->net->faults.delay_us;
+}
+static uint64_t soon( mem_port_t const * from, mem_port_t const * to ) {
+  dmg_mem_net_t * m = to->net;
+  uint64_t at = m->now+delay( from, to )+( m->faults.jitter_us ? rnd( m )%m->faults.jitter_us : 0 );
+  /* What a datagram's loss is to a stream: it comes again, and all behind it waits. */
+  if( m->faults.late && rnd( m )%1000<m->faults.late ) at += m->faults.late_us;
+  return at;
+}
+
+/* Order on a link holds whatever the jitter.  from: the side that sends. */
+static uint64_t arrives( conn_t * c, unsigned from ) {
+  link_t * l = &c->links[ from ];
+  uint64_t at = soon( c->ports[ from ], c->ports[ !from ] );
   if( at<l->last_us ) at = l->last_us;
   return l->last_us = at;
 }
@@ -117,7 +154,7 @@ static uint16_t proto_at( stream_t const * s, unsigned side ) { return side==s->
 static void stream_event( stream_t * s, unsigned to_side, uint64_t at, dmg_net_kind_t kind, uint16_t code, dmg_span_t data ) {
   mem_port_t * to = s->conn->ports[ to_side ];
   dmg_net_ev_t ev = { .kind = kind, .proto = proto_at( s, to_side ), .code = code, .conn = s->conn->id, .id = s->id, .peer = s->conn->ports[ !to_side ]->port.self };
-  event( to, at, ev, data, NULL, is_urgent_proto( to, ev.proto ) );
+  event( s->conn->ports[ !to_side ], to, at, ev, data, NULL, is_urgent_proto( to, ev.proto ) );
 }
 
 static size_t queued_of( stream_t const * s, link_t const * l ) {
@@ -135,50 +172,66 @@ static void queue_drop( link_t * l, stream_t const * s, uint64_t below, bool is_
   }
 }
 
-/* Both sides' last event, once. */
-static void stream_end( stream_t * s, uint16_t code0, uint16_t code1 ) {
+/* Both sides' last event, once.  by: the side that ends it, 2: both see it for themselves.  Who does hears of it though nothing of the other comes any more. */
+static void stream_end( stream_t * s, unsigned by, uint16_t code0, uint16_t code1 ) {
   if( !s->is_open ) return;
-  s->is_open = false;
+  conn_t * c = s->conn;
+  dmg_mem_net_t * m = c->ports[ 0 ]->net;
+  s->is_open   = false;
+  m->has_ended = true;
   for( unsigned side = 0; side<2; side++ ) {
-    queue_drop( &s->conn->links[ side ], s, 0, true );
+    queue_drop( &c->links[ side ], s, 0, true );
     if( side!=s->from && !s->is_told ) continue;
-    uint64_t at = arrives( s->conn->ports[ 0 ]->net, &s->conn->links[ !side ] );
-    stream_event( s, side, at, s->is_notify ? DMG_NET_NOTIFY_DOWN : DMG_NET_REQ_END, side==0 ? code0 : code1, dmg_span( NULL, 0 ) );
+    mem_port_t * to = c->ports[ side ];
+    bool is_own = ( by==side || by==2 ) && m->held[ c->ports[ !side ]->idx ][ to->idx ];
+    if( is_own ) items_purge( to, c->id, s->id );
+    dmg_net_ev_t ev = { .kind = s->is_notify ? DMG_NET_NOTIFY_DOWN : DMG_NET_REQ_END, .proto = proto_at( s, side ), .code = side==0 ? code0 : code1, .conn = c->id, .id = s->id, .peer = c->ports[ !side ]->port.self };
+    event( is_own ? to : c->ports[ !side ], to, is_own ? m->now : arrives( c, !side ), ev, dmg_span( NULL, 0 ), NULL, is_urgent_proto( to, ev.proto ) );
   }
 }
 
-/* by: who ended it, or 2. */
-static void stream_end_by( stream_t * s, unsigned by, uint16_t own, uint16_t other ) { stream_end( s, by==0 ? own : other, by==1 ? own : other ); }
+/* by: who ended it. */
+static void stream_end_by( stream_t * s, unsigned by, uint16_t own, uint16_t other ) { stream_end( s, by, by==0 ? own : other, by==1 ? own : other ); }
 
 static void topic_event( mem_port_t * to, mem_port_t * about, char const * topic, bool is_on, uint64_t at ) {
   dmg_net_ev_t ev = { .kind = DMG_NET_TOPIC_PEERS, .code = is_on, .peer = about->port.self };
-  event( to, at, ev, dmg_span( NULL, 0 ), topic, false );
+  event( about, to, at, ev, dmg_span( NULL, 0 ), topic, false );
 }
 
-static void conn_end( conn_t * c, uint16_t why0, uint16_t why1 ) {
+/* by: as in stream_end. */
+static void conn_end( conn_t * c, unsigned by, uint16_t why0, uint16_t why1 ) {
   if( !c->is_up ) return;
   dmg_mem_net_t * m = c->ports[ 0 ]->net;
-  for( stream_t * s = m->streams; s; s = s->next ) if( s->conn==c ) stream_end( s, DMG_NET_END_GONE, DMG_NET_END_GONE );
-  c->is_up = false;
+  for( stream_t * s = m->streams; s; s = s->next ) if( s->conn==c ) stream_end( s, by, DMG_NET_END_GONE, DMG_NET_END_GONE );
+  c->is_up     = false;
+  m->has_ended = true;
   for( unsigned side = 0; side<2; side++ ) {
     mem_port_t * p = c->ports[ side ], * q = c->ports[ !side ];
-    uint64_t at = arrives( m, &c->links[ !side ] );
-    event( p, at, (dmg_net_ev_t){ .kind = DMG_NET_CONN_DOWN, .conn = c->id, .code = side ? why1 : why0, .peer = q->port.self }, dmg_span( NULL, 0 ), NULL, true );
+    bool is_own = ( by==side || by==2 ) && m->held[ q->idx ][ p->idx ];
+    uint64_t at = is_own ? m->now : arrives( c, !side );
+    event( is_own ? p : q, p, at, (dmg_net_ev_t){ .kind = DMG_NET_CONN_DOWN, .conn = c->id, .code = side ? why1 : why0, .peer = q->port.self }, dmg_span( NULL, 0 ), NULL, true );
     for( uint32_t t = 0; t<q->topic_cnt; t++ ) topic_event( p, q, q->topics[ t ], false, at );
   }
 }
 
+/* A side ends it for a reason of its own; the other hears REMOTE. */
+static void conn_end_by( conn_t * c, unsigned by, uint16_t why ) { conn_end( c, by, by==0 ? why : DMG_NET_WHY_REMOTE, by==1 ? why : DMG_NET_WHY_REMOTE ); }
+
 /* --- links ------------------------------------------------------------------------------------------------ */
+
+static bool rnd_is( dmg_mem_net_t * m, uint16_t per_1000 ) { return per_1000 && rnd( m )%1000<per_1000; }
+static bool is_link_held( conn_t const * c, unsigned from ) { return c->ports[ 0 ]->net->held[ c->ports[ from ]->idx ][ c->ports[ !from ]->idx ]; }
 
 static void deliver( frame_t * f, unsigned from_side ) {
   stream_t * s = f->stream;
   dmg_mem_net_t * m = s->conn->ports[ 0 ]->net;
-  uint64_t at = arrives( m, &s->conn->links[ from_side ] );
+  uint64_t at = arrives( s->conn, from_side );
   mem_port_t * to = s->conn->ports[ !from_side ];
+  bool is_garbled = f->kind==DMG_NET_NOTIFY && rnd_is( m, s->conn->ports[ from_side ]->garble );
   dmg_net_proto_t const * proto = &to->protos[ proto_at( s, !from_side ) ];
-  if( f->sz>( f->kind==DMG_NET_REQ ? proto->request_max : proto->frame_max ) ) {
+  if( f->sz>( f->kind==DMG_NET_REQ ? proto->request_max : proto->frame_max ) || ( is_garbled && rnd_is( m, 100 ) ) ) {
     stream_end_by( s, !from_side, DMG_NET_END_TOO_BIG, DMG_NET_END_RESET );
-    if( ++s->conn->offences[ from_side ]==OFFENCES_MAX ) conn_end( s->conn, from_side==0 ? DMG_NET_WHY_REMOTE : DMG_NET_WHY_LIMIT, from_side==0 ? DMG_NET_WHY_LIMIT : DMG_NET_WHY_REMOTE );
+    if( ++s->conn->offences[ from_side ]==OFFENCES_MAX ) conn_end_by( s->conn, !from_side, DMG_NET_WHY_LIMIT );
     return;
   }
   if( f->kind==DMG_NET_NOTIFY_UP || f->kind==DMG_NET_REQ ) {
@@ -192,10 +245,10 @@ static void deliver( frame_t * f, unsigned from_side ) {
   if( f->kind==DMG_NET_NOTIFY ) {
     if( rnd( m )%1000<m->faults.drop ) return;
     if( rnd( m )%1000<m->faults.twice ) times = 2;
-    if( f->sz && rnd( m )%1000<m->faults.garbage ) f->bytes[ rnd( m )%f->sz ] ^= (uint8_t)( 1u<<( rnd( m )%8 ) );
+    if( f->sz && ( is_garbled || rnd( m )%1000<m->faults.garbage ) ) f->bytes[ rnd( m )%f->sz ] ^= (uint8_t)( 1u<<( rnd( m )%8 ) );
   }
   while( times-- ) stream_event( s, !from_side, at, f->kind, f->code, dmg_span( f->bytes, f->sz ) );
-  if( f->is_last ) stream_end( s, DMG_NET_END_OK, DMG_NET_END_OK );
+  if( f->is_last ) stream_end( s, from_side, DMG_NET_END_OK, DMG_NET_END_OK );
 }
 
 static uint64_t rate_to( conn_t const * c, unsigned from_side ) {
@@ -217,9 +270,10 @@ static void pump_at( conn_t * c, unsigned side, uint64_t at ) {
 static void pump( dmg_mem_net_t * m, link_t * l, uint32_t id ) {
   conn_t * c = m->conns;
   while( c && c->id!=id ) c = c->next;
-  DMG_ASSERT( c );
+  if( !c ) return;   /* swept */
   l->is_pumping = false;
   unsigned side = l==&c->links[ 0 ] ? 0 : 1;
+  if( is_link_held( c, side ) ) return;   /* until dmg_mem_hold lets go */
   frame_t ** best = NULL;
   for( frame_t ** p = &l->queue; *p; p = &( *p )->next ) if( !best || ( *p )->cls<( *best )->cls ) best = p;
   if( !best ) return;
@@ -260,7 +314,7 @@ static dmg_err_t enqueue( stream_t * s, unsigned side, dmg_net_kind_t kind, uint
   frame_t * f = need( malloc( sizeof *f+data.sz ) );
   *f = (frame_t){ .stream = s, .rank = rank, .key = key, .cls = (uint8_t)proto->cls, .kind = kind, .code = code, .is_last = is_last, .sz = data.sz };
   if( data.sz ) memcpy( f->bytes, data.p, data.sz );
-  if( !rate_to( c, side ) && !l->queue ) { deliver( f, side ); free( f ); return DMG_OK; }
+  if( !rate_to( c, side ) && !l->queue && !is_link_held( c, side ) ) { deliver( f, side ); free( f ); return DMG_OK; }
   frame_t ** p = &l->queue;
   while( *p ) p = &( *p )->next;
   *p = f;
@@ -271,17 +325,22 @@ static dmg_err_t enqueue( stream_t * s, unsigned side, dmg_net_kind_t kind, uint
 /* --- commands --------------------------------------------------------------------------------------------- */
 
 static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, char const * const * addrs, size_t addr_cnt, bool is_bulk, uint32_t * out_conn ) {
+  if( is_dead( port ) ) return DMG_ERR_UNAVAILABLE;
   (void)addrs; (void)is_bulk;
   mem_port_t * p = host( port );
   dmg_mem_net_t * m = p->net;
   if( !addr_cnt ) return DMG_ERR_INVALID;
   if( p->is_stopped ) return DMG_ERR_UNAVAILABLE;
   mem_port_t * q = NULL;
-  for( unsigned i = 0; i<m->port_cnt; i++ ) if( m->ports[ i ] && dmg_net_peer_eq( &m->ports[ i ]->port.self, peer ) ) q = m->ports[ i ];
+  for( unsigned i = 0; i<m->port_cnt; i++ ) if( !m->ports[ i ]->is_freed && dmg_net_peer_eq( &m->ports[ i ]->port.self, peer ) ) q = m->ports[ i ];
   uint32_t id = *out_conn = ++m->next_conn;
-  uint64_t at = soon( m )+m->faults.delay_us;
+  uint64_t at = soon( p, q ? q : p )+delay( q ? q : p, p );
+  if( q && ( m->held[ p->idx ][ q->idx ] || m->held[ q->idx ][ p->idx ] ) ) {
+    event( p, p, m->now+HANDSHAKE_US, (dmg_net_ev_t){ .kind = DMG_NET_DIAL_FAILED, .conn = id, .peer = *peer }, DMG_SPAN_STR( "no answer" ), NULL, true );
+    return DMG_OK;
+  }
   if( !q || q->is_stopped || m->cut[ p->idx ][ q->idx ] || m->blocked[ p->idx ][ q->idx ] || m->blocked[ q->idx ][ p->idx ] ) {
-    event( p, at, (dmg_net_ev_t){ .kind = DMG_NET_DIAL_FAILED, .conn = id, .peer = *peer }, DMG_SPAN_STR( "nobody there" ), NULL, true );
+    event( p, p, at, (dmg_net_ev_t){ .kind = DMG_NET_DIAL_FAILED, .conn = id, .peer = *peer }, DMG_SPAN_STR( "nobody there" ), NULL, true );
     return DMG_OK;
   }
   conn_t * c = need( calloc( 1, sizeof *c ) );
@@ -289,7 +348,7 @@ static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, 
   m->conns = c;
   for( unsigned side = 0; side<2; side++ ) {
     c->links[ !side ].last_us = at;
-    event( c->ports[ side ], at, (dmg_net_ev_t){ .kind = DMG_NET_CONN_UP, .conn = id, .code = (uint16_t)side, .peer = c->ports[ !side ]->port.self }, dmg_span( NULL, 0 ), "/mem", true );
+    event( c->ports[ !side ], c->ports[ side ], at, (dmg_net_ev_t){ .kind = DMG_NET_CONN_UP, .conn = id, .code = (uint16_t)side, .peer = c->ports[ !side ]->port.self }, dmg_span( NULL, 0 ), "/mem", true );
     mem_port_t * o = c->ports[ !side ];
     for( uint32_t t = 0; t<o->topic_cnt; t++ ) topic_event( c->ports[ side ], o, o->topics[ t ], true, at );
   }
@@ -297,10 +356,11 @@ static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, 
 }
 
 static dmg_err_t port_close( dmg_net_port_t * port, uint32_t conn, uint16_t why ) {
+  if( is_dead( port ) ) return DMG_OK;
   unsigned side;
   conn_t * c = conn_of( host( port ), conn, &side );
   if( !c ) return DMG_ERR_UNAVAILABLE;
-  conn_end( c, side==0 ? why : DMG_NET_WHY_REMOTE, side==1 ? why : DMG_NET_WHY_REMOTE );
+  conn_end_by( c, side, why );
   return DMG_OK;
 }
 
@@ -309,13 +369,14 @@ static dmg_err_t port_tag( dmg_net_port_t * port, dmg_net_peer_t const * peer, u
   dmg_mem_net_t * m = p->net;
   for( unsigned i = 0; i<m->port_cnt; i++ ) if( dmg_net_peer_eq( &m->ports[ i ]->port.self, peer ) ) m->blocked[ p->idx ][ i ] = tags&DMG_NET_TAG_BLOCKED;
   for( conn_t * c = m->conns; c; c = c->next ) for( unsigned side = 0; side<2; side++ )
-    if( c->ports[ side ]==p && m->blocked[ p->idx ][ c->ports[ !side ]->idx ] ) conn_end( c, side ? DMG_NET_WHY_REMOTE : DMG_NET_WHY_BLOCKED, side ? DMG_NET_WHY_BLOCKED : DMG_NET_WHY_REMOTE );
+    if( c->ports[ side ]==p && m->blocked[ p->idx ][ c->ports[ !side ]->idx ] ) conn_end_by( c, side, DMG_NET_WHY_BLOCKED );
   return DMG_OK;
 }
 static dmg_err_t port_pass( dmg_net_port_t * port, char const * ip, bool is_on )                { (void)port; (void)ip; (void)is_on; return DMG_OK; }
 
 /* A stream of proto on a connection, its first bytes on the way. */
 static dmg_err_t open_stream( dmg_net_port_t * port, uint32_t conn, uint16_t proto, dmg_span_t first, bool is_notify, uint32_t deadline_ms, uint64_t * out_id ) {
+  if( is_dead( port ) ) return DMG_ERR_UNAVAILABLE;
   mem_port_t * p = host( port );
   dmg_mem_net_t * m = p->net;
   if( proto>=p->proto_cnt || p->protos[ proto ].is_notify!=is_notify ) return DMG_ERR_INVALID;
@@ -345,17 +406,19 @@ static dmg_err_t open_stream( dmg_net_port_t * port, uint32_t conn, uint16_t pro
 static dmg_err_t port_notify_open( dmg_net_port_t * port, uint32_t conn, uint16_t proto, dmg_span_t hello, uint64_t * id ) { return open_stream( port, conn, proto, hello, true, 0, id ); }
 
 static dmg_err_t port_notify_answer( dmg_net_port_t * port, uint64_t id, uint8_t code ) {
+  if( is_dead( port ) ) return DMG_OK;
   stream_t * s = stream_of( host( port ), id );
   if( !s || s->is_answered ) return DMG_ERR_UNAVAILABLE;
   unsigned side = side_of( s, host( port ) );
   if( side==s->from ) return DMG_ERR_INVALID;
   s->is_answered = true;
   if( code ) stream_end_by( s, side, DMG_NET_END_OK, (uint16_t)( DMG_NET_END_REFUSED+code ) );
-  else stream_event( s, !side, arrives( s->conn->ports[ 0 ]->net, &s->conn->links[ side ] ), DMG_NET_NOTIFY_UP, 1, dmg_span( NULL, 0 ) );
+  else stream_event( s, !side, arrives( s->conn, side ), DMG_NET_NOTIFY_UP, 1, dmg_span( NULL, 0 ) );
   return DMG_OK;
 }
 
 static dmg_err_t port_notify_send( dmg_net_port_t * port, uint64_t id, uint64_t rank, uint32_t key, dmg_span_t frame ) {
+  if( is_dead( port ) ) return DMG_OK;
   stream_t * s = stream_of( host( port ), id );
   if( !s ) return DMG_ERR_UNAVAILABLE;
   unsigned side = side_of( s, host( port ) );
@@ -382,6 +445,7 @@ static dmg_err_t port_request( dmg_net_port_t * port, uint32_t conn, uint16_t pr
 }
 
 static dmg_err_t port_reply( dmg_net_port_t * port, uint64_t id, uint8_t code, dmg_span_t chunk, bool is_last ) {
+  if( is_dead( port ) ) return DMG_OK;
   stream_t * s = stream_of( host( port ), id );
   if( !s || s->is_answered ) return DMG_ERR_UNAVAILABLE;
   unsigned side = side_of( s, host( port ) );
@@ -413,7 +477,7 @@ static dmg_err_t port_topic( dmg_net_port_t * port, dmg_net_topic_t const * topi
   memcpy( p->topics[ p->topic_cnt ], topic->name, strlen( topic->name )+1 );
   p->topic_max[ p->topic_cnt++ ] = topic->data_max;
   for( conn_t * c = p->net->conns; c; c = c->next ) for( unsigned side = 0; side<2; side++ )
-    if( c->is_up && c->ports[ side ]==p ) topic_event( c->ports[ !side ], p, topic->name, true, soon( p->net ) );
+    if( c->is_up && c->ports[ side ]==p ) topic_event( c->ports[ !side ], p, topic->name, true, soon( p, c->ports[ !side ] ) );
   return DMG_OK;
 }
 
@@ -435,11 +499,12 @@ static void spread( mem_port_t * p, mem_port_t * except, char const * topic, dmg
     *g = (gossip_t){ .id = ++m->next_id, .port = q, .hash = *h, .data = need( malloc( data.sz+1 ) ), .sz = data.sz, .from = p };
     memcpy( g->data, data.p, data.sz );
     memcpy( g->topic, topic, strlen( topic )+1 );
-    event( q, soon( m ), (dmg_net_ev_t){ .kind = DMG_NET_GOSSIP, .id = g->id, .peer = p->port.self }, data, topic, false );
+    event( p, q, soon( p, q ), (dmg_net_ev_t){ .kind = DMG_NET_GOSSIP, .id = g->id, .peer = p->port.self }, data, topic, false );
   }
 }
 
 static dmg_err_t port_publish( dmg_net_port_t * port, char const * topic, dmg_span_t data ) {
+  if( is_dead( port ) ) return DMG_OK;
   mem_port_t * p = host( port );
   int t = topic_idx( p, topic, strlen( topic ) );
   if( t<0 ) return DMG_ERR_INVALID;
@@ -467,28 +532,27 @@ static dmg_err_t port_score( dmg_net_port_t * port, dmg_net_peer_t const * peer,
 static dmg_err_t port_text ( dmg_net_port_t * port, dmg_net_text_t what, dmg_buf_t * out )    { (void)port; (void)what; (void)out; return DMG_ERR_UNSUPPORTED; }
 
 static dmg_err_t port_stop( dmg_net_port_t * port, uint32_t ms ) {
+  if( is_dead( port ) ) return DMG_ERR_UNAVAILABLE;
   (void)ms;
   mem_port_t * p = host( port );
   if( p->is_stopped ) return DMG_ERR_UNAVAILABLE;
   p->is_stopped = true;
   for( conn_t * c = p->net->conns; c; c = c->next ) {
-    if( c->ports[ 0 ]==p ) conn_end( c, DMG_NET_WHY_STOP, DMG_NET_WHY_REMOTE );
-    if( c->ports[ 1 ]==p ) conn_end( c, DMG_NET_WHY_REMOTE, DMG_NET_WHY_STOP );
+    if( c->ports[ 0 ]==p ) conn_end_by( c, 0, DMG_NET_WHY_STOP );
+    if( c->ports[ 1 ]==p ) conn_end_by( c, 1, DMG_NET_WHY_STOP );
   }
-  event( p, soon( p->net )+p->net->faults.delay_us+p->net->faults.jitter_us, (dmg_net_ev_t){ .kind = DMG_NET_STOPPED }, dmg_span( NULL, 0 ), NULL, true );
+  event( p, p, soon( p, p )+p->net->faults.delay_us+p->net->faults.jitter_us, (dmg_net_ev_t){ .kind = DMG_NET_STOPPED }, dmg_span( NULL, 0 ), NULL, true );
   return DMG_OK;
 }
 
 /* --- polling ---------------------------------------------------------------------------------------------- */
-
-static void item_free( item_t * it ) { free( it->bytes ); free( it->addr ); free( it ); }
 
 static size_t port_poll( dmg_net_port_t * port, bool is_urgent, dmg_net_ev_t * evs, size_t max ) {
   mem_port_t * p = host( port );
   size_t cnt = 0;
   for( item_t ** q = &p->net->items; *q && ( *q )->at<=p->net->now && cnt<max; ) {
     item_t * it = *q;
-    if( it->port!=p || it->is_urgent!=is_urgent ) { q = &it->next; continue; }
+    if( it->port!=p || it->is_urgent!=is_urgent || is_held( it ) ) { q = &it->next; continue; }
     *q = it->next;
     evs[ cnt ] = it->ev;
     evs[ cnt ].t_us = it->at;
@@ -509,8 +573,8 @@ static int port_fd( dmg_net_port_t * port, bool is_urgent ) { (void)port; (void)
 static void port_free( dmg_net_port_t * port ) {
   mem_port_t * p = host( port );
   dmg_mem_net_t * m = p->net;
-  for( conn_t * c = m->conns; c; c = c->next ) if( c->ports[ 0 ]==p || c->ports[ 1 ]==p ) conn_end( c, DMG_NET_WHY_IO, DMG_NET_WHY_IO );
-  p->is_stopped = true;
+  for( conn_t * c = m->conns; c; c = c->next ) if( c->ports[ 0 ]==p || c->ports[ 1 ]==p ) conn_end( c, c->ports[ 0 ]==p ? 0 : 1, DMG_NET_WHY_IO, DMG_NET_WHY_IO );
+  p->is_stopped = p->is_freed = true;
   for( item_t ** q = &m->items; *q; ) {
     item_t * it = *q;
     if( it->port!=p ) { q = &it->next; continue; }
@@ -522,7 +586,7 @@ static void port_free( dmg_net_port_t * port ) {
     free( m->gossips[ i ].data );
     m->gossips[ i ] = m->gossips[ --m->gossip_cnt ];
   }
-  p->port.self = (dmg_net_peer_t){ 0 };   /* its struct stays for connections that name it, until the net is freed */
+  /* Its struct stays for connections that name it, until it is opened again or the net is freed. */
   free( p->seen );
   p->seen = NULL;
   p->seen_cnt = p->seen_cap = 0;
@@ -561,7 +625,46 @@ void dmg_mem_net_free( dmg_mem_net_t * m ) {
 
 void     dmg_mem_net_faults( dmg_mem_net_t * m, dmg_mem_faults_t const * faults ) { m->faults = *faults; }
 uint64_t dmg_mem_net_now( dmg_mem_net_t const * m ) { return m->now; }
-uint64_t dmg_mem_net_due( dmg_mem_net_t const * m ) { return m->items ? m->items->at : UINT64_MAX; }
+uint64_t dmg_mem_net_due( dmg_mem_net_t const * m ) {
+  item_t const * it = m->items;
+  while( it && is_held( it ) ) it = it->next;
+  return it ? it->at : UINT64_MAX;
+}
+uint64_t dmg_mem_net_own_due( dmg_mem_net_t const * m ) {
+  item_t const * it = m->items;
+  while( it && it->port ) it = it->next;
+  return it ? it->at : UINT64_MAX;
+}
+uint64_t dmg_mem_port_due( dmg_net_port_t const * port ) {
+  mem_port_t const * p = (mem_port_t const *)port;
+  item_t const * it = p->net->items;
+  while( it && ( it->port!=p || is_held( it ) ) ) it = it->next;
+  return it ? it->at : UINT64_MAX;
+}
+
+/* What ended and nothing names any more. */
+static void sweep( dmg_mem_net_t * m ) {
+  m->has_ended = false;
+  for( stream_t ** p = &m->streams; *p; ) {
+    stream_t * s = *p;
+    if( s->is_open ) { p = &s->next; continue; }
+    *p = s->next;
+    free( s );
+  }
+  for( conn_t ** p = &m->conns; *p; ) {
+    conn_t * c = *p;
+    if( c->is_up ) { p = &c->next; continue; }
+    DMG_ASSERT( !c->links[ 0 ].queue && !c->links[ 1 ].queue );
+    *p = c->next;
+    free( c );
+  }
+}
+
+static void pings_miss( dmg_mem_net_t * m, unsigned i, unsigned j ) {
+  if( !m->held[ i ][ j ] || m->now-m->held_us[ i ][ j ]<PING_US ) return;
+  for( conn_t * c = m->conns; c; c = c->next )
+    if( ( c->ports[ 0 ]->idx==i && c->ports[ 1 ]->idx==j ) || ( c->ports[ 0 ]->idx==j && c->ports[ 1 ]->idx==i ) ) conn_end( c, 2, DMG_NET_WHY_PING, DMG_NET_WHY_PING );
+}
 
 void dmg_mem_net_advance( dmg_mem_net_t * m, uint64_t now_us ) {
   if( now_us<m->now ) return;
@@ -573,35 +676,72 @@ void dmg_mem_net_advance( dmg_mem_net_t * m, uint64_t now_us ) {
     *q = it->next;
     if( it->at>m->now ) m->now = it->at;
     if( it->link ) pump( m, it->link, it->ev.conn );
+    else if( it->is_ping ) pings_miss( m, it->from, it->ev.conn );
     else for( stream_t * s = m->streams; s; s = s->next ) if( s->id==it->ev.id ) { stream_end_by( s, s->from, DMG_NET_END_TIMEOUT, DMG_NET_END_RESET ); break; }
     item_free( it );
   }
   m->now = now_us;
+  if( m->has_ended ) sweep( m );
 }
 
 dmg_net_port_t * dmg_mem_port_open( dmg_mem_net_t * m, uint8_t const key[ 32 ], dmg_net_proto_t const * protos, size_t proto_cnt ) {
-  DMG_ASSERT( m->port_cnt<DMG_MEM_PORTS_MAX && proto_cnt<=PROTOS_MAX );
-  mem_port_t * p = need( calloc( 1, sizeof *p ) );
-  p->port.vt   = &vt;
-  p->net       = m;
-  p->idx       = m->port_cnt;
-  p->proto_cnt = proto_cnt;
-  dmg_wire_peer_of_key( key, &p->port.self );
+  DMG_ASSERT( proto_cnt<=PROTOS_MAX );
+  dmg_net_peer_t self;
+  dmg_wire_peer_of_key( key, &self );
+  /* A process that starts again has its place again: what is cut or slow stays so. */
+  unsigned idx = 0;
+  while( idx<m->port_cnt && !( m->ports[ idx ]->is_freed && dmg_net_peer_eq( &m->ports[ idx ]->port.self, &self ) ) ) idx++;
+  DMG_ASSERT( idx<DMG_MEM_PORTS_MAX );
+  mem_port_t * p = idx<m->port_cnt ? m->ports[ idx ] : need( malloc( sizeof *p ) );
+  uint64_t rate = idx<m->port_cnt ? p->rate : 0;
+  if( idx<m->port_cnt ) sweep( m );
+  *p = (mem_port_t){ .port = { .vt = &vt, .self = self }, .net = m, .idx = idx, .proto_cnt = proto_cnt, .rate = rate };
+  memset( m->blocked[ idx ], 0, sizeof m->blocked[ idx ] );
   for( size_t i = 0; i<proto_cnt; i++ ) {
     DMG_ASSERT( strlen( protos[ i ].id )<sizeof p->ids[ 0 ] );
     p->protos[ i ] = protos[ i ];
     memcpy( p->ids[ i ], protos[ i ].id, strlen( protos[ i ].id )+1 );
     p->protos[ i ].id = p->ids[ i ];
   }
-  return &( m->ports[ m->port_cnt++ ] = p )->port;
+  m->ports[ idx ] = p;
+  if( idx==m->port_cnt ) m->port_cnt++;
+  return &p->port;
 }
 
 void dmg_mem_cut( dmg_net_port_t * a, dmg_net_port_t * b, bool is_cut ) {
   mem_port_t * p = host( a ), * q = host( b );
   p->net->cut[ p->idx ][ q->idx ] = p->net->cut[ q->idx ][ p->idx ] = is_cut;
   if( is_cut ) for( conn_t * c = p->net->conns; c; c = c->next )
-    if( ( c->ports[ 0 ]==p && c->ports[ 1 ]==q ) || ( c->ports[ 0 ]==q && c->ports[ 1 ]==p ) ) conn_end( c, DMG_NET_WHY_IO, DMG_NET_WHY_IO );
+    if( ( c->ports[ 0 ]==p && c->ports[ 1 ]==q ) || ( c->ports[ 0 ]==q && c->ports[ 1 ]==p ) ) conn_end( c, 2, DMG_NET_WHY_IO, DMG_NET_WHY_IO );
 }
+
+void dmg_mem_reset( dmg_net_port_t * a, dmg_net_port_t * b ) {
+  mem_port_t * p = host( a ), * q = host( b );
+  for( conn_t * c = p->net->conns; c; c = c->next )
+    if( ( c->ports[ 0 ]==p && c->ports[ 1 ]==q ) || ( c->ports[ 0 ]==q && c->ports[ 1 ]==p ) ) conn_end( c, 2, DMG_NET_WHY_IO, DMG_NET_WHY_IO );
+}
+
+void dmg_mem_hold( dmg_net_port_t * from, dmg_net_port_t * to, bool is_on ) {
+  mem_port_t * p = host( from ), * q = host( to );
+  dmg_mem_net_t * m = p->net;
+  if( m->held[ p->idx ][ q->idx ]==is_on ) return;
+  m->held[ p->idx ][ q->idx ]    = is_on;
+  m->held_us[ p->idx ][ q->idx ] = m->now;
+  if( is_on ) {
+    item_t * it = need( calloc( 1, sizeof *it ) );
+    it->at      = m->now+PING_US;
+    it->is_ping = true;
+    it->from    = p->idx;
+    it->ev.conn = q->idx;
+    item_put( m, it );
+    return;
+  }
+  for( conn_t * c = m->conns; c; c = c->next ) for( unsigned side = 0; side<2; side++ ) if( c->ports[ side ]==p && c->ports[ !side ]==q && c->links[ side ].queue ) pump_at( c, side, m->now );
+}
+
+void dmg_mem_far( dmg_net_port_t * from, dmg_net_port_t * to, uint32_t delay_us ) { host( from )->net->delay_us[ host( from )->idx ][ host( to )->idx ] = delay_us; }
+void dmg_mem_garble( dmg_net_port_t * port, uint16_t per_1000 ) { host( port )->garble = per_1000; }
+void dmg_mem_die( dmg_net_port_t * port, bool (* ask)( void * ctx ), void * ctx ) { host( port )->is_dead = ask; host( port )->dead_ctx = ctx; }
 
 void     dmg_mem_slow( dmg_net_port_t * port, uint64_t rate ) { host( port )->rate = rate; }
 uint32_t dmg_mem_rejects( dmg_net_port_t const * port ) { return ( (mem_port_t const *)port )->rejects; }
