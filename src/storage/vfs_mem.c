@@ -10,7 +10,7 @@
 
 enum { SECTOR = 512, NAMES_MAX = 4096 };
 
-typedef struct { uint8_t * now; uint64_t now_sz, now_cap; uint8_t * synced; uint64_t synced_sz; uint32_t ref; } node_t;
+typedef struct { uint8_t * now; uint64_t now_sz, now_cap; uint8_t * synced; uint64_t synced_sz, synced_cap, dirty_lo, dirty_hi; uint32_t ref; } node_t;   /* dirty: where the two may differ, sizes aside */
 typedef struct { char * path; node_t * node; } name_t;
 typedef struct { name_t at[ NAMES_MAX ]; uint32_t cnt; } names_t;
 
@@ -128,6 +128,12 @@ static dmg_err_t node_room( mem_t * m, node_t * n, uint64_t sz ) {
   return DMG_OK;
 }
 
+static void node_dirty( node_t * n, uint64_t lo, uint64_t hi ) {
+  if( n->dirty_lo>=n->dirty_hi ) { n->dirty_lo = lo; n->dirty_hi = hi; return; }
+  if( lo<n->dirty_lo ) n->dirty_lo = lo;
+  if( hi>n->dirty_hi ) n->dirty_hi = hi;
+}
+
 static dmg_err_t mem_pwrite( dmg_file_t * file, void const * p, size_t sz, uint64_t off ) {
   mem_t * m = mem_of( file->vfs );
   node_t * n = node_of( file );
@@ -137,6 +143,7 @@ static dmg_err_t mem_pwrite( dmg_file_t * file, void const * p, size_t sz, uint6
   if( !err ) {
     if( off>n->now_sz ) memset( n->now+n->now_sz, 0, off-n->now_sz );
     memcpy( n->now+off, p, sz );
+    node_dirty( n, off>n->now_sz ? n->now_sz : off, off+sz );
     if( off+sz>n->now_sz ) n->now_sz = off+sz;
   }
   pthread_mutex_unlock( &m->lock );
@@ -152,6 +159,7 @@ static dmg_err_t mem_truncate( dmg_file_t * file, uint64_t sz ) {
   pthread_mutex_lock( &m->lock );
   dmg_err_t err = node_room( m, n, sz );
   if( !err && sz>n->now_sz ) memset( n->now+n->now_sz, 0, sz-n->now_sz );
+  if( !err && sz!=n->now_sz ) node_dirty( n, sz<n->now_sz ? sz : n->now_sz, sz<n->now_sz ? n->now_sz : sz );
   if( !err ) n->now_sz = sz;
   pthread_mutex_unlock( &m->lock );
   return err;
@@ -164,10 +172,16 @@ static dmg_err_t mem_sync( dmg_file_t * file ) {
   node_t * n = node_of( file );
   DMG_TRY( step( m ) );
   if( !has_crash_model( m ) ) return DMG_OK;     /* the development chain: nothing to survive */
-  uint8_t * q = realloc( n->synced, n->now_sz ? n->now_sz : 1 );
-  if( !q ) return DMG_ERR_NOMEM;
-  if( n->now_sz ) memcpy( q, n->now, n->now_sz );
-  n->synced    = q;
+  if( n->now_sz>n->synced_cap || !n->synced ) {
+    uint64_t cap = n->now_cap ? n->now_cap : 1;
+    uint8_t * q = realloc( n->synced, cap );
+    if( !q ) return DMG_ERR_NOMEM;
+    n->synced     = q;
+    n->synced_cap = cap;
+  }
+  uint64_t hi = n->dirty_hi<n->now_sz ? n->dirty_hi : n->now_sz;
+  if( n->dirty_lo<hi ) memcpy( n->synced+n->dirty_lo, n->now+n->dirty_lo, hi-n->dirty_lo );
+  n->dirty_lo  = n->dirty_hi = 0;
   n->synced_sz = n->now_sz;
   return DMG_OK;
 }
@@ -296,7 +310,8 @@ void dmg_vfs_mem_crash( dmg_vfs_t * vfs, uint64_t seed ) {
     DMG_ASSERT( q );
     if( n->now_sz ) memcpy( q, n->now, n->now_sz );
     n->synced    = q;
-    n->synced_sz = n->now_sz;
+    n->synced_sz = n->synced_cap = n->now_sz;
+    n->dirty_lo  = n->dirty_hi = 0;
   }
   m->step   = 0;
   m->off_at = UINT64_MAX-1;                      /* the crash model stays on */
@@ -307,5 +322,6 @@ bool dmg_vfs_mem_flip( dmg_vfs_t * vfs, char const * path, uint64_t bit ) {
   name_t * n = names_find( &mem_of( vfs )->now, path );
   if( !n || bit/8>=n->node->now_sz ) return false;
   n->node->now[ bit/8 ] ^= (uint8_t)( 1u<<( bit%8 ) );
+  node_dirty( n->node, bit/8, bit/8+1 );
   return true;
 }
