@@ -231,9 +231,9 @@ void dmg_chain_close( dmg_chain_t * chain ) {
   dmg_buf_fini( &chain->unfinished );
   dmg_block_log_close( chain->log );
   dmg_state_close( chain->state );
-  dmg_kv_close( chain->kv );
+  if( !chain->cfg.kv )  dmg_kv_close( chain->kv );
   dmg_data_dir_close( chain->data_dir );
-  dmg_vfs_free( chain->vfs );
+  if( !chain->cfg.vfs ) dmg_vfs_free( chain->vfs );
   dmg_buf_fini( &chain->pending );
   dmg_buf_fini( &chain->outbox );
   dmg_head_cache_free( chain->head_cache );

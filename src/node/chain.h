@@ -28,6 +28,8 @@ typedef struct {
   uint8_t                  validator_secret[ 32 ];   /* is_several: zeros for a follower */
   bool                     is_several;      /* consensus of several: a genesis of kind test or main, driven by validator.h; else of kind dev, one validator */
   char const *             data_dir;        /* NULL: all in memory */
+  struct dmg_vfs *         vfs;             /* a simulated disk: data_dir's files are there and its store is kv; both borrowed, they outlive the chain.  NULL: the machine's */
+  struct dmg_kv *          kv;
   char const *             cache_dir;       /* compiled modules */
   bool                     is_durable;      /* sync before final; needs data_dir */
   uint64_t                 tree_sz_max;     /* 0: the default */

@@ -60,7 +60,11 @@ static dmg_err_t open_storage( dmg_chain_t * chain, char out_why[512] ) {
   char path[ 2048 ];
   dmg_err_t err;
   snprintf( out_why, 512, "the store does not open" );
-  if( chain->cfg.data_dir ) {
+  if( chain->cfg.vfs ) {
+    chain->vfs = chain->cfg.vfs;
+    chain->kv  = chain->cfg.kv;
+    err = DMG_OK;
+  } else if( chain->cfg.data_dir ) {
     snprintf( path, sizeof path, "%.1900s/db", chain->cfg.data_dir );
     dmg_kv_rocks_cfg_t kv = { .dir = path, .is_universal = true };
     chain->vfs = dmg_vfs_os();
@@ -87,7 +91,7 @@ static dmg_err_t open_runtime( dmg_chain_t * chain, char out_why[512] ) {
   snprintf( out_why, 512, "the WASM engine does not start" );
   DMG_TRY( dmg_vm_open( NULL, &chain->vm ) );
   snprintf( out_why, 512, "the cache of compiled modules at %.300s does not open", chain->cfg.cache_dir );
-  dmg_code_cache_cfg_t cache = { .vm = chain->vm, .dir = chain->cfg.cache_dir, .store = chain->cfg.data_dir ? chain->kv : NULL };
+  dmg_code_cache_cfg_t cache = { .vm = chain->vm, .dir = chain->cfg.cache_dir, .store = chain->cfg.data_dir && !chain->cfg.vfs ? chain->kv : NULL };
   DMG_TRY( dmg_code_cache_open( &cache, &chain->cache ) );
   snprintf( out_why, 512, "the runtime does not start" );
   dmg_runtime_cfg_t cfg = { .vm = chain->vm, .cache = chain->cache, .is_dev = chain->cfg.is_dev, .readers_max = 5 };   /* the pool keeps one */

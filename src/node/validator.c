@@ -145,7 +145,7 @@ static void on_evidence( val_t * v, dmg_span_t bytes ) {
   v->evidence++;
   dmg_hex_encode( h.b, 32, hex );
   DMG_LOG_ERROR( "evidence", "%zu bytes against a validator, sha256 %s", bytes.sz, hex );
-  if( !v->chain->cfg.data_dir ) return;
+  if( !v->chain->cfg.data_dir || v->chain->cfg.vfs ) return;
   snprintf( path, sizeof path, "%.1900s/evidence", v->chain->cfg.data_dir );
   dmg_err_t err = dmg_os_mkdirs( path );
   snprintf( path, sizeof path, "%.1900s/evidence/%.32s.bin", v->chain->cfg.data_dir, hex );
