@@ -67,4 +67,7 @@ void dmg_h_nodes( dmg_tag_t tag, uint8_t const * pairs64, size_t n, dmg_hash_t *
 dmg_hash_t dmg_keccak256 ( dmg_span_t msg );
 dmg_hash_t dmg_blake2b256( dmg_span_t msg );
 
+/* SipHash-2-4 of a message under a key: short ids of transactions on the wire (N8.7).  A keyed checksum, no hash of the chain. */
+uint64_t dmg_siphash24( uint8_t const key[ 16 ], dmg_span_t msg );
+
 #endif

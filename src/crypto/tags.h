@@ -69,6 +69,8 @@
   X( NET_GOSSIP,      "dmg/net/gossip/v1"      ) \
   X( NET_SHORT,       "dmg/net/short/v1"       ) \
   X( NET_SHRED,       "dmg/net/shred/v1"       ) \
+  X( NET_SHRED_LEAF,  "dmg/net/shred/leaf/v1"  ) \
+  X( NET_SHRED_NODE,  "dmg/net/shred/node/v1"  ) \
   X( LOGIN,           "dmg/login/v1"           ) \
   X( MESSAGE,         "dmg/message/v1"         )
 

@@ -179,6 +179,12 @@ uint32_t const dmg_tag_midstate[ DMG_TAG_CNT ][8] = {
   [ DMG_TAG_NET_SHRED ] = {
     0xe598cc59u, 0x9ead43e8u, 0xe1cf760du, 0x23e59e9au,
     0xf882eb76u, 0xe028056au, 0xe29cc3bbu, 0x2b793083u },
+  [ DMG_TAG_NET_SHRED_LEAF ] = {
+    0x2dd4c0acu, 0xedf63698u, 0x993b3f18u, 0xfe3c3960u,
+    0xfd197ac7u, 0xfc1b5358u, 0xd726369eu, 0xc883e817u },
+  [ DMG_TAG_NET_SHRED_NODE ] = {
+    0xb8bd9bb2u, 0xa58ff0c5u, 0x59c9f91fu, 0xad3cb6fdu,
+    0xb5b8d0c8u, 0xdad69a0eu, 0xdeb0e09eu, 0x0c22a440u },
   [ DMG_TAG_LOGIN ] = {
     0x7b52e61au, 0x23d8a75eu, 0xd2d20f10u, 0x403655b2u,
     0x4ed4fe3cu, 0x7f884904u, 0x18b858e9u, 0xa7a158c3u },

@@ -180,6 +180,17 @@ static void test_state_vectors_of_s1( void ** state ) {
   assert_hex( dmg_h_node( DMG_TAG_STATE_NODE, &n, &zero ), "eeb9b90d87e916b59d8d19b4f76527c755bac6370b60261c8c748f5fe09606af" );
 }
 
+/* The vectors of the reference implementation: key 00..0f, messages 00, 00 01, .. */
+static void test_siphash_equals_its_authors_vectors( void ** state ) {
+  (void)state;
+  uint8_t key[ 16 ], msg[ 32 ];
+  for( unsigned i = 0; i<16; i++ ) key[ i ] = (uint8_t)i;
+  for( unsigned i = 0; i<32; i++ ) msg[ i ] = (uint8_t)i;
+  assert_true( dmg_siphash24( key, dmg_span( msg, 0 ) )==0x726fdb47dd0e0e31ull );
+  assert_true( dmg_siphash24( key, dmg_span( msg, 15 ) )==0xa129ca6149be45e5ull );
+  assert_true( dmg_siphash24( key, dmg_span( msg, 32 ) )==0x7127512f72f27cceull );
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_kernels_equal_openssl_on_every_length ),
@@ -189,6 +200,7 @@ int main( void ) {
     cmocka_unit_test( test_nist_vectors ),
     cmocka_unit_test( test_keccak_and_blake2b_equal_a_peer ),
     cmocka_unit_test( test_state_vectors_of_s1 ),
+    cmocka_unit_test( test_siphash_equals_its_authors_vectors ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
