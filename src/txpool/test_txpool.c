@@ -144,6 +144,7 @@ static void pool_check( void ) {
         assert_true( r->entry==e && dmg_hash_eq( &r->id, &e->tx.id ) && !r->is_aged );
         assert_int_equal( r->kind, is_queued ? DMG_TXPOOL_QUEUED : DMG_TXPOOL_POOLED );
         assert_true( e->tx.expiry>pool->head.height );
+        assert_true( e->live<pool->cnt && pool->live[ e->live ].entry==e && dmg_hash_eq( &pool->live[ e->live ].leaf, &e->leaf ) );
         s_cnt++; s_sz += e->mem_sz; s_res += e->reserve; queued += is_queued;
       }
       assert_ptr_equal( l->last, before );
@@ -860,6 +861,42 @@ static void test_set_head_back_forgets_inclusions( void ** unused ) {
   pool_end();
 }
 
+/* N8.7: leaf and age of each; a replacement is a newcomer, a change of status is not. */
+static void count_each( void * ctx, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ) {
+  uint64_t * ages = ctx;
+  dmg_hash_t h = dmg_h( DMG_TAG_BODY_TX, raw );
+  assert_true( dmg_hash_eq( &h, leaf ) );
+  ages[ 0 ]++;
+  ages[ 1 ] += age_ms;
+}
+
+static void each_is( uint64_t cnt, uint64_t ages ) {
+  uint64_t sum[ 2 ] = { 0 };
+  dmg_txpool_each( pool, now, count_each, sum );
+  assert_int_equal( sum[ 0 ], cnt );
+  assert_int_equal( sum[ 1 ], ages );
+}
+
+static void test_each_knows_leaf_and_age( void ** unused ) {
+  pool_new( 100, 50 );
+  each_is( 0, 0 );
+  put_ok( made( 1, 0, 1 ) );                             /* queued */
+  now += 100;
+  put_ok( made( 1, 0, 0 ) );                             /* pooled, and so is the first now */
+  each_is( 2, 100 );
+  now += 50;
+  each_is( 2, 200 );
+  made_t * m = made( 1, 0, 1 );
+  m->tx.fee_max *= 2;
+  put_ok( m );
+  each_is( 2, 50 );
+  uint64_t was = now;
+  now = 0;                                               /* the wall clock may step back */
+  each_is( 2, 0 );
+  now = was;
+  pool_end();
+}
+
 /* --- random use ------------------------------------------------------------------------------------------- */
 
 static void random_block( void ) {
@@ -957,6 +994,7 @@ int main( void ) {
     T( test_left_out_is_judged_anew ),
     T( test_retracted_blocks_give_back ),
     T( test_set_head_back_forgets_inclusions ),
+    T( test_each_knows_leaf_and_age ),
     T( test_random_use_keeps_every_invariant ),
 #undef T
   };

@@ -32,8 +32,9 @@ dmg_txpool_t * dmg_txpool_new( dmg_txpool_cfg_t const * cfg ) {
   pool->sender_heads = calloc( (size_t)pool->sender_mask+1, sizeof *pool->sender_heads );
   pool->lane_heads   = calloc( (size_t)pool->lane_mask+1, sizeof *pool->lane_heads );
   pool->by_cnt       = calloc( (size_t)dmg_min_u64( cfg->sender_cnt_max, cfg->cnt_max )+2, sizeof *pool->by_cnt );
+  pool->live         = calloc( (size_t)cfg->cnt_max+1, sizeof *pool->live );   /* one more for the moment of a replacement */
   pool->heap         = calloc( cfg->cnt_max, sizeof *pool->heap );
-  if( !pool->scratch || !pool->records || !pool->id_heads || !pool->sender_heads || !pool->lane_heads || !pool->by_cnt || !pool->heap ) { dmg_txpool_free( pool ); return NULL; }
+  if( !pool->scratch || !pool->records || !pool->id_heads || !pool->sender_heads || !pool->lane_heads || !pool->by_cnt || !pool->live || !pool->heap ) { dmg_txpool_free( pool ); return NULL; }
   memset( pool->id_heads, 0xff, ( (size_t)pool->id_mask+1 )*sizeof *pool->id_heads );
   return pool;
 }
@@ -49,6 +50,7 @@ void dmg_txpool_free( dmg_txpool_t * pool ) {
   free( pool->sender_heads );
   free( pool->lane_heads );
   free( pool->by_cnt );
+  free( pool->live );
   free( pool->heap );
   free( pool );
 }
@@ -309,6 +311,13 @@ bool dmg_txpool_get( dmg_txpool_t const * pool, dmg_hash_t const * id, dmg_tx_t 
 bool dmg_txpool_is_verified( dmg_txpool_t const * pool, dmg_hash_t const * id, dmg_span_t raw ) {
   dmg_tx_t const * tx;
   return dmg_txpool_get( pool, id, &tx ) && dmg_span_eq( tx->raw, raw );
+}
+
+void dmg_txpool_each( dmg_txpool_t const * pool, uint64_t now_ms, dmg_txpool_visit_t visit, void * ctx ) {
+  for( uint32_t i = 0; i<pool->cnt; i++ ) {
+    live_t const * l = &pool->live[ i ];
+    visit( ctx, &l->leaf, l->entry->tx.raw, now_ms>l->in_ms ? now_ms-l->in_ms : 0 );
+  }
 }
 
 uint64_t dmg_txpool_next_nonce( dmg_txpool_t const * pool, dmg_hash_t const * sender, uint16_t lane_no, uint64_t state_next ) {

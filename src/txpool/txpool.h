@@ -234,6 +234,10 @@ void dmg_txpool_status( dmg_txpool_t const * pool, dmg_hash_t const * id, dmg_tx
 bool dmg_txpool_get( dmg_txpool_t const * pool, dmg_hash_t const * id, dmg_tx_t const ** out_tx );
 /* R4.2: the pool verified exactly these bytes, signatures included. */
 bool dmg_txpool_is_verified( dmg_txpool_t const * pool, dmg_hash_t const * id, dmg_span_t raw );
+/* Each waiting transaction, in no order, with its leaf in a body's tree (C2.5: H("dmg/body/tx/v1", raw)) and how long it has been here: for bodies
+   that name transactions by short ids (N8.7).  A walk over a table of 48 bytes each; visit must not call the pool. */
+typedef void (* dmg_txpool_visit_t)( void * ctx, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms );
+void dmg_txpool_each( dmg_txpool_t const * pool, uint64_t now_ms, dmg_txpool_visit_t visit, void * ctx );
 /* Next nonce of a lane with the pool counted in; state_next from the state. */
 uint64_t dmg_txpool_next_nonce( dmg_txpool_t const * pool, dmg_hash_t const * sender, uint16_t lane, uint64_t state_next );
 /* Up to max ids of a sender's waiting transactions, lane by lane; returns how many. */

@@ -34,6 +34,7 @@ entry_t * dmg_txpool_entry_new( dmg_tx_t const * tx ) {
   e->tx        = *tx;
   memcpy( mem+raw, tx->raw.p, tx->raw.sz );
   e->tx.raw   = dmg_span( mem+raw, tx->raw.sz );
+  e->leaf     = dmg_h( DMG_TAG_BODY_TX, e->tx.raw );
   e->tx.body  = moved( tx->body, tx->raw, mem+raw );
   e->tx.calls = (dmg_tx_call_t *)(void *)( mem+calls );
   e->tx.posts = (dmg_tx_post_t *)(void *)( mem+posts );
@@ -259,7 +260,8 @@ dmg_err_t dmg_txpool_entry_in( dmg_txpool_t * pool, entry_t * e, uint64_t head, 
   s->bytes          += e->mem_sz;
   s->reserve        += e->reserve;
   pool->stats.bytes += e->mem_sz;
-  pool->cnt++;
+  e->live = pool->cnt++;
+  pool->live[ e->live ] = (live_t){ .leaf = e->leaf, .in_ms = now_ms, .entry = e };
   e->record = dmg_txpool_record_make( pool, &e->tx.id );
   pool->records[ e->record ].entry = e;
   pool->stats.admitted++;
@@ -282,7 +284,8 @@ void dmg_txpool_entry_out( dmg_txpool_t * pool, entry_t * e, change_t change, ui
   s->bytes          -= e->mem_sz;
   s->reserve        -= e->reserve;
   pool->stats.bytes -= e->mem_sz;
-  pool->cnt--;
+  pool->live[ e->live ] = pool->live[ --pool->cnt ];
+  pool->live[ e->live ].entry->live = e->live;
   pool->records[ e->record ].entry = NULL;
   dmg_txpool_record_set( pool, e->record, change, now_ms );
   e->is_in  = false;

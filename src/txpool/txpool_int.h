@@ -5,6 +5,7 @@
      lanes    hash table (sender, lane) -> lane, its entries in nonce order; a sender's lanes in a list
      expiry   a wheel of lists by expiry height
      queued   one list, oldest first: who goes first when the pool is full
+     live     an array of all entries in no order, for those who look for many at once
      aged     records that wait for nothing, oldest change first: who is forgotten first */
 #ifndef DMG_TXPOOL_TXPOOL_INT_H
 #define DMG_TXPOOL_TXPOOL_INT_H
@@ -43,6 +44,8 @@ struct dmg_txpool_entry {
   sender_t * sender;
   lane_t *   lane;
   uint32_t   record;
+  uint32_t   live;                   /* place in pool->live */
+  dmg_hash_t leaf;                   /* C2.5 */
   entry_t *  lane_prev, * lane_next;
   entry_t *  expiry_prev, * expiry_next;
   entry_t *  queued_prev, * queued_next;
@@ -82,6 +85,8 @@ struct dmg_txpool_ticket {
   bool             is_out;           /* between check and finish: counted */
 };
 
+typedef struct { dmg_hash_t leaf; uint64_t in_ms; entry_t * entry; } live_t;
+
 struct dmg_txpool {
   dmg_txpool_cfg_t  cfg;
   dmg_txpool_head_t head;
@@ -97,6 +102,7 @@ struct dmg_txpool {
   sender_t ** by_cnt;        uint32_t by_cnt_hi;                       /* by_cnt[ n ]: senders with n entries */
   entry_t *   wheel[ WHEEL_SZ ];
   entry_t *   queued_first, * queued_last;
+  live_t *    live;                                                    /* cnt of them */
   entry_t **  heap;                                                    /* build's room: cnt_max places */
 };
 
