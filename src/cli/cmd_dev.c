@@ -161,7 +161,7 @@ static int dev( dmg_cli_t * cli ) {
   dmg_chain_query( chain )->chain( chain, &info );
   print_ready( cli, &config, dmg_http_server_port( serve.server ), &info, accounts, gcfg.account_cnt, dmg_os_mono_ns()-began_ns );
   if(( code = dmg_cli_serve_ready( cli ) )) goto out;
-  dmg_cli_serve_wait();
+  (void)dmg_cli_serve_wait( 0 );
   dmg_cli_say( cli, "demiurge dev: stopping" );
 out:
   if( chain ) dmg_chain_stop( chain );

@@ -1,6 +1,7 @@
 /* node init, run, status: a node among others.  testnet: several of them on this machine, in one command. */
 #include "cli/builtin.h"
 #include "cli/serve.h"
+#include "cli/sync_bar.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/os.h"
@@ -166,6 +167,22 @@ static void print_running( dmg_cli_t const * cli, dmg_config_t const * config, u
   fflush( stdout );
 }
 
+/* Until a signal comes; meanwhile stderr shows how far a node that is behind has come. */
+static void wait_and_show( dmg_cli_t const * cli, dmg_node_t * node ) {
+  char const * how = cli->flag[ DMG_CLI_FLAG_PROGRESS ];
+  char out[ DMG_SYNC_BAR_SZ+16 ];
+  dmg_sync_bar_t bar = { .how = dmg_os_is_tty( 2 ) ? DMG_SYNC_BAR_LINE : DMG_SYNC_BAR_PLAIN };
+  if( how && !strcmp( how, "plain" ) ) bar.how = DMG_SYNC_BAR_PLAIN;
+  if( how && !strcmp( how, "json" ) )  bar.how = DMG_SYNC_BAR_JSON;
+  if( cli->is_quiet || ( how && !strcmp( how, "none" ) ) ) bar.how = DMG_SYNC_BAR_NONE;
+  while( !dmg_cli_serve_wait( 250 ) ) {
+    dmg_node_info_t i;
+    dmg_node_info( node, &i );
+    dmg_sync_at_t at = { .height = i.validator.height, .goal = i.sync_goal, .rate = i.rate };
+    if( dmg_sync_bar( &bar, i.is_syncing, &at, dmg_os_mono_ns()/1000000, out ) ) fputs( out, stderr );
+  }
+}
+
 static int node_run( dmg_cli_t * cli ) {
   static dmg_config_t config;
   char why[ 512 ], cache[ 2048 ], path[ PATH_SZ ], listen[ DMG_CONFIG_VALUE_MAX ], peers[ DMG_CONFIG_VALUE_MAX ];
@@ -208,7 +225,7 @@ static int node_run( dmg_cli_t * cli ) {
   if(( code = dmg_cli_serve_http( cli, &config, &serve, &r, is_ready, metrics ) )) goto out;
   print_running( cli, &config, dmg_http_server_port( serve.server ), &r, is_validator );
   if(( code = dmg_cli_serve_ready( cli ) )) goto out;
-  dmg_cli_serve_wait();
+  wait_and_show( cli, r.node );
   if( r.ended ) code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, dmg_err_name( r.ended ), "the node stopped: %s; see the log", dmg_err_text( r.ended ) );
   else          dmg_cli_say( cli, "demiurge node: stopping" );
 out:
@@ -226,15 +243,13 @@ out:
 /* ---- node status ---- */
 
 /* A number of a metrics page; false: it has none of that name. */
-static bool metric( dmg_buf_t const * page, char const * name, uint64_t * out ) {
+static bool metric_text( dmg_buf_t const * page, char const * name, char text[ 32 ] ) {
   size_t n = strlen( name );
   for( size_t at = 0; at+n+1<page->sz; ) {
     uint8_t const * line = page->p+at, * end = memchr( line, '\n', page->sz-at );
     size_t sz = end ? (size_t)( end-line ) : page->sz-at;
     if( sz>n && !memcmp( line, name, n ) && line[ n ]==' ' ) {
-      char text[ 32 ];
-      snprintf( text, sizeof text, "%.*s", (int)( sz-n-1<31 ? sz-n-1 : 31 ), (char const *)line+n+1 );
-      *out = strtoull( text, NULL, 10 );
+      snprintf( text, 32, "%.*s", (int)( sz-n-1<31 ? sz-n-1 : 31 ), (char const *)line+n+1 );
       return true;
     }
     at += sz+1;
@@ -242,7 +257,19 @@ static bool metric( dmg_buf_t const * page, char const * name, uint64_t * out ) 
   return false;
 }
 
-typedef struct { uint64_t height, conns, links, view, epoch, is_voting, lag; } status_t;
+static bool metric( dmg_buf_t const * page, char const * name, uint64_t * out ) {
+  char text[ 32 ];
+  if( !metric_text( page, name, text ) ) return false;
+  *out = strtoull( text, NULL, 10 );
+  return true;
+}
+
+static double metric_s( dmg_buf_t const * page, char const * name ) {
+  char text[ 32 ];
+  return metric_text( page, name, text ) ? strtod( text, NULL ) : 0;
+}
+
+typedef struct { uint64_t height, conns, links, view, epoch, is_voting, lag; double final_s, rtt_s; } status_t;   /* 0: not known */
 
 /* UNSUPPORTED: something answers that is no node among others. */
 static dmg_err_t status_get( char const * rpc_url, uint32_t timeout_ms, status_t * out, char why[256] ) {
@@ -260,8 +287,17 @@ static dmg_err_t status_get( char const * rpc_url, uint32_t timeout_ms, status_t
   }
   if( !err && ( !metric( &page, "demiurge_net_connections", &out->conns ) || !metric( &page, "demiurge_consensus_view{kind=\"current\"}", &out->view ) || !metric( &page, "demiurge_consensus_epoch", &out->epoch ) ||
                 !metric( &page, "demiurge_consensus_voting", &out->is_voting ) || !metric( &page, "demiurge_consensus_lag_windows", &out->lag ) ) ) err = DMG_ERR_UNSUPPORTED;
+  out->final_s = err ? 0 : metric_s( &page, "demiurge_finality_seconds{quantile=\"0.5\"}" );
+  out->rtt_s   = err ? 0 : metric_s( &page, "demiurge_net_rtt_seconds{quantile=\"0.5\"}" );
   dmg_buf_fini( &page );
   return err;
+}
+
+/* "184 ms"; "-": not known. */
+static char const * ms_text( double s, unsigned digits, char out[ 24 ] ) {
+  if( s>0 ) snprintf( out, 24, "%.*f ms", (int)digits, s*1000 );
+  else      snprintf( out, 24, "-" );
+  return out;
 }
 
 static int node_status( dmg_cli_t * cli ) {
@@ -272,12 +308,14 @@ static int node_status( dmg_cli_t * cli ) {
   dmg_err_t err = status_get( cli->rpc_url, cli->timeout_ms, &s, why );
   if( err ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s", why );
   if( dmg_cli_is_data( cli ) )
-    return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"height\":\"%lu\",\"epoch\":%lu,\"view\":\"%lu\",\"lagWindows\":%lu,\"isVoting\":%s,\"connections\":%lu,\"validatorLinks\":%lu}", (unsigned long)s.height, (unsigned long)s.epoch,
-                                                    (unsigned long)s.view, (unsigned long)s.lag, s.is_voting ? "true" : "false", (unsigned long)s.conns, (unsigned long)s.links ) );
+    return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"height\":\"%lu\",\"epoch\":%lu,\"view\":\"%lu\",\"lagWindows\":%lu,\"isVoting\":%s,\"connections\":%lu,\"validatorLinks\":%lu,\"finalP50Ms\":%.0f}", (unsigned long)s.height, (unsigned long)s.epoch,
+                                                    (unsigned long)s.view, (unsigned long)s.lag, s.is_voting ? "true" : "false", (unsigned long)s.conns, (unsigned long)s.links, s.final_s*1000 ) );
   /* Links are of validators among themselves: a follower has none, and no view of its own. */
   if( !s.is_voting && !s.links ) { printf( "height       %lu, final\nvotes        no, it follows\npeers        %lu\n", (unsigned long)s.height, (unsigned long)s.conns ); return DMG_EXIT_OK; }
   printf( "height       %lu, final\nepoch, view  %lu, %lu (%lu windows above the final one)\nvotes        %s\npeers        %lu, of them validators %lu\n", (unsigned long)s.height, (unsigned long)s.epoch, (unsigned long)s.view,
           (unsigned long)s.lag, s.is_voting ? "yes" : "no", (unsigned long)s.conns, (unsigned long)s.links );
+  char final[ 24 ];
+  if( s.final_s>0 ) printf( "finality     %s, the median of the last minute\n", ms_text( s.final_s, 0, final ) );
   return DMG_EXIT_OK;
 }
 
@@ -409,13 +447,15 @@ static void table( dmg_cli_t const * cli, net_t const * t, bool is_again ) {
   if( !is_again ) is_tty = dmg_os_is_tty( 1 );
   if( is_again && is_tty ) printf( "\033[%uA", t->cnt+1 );
   char const * clear = is_tty ? "\033[K" : "";
-  printf( "%s%-7s %-28s %8s %8s %6s %5s  %s\n", clear, "node", "JSON-RPC", "pid", "height", "view", "peers", "state" );
+  printf( "%s%-7s %-28s %8s %8s %6s %5s %8s %9s  %s\n", clear, "node", "JSON-RPC", "pid", "height", "view", "peers", "final", "rtt", "state" );
   for( uint32_t i = 0; i<t->cnt; i++ ) {
     member_t const * m = &t->m[ i ];
-    char state[ 64 ];
+    char state[ 64 ], final[ 24 ], rtt[ 24 ];
     if( m->is_down ) snprintf( state, sizeof state, WIFSIGNALED( m->ended ) ? "ended by signal %d, see its log" : "ended with code %d, see its log", WIFSIGNALED( m->ended ) ? WTERMSIG( m->ended ) : WEXITSTATUS( m->ended ) );
     else             snprintf( state, sizeof state, "%s", !m->has_status ? "starting" : m->status.is_voting ? "votes" : "listens" );
-    printf( "%snode-%-2u %-28s %8d %8lu %6lu %5lu  %s\n", clear, i+1, m->rpc, (int)m->pid, (unsigned long)m->status.height, (unsigned long)m->status.view, (unsigned long)m->status.conns, state );
+    /* Medians: from a block's time to its being final there, of the last minute; of the pings to its peers. */
+    printf( "%snode-%-2u %-28s %8d %8lu %6lu %5lu %8s %9s  %s\n", clear, i+1, m->rpc, (int)m->pid, (unsigned long)m->status.height, (unsigned long)m->status.view, (unsigned long)m->status.conns,
+            ms_text( m->status.final_s, 0, final ), ms_text( m->status.rtt_s, 2, rtt ), state );
   }
   fflush( stdout );
 }
@@ -547,7 +587,7 @@ static int testnet( dmg_cli_t * cli ) {
 dmg_cli_cmd_t const dmg_cmds_testnet[] = {
   { "node init", "", 0, 0, "make the data folder of a node: its identity and the chain's genesis", "  Without --validator it follows: it checks and serves blocks, and votes on none.", node_init, 0,
     { { "--data", "DIR", "the folder to make" }, { "--genesis", "FILE", "the chain's genesis, a genesis.bin" }, { "--validator", NULL, "make a validator's key, too; it votes where a genesis names it" } } },
-  { "node run", "", 0, 0, "run a node among others", "  Of a chain of kind test or main; `demiurge dev` runs a chain of one.", node_run, 0,
+  { "node run", "", 0, 0, "run a node among others", "  Of a chain of kind test or main; `demiurge dev` runs a chain of one.", node_run, DMG_CLI_FOLLOWS,
     { { "--data", "DIR", "its folder" }, { "--port", "N", "TCP port of JSON-RPC (default 7369; 0: any)" }, { "--listen", "ADDR,..", "multiaddresses to listen at (default /ip4/127.0.0.1/tcp/7370)" },
       { "--peers", "ADDR,..", "peers to dial: /ip4/ADDRESS/tcp/PORT/p2p/ID" }, { "--threads", "N", "threads that read and answer requests" }, { "--ready-fd", "N", "write one byte to this descriptor when ready" },
       { "--log", "LEVEL", "error, warn, info or debug" } } },

@@ -7,7 +7,7 @@
 
 int dmg_cli_exit_of( int64_t code ) {
   switch( code ) {
-  case -32003: case -32010: case -32011: return DMG_EXIT_REFUSED;
+  case -32003: case -32010: case -32011: case -32014: return DMG_EXIT_REFUSED;
   case -32001:                           return DMG_EXIT_NOT_FOUND;
   case -32002: case -32013:              return DMG_EXIT_UNAVAILABLE;
   case -32015:                           return DMG_EXIT_TIMEOUT;

@@ -49,11 +49,15 @@ void dmg_cli_serve_block_signals( void ) {
   pthread_sigmask( SIG_BLOCK, &set, NULL );
 }
 
-void dmg_cli_serve_wait( void ) {
+bool dmg_cli_serve_wait( uint32_t ms ) {
   sigset_t set = ends();
+  struct timespec t = { .tv_sec = ms/1000, .tv_nsec = (long)( ms%1000 )*1000000 };
   int signo = 0;
-  while( sigwait( &set, &signo ) ) {}
-  pthread_sigmask( SIG_UNBLOCK, &set, NULL );   /* a second one does not wait for a clean end */
+  if( ms ) {
+    if( sigtimedwait( &set, NULL, &t )<0 ) return false;
+  } else while( sigwait( &set, &signo ) ) {}
+  pthread_sigmask( SIG_UNBLOCK, &set, NULL );
+  return true;
 }
 
 void dmg_cli_serve_chain_cfg( dmg_config_t const * config, char cache_dir[ 2048 ], dmg_chain_cfg_t * cfg ) {

@@ -22,8 +22,8 @@ int  dmg_cli_serve_rpc ( dmg_cli_t * cli, dmg_config_t const * config, dmg_chain
 int  dmg_cli_serve_http( dmg_cli_t * cli, dmg_config_t const * config, dmg_cli_serve_t * serve, void * ctx, bool (* is_ready)( void *, dmg_buf_t * ), dmg_err_t (* metrics)( void *, dmg_buf_t * ) );
 /* --ready-fd: one byte. */
 int  dmg_cli_serve_ready( dmg_cli_t * cli );
-/* Returns when a signal came; a second one does not wait for a clean end. */
-void dmg_cli_serve_wait( void );
+/* Up to ms (0: for ever) for a signal; true: one came, and a second one does not wait for a clean end. */
+bool dmg_cli_serve_wait( uint32_t ms );
 /* No more requests; then whatever tells rpc of blocks is stopped; then rpc goes. */
 void dmg_cli_serve_close( dmg_cli_serve_t * serve );
 void dmg_cli_serve_free ( dmg_cli_serve_t * serve );

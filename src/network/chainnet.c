@@ -177,6 +177,15 @@ dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * n, dmg_net_peer_t const * peer
   return DMG_OK;
 }
 
+void dmg_chainnet_dial( dmg_chainnet_t * n, dmg_net_peer_t const * peer, uint64_t now_us ) {
+  int k = known_find( n, peer );
+  if( now_us>n->now_us ) n->now_us = now_us;
+  if( k<0 ) return;
+  n->known[ k ].dial_us    = n->now_us;
+  n->known[ k ].backoff_us = 0;
+  net_wake( n, n->now_us );
+}
+
 /* N6.1: back-off 5 s to 5 min, of validators 1 to 5 s, +-25 %. */
 static void dial_later( net_t * n, known_t * w ) {
   bool is_validator = member_of_peer( n, &w->peer )>=0;
@@ -406,7 +415,8 @@ void dmg_chainnet_info( dmg_chainnet_t const * n, dmg_chainnet_info_t * out ) {
   *out = n->stat;
   out->conn_cnt  = n->conn_cnt;
   out->batch_cnt = n->batch_wait_cnt;
-  out->link_cnt = out->known_cnt = out->fetch_cnt = 0;
+  out->in_cnt = out->link_cnt = out->known_cnt = out->fetch_cnt = 0;
+  for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) out->in_cnt += n->conns[ i ].is_used && !n->conns[ i ].is_outbound;
   for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ )  out->link_cnt  += n->members[ i ].is_used && n->members[ i ].is_link;
   for( int i = 0; i<DMG_CHAINNET_KNOWN_MAX; i++ ) out->known_cnt += n->known[ i ].is_used;
   for( int i = 0; i<DMG_CHAINNET_FETCH_MAX; i++ ) out->fetch_cnt += n->fetches[ i ].is_used;

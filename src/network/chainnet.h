@@ -117,6 +117,9 @@ void             dmg_chainnet_fini( dmg_chainnet_t * net );
 /* N10.1: a peer to be connected with: the configuration's, or a validator's address.  Adds addresses; FULL, INVALID. */
 DMG_MUST_USE dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * net, dmg_net_peer_t const * peer, char const * const * addrs, size_t addr_cnt );
 
+/* One that was added is dialled now, whatever its back-off says. */
+void dmg_chainnet_dial( dmg_chainnet_t * net, dmg_net_peer_t const * peer, uint64_t now_us );
+
 typedef struct { dmg_net_peer_t peer; uint8_t key[ DMG_BLS_KEY_SZ ]; } dmg_chainnet_member_t;
 /* The set of an epoch, in its order (index = signer); sz 0: peer id unknown.  Replaces what was said of that epoch; sets of three epochs are kept, the
    lowest goes.  Links of who is in none of them go down.  FULL: more than DMG_CHAINNET_PEER_MAX in all. */
@@ -195,7 +198,7 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 /* --- to show ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
-  uint32_t conn_cnt, link_cnt, known_cnt, fetch_cnt, batch_cnt;
+  uint32_t conn_cnt, in_cnt, link_cnt, known_cnt, fetch_cnt, batch_cnt;
   uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad;
   bool     is_syncing;
   uint64_t sync_height, sync_goal;     /* goal 0: not known yet */

@@ -1,4 +1,5 @@
 #include "node/node.h"
+#include "node/node_watch.h"
 #include "node/chain_int.h"
 #include "base/assert.h"
 #include "base/log.h"
@@ -15,7 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { PEERS_SHOWN = 128, STOP_MS = 1000 };
+enum { PEERS_SHOWN = 128, STOP_MS = 1000, DIALS_MAX = 8 };
 #define SHOW_US 200000u   /* what others may look at is this old at most */
 
 struct dmg_node {
@@ -29,9 +30,14 @@ struct dmg_node {
   bool                  is_running;
   atomic_bool           is_stopping;
   uint64_t              shown_us;
-  pthread_mutex_t       lock;           /* of what is shown */
+  dmg_watch_t           watch;
+  dmg_query_net_t       query;          /* what rpc asks of us */
+  dmg_query_events_t    told;           /* whom the chain told of blocks before us */
+  pthread_mutex_t       lock;           /* of what is shown, and of what is asked for */
   dmg_node_info_t       info;
-  dmg_node_peer_t       peers[ PEERS_SHOWN ];
+  char                  dials[ DIALS_MAX ][ DMG_NODE_ADDR_SZ ];
+  uint32_t              dial_cnt;
+  dmg_query_peer_t      peers[ PEERS_SHOWN ];
   size_t                peer_cnt;
   dmg_chainnet_info_t   net_info;
 };
@@ -39,6 +45,18 @@ struct dmg_node {
 static uint64_t now_us( void ) { return dmg_os_mono_ns()/1000; }
 
 /* ---- The thread ---- */
+
+/* Between the chain and rpc: a block is final here. */
+static void on_block( void * ctx, dmg_at_block_t const * at, uint64_t time_ms, uint32_t tx_cnt ) {
+  dmg_node_t * n = ctx;
+  uint64_t wall = dmg_os_wall_ms();
+  dmg_watch_block( &n->watch, now_us(), wall>time_ms ? wall-time_ms : 0 );
+  if( n->told.on_block ) n->told.on_block( n->told.ctx, at, time_ms, tx_cnt );
+}
+static void on_tx( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t const * status ) {
+  dmg_node_t * n = ctx;
+  if( n->told.on_tx ) n->told.on_tx( n->told.ctx, id, status );
+}
 
 static void show( dmg_node_t * n, uint64_t now ) {
   if( now<n->shown_us+SHOW_US ) return;
@@ -49,18 +67,37 @@ static void show( dmg_node_t * n, uint64_t now ) {
   dmg_validator_info( dmg_joint_validator( n->j ), &n->info.validator );
   dmg_chainnet_info( dmg_joint_net( n->j ), &n->net_info );
   n->info.conn_cnt   = n->net_info.conn_cnt;
+  n->info.in_cnt     = n->net_info.in_cnt;
   n->info.link_cnt   = n->net_info.link_cnt;
   n->info.is_syncing = n->net_info.is_syncing;
   n->info.sync_goal  = n->net_info.sync_goal;
+  dmg_watch_height( &n->watch, now, n->info.validator.height );
+  dmg_watch_seen_t seen = dmg_watch_get( &n->watch, now, n->info.validator.height );
+  n->info.final_p50_ms = seen.p50_ms;
+  n->info.final_p99_ms = seen.p99_ms;
+  n->info.rate         = seen.rate;
   n->peer_cnt = cnt;
   for( size_t i = 0; i<cnt && i<PEERS_SHOWN; i++ ) {
-    dmg_node_peer_t * p = &n->peers[ i ];
-    *p = (dmg_node_peer_t){ .is_outbound = peers[ i ].is_outbound, .is_link = peers[ i ].is_link, .validator = peers[ i ].validator, .rtt_us = peers[ i ].rtt_us, .height = peers[ i ].height };
+    dmg_query_peer_t * p = &n->peers[ i ];
+    *p = (dmg_query_peer_t){ .is_outbound = peers[ i ].is_outbound, .is_link = peers[ i ].is_link, .validator = peers[ i ].validator, .rtt_us = peers[ i ].rtt_us, .height = peers[ i ].height };
     if( dmg_libp2p_peer_text( &peers[ i ].peer, p->peer ) ) p->peer[ 0 ] = 0;
     snprintf( p->addr, sizeof p->addr, "%s", peers[ i ].addr );
     snprintf( p->agent, sizeof p->agent, "%s", peers[ i ].agent );
   }
   pthread_mutex_unlock( &n->lock );
+}
+
+static dmg_err_t add_peer( dmg_node_t * n, char const * text, char out_why[512] );
+
+/* What others asked for since the last look. */
+static void take_dials( dmg_node_t * n ) {
+  char dials[ DIALS_MAX ][ DMG_NODE_ADDR_SZ ], why[ 512 ];
+  pthread_mutex_lock( &n->lock );
+  uint32_t cnt = n->dial_cnt;
+  memcpy( dials, n->dials, sizeof dials );
+  n->dial_cnt = 0;
+  pthread_mutex_unlock( &n->lock );
+  for( uint32_t i = 0; i<cnt; i++ ) if( add_peer( n, dials[ i ], why ) ) DMG_LOG_WARN( "dial", "%s", why );
 }
 
 static void wait_for( dmg_node_t * n, uint64_t wake ) {
@@ -84,6 +121,7 @@ static void * node_thread( void * arg ) {
     for( unsigned i = 0; i<64 && dmg_joint_take( n->j, now_us() ); i++ ) {}
     err = dmg_joint_turn( n->j, now_us(), dmg_os_wall_ms(), &wake );
     if( err ) break;
+    take_dials( n );
     show( n, now_us() );
     wait_for( n, wake );
   }
@@ -147,17 +185,23 @@ static dmg_err_t await_listening( dmg_node_t * n, char out_why[512] ) {
 }
 
 /* "/ip4/1.2.3.4/tcp/7370/p2p/12D3Koo..". */
+static dmg_err_t split_addr( char const * text, char out_addr[ DMG_NODE_ADDR_SZ ], dmg_net_peer_t * out_peer ) {
+  char const * id = strstr( text, "/p2p/" );
+  if( !id || id==text || strlen( text )>=DMG_NODE_ADDR_SZ || dmg_libp2p_peer_parse( id+5, out_peer ) ) return DMG_ERR_INVALID;
+  snprintf( out_addr, DMG_NODE_ADDR_SZ, "%.*s", (int)( id-text ), text );
+  return DMG_OK;
+}
+
 static dmg_err_t add_peer( dmg_node_t * n, char const * text, char out_why[512] ) {
   dmg_net_peer_t peer;
   char addr[ DMG_NODE_ADDR_SZ ];
-  char const * id = strstr( text, "/p2p/" );
-  dmg_err_t err = id && strlen( text )<sizeof addr && !dmg_libp2p_peer_parse( id+5, &peer ) ? DMG_OK : DMG_ERR_INVALID;
+  dmg_err_t err = split_addr( text, addr, &peer );
   if( !err ) {
-    snprintf( addr, sizeof addr, "%.*s", (int)( id-text ), text );
     /* Ourselves: configurations of a network may name all its nodes. */
     if( peer.sz==n->port->self.sz && !memcmp( peer.b, n->port->self.b, peer.sz ) ) return DMG_OK;
     char const * one[ 1 ] = { addr };
     err = dmg_chainnet_add_peer( dmg_joint_net( n->j ), &peer, one, 1 );
+    if( !err ) dmg_chainnet_dial( dmg_joint_net( n->j ), &peer, now_us() );
   }
   if( err ) snprintf( out_why, 512, "%.200s is no address of a peer: /ip4/ADDRESS/tcp/PORT/p2p/PEER_ID is one", text );
   return err;
@@ -177,6 +221,8 @@ static dmg_err_t open_node( dmg_node_t * n, char out_why[512] ) {
   return dmg_joint_start( n->j, now_us() );
 }
 
+static void join_rpc( dmg_node_t * n );
+
 dmg_err_t dmg_node_start( dmg_node_cfg_t const * cfg, dmg_node_t ** out_node, char out_why[512] ) {
   dmg_node_t * n = calloc( 1, sizeof *n );
   snprintf( out_why, 512, "out of memory" );
@@ -187,7 +233,9 @@ dmg_err_t dmg_node_start( dmg_node_cfg_t const * cfg, dmg_node_t ** out_node, ch
   pthread_mutex_init( &n->lock, NULL );
   dmg_err_t err = n->wake_fd<0 ? DMG_ERR_IO : open_node( n, out_why );
   dmg_wipe( n->cfg.seed, sizeof n->cfg.seed );
+  if( !err ) err = dmg_libp2p_peer_text( &n->port->self, n->info.peer );
   if( !err ) {
+    join_rpc( n );
     pthread_attr_t attr;
     pthread_attr_init( &attr );
     pthread_attr_setstacksize( &attr, DMG_VM_THREAD_STACK_SZ+( 4u<<20 ) );   /* vm.h: chains of nested runs need it */
@@ -206,6 +254,7 @@ void dmg_node_stop( dmg_node_t * n ) {
   atomic_store( &n->is_stopping, true );
   if( n->wake_fd>=0 ) on_txs( n );
   if( n->is_running ) pthread_join( n->thread, NULL );
+  if( n->query.ctx ) { n->chain->query.net = NULL; dmg_chain_events( n->chain, &n->told ); }
   dmg_joint_close( n->j );
   dmg_net_free( n->port );
   if( n->wake_fd>=0 ) close( n->wake_fd );
@@ -221,7 +270,7 @@ void dmg_node_info( dmg_node_t * n, dmg_node_info_t * out ) {
   pthread_mutex_unlock( &n->lock );
 }
 
-size_t dmg_node_peers( dmg_node_t * n, dmg_node_peer_t * out, size_t max ) {
+size_t dmg_node_peers( dmg_node_t * n, dmg_query_peer_t * out, size_t max ) {
   pthread_mutex_lock( &n->lock );
   size_t cnt = n->peer_cnt;
   for( size_t i = 0; i<cnt && i<max && i<PEERS_SHOWN; i++ ) out[ i ] = n->peers[ i ];
@@ -229,21 +278,86 @@ size_t dmg_node_peers( dmg_node_t * n, dmg_node_peer_t * out, size_t max ) {
   return cnt;
 }
 
+dmg_err_t dmg_node_dial( dmg_node_t * n, char const * addr ) {
+  dmg_net_peer_t peer;
+  char plain[ DMG_NODE_ADDR_SZ ];
+  DMG_TRY( split_addr( addr, plain, &peer ) );
+  pthread_mutex_lock( &n->lock );
+  bool is_full = n->dial_cnt==DIALS_MAX;
+  if( !is_full ) snprintf( n->dials[ n->dial_cnt++ ], DMG_NODE_ADDR_SZ, "%s", addr );
+  pthread_mutex_unlock( &n->lock );
+  on_txs( n );
+  return is_full ? DMG_ERR_FULL : DMG_OK;
+}
+
+/* The adapter takes commands from any thread. */
+dmg_err_t dmg_node_scores( dmg_node_t * n, dmg_buf_t * out ) { return dmg_net_text( n->port, DMG_NET_TEXT_SCORES, out ); }
+
+/* ---- What rpc asks ---- */
+
+static void q_info( void * ctx, dmg_query_net_info_t * out ) {
+  dmg_node_info_t i;
+  dmg_node_info( ctx, &i );
+  dmg_cons_info_t const * c = &i.validator.cons;
+  *out = (dmg_query_net_info_t){ .is_voting = c->signer>=0 && !c->is_observer && !c->is_waiting, .conn_cnt = i.conn_cnt, .in_cnt = i.in_cnt, .link_cnt = i.link_cnt, .relayed_cnt = i.relayed_cnt,
+                                 .final_p50_ms = i.final_p50_ms, .final_p99_ms = i.final_p99_ms, .is_syncing = i.is_syncing, .height = i.validator.height, .goal = i.is_syncing ? i.sync_goal : 0, .rate = i.rate };
+  memcpy( out->peer, i.peer, sizeof out->peer );
+  memcpy( out->addr, i.addr, sizeof out->addr );
+}
+
+static size_t q_peers( void * ctx, dmg_query_peer_t * out, size_t max ) { return dmg_node_peers( ctx, out, max ); }
+
+static dmg_err_t q_dial( void * ctx, char const * addr, dmg_query_why_t * why ) {
+  dmg_err_t err = dmg_node_dial( ctx, addr );
+  if( err==DMG_ERR_INVALID ) snprintf( why->text, sizeof why->text, "%.120s is no address of a peer: /ip4/ADDRESS/tcp/PORT/p2p/PEER_ID is one", addr );
+  if( err==DMG_ERR_FULL )    snprintf( why->text, sizeof why->text, "%d peers wait to be dialled already, try again in a second", DIALS_MAX );
+  return err;
+}
+
+static dmg_err_t q_scores( void * ctx, dmg_buf_t * out ) { return dmg_node_scores( ctx, out ); }
+
+/* Before anybody reads, and before the first block. */
+static void join_rpc( dmg_node_t * n ) {
+  n->query = (dmg_query_net_t){ .ctx = n, .info = q_info, .peers = q_peers, .dial = q_dial, .scores = q_scores };
+  n->told  = n->chain->events;
+  n->chain->query.net = &n->query;
+  dmg_query_events_t events = { .ctx = n, .on_block = on_block, .on_tx = on_tx };
+  dmg_chain_events( n->chain, &events );
+}
+
+static int by_us( void const * a, void const * b ) {
+  uint64_t x = *(uint64_t const *)a, y = *(uint64_t const *)b;
+  return x<y ? -1 : x>y;
+}
+
+/* Round trips of the peers shown, ascending; how many.  Under lock. */
+static size_t rtts( dmg_node_t const * n, uint64_t out[ PEERS_SHOWN ] ) {
+  size_t cnt = 0;
+  for( size_t i = 0; i<n->peer_cnt && i<PEERS_SHOWN; i++ ) if( n->peers[ i ].rtt_us ) out[ cnt++ ] = n->peers[ i ].rtt_us;
+  qsort( out, cnt, sizeof *out, by_us );
+  return cnt;
+}
+
 dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
+  uint64_t us[ PEERS_SHOWN ] = { 0 };
   pthread_mutex_lock( &n->lock );
   dmg_node_info_t i = n->info;
+  size_t us_cnt = rtts( n, us );
   dmg_chainnet_info_t net = n->net_info;
   pthread_mutex_unlock( &n->lock );
   dmg_cons_info_t const * c = &i.validator.cons;
   return dmg_buf_printf( out,
     "# TYPE demiurge_net_connections gauge\ndemiurge_net_connections %u\n# TYPE demiurge_net_links gauge\ndemiurge_net_links %u\n"
+    "# TYPE demiurge_finality_seconds summary\ndemiurge_finality_seconds{quantile=\"0.5\"} %u.%03u\ndemiurge_finality_seconds{quantile=\"0.99\"} %u.%03u\n"
+    "# TYPE demiurge_net_rtt_seconds summary\ndemiurge_net_rtt_seconds{quantile=\"0.5\"} %.6f\ndemiurge_net_rtt_seconds{quantile=\"1\"} %.6f\n"
     "# TYPE demiurge_net_frames_total counter\ndemiurge_net_frames_total{dir=\"in\"} %lu\ndemiurge_net_frames_total{dir=\"out\"} %lu\n"
     "# TYPE demiurge_net_transactions_total counter\ndemiurge_net_transactions_total{dir=\"in\"} %lu\ndemiurge_net_transactions_total{dir=\"out\"} %lu\n"
     "# TYPE demiurge_consensus_epoch gauge\ndemiurge_consensus_epoch %u\n# TYPE demiurge_consensus_view gauge\ndemiurge_consensus_view{kind=\"current\"} %lu\ndemiurge_consensus_view{kind=\"final\"} %lu\n"
     "# TYPE demiurge_consensus_lag_windows gauge\ndemiurge_consensus_lag_windows %lu\n# TYPE demiurge_consensus_votes_total counter\ndemiurge_consensus_votes_total %lu\n"
     "# TYPE demiurge_consensus_alarms_total counter\ndemiurge_consensus_alarms_total %lu\n# TYPE demiurge_consensus_voting gauge\ndemiurge_consensus_voting %d\n"
     "# TYPE demiurge_consensus_validator gauge\ndemiurge_consensus_validator %d\n",
-    i.conn_cnt, i.link_cnt, (unsigned long)net.frames_in, (unsigned long)net.frames_out, (unsigned long)net.txs_in, (unsigned long)net.txs_out, c->epoch, (unsigned long)c->cur, (unsigned long)c->final_view,
+    i.conn_cnt, i.link_cnt, i.final_p50_ms/1000, i.final_p50_ms%1000, i.final_p99_ms/1000, i.final_p99_ms%1000, us_cnt ? (double)us[ ( us_cnt-1 )/2 ]/1e6 : 0.0, us_cnt ? (double)us[ us_cnt-1 ]/1e6 : 0.0,
+    (unsigned long)net.frames_in, (unsigned long)net.frames_out, (unsigned long)net.txs_in, (unsigned long)net.txs_out, c->epoch, (unsigned long)c->cur, (unsigned long)c->final_view,
     (unsigned long)c->lag, (unsigned long)i.validator.signs, (unsigned long)i.validator.alarms, c->signer>=0 && !c->is_observer && !c->is_waiting, (int)c->signer );
 }
 

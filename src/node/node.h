@@ -2,7 +2,7 @@
 
      libp2p port --> chainnet --> validator --> chain          JSON-RPC reads and submits beside it (chain.h)
 
-   Threads  start, stop, close, info, metrics: any, one at a time; the node's own thread does the rest
+   Threads  start, stop: one; info, peers, dial, scores, metrics: any; the node's own thread does the rest
    Failure  start: the reason is in out_why.  A failure that ends the node: on_end is called, once, on the node's thread
    Spec     docs/spec/network.md, docs/spec/consensus.md */
 #ifndef DMG_NODE_NODE_H
@@ -32,15 +32,21 @@ void dmg_node_stop( dmg_node_t * node );   /* NULL: nothing */
 
 typedef struct {
   dmg_validator_info_t validator;
-  uint32_t conn_cnt, link_cnt;
+  uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt;
   bool     is_syncing;
   uint64_t sync_goal;
+  uint32_t final_p50_ms, final_p99_ms; /* node_watch.h; 0: none in the last minute */
+  double   rate;                       /* blocks a second */
+  char     peer[ 64 ];                 /* our id */
   char     addr[ DMG_NODE_ADDR_SZ ];   /* the first we listen at, with our peer id; "" before that is known */
 } dmg_node_info_t;
 void dmg_node_info( dmg_node_t * node, dmg_node_info_t * out );
-typedef struct { char peer[ 64 ], addr[ DMG_NODE_ADDR_SZ ], agent[ 64 ]; bool is_outbound, is_link; int validator; uint64_t rtt_us, height; } dmg_node_peer_t;
 /* Up to max; returns how many there are. */
-size_t dmg_node_peers( dmg_node_t * node, dmg_node_peer_t * out, size_t max );
+size_t dmg_node_peers( dmg_node_t * node, dmg_query_peer_t * out, size_t max );
+/* "/ip4/1.2.3.4/tcp/7370/p2p/12D3Koo..": dialled now, and again as long as the node runs.  INVALID: no such address; FULL: eight wait already. */
+DMG_MUST_USE dmg_err_t dmg_node_dial( dmg_node_t * node, char const * addr );
+/* Lines "PEER SCORE"; waits for the network's thread up to a second. */
+DMG_MUST_USE dmg_err_t dmg_node_scores( dmg_node_t * node, dmg_buf_t * out );
 /* Appends Prometheus text. */
 DMG_MUST_USE dmg_err_t dmg_node_metrics( dmg_node_t * node, dmg_buf_t * out );
 

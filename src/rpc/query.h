@@ -109,6 +109,7 @@ typedef enum { DMG_PACE_AUTO, DMG_PACE_MS, DMG_PACE_MANUAL } dmg_pace_kind_t;
 typedef struct { dmg_pace_kind_t kind; uint32_t pace_ms; } dmg_pace_t;
 
 typedef struct dmg_query_dev dmg_query_dev_t;
+typedef struct dmg_query_net dmg_query_net_t;
 
 typedef struct {
   void * ctx;
@@ -153,7 +154,36 @@ typedef struct {
   uint32_t  (*lag)        ( void * ctx );
 
   dmg_query_dev_t const * dev;      /* NULL: not a dev chain; dev_* is then MethodDisabled */
+  dmg_query_net_t const * net;      /* NULL: a chain of one, without a network */
 } dmg_query_t;
+
+/* ---- The network of a node among others; each with ctx of its own ---- */
+
+typedef struct {
+  char     peer[ 64 ];              /* our id, as text */
+  char     addr[ 160 ];             /* where we listen, with the id; "": nowhere */
+  bool     is_voting;
+  uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt;   /* of links: pairs of validators, direct and by others (N8.4) */
+  uint32_t final_p50_ms, final_p99_ms;   /* from a block's time to its being final here, of the last minute; 0: none */
+  bool     is_syncing;
+  uint64_t height, goal;            /* goal: of a sync, 0 not known */
+  double   rate;                    /* blocks a second, of the last seconds */
+} dmg_query_net_info_t;
+
+typedef struct {
+  char     peer[ 64 ], addr[ 160 ], agent[ 64 ];
+  bool     is_outbound, is_link;
+  int      validator;               /* the core's peer index, -1 none */
+  uint64_t rtt_us, height;          /* 0: not known yet */
+} dmg_query_peer_t;
+
+struct dmg_query_net {
+  void * ctx;
+  void      (*info)  ( void * ctx, dmg_query_net_info_t * out );
+  size_t    (*peers) ( void * ctx, dmg_query_peer_t * out, size_t max );            /* how many there are */
+  dmg_err_t (*dial)  ( void * ctx, char const * addr, dmg_query_why_t * why );      /* asked for, not there yet; INVALID, FULL: why says */
+  dmg_err_t (*scores)( void * ctx, dmg_buf_t * out );                               /* lines "PEER SCORE"; waits up to a second */
+};
 
 /* F2.5; only on a genesis of kind dev started by `demiurge dev`. */
 struct dmg_query_dev {

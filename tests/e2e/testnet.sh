@@ -29,6 +29,13 @@ links() { [ "$(status "$1" validatorLinks)" = 3 ] && [ "$(status "$1" isVoting)"
 for n in 1 2 3 4; do until_ok 20 links $n || die "node $n has not three links, or does not vote"; done
 printf 'ok   each is linked with the three others\n'
 
+"$demiurge" node peers --rpc "$(rpc 2)" >"$e2e_dir/peers"
+[ "$(grep -c ' line ' "$e2e_dir/peers")" = 3 ] || die "node peers tells $(cat "$e2e_dir/peers")"
+[ "$("$demiurge" net scores --rpc "$(rpc 2)" | grep -c '^12D3Koo.* [0-9.-]*$')" = 3 ] || die "net scores tells $(out)"
+"$demiurge" rpc net_info --rpc "$(rpc 3)" | grep -qE '"links":3,"relayed":0,"finalP50Ms":[1-9]' || die "net_info tells $("$demiurge" rpc net_info --rpc "$(rpc 3)")"
+refuse "an address that is none is not dialled" 2 "is no address of a peer" "$demiurge" net dial /ip4/127.0.0.1/tcp/1 --rpc "$(rpc 1)"
+printf 'ok   peers, scores and finality are told\n'
+
 # An account of the network's words, and one that nobody has seen.
 DEMIURGE_PASSPHRASE_FD=4 "$demiurge" key import me --index 0 <"$net/mnemonic" 4< <(echo open) >/dev/null
 DEMIURGE_PASSPHRASE_FD=4 "$demiurge" key new you 4< <(echo open) >/dev/null 2>&1
@@ -57,8 +64,12 @@ printf 'ok   node 3 is back: caught up, votes\n'
 check "a follower's folder" "$demiurge" node init --data "$e2e_dir/follower" --genesis "$net/genesis.bin" -o json
 refuse "made once" 2 "holds a node already" "$demiurge" node init --data "$e2e_dir/follower" --genesis "$net/genesis.bin"
 peer=$(sed -n 's/^peers = "\([^,]*\),.*/\1/p' "$net/node-2/config.toml")   # node 1's
-"$demiurge" node run --data "$e2e_dir/follower" --port $(( base+4 )) --listen /ip4/127.0.0.1/tcp/0 --peers "$peer" >"$e2e_dir/follower.log" 2>&1 &
+"$demiurge" node run --data "$e2e_dir/follower" --port $(( base+4 )) --listen /ip4/127.0.0.1/tcp/0 >"$e2e_dir/follower.log" 2>&1 &
 pids+=($!)
+answers() { [ -n "$(status 5 height)" ]; }
+until_ok 20 answers || die "the follower does not answer"
+[ "$("$demiurge" rpc net_peers --rpc "$(rpc 5)")" = '{"inbound":0,"outbound":0,"items":[]}' ] || die "it has peers that nobody told it of"
+check "it is told to dial node 1" "$demiurge" net dial "$peer" --rpc "$(rpc 5)"
 until_ok 40 is_at 5 "$(height 1)" || die "the follower does not catch up"
 until_ok 5 has 5 "$you" 2000000000 || die "the follower has another balance"
 printf 'ok   a follower caught up\n'

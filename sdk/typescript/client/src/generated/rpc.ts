@@ -625,6 +625,59 @@ export interface Built {
   readonly says: readonly string[];
 }
 
+export interface NetInfo {
+  /** null: a chain of one has no network. */
+  readonly peerId?: string | null;
+  /** Where it listens, its id at the end. */
+  readonly address?: string | null;
+  readonly isVoting: boolean;
+  readonly connections: number;
+  /** Validators it has a line with; and those it reaches through others only (N8.4). */
+  readonly links: number;
+  readonly relayed: number;
+  /** From a block's time to its being final here, of the last minute. */
+  readonly finalP50Ms?: number | null;
+  readonly finalP99Ms?: number | null;
+}
+
+export interface NetPeer {
+  readonly peerId: string;
+  readonly address: string;
+  readonly agent: string;
+  readonly isOutbound: boolean;
+  /** A validator's line. */
+  readonly isLink: boolean;
+  readonly validator?: number | null;
+  /** Of the last ping. */
+  readonly rttUs?: Decimal | null;
+  readonly height?: Decimal | null;
+}
+
+export interface NetPeers {
+  readonly inbound: number;
+  readonly outbound: number;
+  /** For callers on the node's own host only, else null. */
+  readonly items?: readonly NetPeer[] | null;
+}
+
+export interface NetSync {
+  readonly height: Decimal;
+  readonly isSyncing: boolean;
+  /** The height it goes to, once known. */
+  readonly target?: Decimal | null;
+  /** Blocks a second, of the last seconds. */
+  readonly rate: number;
+}
+
+export interface NetScore {
+  readonly peerId: string;
+  readonly score: string;
+}
+
+export interface NetScores {
+  readonly items: readonly NetScore[];
+}
+
 export type Topic = "heads" | "tx" | "blocks" | "events" | "account";
 
 export type Delivery = "final" | "head";
@@ -923,6 +976,34 @@ export interface Methods {
   readonly dev_snapshot: {
     readonly params: Record<string, never>;
     readonly result: Snapshot;
+  };
+  /** Connects to a peer; for callers on the node's own host. net_peers tells when it is there. */
+  readonly net_dial: {
+    readonly params: {
+      /** /ip4/ADDRESS/tcp/PORT/p2p/PEER_ID */
+      readonly address: string;
+    };
+    readonly result: boolean;
+  };
+  /** Who this node is among its peers, and how soon blocks become final here. */
+  readonly net_info: {
+    readonly params: Record<string, never>;
+    readonly result: NetInfo;
+  };
+  /** Connections: how many; which, for callers on the node's own host. */
+  readonly net_peers: {
+    readonly params: Record<string, never>;
+    readonly result: NetPeers;
+  };
+  /** Gossip scores of peers (N7.4); for callers on the node's own host. */
+  readonly net_scores: {
+    readonly params: Record<string, never>;
+    readonly result: NetScores;
+  };
+  /** How far the node is, and where it goes while it catches up. */
+  readonly net_sync: {
+    readonly params: Record<string, never>;
+    readonly result: NetSync;
   };
   /** The OpenRPC 1.3 document of this node: every method it serves. */
   readonly "rpc.discover": {
