@@ -141,8 +141,6 @@ void         dmg_cons_step( dmg_cons_t * cons, dmg_cons_event_t const * event, d
 
 /* C8.2: what a block at `view` on `parent` may record of views above last_view: up to 8, ascending, from the votes held now.  Returns how many. */
 uint32_t     dmg_cons_attendance( dmg_cons_t * cons, uint64_t view, dmg_hash_t const * parent, uint64_t parent_view, uint64_t last_view, dmg_attendance_t out[ DMG_BODY_ATT_MAX ] );
-/* One entry of a body against this epoch's set: signature and bitmap (which block stood at the view is the caller's to say; zero hash: NULLIFY). */
-bool         dmg_cons_attendance_verify( dmg_cons_t * cons, dmg_attendance_t const * att, dmg_hash_t const * block );
 
 typedef struct {
   uint32_t epoch;

@@ -161,7 +161,3 @@ uint32_t dmg_cons_attendance( dmg_cons_t * c, uint64_t view, dmg_hash_t const * 
   }
   return cnt;
 }
-
-bool dmg_cons_attendance_verify( dmg_cons_t * c, dmg_attendance_t const * a, dmg_hash_t const * block ) {
-  return a->view && a->kind==( dmg_hash_is_zero( block ) ? DMG_VOTE_NULLIFY : DMG_VOTE_NOTARIZE ) && dmg_aggregate_verify( &c->keys, a->kind, a->view, block, a->bitmap, a->sig );
-}

@@ -78,6 +78,12 @@ bool dmg_run_verify( dmg_keys_t const * k, dmg_run_t const * r ) {
   return k->crypto->verify_distinct( items, r->cnt, DMG_BLS_VOTE, &sig );
 }
 
+bool dmg_attendance_is_due( dmg_attendance_t const * a, uint64_t last_view, uint64_t block_view ) { return a->view>last_view && block_view>=8 && a->view<=block_view-8; }
+
+bool dmg_attendance_verify( dmg_keys_t const * k, dmg_attendance_t const * a, dmg_hash_t const * block ) {
+  return a->kind==( dmg_hash_is_zero( block ) ? DMG_VOTE_NULLIFY : DMG_VOTE_NOTARIZE ) && dmg_aggregate_verify( k, a->kind, a->view, block, a->bitmap, a->sig );
+}
+
 dmg_cover_t dmg_cover( uint64_t parent_view, uint64_t view ) { return (dmg_cover_t){ .parent_view = parent_view, .view = view, .last = parent_view }; }
 
 bool dmg_cover_add( dmg_cover_t * c, uint64_t first, uint64_t last ) {

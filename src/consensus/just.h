@@ -32,6 +32,11 @@ bool     dmg_aggregate_verify  ( dmg_keys_t const * keys, uint8_t kind, uint64_t
 bool     dmg_cert_verify( dmg_keys_t const * keys, dmg_cert_t const * cert );
 bool     dmg_run_verify ( dmg_keys_t const * keys, dmg_run_t const * run );
 
+/* C8.2, by place: above the last view recorded on its branch, at least 8 below the block that records it. */
+bool     dmg_attendance_is_due( dmg_attendance_t const * att, uint64_t last_view, uint64_t block_view );
+/* C8.2, by votes: of all that voted for the block of that view on this chain; zero hash: it was skipped, so NULLIFY. */
+bool     dmg_attendance_verify( dmg_keys_t const * keys, dmg_attendance_t const * att, dmg_hash_t const * block );
+
 /* C2.4's canonical cover, fed run by run in order. */
 typedef struct { uint64_t parent_view, view, first, last; uint32_t cnt; } dmg_cover_t;
 dmg_cover_t dmg_cover( uint64_t parent_view, uint64_t view );

@@ -117,7 +117,7 @@ static dmg_err_t make_block( dmg_chain_t * chain, uint64_t time_ms, dmg_chain_ma
   dmg_hash_t hash;
   if( time_ms<=parent->time_ms ) time_ms = parent->time_ms+1;
   dmg_solo_header( &chain->solo, parent, time_ms, &chain->head.root, &sh.header );
-  DMG_TRY( dmg_chain_block_build( chain, &sh.header, false, &b ) );
+  DMG_TRY( dmg_chain_block_build( chain, &sh.header, false, NULL, 0, &b ) );
   sh.header.body_hash = b->sh.header.body_hash;
   sh.header.body_len  = b->sh.header.body_len;
   hash = dmg_header_hash( &sh.header );
@@ -236,6 +236,7 @@ void dmg_chain_close( dmg_chain_t * chain ) {
   if( !chain->cfg.vfs ) dmg_vfs_free( chain->vfs );
   dmg_buf_fini( &chain->pending );
   dmg_buf_fini( &chain->outbox );
+  free( chain->keys );
   dmg_head_cache_free( chain->head_cache );
   dmg_arena_free( chain->pool_arena );
   dmg_arena_free( chain->spare );

@@ -20,12 +20,12 @@ dmg_chain_block_t * dmg_chain_block_find( dmg_chain_t * chain, dmg_hash_t const 
 dmg_err_t dmg_chain_parent( dmg_chain_t * chain, dmg_hash_t const * hash, dmg_chain_parent_t * out ) {
   dmg_chain_head_t const * h = &chain->head;   /* written by us alone, under `writing` */
   if( dmg_hash_eq( hash, &h->block.hash ) ) {
-    *out = (dmg_chain_parent_t){ .height = h->block.height, .time_ms = h->block.time_ms, .price = h->price, .root = h->root, .supply_off = h->supply_off };
+    *out = (dmg_chain_parent_t){ .height = h->block.height, .time_ms = h->block.time_ms, .price = h->price, .root = h->root, .supply_off = h->supply_off, .attended = h->attended };
     return DMG_OK;
   }
   dmg_chain_block_t const * b = dmg_chain_block_find( chain, hash );
   if( !b ) return DMG_ERR_NOT_FOUND;
-  *out = (dmg_chain_parent_t){ .height = b->sh.header.height, .time_ms = b->sh.header.time_ms, .price = b->exec.price_next, .root = b->root, .supply_off = b->supply_off };
+  *out = (dmg_chain_parent_t){ .height = b->sh.header.height, .time_ms = b->sh.header.time_ms, .price = b->exec.price_next, .root = b->root, .supply_off = b->supply_off, .attended = b->attended };
   return DMG_OK;
 }
 
@@ -89,15 +89,16 @@ void dmg_chain_block_drop( dmg_chain_t * chain, dmg_chain_block_t * b ) {
 /* ---- Execution ---- */
 
 /* C5.4.  The beacon takes the reveal of the first block of its leader's window. */
-static dmg_block_ctx_t block_ctx( dmg_chain_t const * chain, dmg_header_t const * h ) {
-  dmg_block_ctx_t c = { .height = h->height, .time_ms = h->time_ms, .epoch = h->epoch, .chain_id = chain->chain_id, .leader = chain->leaders[ h->leader ] };
+static dmg_block_ctx_t block_ctx( dmg_chain_t const * chain, dmg_chain_block_t const * b, dmg_header_t const * h ) {
+  dmg_block_ctx_t c = { .height = h->height, .time_ms = h->time_ms, .epoch = h->epoch, .chain_id = chain->chain_id, .leader = chain->leaders[ h->leader ], .leader_index = h->leader, .view = h->view,
+                        .atts = b->atts, .att_cnt = b->att_cnt };
   c.has_reveal = !h->parent_view || ( h->view-1 )/chain->window_views!=( h->parent_view-1 )/chain->window_views;
   memcpy( c.reveal, h->reveal, sizeof c.reveal );
   return c;
 }
 
 static dmg_err_t execute( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_header_t const * h, dmg_tx_t * const * txs, size_t cnt, uint32_t flags ) {
-  dmg_block_ctx_t ctx = block_ctx( chain, h );
+  dmg_block_ctx_t ctx = block_ctx( chain, b, h );
   uint64_t began = dmg_os_mono_ns();
   DMG_TRY( dmg_state_view( chain->state, &h->parent_hash, &b->view ) );
   DMG_TRY( dmg_runtime_exec_block( chain->runtime, b->view, &ctx, txs, cnt, flags, b->arena, &b->exec ) );
@@ -190,6 +191,7 @@ static dmg_err_t pick( dmg_chain_t * chain, dmg_header_t const * draft, dmg_chai
   /* A dev genesis may set body_max to 4 MiB, and the block log takes 4 MiB with the header: a block that can be
      built but not stored would end the node. */
   if( limits.body_max>DMG_DEV_BODY_MAX ) limits.body_max = DMG_DEV_BODY_MAX;
+  limits.body_max -= b->att_cnt*DMG_ATTENDANCE_SZ;
   more = limits;
   for( dmg_chain_block_t const * a = tip; a; a = dmg_chain_block_find( chain, &a->sh.header.parent_hash ) ) {
     more.gas_max       += a->exec.gas_limits;
@@ -226,7 +228,7 @@ static dmg_err_t pick( dmg_chain_t * chain, dmg_header_t const * draft, dmg_chai
 
 /* The body is what the executor took, in its order. */
 static dmg_err_t body_of( dmg_chain_block_t * b, dmg_tx_t * const * txs ) {
-  dmg_body_t body = { .tx_cnt = (uint32_t)b->exec.tx_cnt };
+  dmg_body_t body = { .atts = b->atts, .att_cnt = b->att_cnt, .tx_cnt = (uint32_t)b->exec.tx_cnt };
   b->tx_cnt   = body.tx_cnt;
   b->tx_ids   = DMG_ARENA_NEW( b->arena, dmg_hash_t, b->exec.tx_cnt+1 );
   b->included = DMG_ARENA_NEW( b->arena, dmg_txpool_included_t, b->exec.tx_cnt+1 );
@@ -252,11 +254,17 @@ static dmg_err_t body_of( dmg_chain_block_t * b, dmg_tx_t * const * txs ) {
   return err;
 }
 
-static dmg_err_t build( dmg_chain_t * chain, dmg_header_t const * draft, bool is_empty, dmg_chain_block_t * b ) {
+static dmg_err_t build( dmg_chain_t * chain, dmg_header_t const * draft, bool is_empty, dmg_attendance_t const * atts, uint32_t att_cnt, dmg_chain_block_t * b ) {
   dmg_chain_parent_t parent;
   uint64_t began = dmg_os_mono_ns();
   DMG_TRY( dmg_chain_parent( chain, &draft->parent_hash, &parent ) );
+  DMG_ASSERT( att_cnt<=DMG_BODY_ATT_MAX && !( is_empty && att_cnt ) );
   b->sh.header = *draft;
+  b->attended  = (dmg_chain_attended_t){ .epoch = draft->epoch, .view = att_cnt ? atts[ att_cnt-1 ].view : dmg_chain_attended_view( &parent.attended, draft ) };
+  b->att_cnt   = att_cnt;
+  b->atts      = DMG_ARENA_NEW( b->arena, dmg_attendance_t, DMG_BODY_ATT_MAX );
+  if( !b->atts ) return DMG_ERR_LIMIT;
+  for( uint32_t i = 0; i<att_cnt; i++ ) b->atts[ i ] = atts[ i ];
   if( !is_empty ) DMG_TRY( pick( chain, draft, b ) );
   dmg_tx_t ** txs = DMG_ARENA_NEW( b->arena, dmg_tx_t *, b->ref_cnt+1 );
   if( !txs ) return DMG_ERR_LIMIT;
@@ -269,10 +277,10 @@ static dmg_err_t build( dmg_chain_t * chain, dmg_header_t const * draft, bool is
   return body_of( b, txs );
 }
 
-dmg_err_t dmg_chain_block_build( dmg_chain_t * chain, dmg_header_t const * draft, bool is_empty, dmg_chain_block_t ** out ) {
+dmg_err_t dmg_chain_block_build( dmg_chain_t * chain, dmg_header_t const * draft, bool is_empty, dmg_attendance_t const * atts, uint32_t att_cnt, dmg_chain_block_t ** out ) {
   dmg_chain_block_t * b;
   DMG_TRY( block_new( chain, &b ) );
-  dmg_err_t err = build( chain, draft, is_empty, b );
+  dmg_err_t err = build( chain, draft, is_empty, atts, att_cnt, b );
   if( err ) { block_free( chain, b ); return err; }
   *out = b;
   return DMG_OK;
@@ -308,8 +316,10 @@ static dmg_verdict_t check( dmg_chain_t * chain, dmg_span_t bytes, bool is_own, 
   if( v.kind ) return v;
   dmg_hash_t hash = dmg_body_hash( body );
   if( !dmg_hash_eq( &hash, &h->body_hash ) || h->body_len!=bytes.sz ) return dmg_verdict_bad( "body", "another body than the header's", 0 );
-  /* Attendance is Staking's to judge (C8.2). */
-  if( body->att_cnt ) return dmg_verdict_bad( "attendance", "not known to this version", 0 );
+  v = dmg_chain_attend( chain, h, body, &parent.attended, &b->attended );
+  if( v.kind ) return v;
+  b->atts    = body->atts;
+  b->att_cnt = body->att_cnt;
   dmg_tx_t ** txs = DMG_ARENA_NEW( b->arena, dmg_tx_t *, body->tx_cnt+1 );
   b->tx_cnt   = body->tx_cnt;
   b->tx_ids   = DMG_ARENA_NEW( b->arena, dmg_hash_t, body->tx_cnt+1 );
@@ -426,11 +436,20 @@ static dmg_err_t to_epochs( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_kv_o
   return DMG_OK;
 }
 
+static dmg_err_t to_attended( dmg_chain_block_t * b, dmg_kv_op_t ** io_ops, size_t * io_cnt ) {
+  dmg_kv_op_t * ops = DMG_ARENA_NEW( b->arena, dmg_kv_op_t, *io_cnt+1 );
+  if( !ops ) return DMG_ERR_LIMIT;
+  memcpy( ops, *io_ops, *io_cnt*sizeof *ops );
+  *io_ops = ops;
+  return dmg_chain_attended_put( b, b->arena, &ops[ ( *io_cnt )++ ] );
+}
+
 static dmg_err_t to_state( dmg_chain_t * chain, dmg_chain_block_t * b ) {
   dmg_kv_op_t * ops;
   size_t op_cnt;
   DMG_TRY( dmg_block_log_index( chain->log, &b->hash, b->tx_ids, b->tx_cnt, b->arena, &ops, &op_cnt ) );
   if( chain->cfg.is_several ) DMG_TRY( to_epochs( chain, b, &ops, &op_cnt ) );
+  if( b->att_cnt ) DMG_TRY( to_attended( b, &ops, &op_cnt ) );
   DMG_TRY( dmg_state_finalize( chain->state, &b->hash, ops, op_cnt ) );
   dmg_chain_step( DMG_CHAIN_STEP_STATE, b->sh.header.height, &b->hash );
   dmg_block_log_forget( chain->log, b->sh.header.height );
@@ -460,7 +479,7 @@ dmg_err_t dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * b, dm
   uint64_t began = dmg_os_mono_ns();
   DMG_TRY( log_final( chain, b, cert ) );
   DMG_TRY( to_state( chain, b ) );
-  dmg_chain_head_t head = { .block = { .height = h->height, .time_ms = h->time_ms, .hash = b->hash }, .root = b->root, .is_empty = !b->tx_cnt, .supply_off = b->supply_off };
+  dmg_chain_head_t head = { .block = { .height = h->height, .time_ms = h->time_ms, .hash = b->hash }, .root = b->root, .is_empty = !b->tx_cnt, .supply_off = b->supply_off, .attended = b->attended };
   if( notarization ) head.block.notarization = *notarization;
   uint64_t took = dmg_os_mono_ns()-began+b->vote_ns;
 
@@ -480,6 +499,7 @@ dmg_err_t dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * b, dm
                                 (unsigned long)( b->build_ns/1000 ), (unsigned long)( b->exec_ns/1000 ), (unsigned long)( took/1000 ) );
   else            DMG_LOG_DEBUG( "block_final", "height=%lu empty", (unsigned long)h->height );
   *out = (dmg_chain_made_t){ .at = { .height = h->height, .hash = b->hash, .is_final = true }, .time_ms = h->time_ms, .tx_cnt = b->tx_cnt, .is_full = b->is_full };
+  dmg_chain_recent_put( chain, b );
   unlink_block( chain, b );
   block_free( chain, b );
   drop_orphans( chain );   /* their overlays went with the commit */

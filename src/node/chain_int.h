@@ -4,6 +4,7 @@
      chain_block.c  blocks: built or checked, executed on    chain_query.c  reads
                     a tree above the head, committed         chain_dev.c    cheats
      chain.c        the head; the thread of a chain of one   chain_votes.c  vote log and safety file of a chain of one
+     chain_attend.c who voted, as bodies record it; sets by epoch
 
    Locks, in this order
      readers   read: an open view, or a transaction being admitted; write: dev_revert, which needs all of them gone
@@ -14,6 +15,7 @@
 #ifndef DMG_NODE_CHAIN_INT_H
 #define DMG_NODE_CHAIN_INT_H
 
+#include "consensus/just.h"
 #include "node/chain.h"
 #include "node/epochs.h"
 #include "node/head_cache.h"
@@ -43,12 +45,21 @@ enum { DMG_CHAIN_SNAPSHOT_MAX = DMG_STATE_SNAPSHOTS_MAX, DMG_CHAIN_OVERRIDE_MAX 
 /* Column meta, beside the state's own: the records of epochs (C2.2). */
 #define DMG_CHAIN_META_EPOCH "epoch"
 #define DMG_CHAIN_META_NEXT  "epoch.next"
+#define DMG_CHAIN_META_ATTENDED "attended"   /* epoch u32, view u64: what the committed blocks recorded last */
+
+/* C8.2: the last view that bodies up to a block recorded, and its epoch. */
+typedef struct { uint32_t epoch; uint64_t view; } dmg_chain_attended_t;
+
+/* A final block by height, for those who ask for its view. */
+enum { DMG_CHAIN_RECENT_CNT = 64 };
+typedef struct { uint64_t height, view; dmg_hash_t hash; } dmg_chain_recent_t;   /* height 0: none */
 
 /* The committed head: what the pool judges by and a chain of one builds on. */
 typedef struct {
   dmg_solo_parent_t block;                /* height, time, hash; NOTARIZATION: of a chain of one */
   dmg_hash_t        root;                 /* state after it */
   bool              is_empty;             /* no transactions in it */
+  dmg_chain_attended_t attended;
   uint64_t          price;                /* of the next block */
   dmg_i128_t        supply_off;           /* sparks that dev_setBalance put in (or took out): 0 unless the supply's sum is broken */
 } dmg_chain_head_t;
@@ -71,6 +82,9 @@ struct dmg_chain_block {
   size_t                  ref_cnt, left_cnt;
   uint32_t                tx_cnt;
   dmg_i128_t              supply_off;     /* as in the head */
+  dmg_chain_attended_t    attended;
+  dmg_attendance_t *      atts;           /* recorded by its body (C8.2) */
+  uint32_t                att_cnt;
   bool                    is_attached, is_full;   /* is_full: more than half of any limit: the rest of the pool may not have fitted */
   uint64_t                build_ns, exec_ns, vote_ns;   /* vote_ns: saving and casting the votes of a chain of one */
 };
@@ -88,6 +102,9 @@ struct dmg_chain {
   uint64_t            window_views;       /* L of C1.3 */
   dmg_record_t        record, next_record;   /* of the epoch of the block above the head, and of the one after it, once its seed is final; written under `writing` and lock */
   bool                has_next_record;
+  dmg_keys_t *        keys;               /* dmg_chain_keys; under `writing` */
+  bool                has_keys;
+  dmg_chain_recent_t  recent[ DMG_CHAIN_RECENT_CNT ];   /* by height; under `writing` */
   dmg_solo_t          solo;
   dmg_vm_t *          vm;
   dmg_code_cache_t *  cache;
@@ -175,12 +192,12 @@ void     dmg_chain_flush_events( dmg_chain_t * chain );
 
 /* chain_block.c.  All under `writing`; failures are local ones, and final for the chain. */
 /* The state that a block stands on: the head's or that of a block of the tree.  NOT_FOUND. */
-typedef struct { uint64_t height, time_ms, price; dmg_hash_t root; dmg_i128_t supply_off; } dmg_chain_parent_t;
+typedef struct { uint64_t height, time_ms, price; dmg_hash_t root; dmg_i128_t supply_off; dmg_chain_attended_t attended; } dmg_chain_parent_t;
 DMG_MUST_USE dmg_err_t dmg_chain_parent( dmg_chain_t * chain, dmg_hash_t const * hash, dmg_chain_parent_t * out );
 dmg_chain_block_t *    dmg_chain_block_find( dmg_chain_t * chain, dmg_hash_t const * hash );   /* NULL: not in the tree */
 /* A block from what waits in the pool, executed in the context of this header (epoch, view, leader, parent, height, time and
-   reveal; the rest is not looked at) and not attached: its header is still to be made. */
-DMG_MUST_USE dmg_err_t dmg_chain_block_build( dmg_chain_t * chain, dmg_header_t const * draft, bool is_empty, dmg_chain_block_t ** out );
+   reveal; the rest is not looked at) and not attached: its header is still to be made.  atts: what it records (C8.2), none if empty. */
+DMG_MUST_USE dmg_err_t dmg_chain_block_build( dmg_chain_t * chain, dmg_header_t const * draft, bool is_empty, dmg_attendance_t const * atts, uint32_t att_cnt, dmg_chain_block_t ** out );
 /* Executes a block that somebody made.  is_own: its transactions were admitted here.  BAD: the body breaks C5.2 or R4.3. */
 DMG_MUST_USE dmg_verdict_t dmg_chain_block_check( dmg_chain_t * chain, dmg_signed_header_t const * sh, dmg_hash_t const * hash, dmg_span_t body, bool is_own, dmg_chain_block_t ** out );
 /* Into the tree: an overlay, and the root after it (S7.2). */
@@ -190,6 +207,16 @@ void dmg_chain_block_drop( dmg_chain_t * chain, dmg_chain_block_t * block );
 /* A child of the head became final: to the block log, synced (S8.1), then the state, the head, the pool; branches that lost go,
    block with them.  cert: its FINALIZATION; NULL: a descendant's made it final.  A NOTARIZATION is a chain of one's. */
 DMG_MUST_USE dmg_err_t dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_cert_t const * cert, dmg_cert_t const * notarization, dmg_chain_made_t * out );
+
+/* chain_attend.c.  The set of an epoch, its points loaded; NULL: not known here, or no memory.  Under `writing`, good until the next call. */
+dmg_keys_t const * dmg_chain_keys( dmg_chain_t * chain, uint32_t epoch );
+/* The last view recorded before a child of a block with these. */
+uint64_t dmg_chain_attended_view( dmg_chain_attended_t const * attended, dmg_header_t const * child );
+/* C8.2 of a body over its parent's; out: what is recorded up to it. */
+DMG_MUST_USE dmg_verdict_t dmg_chain_attend( dmg_chain_t * chain, dmg_header_t const * header, dmg_body_t const * body, dmg_chain_attended_t const * parent, dmg_chain_attended_t * out );
+DMG_MUST_USE dmg_err_t dmg_chain_attended_put( dmg_chain_block_t const * block, dmg_arena_t * arena, dmg_kv_op_t * out_op );
+DMG_MUST_USE dmg_err_t dmg_chain_attended_get( dmg_chain_t * chain, dmg_chain_attended_t * out );   /* of the committed head */
+void dmg_chain_recent_put( dmg_chain_t * chain, dmg_chain_block_t const * block );                     /* a block that becomes final */
 
 /* Free and Held of an account without a lock in the head's state, if head_cache knows.  With `lock`. */
 bool     dmg_chain_known_holding( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t * out_free, uint64_t * out_held );

@@ -139,6 +139,7 @@ static dmg_err_t replay_final( dmg_chain_t * chain ) {
 static dmg_err_t state_head( dmg_chain_t * chain, dmg_chain_head_t * out ) {
   dmg_chain_head_t h = { .is_empty = true };
   DMG_TRY( dmg_state_head( chain->state, &h.block.height, &h.block.hash, &h.root ) );
+  DMG_TRY( dmg_chain_attended_get( chain, &h.attended ) );
   h.block.time_ms = chain->genesis->time_ms;
   if( h.block.height ) {
     dmg_buf_t buf = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );

@@ -459,7 +459,7 @@ static void test_false_bodies_are_refused( void ** state ) {
   send( c, &accounts[ 6 ], &to, 5, 0, &id );
   dmg_signed_header_t sh = { .header = { .version = 1, .view = 1, .height = 1, .parent_hash = c->chain_id, .time_ms = (uint64_t)GENESIS_S*1000+250 } };
   pthread_mutex_lock( &c->writing );
-  assert_int_equal( dmg_chain_block_build( c, &sh.header, false, &b ), DMG_OK );
+  assert_int_equal( dmg_chain_block_build( c, &sh.header, false, NULL, 0, &b ), DMG_OK );
   assert_int_equal( b->tx_cnt, 1 );
   sh.header = b->sh.header;
   dmg_span_t good = dmg_arena_dup( arena, b->body );
@@ -499,6 +499,152 @@ static void test_false_bodies_are_refused( void ** state ) {
   end_world();
 }
 
+typedef struct { dmg_signed_header_t sh; dmg_hash_t hash; dmg_span_t raw; dmg_body_t * body; } stored_t;
+static stored_t stored_block( dmg_chain_t * c, uint64_t height ) {
+  stored_t s;
+  dmg_buf_t buf = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
+  assert_int_equal( dmg_block_log_hash( c->log, height, &s.hash ), DMG_OK );
+  assert_int_equal( dmg_block_log_block( c->log, &s.hash, &buf, NULL ), DMG_OK );
+  s.raw = dmg_arena_dup( arena, dmg_span( buf.p+DMG_SIGNED_HEADER_SZ, buf.sz-DMG_SIGNED_HEADER_SZ ) );
+  assert_int_equal( dmg_signed_header_decode( dmg_span( buf.p, DMG_SIGNED_HEADER_SZ ), &s.sh ).kind, DMG_VERDICT_GOOD );
+  assert_int_equal( dmg_body_decode( s.raw, arena, &s.body ).kind, DMG_VERDICT_GOOD );
+  dmg_buf_fini( &buf );
+  return s;
+}
+
+static uint32_t bits( uint8_t const map[ DMG_BITMAP_SZ ] ) { uint32_t n = 0; for( unsigned i = 0; i<8*DMG_BITMAP_SZ; i++ ) n += map[ i/8 ]>>( i%8 )&1; return n; }
+
+/* C8.2: each view of the chain and each skipped one is recorded, once, eight or more views later, by nearly all votes; a kill and a
+   restart of all lose nothing but what nobody holds any more. */
+static void test_who_voted_is_recorded( void ** state ) {
+  make_world( 4, 9, 0, true );
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( 14, 30 );
+  stop_node( &w.p[ 2 ] );
+  run_to( 34, 60 );
+  dmg_chain_attended_t was = w.p[ 0 ].chain->head.attended;
+  assert_true( was.view>0 );
+  stop_node( &w.p[ 0 ] );
+  start_node( &w.p[ 0 ] );
+  assert_true( w.p[ 0 ].chain->head.attended.epoch==was.epoch && w.p[ 0 ].chain->head.attended.view==was.view );   /* kept with the state */
+  start_node( &w.p[ 2 ] );
+  run_to( 50, 60 );
+  all_agree();
+  dmg_chain_t * c = w.p[ 0 ].chain;
+  uint64_t last = 0, recorded = 0, nulls = 0, of_four = 0, view = 0;
+  for( uint64_t h = 1; h<=50; h++ ) {
+    stored_t s = stored_block( c, h );
+    for( uint32_t i = 0; i<s.body->att_cnt; i++ ) {
+      dmg_attendance_t const * a = &s.body->atts[ i ];
+      assert_true( a->view>last && a->view+8<=s.sh.header.view );
+      last = a->view;
+      recorded++;
+      nulls   += a->kind==DMG_VOTE_NULLIFY;
+      of_four += bits( a->bitmap )==4;
+    }
+    view = s.sh.header.view;
+    if( !dmg_hash_eq( &s.hash, &c->head.block.hash ) ) continue;
+    assert_int_equal( c->head.attended.view, last );
+  }
+  printf( "recorded %lu of %lu views, %lu skipped, %lu by all\n", (unsigned long)recorded, (unsigned long)view-8, (unsigned long)nulls, (unsigned long)of_four );
+  assert_true( last+12>=view );
+  assert_true( recorded+12>=view-8 );   /* a start has only its log of what was voted before */
+  assert_true( nulls>=4 && of_four>=10 );
+  for( uint32_t i = 0; i<4; i++ ) {
+    dmg_validator_info_t v;
+    dmg_validator_info( w.p[ i ].v, &v );
+    assert_int_equal( v.alarms+v.evidence+v.built_again, 0 );
+  }
+  end_world();
+}
+
+/* A follower that syncs judges each body as a voter does (C5.2): each falsehood is refused, the truth taken. */
+static void test_false_attendance_is_refused( void ** state ) {
+  static char const * const lie[] = { "nothing", "a voter more", "a voter less", "another kind", "another view", "twice", "too young", "too old", "a bit past the set", "out of order", "nobody", "from a bystander" };
+  uint32_t told = 0, skips = 0;
+  make_world( 4, 10, 240, false );
+  for( uint32_t i = 0; i<3; i++ ) start_node( &w.p[ i ] );   /* node 3's windows are skipped */
+  run_to( 61, 120 );
+  start_node( &w.p[ 3 ] );
+  dmg_chain_t * c = w.p[ 3 ].chain, * from = w.p[ 0 ].chain;
+  for( uint64_t h = 1; h<=60; h++ ) {
+    stored_t s = stored_block( from, h );
+    dmg_attendance_t was[ 8 ] = { { 0 } };
+    if( s.body->att_cnt ) memcpy( was, s.body->atts, s.body->att_cnt*sizeof *was );
+    uint32_t cnt = s.body->att_cnt;
+    if( cnt && cnt<7 && h>30 ) for( uint32_t k = 1; k<sizeof lie/sizeof *lie; k++ ) {
+      dmg_attendance_t a[ 8 ];
+      dmg_signed_header_t sh = s.sh;
+      dmg_buf_t buf = dmg_buf( 1<<20 );
+      memcpy( a, was, sizeof a );
+      dmg_body_t body = *s.body;
+      body.atts = a;
+      dmg_attendance_t * x = &a[ cnt-1 ];
+      switch( k ) {
+      case 1:  x->bitmap[ 0 ] ^= (uint8_t)( ~x->bitmap[ 0 ]&15 ); if( x->bitmap[ 0 ]==was[ cnt-1 ].bitmap[ 0 ] ) continue; break;
+      case 2:  x->bitmap[ 0 ] &= (uint8_t)( x->bitmap[ 0 ]-1 ); break;
+      case 3:  x->kind ^= 1; break;
+      case 4:  x->view--; if( x->view<=( cnt>1 ? a[ cnt-2 ].view : c->head.attended.view ) ) continue; break;
+      case 5:  a[ cnt ] = *x; body.att_cnt++; break;
+      case 6:  x->view = sh.header.view-7; break;
+      case 7:  x->view = c->head.attended.view; break;
+      case 8:  x->bitmap[ 0 ] |= 16; break;
+      case 9:  if( cnt<2 ) continue; a[ 0 ] = was[ 1 ]; a[ 1 ] = was[ 0 ]; break;
+      case 10: memset( x->bitmap, 0, sizeof x->bitmap ); break;
+      case 11: a[ cnt-1 ].sig[ 20 ] ^= 1; break;
+      }
+      assert_int_equal( dmg_body_encode( &body, &buf ), DMG_OK );
+      sh.header.body_hash = dmg_body_hash( &body );
+      sh.header.body_len  = (uint32_t)buf.sz;
+      dmg_hash_t hash = dmg_header_hash( &sh.header );
+      dmg_chain_block_t * b = NULL;
+      pthread_mutex_lock( &c->writing );
+      dmg_verdict_t v = dmg_chain_block_check( c, &sh, &hash, dmg_buf_span( &buf ), false, &b );
+      pthread_mutex_unlock( &c->writing );
+      if( v.kind!=DMG_VERDICT_BAD ) fail_msg( "height %lu: %s: verdict %d", (unsigned long)h, lie[ k ], (int)v.kind );
+      dmg_buf_fini( &buf );
+      told++;
+    }
+    for( uint32_t i = 0; i<cnt; i++ ) skips += was[ i ].kind==DMG_VOTE_NULLIFY;
+    assert_int_equal( dmg_validator_sync( w.p[ 3 ].v, &s.sh, &s.hash, s.raw, NULL ), DMG_OK );
+    assert_int_equal( height_of( &w.p[ 3 ] ), h );
+  }
+  assert_true( told>100 && skips>=4 );
+  /* Whoever recorded nothing for an epoch: the log says what stood at each view, over any distance. */
+  stored_t next = stored_block( from, 61 );
+  dmg_attendance_t all[ 64 ];
+  uint32_t all_cnt = 0;
+  for( uint64_t h = 1; h<=60; h++ ) {
+    stored_t s = stored_block( from, h );
+    for( uint32_t i = 0; i<s.body->att_cnt && all_cnt<64; i++ ) all[ all_cnt++ ] = s.body->atts[ i ];
+  }
+  assert_true( all_cnt>40 );
+  c->head.attended.view = 0;
+  for( uint32_t at = 0; at+8<=all_cnt; at += 5 ) for( uint32_t is_lie = 0; is_lie<2; is_lie++ ) {
+    dmg_buf_t buf = dmg_buf( 1<<20 );
+    dmg_body_t body = { .atts = &all[ at ], .att_cnt = 8 };
+    if( is_lie ) all[ at+3 ].kind ^= 1;
+    assert_int_equal( dmg_body_encode( &body, &buf ), DMG_OK );
+    if( is_lie ) all[ at+3 ].kind ^= 1;
+    dmg_signed_header_t sh = next.sh;
+    dmg_chain_block_t * b = NULL;
+    assert_int_equal( dmg_body_decode( dmg_buf_span( &buf ), arena, &next.body ).kind, DMG_VERDICT_GOOD );
+    sh.header.body_hash = dmg_body_hash( next.body );
+    sh.header.body_len  = (uint32_t)buf.sz;
+    dmg_hash_t hash = dmg_header_hash( &sh.header );
+    pthread_mutex_lock( &c->writing );
+    memset( c->recent, 0, sizeof c->recent );
+    assert_int_equal( dmg_chain_block_check( c, &sh, &hash, dmg_buf_span( &buf ), false, &b ).kind, is_lie ? DMG_VERDICT_BAD : DMG_VERDICT_GOOD );
+    if( !is_lie ) dmg_chain_block_drop( c, b );
+    pthread_mutex_unlock( &c->writing );
+    dmg_buf_fini( &buf );
+  }
+  assert_int_equal( dmg_chain_attended_get( c, &c->head.attended ), DMG_OK );
+  run_to( height_of( &w.p[ 0 ] )+3, 60 );
+  all_agree();
+  end_world();
+}
+
 /* Two branches above the head: each stands on its own parent's state; one becomes final, the other goes. */
 static void test_a_branch_that_loses_is_dropped( void ** state ) {
   dmg_hash_t id, to = { { 45 } };
@@ -515,7 +661,7 @@ static void test_a_branch_that_loses_is_dropped( void ** state ) {
       if( k && i==2 ) continue;
       dmg_chain_block_t ** out = k ? &b[ i ] : &a[ i ];
       dmg_signed_header_t sh = { .sig = { 1 }, .header = { .version = 1, .view = 2*i+1+k, .parent_view = i ? 2*i-1+k : 0, .height = i+1, .parent_hash = k ? tip_b : tip_a, .time_ms = (uint64_t)GENESIS_S*1000+250*( i+1 )+k } };
-      assert_int_equal( dmg_chain_block_build( c, &sh.header, k && !i, out ), DMG_OK );
+      assert_int_equal( dmg_chain_block_build( c, &sh.header, k && !i, NULL, 0, out ), DMG_OK );
       sh.header = ( *out )->sh.header;
       dmg_hash_t hash = dmg_header_hash( &sh.header );
       assert_int_equal( dmg_chain_block_attach( c, *out, &sh, &hash ), DMG_OK );
@@ -561,6 +707,8 @@ static void * in_thread( void * arg ) {
     cmocka_unit_test( test_one_of_four_dies_comes_back_and_votes_again ),
     cmocka_unit_test( test_all_die_at_once_and_go_on ),
     cmocka_unit_test( test_a_long_gap_is_synced ),
+    cmocka_unit_test( test_who_voted_is_recorded ),
+    cmocka_unit_test( test_false_attendance_is_refused ),
     cmocka_unit_test( test_an_epoch_ends_and_the_next_begins ),
     cmocka_unit_test( test_who_has_another_state_stops_and_the_others_go_on ),
   };

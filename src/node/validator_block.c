@@ -247,7 +247,10 @@ static void do_build( val_t * v ) {
   dmg_err_t err = dmg_chain_parent( v->chain, &v->build.parent, &parent );
   /* The header's time, as the core sets it in the step of BUILT with this same clock (C4.2). */
   draft.time_ms = v->wall_ms>parent.time_ms ? v->wall_ms : parent.time_ms+1;
-  if( !err ) err = dmg_chain_block_build( v->chain, &draft, v->build.is_empty, &v->built );
+  dmg_attendance_t atts[ DMG_BODY_ATT_MAX ];
+  uint32_t att_cnt = 0;
+  if( !err && !v->build.is_empty ) att_cnt = dmg_cons_attendance( v->core, v->build.view, &v->build.parent, v->build.parent_view, dmg_chain_attended_view( &parent.attended, &draft ), atts );
+  if( !err ) err = dmg_chain_block_build( v->chain, &draft, v->build.is_empty, atts, att_cnt, &v->built );
   if( err && err!=DMG_ERR_NOT_FOUND && !is_passing( err ) ) { dmg_val_halt( v, err, "building a block" ); return; }
   if( !err ) {
     ev.built.is_ok     = true;

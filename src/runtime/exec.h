@@ -31,6 +31,7 @@
 #include "base/arena.h"
 #include "runtime/vm.h"
 #include "storage/state.h"
+#include "types/block.h"
 #include "types/genesis.h"
 #include "types/params.h"
 #include "types/receipt.h"
@@ -125,6 +126,11 @@ typedef struct {
   dmg_hash_t leader;          /* account that gets the tips */
   bool       has_reveal;      /* first block of its leader window (C5.4) */
   uint8_t    reveal[ 48 ];
+  /* For Staking (C5.4, C8.2), which is not there yet: dropped beside the beacon in topics.c. */
+  uint64_t                 view;
+  uint16_t                 leader_index;   /* in the epoch's set */
+  dmg_attendance_t const * atts;
+  uint32_t                 att_cnt;
 } dmg_block_ctx_t;
 
 typedef struct {

@@ -209,6 +209,8 @@ seen_sweep( dmg_exec_t * x ) {
   return err==DMG_ERR_NOT_FOUND ? DMG_OK : err;
 }
 
+/* C5.4: System takes the reveal.  Staking will take view, leader_index and atts of the context, natively, before begin_block: here, and
+   only here, they are dropped until it is there. */
 static dmg_err_t
 beacon_write( dmg_exec_t * x ) {
   uint8_t    key[ DMG_KEY_MAX ];

@@ -112,8 +112,16 @@ static void ask( world_t * w, node_t * n, simblk_t * b, uint8_t what ) {
   w->stats[ ST_FETCH ]++;
 }
 
+static dmg_keys_t const * keys_of( world_t * w, uint32_t e ) {
+  if( w->keys[ e ] ) return w->keys[ e ];
+  w->keys[ e ] = calloc( 1, sizeof( dmg_keys_t ) );
+  bool ok = dmg_keys_init( w->keys[ e ], w->crypto, &w->chain_id, e, &w->epochs[ e ].set );
+  DMG_ASSERT( ok );
+  return w->keys[ e ];
+}
+
 /* The state's rules of a body: attendance as C8.2 says, over the chain it stands on. */
-static bool body_judge( world_t * w, node_t * n, simblk_t * b, simbody_t * body, uint64_t * out_last ) {
+static bool body_judge( world_t * w, simblk_t * b, simbody_t * body, uint64_t * out_last ) {
   static dmg_arena_t * arena;
   if( !arena ) arena = dmg_arena_new( 1<<20 );
   dmg_arena_reset( arena );
@@ -121,12 +129,12 @@ static bool body_judge( world_t * w, node_t * n, simblk_t * b, simbody_t * body,
   if( !body->is_valid || dmg_body_decode( dmg_span( body->bytes, body->len ), arena, &d ).kind ) return false;
   for( uint32_t i = 0; i<d->att_cnt; i++ ) {
     dmg_attendance_t const * a = &d->atts[ i ];
-    if( a->view<=*out_last || a->view+8>b->h.view ) return false;
+    if( !dmg_attendance_is_due( a, *out_last, b->h.view ) ) return false;
     dmg_hash_t at = { 0 };
     simblk_t * p = b;
     while( p && p->has_header && p->h.epoch==b->h.epoch && p->h.view>a->view ) p = p->h.parent_view ? blk_get( w, &p->h.parent_hash ) : NULL;
     if( p && p->h.view==a->view ) at = p->hash;
-    if( !dmg_cons_attendance_verify( n->core, a, &at ) ) return false;
+    if( !dmg_attendance_verify( keys_of( w, b->h.epoch ), a, &at ) ) return false;
     *out_last = a->view;
   }
   return true;
@@ -227,7 +235,7 @@ static void on_executed( world_t * w, node_t * n, dmg_hash_t const * hash ) {
   simbody_t * body = is_closing ? NULL : body_get( w, &b->h.body_hash );
   uint64_t last = p->h.epoch==b->h.epoch ? p->last_att : 0;
   bool is_wait  = !w->is_healing && w->cfg.faults&F_BAD_EXEC && rng_is( &w->exec, 20000 );
-  bool is_valid = is_wait || is_closing || body_judge( w, n, b, body, &last );
+  bool is_valid = is_wait || is_closing || body_judge( w, b, body, &last );
   if( is_valid && !is_wait ) {
     b->st[ n->id ] |= HAS_EXEC;
     if( !b->has_root ) {
@@ -385,11 +393,10 @@ static void do_evidence( world_t * w, node_t * n, dmg_cons_action_t const * a ) 
   if( dmg_evidence_decode( a->evidence.bytes, &ev ).kind ) { fail( w, "node %u: evidence that does not decode", n->id ); return; }
   uint32_t e = dmg_side_epoch( &ev.a );
   if( e>=EPOCH_MAX || !w->epochs[ e ].is_known ) return;
-  if( !w->keys[ e ] ) { w->keys[ e ] = calloc( 1, sizeof( dmg_keys_t ) ); bool ok = dmg_keys_init( w->keys[ e ], w->crypto, &w->chain_id, e, &w->epochs[ e ].set ); DMG_ASSERT( ok ); }
   static dmg_schedule_t sch;
   dmg_schedule_init( &sch, &w->epochs[ e ].record.seed, &w->epochs[ e ].set );
   dmg_hash_t next = w->epochs[ e+1 ].is_known ? dmg_record_hash( &w->epochs[ e+1 ].record ) : (dmg_hash_t){ 0 };
-  dmg_evidence_epoch_t ep = { .keys = w->keys[ e ], .schedule = &sch, .record = &w->epochs[ e ].record, .next_root = w->epochs[ e+1 ].is_known ? &next : NULL, .anchor = w->epochs[ e ].anchor };
+  dmg_evidence_epoch_t ep = { .keys = keys_of( w, e ), .schedule = &sch, .record = &w->epochs[ e ].record, .next_root = w->epochs[ e+1 ].is_known ? &next : NULL, .anchor = w->epochs[ e ].anchor };
   uint8_t accused[ DMG_BITMAP_SZ ];
   dmg_verdict_t v = dmg_evidence_judge( a->evidence.bytes, &ep, accused );
   trace( w, "node %u evidence kind %u view %lu: %s %02x", n->id, ev.kind, dmg_side_view( &ev.a ), v.kind ? v.text : "proven", v.kind ? 0 : accused[ 0 ] );

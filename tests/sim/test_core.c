@@ -670,6 +670,17 @@ static void test_the_next_epoch_s_frames_wait( void ** state ) {
   assert_int_equal( cur(), 2 );
 }
 
+/* C8.2: above the last view recorded, at least 8 below the block that records it. */
+static void test_attendance_is_due_by_place( void ** state ) {
+  up( not_leading( 4 ), 1000 );
+  dmg_attendance_t a = { .view = 5 };
+  assert_true ( dmg_attendance_is_due( &a, 4, 13 ) );
+  assert_false( dmg_attendance_is_due( &a, 4, 12 ) );
+  assert_false( dmg_attendance_is_due( &a, 5, 13 ) );
+  a.view = 0;          assert_false( dmg_attendance_is_due( &a, 0, 8 ) );
+  a.view = UINT64_MAX; assert_false( dmg_attendance_is_due( &a, 0, 7 ) );
+}
+
 int main( void ) {
 #define T( f ) cmocka_unit_test_teardown( f, down )
   struct CMUnitTest const tests[] = {
@@ -678,6 +689,6 @@ int main( void ) {
     T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
     T( test_backoff_only_by_finality ), T( test_resend_bounded ), T( test_suspect_still_counts ), T( test_three_bad_votes_close_the_link ), T( test_frames_before_the_link_are_nothing ),
     T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
-    T( test_bad_frames_are_counted_and_dropped ), T( test_the_next_epoch_s_frames_wait ) };
+    T( test_bad_frames_are_counted_and_dropped ), T( test_the_next_epoch_s_frames_wait ), T( test_attendance_is_due_by_place ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
