@@ -8,8 +8,8 @@
 
    Each run, on a fresh chain, in a laboratory of its own, the systems in turn (A B C D A B ..):
      empty     8 s without transactions: time between blocks, CPU, bytes
-     sparse    6 s at 8 transactions a second: submit to final of an idle chain
-     load      12 s at --rate a second, spread evenly over all nodes: the same figures
+     sparse    6 s with 8 transactions a second: submit to final of an idle chain
+     load      12 s with --rate a second, spread evenly over all nodes: the same figures
      kill      the node that leads is killed (-9) just as a block of its comes, or as it has to propose: the longest time without a block in the next 10 s,
                and the time until a block of another
 
@@ -21,6 +21,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { busySeconds, firstLine, loadAverage, machine, spread } from "../../bench/lib/measure.mjs";
+import { splitmix64 } from "../../bench/lib/workload.mjs";
 import { CometLibp2p, CometShipped, CometTuned } from "../../bench/peers/comet/comet.mjs";
 import { bin, Demiurge, die, inLab, now, quantile, sleep, until, wireBytes } from "./lab.mjs";
 
@@ -87,14 +88,16 @@ async function inside(dir) {
       busy: (100 * (busySeconds().busy - busy0)) / seconds / machine().cores,
     };
   };
-  /** Submits at a steady pace; submit to answer and to final. */
+  const draw = splitmix64(1n);
+  /** Submits at a steady pace, each at any moment of its share of a second, so that a pace of blocks is met at all its phases; submit to answer and to final. */
   const paced = async (perSecond, seconds) => {
     const cnt = perSecond * seconds;
+    const due = Array.from({ length: cnt }, (_, i) => (1000 * (i + Number(draw() >> 11n) / 2 ** 53)) / perSecond);
     const sent = [];
     const errors = [];
     const began = now();
     for (let i = 0; i < cnt; ) {
-      for (const due = Math.min(cnt, Math.floor(((now() - began) * perSecond) / 1000) + 1); i < due; i++) {
+      for (const at = now() - began; i < cnt && due[i] <= at; i++) {
         const t = txs[next++];
         const at = now();
         sent.push(fleet.submit(t.from % n, t).then((key) => ({ key, at, answered: now() }), (e) => { errors.push(e.message); return null; }));

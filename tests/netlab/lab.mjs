@@ -22,6 +22,7 @@ const benchLoad = path.join(bin, "bench/bench_load");
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const now = () => performance.now();
+export const wallMs = (at) => performance.timeOrigin + at;
 export const die = (text) => {
   throw new Error(text);
 };
@@ -163,7 +164,7 @@ export class Stream {
 const RPC_PORT = 7381;
 const P2P_PORT = 7481;
 const LOCAL = { Host: "localhost" }; /* a node answers to loopback's names only */
-const HEADER_LEADER = 3;
+const [HEADER_LEADER, HEADER_VIEW, HEADER_HEIGHT] = [3, 9, 17]; /* C2 */
 const GAS_SETUP = 2_000_000n;
 const FEE_MAX = 100_000_000n;
 const LIFETIME = 14_000n; /* blocks that a transfer stays valid */
@@ -254,7 +255,9 @@ export class Demiurge {
       (x, at) => {
         if (x.error) die(`sub_open: ${x.error.message}`);
         const b = x.params?.item;
-        if (b) onBlock({ height: Number(b.at.height), hash: b.at.hash, at, node: leaders[Number.parseInt(b.signedHeader.slice(2 + 2 * HEADER_LEADER, 6 + 2 * HEADER_LEADER).replace(/(..)(..)/, "$2$1"), 16)], keys: b.ids });
+        if (!b) return;
+        const header = Buffer.from(b.signedHeader.slice(2, 2 + 2 * HEADER_HEIGHT), "hex");
+        onBlock({ height: Number(b.at.height), hash: b.at.hash, at, timeMs: Number(b.timeMs), view: Number(header.readBigUInt64LE(HEADER_VIEW)), node: leaders[header.readUInt16LE(HEADER_LEADER)], keys: b.ids });
       },
     );
   }
