@@ -739,6 +739,15 @@ void dmg_mem_hold( dmg_net_port_t * from, dmg_net_port_t * to, bool is_on ) {
   for( conn_t * c = m->conns; c; c = c->next ) for( unsigned side = 0; side<2; side++ ) if( c->ports[ side ]==p && c->ports[ !side ]==q && c->links[ side ].queue ) pump_at( c, side, m->now );
 }
 
+void dmg_mem_net_calm( dmg_mem_net_t * m ) {
+  memset( m->cut, 0, sizeof m->cut );
+  memset( m->delay_us, 0, sizeof m->delay_us );
+  for( unsigned i = 0; i<m->port_cnt; i++ ) {
+    m->ports[ i ]->rate = 0;
+    for( unsigned j = 0; j<m->port_cnt; j++ ) if( i!=j ) dmg_mem_hold( &m->ports[ i ]->port, &m->ports[ j ]->port, false );
+  }
+}
+
 void dmg_mem_far( dmg_net_port_t * from, dmg_net_port_t * to, uint32_t delay_us ) { host( from )->net->delay_us[ host( from )->idx ][ host( to )->idx ] = delay_us; }
 void dmg_mem_garble( dmg_net_port_t * port, uint16_t per_1000 ) { host( port )->garble = per_1000; }
 void dmg_mem_die( dmg_net_port_t * port, bool (* ask)( void * ctx ), void * ctx ) { host( port )->is_dead = ask; host( port )->dead_ctx = ctx; }

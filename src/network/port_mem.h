@@ -51,6 +51,8 @@ void             dmg_mem_reset( dmg_net_port_t * a, dmg_net_port_t * b );
 /* Nothing goes from one to the other while held, and nobody hears of it: frames wait in their queues, dials run into the handshake's time-out, after 45 s pings end
    what is open.  Let go: what waited comes at once. */
 void             dmg_mem_hold( dmg_net_port_t * from, dmg_net_port_t * to, bool is_on );
+/* No direction is held, no pair cut, no port slow, no delay a pair's own. */
+void             dmg_mem_net_calm( dmg_mem_net_t * net );
 /* Delay of this direction; 0: the net's. */
 void             dmg_mem_far( dmg_net_port_t * from, dmg_net_port_t * to, uint32_t delay_us );
 /* Of 1,000 notify frames of this port so many come with a bit changed, a tenth of them too large. */

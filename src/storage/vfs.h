@@ -71,6 +71,8 @@ uint64_t dmg_vfs_mem_steps  ( dmg_vfs_t * vfs );
    off.  The first call turns the crash model on (what is synced is copied); make it before anything is
    written, with UINT64_MAX-1 for "not yet". */
 void     dmg_vfs_mem_off_at ( dmg_vfs_t * vfs, uint64_t step );
+/* Did a step come to nothing for that, or for the one of dmg_vfs_mem_fail_at?  Until the next crash. */
+bool     dmg_vfs_mem_is_off ( dmg_vfs_t * vfs );
 /* Step number `step` fails with err and does nothing; later ones work again. */
 void     dmg_vfs_mem_fail_at( dmg_vfs_t * vfs, uint64_t step, dmg_err_t err );
 /* The machine comes up again: unsynced writes are kept, lost or torn at 512-byte sectors, unsynced

@@ -18,6 +18,7 @@ typedef struct {
   dmg_vfs_t       vfs;
   uint64_t        sz, sz_max, step, off_at, fail_at;   /* step: atomic */
   dmg_err_t       fail_err;
+  bool            has_failed;
   uint32_t        open_cnt;
   names_t         now, synced;
   pthread_mutex_t lock;             /* readers in other threads, which open and close, too, against the one that writes */
@@ -60,8 +61,10 @@ static bool is_in( char const * path, char const * dir ) {
 /* One step; STOPPED once the machine is off. */
 static dmg_err_t step( mem_t * m ) {
   uint64_t s = __atomic_fetch_add( &m->step, 1, __ATOMIC_RELAXED );
-  if( s>=m->off_at ) return DMG_ERR_STOPPED;
-  return s==m->fail_at ? m->fail_err : DMG_OK;
+  if( s>=m->off_at ) { m->has_failed = true; return DMG_ERR_STOPPED; }
+  if( s!=m->fail_at ) return DMG_OK;
+  m->has_failed = true;
+  return m->fail_err;
 }
 static bool is_off( mem_t * m ) { return __atomic_load_n( &m->step, __ATOMIC_RELAXED )>m->off_at; }
 
@@ -268,6 +271,7 @@ dmg_err_t dmg_vfs_mem( uint64_t sz_max, dmg_vfs_t ** out_vfs ) {
 
 uint64_t dmg_vfs_mem_steps( dmg_vfs_t * vfs ) { return mem_of( vfs )->step; }
 void dmg_vfs_mem_off_at( dmg_vfs_t * vfs, uint64_t at ) { mem_of( vfs )->off_at = at; }
+bool dmg_vfs_mem_is_off( dmg_vfs_t * vfs ) { return mem_of( vfs )->has_failed; }
 void dmg_vfs_mem_fail_at( dmg_vfs_t * vfs, uint64_t at, dmg_err_t err ) { mem_of( vfs )->fail_at = at; mem_of( vfs )->fail_err = err; }
 
 void dmg_vfs_mem_crash( dmg_vfs_t * vfs, uint64_t seed ) {
@@ -316,6 +320,7 @@ void dmg_vfs_mem_crash( dmg_vfs_t * vfs, uint64_t seed ) {
   m->step   = 0;
   m->off_at = UINT64_MAX-1;                      /* the crash model stays on */
   m->fail_at = UINT64_MAX;
+  m->has_failed = false;
 }
 
 bool dmg_vfs_mem_flip( dmg_vfs_t * vfs, char const * path, uint64_t bit ) {

@@ -1,0 +1,218 @@
+/* Invariants of C12.4 over whole nodes: I1, I4, I5, I6, I8, I10, I11; I12 is full_world.c's heal. */
+#include "full.h"
+#include "types/items.h"
+
+#include <inttypes.h>
+
+#define HEAP_MAX   ( (size_t)24<<20 )    /* of chainnet beyond its arena: bodies while it syncs, an outgoing batch (chainnet.h) */
+#define QUEUED_MAX ( (size_t)16<<20 )    /* what waits toward all peers, N2.1 */
+
+/* ---- The model ---- */
+
+bool full_check_open( full_world_t * w ) {
+  char why[ 512 ];
+  dmg_chain_cfg_t cfg = { .genesis = w->genesis, .modules = full_modules, .module_cnt = 2, .cache_dir = full_cache, .is_several = true, .tree_sz_max = 16<<20 };
+  dmg_err_t err = dmg_chain_open( &cfg, &w->model, why );
+  if( err ) { full_fail( "the model does not open: %s: %s", dmg_err_name( err ), why ); return false; }
+  w->light.record = w->model->record;
+  w->light.set    = w->model->set;
+  w->light.keys   = malloc( sizeof *w->light.keys );
+  return w->light.keys && dmg_keys_init( w->light.keys, &dmg_cons_bls, &w->chain_id, 0, &w->light.set );
+}
+
+void full_check_close( full_world_t * w ) {
+  dmg_chain_close( w->model );
+  free( w->light.keys );
+}
+
+bool full_is_final( full_world_t * w, dmg_hash_t const * id ) {
+  dmg_query_t const * q = dmg_chain_query( w->model );
+  dmg_query_tx_status_t s = { 0 };
+  q->tx_status( q->ctx, id, &s );
+  return s.state==DMG_TX_FINAL;
+}
+
+/* Sum of the counters of a table whose keys end in tail bytes of an index. */
+static bool sum_of( full_world_t * w, dmg_view_t * view, uint8_t const * key, size_t key_sz, size_t tail, bool has_deposit, uint64_t * io_sum ) {
+  dmg_iter_t * it;
+  dmg_span_t k, v;
+  uint64_t one;
+  if( dmg_view_iter( view, dmg_span( key, key_sz-tail ), dmg_span( NULL, 0 ), false, &it ) ) return false;
+  dmg_err_t err;
+  while( !( err = dmg_iter_next( it, &k, &v ) ) ) {
+    if( dmg_counter_parse( v, has_deposit, NULL, &one ) || !dmg_add_u64( *io_sum, one, io_sum ) ) break;
+  }
+  dmg_iter_close( it );
+  return err==DMG_ERR_NOT_FOUND;
+}
+
+/* I6: Free + Held + Burned is the supply, whatever happened. */
+static void check_supply( full_world_t * w ) {
+  static dmg_hash_t const zero;
+  uint8_t key[ DMG_KEY_MAX ];
+  dmg_view_t * view;
+  uint64_t sum = 0;
+  if( dmg_state_view( w->model->state, &w->model->head.block.hash, &view ) ) { full_fail( "I6: the model's state does not read" ); return; }
+  bool is_good = sum_of( w, view, key, dmg_key_free( &zero, key ), 32, true, &sum );
+  is_good = is_good && sum_of( w, view, key, dmg_key_held( &zero, key ), 32, false, &sum );
+  is_good = is_good && sum_of( w, view, key, dmg_key_burned( 0, key ), 1, false, &sum );
+  dmg_view_close( view );
+  if( !is_good ) full_fail( "I6: the counters do not read" );
+  else if( sum!=(uint64_t)13000000000u*DMG_SPARKS_PER_CGT ) full_fail( "I6: %" PRIu64 " sparks at height %lu", sum, (unsigned long)w->model->head.block.height );
+}
+
+/* I5: what is final, executed again from genesis by a chain that knows nothing else. */
+static void feed_model( full_world_t * w, dmg_signed_header_t const * sh, dmg_hash_t const * hash, dmg_span_t body, full_final_t * f ) {
+  dmg_chain_t * m = w->model;
+  dmg_chain_block_t * x;
+  dmg_chain_made_t made;
+  if( !dmg_hash_eq( &sh->header.parent_state_root, &m->head.root ) ) full_fail( "I5: the header of height %lu has another root of its parent's state than execution gives", (unsigned long)sh->header.height );
+  pthread_mutex_lock( &m->writing );
+  dmg_verdict_t v = dmg_chain_block_check( m, sh, hash, body, false, &x );
+  uint32_t txs = v.kind ? 0 : x->tx_cnt;
+  if( !v.kind ) f->root = x->root;
+  dmg_err_t err = v.kind ? v.err : dmg_chain_block_commit( m, x, NULL, NULL, &made );
+  pthread_mutex_unlock( &m->writing );
+  if( v.kind || err ) {
+    char text[ DMG_VERDICT_TEXT_MAX ];
+    dmg_verdict_print( &v, text, sizeof text );
+    full_fail( "I5: the model refuses the final block of height %lu: %s", (unsigned long)sh->header.height, v.kind ? text : dmg_err_name( err ) );
+    return;
+  }
+  f->has_root = true;
+  if( txs ) check_supply( w );
+}
+
+/* ---- The light client (C10.3) ---- */
+
+/* C7.4, from whoever has it: its own checks, on what it holds. */
+static bool light_adopt( full_world_t * w, full_node_t * n ) {
+  dmg_buf_t buf = dmg_buf( 1<<20 );
+  dmg_handover_t h;
+  dmg_set_t next;
+  bool is_new = false;
+  if( !dmg_validator_handover( dmg_joint_validator( n->joint ), w->light.record.epoch, &buf ) ) {
+    dmg_hash_t hash, root;
+    bool is_good = !dmg_handover_decode( dmg_buf_span( &buf ), &h ).kind && !dmg_handover_set( &h, &w->light.set, &next ).kind;
+    if( is_good ) {
+      hash = dmg_header_hash( &h.header );
+      root = dmg_record_hash( &h.record );
+      dmg_hash_t set = dmg_set_hash( &next );
+      is_good = h.header.kind!=DMG_BLOCK_NORMAL && h.header.epoch==w->light.record.epoch && h.header.height==w->light.record.last_height && h.record.epoch==w->light.record.epoch+1 &&
+                dmg_hash_eq( &h.header.next_epoch_root, &root ) && dmg_hash_eq( &h.fin.hash, &hash ) && dmg_hash_eq( &h.record.set_hash, &set ) && dmg_cert_verify( w->light.keys, &h.fin );
+    }
+    if( !is_good ) full_fail( "I11: node %u's handover of epoch %u does not hold", n->id, w->light.record.epoch );
+    else {
+      w->light.record = h.record;
+      w->light.set    = next;
+      w->stats.handovers++;
+      is_new = dmg_keys_init( w->light.keys, &dmg_cons_bls, &w->chain_id, h.record.epoch, &next );
+    }
+  }
+  dmg_buf_fini( &buf );
+  return is_new;
+}
+
+/* I11: its FINALIZATION verifies by the epoch's set, and what verifies is canonical. */
+static void light_take( full_world_t * w, full_node_t * n, dmg_signed_header_t const * sh, dmg_hash_t const * hash, dmg_cert_t const * cert ) {
+  if( !cert || cert->kind!=DMG_VOTE_FINALIZE || sh->header.height<=w->light.tip ) return;
+  while( n->joint && cert->epoch>w->light.record.epoch && light_adopt( w, n ) ) {}
+  if( cert->epoch!=w->light.record.epoch ) return;   /* this node is just starting; the next one tells */
+  dmg_cert_t bad = *cert;
+  bad.hash.b[ 7 ] ^= 1;
+  if( !dmg_hash_eq( &cert->hash, hash ) || !dmg_cert_verify( w->light.keys, cert ) ) full_fail( "I11: node %u's FINALIZATION of height %lu does not verify", n->id, (unsigned long)sh->header.height );
+  else if( dmg_cert_verify( w->light.keys, &bad ) ) full_fail( "I11: a FINALIZATION of another hash verifies" );
+  w->light.tip = sh->header.height;
+  w->stats.certs++;
+}
+
+/* ---- After each commit, signature, start, turn ---- */
+
+void full_check_commit( full_world_t * w, full_node_t * n, dmg_signed_header_t const * sh, dmg_hash_t const * hash, dmg_hash_t const * root, dmg_span_t body, dmg_cert_t const * cert ) {
+  uint64_t h = sh->header.height;
+  full_node_t * was = w->cur;
+  w->cur = NULL;
+  w->stats.commits++;
+  if( h+1>w->finals_cap ) {
+    uint64_t cap = 2*( h+1 )+1024;
+    w->finals = realloc( w->finals, cap*sizeof *w->finals );
+    DMG_ASSERT( w->finals );
+    memset( w->finals+w->finals_cap, 0, ( cap-w->finals_cap )*sizeof *w->finals );
+    w->finals_cap = cap;
+  }
+  full_final_t * f = &w->finals[ h ];
+  if( dmg_hash_is_zero( &f->hash ) ) {
+    f->hash   = *hash;
+    f->header = sh->header;
+    if( h!=w->finals_top+1 ) full_fail( "node %u commits height %lu and nobody %lu", n->id, (unsigned long)h, (unsigned long)h-1 );
+    else feed_model( w, sh, hash, body, f );
+    w->finals_top = h;
+    full_trace( "node %u: height %lu is final, view %lu of epoch %u, %02x%02x%02x%02x, body %zu bytes", n->id, (unsigned long)h, (unsigned long)sh->header.view, sh->header.epoch, hash->b[ 0 ], hash->b[ 1 ], hash->b[ 2 ], hash->b[ 3 ], body.sz );
+  } else if( !dmg_hash_eq( &f->hash, hash ) ) full_fail( "I1: node %u finalizes another block at height %lu", n->id, (unsigned long)h );
+  if( f->has_root && !n->is_liar && !dmg_hash_eq( &f->root, root ) ) full_fail( "I5: node %u has another root after height %lu", n->id, (unsigned long)h );
+  if( h>n->final_height ) n->final_height = h;
+  light_take( w, n, sh, hash, cert );
+  w->cur = was;
+}
+
+/* I4: over all lives; a signature counts once it exists. */
+void full_check_sign( full_world_t * w, full_node_t * n, dmg_safety_vote_t const * v ) {
+  w->stats.signs++;
+  if( v->epoch>=FULL_EPOCHS_MAX || v->view>=FULL_VIEWS_MAX ) return;
+  if( !n->votes[ v->epoch ] ) { n->votes[ v->epoch ] = calloc( FULL_VIEWS_MAX, sizeof( full_signed_t ) ); DMG_ASSERT( n->votes[ v->epoch ] ); }
+  full_signed_t * s = &n->votes[ v->epoch ][ v->view ];
+  uint8_t bit = (uint8_t)( 1u<<v->kind );
+  bool is_same = s->flags&bit && dmg_hash_eq( &s->hash[ v->kind ], &v->hash );
+  bool is_bad  = ( s->flags&bit && !is_same )
+              || ( v->kind==DMG_VOTE_NULLIFY  && s->flags&1u<<DMG_VOTE_FINALIZE ) || ( v->kind==DMG_VOTE_FINALIZE && s->flags&1u<<DMG_VOTE_NULLIFY )
+              || ( v->kind==DMG_VOTE_FINALIZE && s->flags&1u<<DMG_VOTE_NOTARIZE && !dmg_hash_eq( &s->hash[ DMG_VOTE_NOTARIZE ], &v->hash ) )
+              || ( v->kind==DMG_VOTE_NOTARIZE && s->flags&1u<<DMG_VOTE_FINALIZE && !dmg_hash_eq( &s->hash[ DMG_VOTE_FINALIZE ], &v->hash ) );
+  full_trace( "node %u signs %s view %lu of epoch %u %02x%02x", n->id, v->kind==0 ? "NOTARIZE" : v->kind==1 ? "NULLIFY" : v->kind==2 ? "FINALIZE" : "PROPOSE", (unsigned long)v->view, v->epoch, v->hash.b[ 0 ], v->hash.b[ 1 ] );
+  if( is_bad ) full_fail( "I4: node %u signs a slashable pair: kind %u in view %lu of epoch %u", n->id, (unsigned)v->kind, (unsigned long)v->view, v->epoch );
+  s->flags |= bit;
+  s->hash[ v->kind ] = v->hash;
+}
+
+void full_check_start( full_world_t * w, full_node_t * n ) {
+  uint64_t h = n->chain->head.block.height;
+  dmg_hash_t hash;
+  /* I8; a disk that was replaced began anew. */
+  if( h<n->final_height ) full_fail( "I8: node %u had height %lu final and starts at %lu", n->id, (unsigned long)n->final_height, (unsigned long)h );
+  for( uint64_t k = 1; k<=h; k++ ) {
+    if( k>w->finals_top ) break;
+    if( dmg_block_log_hash( n->chain->log, k, &hash ) || !dmg_hash_eq( &hash, &w->finals[ k ].hash ) ) { full_fail( "I1: node %u starts with another block at height %lu", n->id, (unsigned long)k ); break; }
+  }
+  if( !full_node_votes( w, n ) && n->is_validator ) {
+    w->stats.observers++;
+    if( !n->is_impaired ) full_fail( "node %u observes though its disk lost nothing that was synced", n->id );
+  }
+}
+
+void full_check_turn( full_world_t * w, full_node_t * n ) {
+  if( n->turns%64 ) return;
+  dmg_chainnet_info_t net;
+  dmg_validator_info_t v;
+  dmg_chainnet_info( dmg_joint_net( n->joint ), &net );
+  dmg_validator_info( dmg_joint_validator( n->joint ), &v );
+  if( net.heap_sz>HEAP_MAX ) full_fail( "I10: node %u's network holds %zu bytes", n->id, net.heap_sz );
+  if( dmg_mem_queued( n->port )>QUEUED_MAX ) full_fail( "I10: %zu bytes wait toward node %u's peers", dmg_mem_queued( n->port ), n->id );
+  if( v.block_cnt>4096 ) full_fail( "I10: node %u knows %u blocks above its head", n->id, v.block_cnt );
+  if( v.cons.cur<=v.cons.final_view ) full_fail( "node %u: cur %lu is not above the final view %lu", n->id, (unsigned long)v.cons.cur, (unsigned long)v.cons.final_view );
+  if( v.evidence && !n->is_impaired ) {
+    for( uint32_t i = 0; i<w->cfg.n; i++ ) if( w->nodes[ i ].is_liar || w->nodes[ i ].is_impaired ) return;
+    full_fail( "I4: node %u has evidence against an honest validator", n->id );
+  }
+}
+
+void full_check_end( full_world_t * w ) {
+  dmg_hash_t hash;
+  for( uint32_t i = 0; i<w->node_cnt; i++ ) {
+    full_node_t * n = &w->nodes[ i ];
+    if( !n->is_up ) continue;
+    uint64_t h = n->chain->head.block.height;
+    for( uint64_t k = 1; k<=h; k++ )
+      if( dmg_block_log_hash( n->chain->log, k, &hash ) || !dmg_hash_eq( &hash, &w->finals[ k ].hash ) ) { full_fail( "I1: node %u has another block at height %lu", n->id, (unsigned long)k ); break; }
+    if( h && !dmg_hash_eq( &n->chain->head.root, &w->finals[ h ].root ) ) full_fail( "I5: node %u's head has another root", n->id );
+  }
+  check_supply( w );
+}
