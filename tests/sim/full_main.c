@@ -38,6 +38,7 @@ static full_cfg_t derive( uint64_t seed, opt_t const * o ) {
   c.jitter_us    = (uint32_t)( dmg_rnd_u64( &s )%20000 );
   c.is_real      = dmg_rnd_u64( &s )%50==0 || o->is_real;
   c.mutant       = o->mutant;
+  if( c.epoch_blocks )  c.chaos_us += 40000000+dmg_rnd_u64( &s )%80000000;   /* some reach the boundary, the others have the seed's height behind them */
   if( o->is_calm )      c.kinds = 0;
   if( o->kinds )        c.kinds = o->kinds;
   c.kinds &= ~o->kinds_off;
