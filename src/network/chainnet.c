@@ -85,6 +85,7 @@ dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const
   n->rng     = dmg_load_u64le( cfg->secret );
   n->wake_us = UINT64_MAX;
   n->self    = -1;
+  n->relay_seq = cfg->seq;
   n->window  = 4;
   n->raw     = dmg_buf( DMG_WIRE_BODY_SZ_MAX );
   n->chunk   = dmg_buf( DMG_WIRE_BODY_SZ_MAX+DMG_WIRE_BODY_CHUNK_MAX );
@@ -370,6 +371,7 @@ static void tick( net_t * n ) {
   bans_tick( n );
   dial_tick( n );
   links_tick( n );
+  relay_tick( n );
   fetch_tick( n );
   gossip_tick( n );
   sync_tick( n );
@@ -415,9 +417,12 @@ void dmg_chainnet_info( dmg_chainnet_t const * n, dmg_chainnet_info_t * out ) {
   *out = n->stat;
   out->conn_cnt  = n->conn_cnt;
   out->batch_cnt = n->batch_wait_cnt;
-  out->in_cnt = out->link_cnt = out->known_cnt = out->fetch_cnt = 0;
+  out->in_cnt = out->relayed_cnt = out->link_cnt = out->known_cnt = out->fetch_cnt = 0;
   for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) out->in_cnt += n->conns[ i ].is_used && !n->conns[ i ].is_outbound;
-  for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ )  out->link_cnt  += n->members[ i ].is_used && n->members[ i ].is_link;
+  for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ )  {
+    out->link_cnt    += n->members[ i ].is_used && n->members[ i ].is_direct;
+    out->relayed_cnt += n->members[ i ].is_used && n->members[ i ].is_via;
+  }
   for( int i = 0; i<DMG_CHAINNET_KNOWN_MAX; i++ ) out->known_cnt += n->known[ i ].is_used;
   for( int i = 0; i<DMG_CHAINNET_FETCH_MAX; i++ ) out->fetch_cnt += n->fetches[ i ].is_used;
   out->is_syncing  = n->sync.stage!=SYNC_IDLE;
@@ -436,7 +441,7 @@ size_t dmg_chainnet_peers( dmg_chainnet_t const * n, dmg_chainnet_peer_t * out, 
       dmg_chainnet_peer_t * p = &out[ cnt ];
       *p = (dmg_chainnet_peer_t){ .peer = c->peer, .conn = c->conn, .is_outbound = c->is_outbound, .has_status = c->has_status, .validator = c->member,
                                   .rtt_us = c->rtt_us, .height = c->height, .final_view = c->final_view, .roles = c->roles };
-      p->is_link = c->member>=0 && n->members[ c->member ].is_link && n->members[ c->member ].line==i;
+      p->is_link = c->member>=0 && n->members[ c->member ].is_direct && n->members[ c->member ].line==i;
       memcpy( p->addr, c->addr, sizeof p->addr );
       memcpy( p->agent, c->agent, sizeof p->agent );
     }

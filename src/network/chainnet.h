@@ -15,6 +15,8 @@
              of possession, and arrives by dmg_chainnet_set_members.  Nothing a peer says changes it.
    Frames    checked before FRAME: size, kind, epoch within one of ours, a vote's signer is this peer's index and its view at most two windows ahead (N8.2); no BLS.
              Queued by N2.1: rank by view; hello and FINALIZATION replace the older one; full: lowest rank goes first.
+   Relayed   a pair that has no line for a second (N8.4) sends by two others, signed by the origin's node identity; its probes, one a second, make it a link once the
+             other's are heard, and 6 s without any end that.  A line that comes takes over without a word; one that goes is told as down first.
    Status    asked at link-up of every connection and each 10 s: another chain is closed (WHY_OTHER_CHAIN) and not dialled for 5 min.
    Fetch     one object by hash, asked of one peer after another until it comes and its hash is right, or FETCH_MS have passed.
    Sync      to a FINALIZATION that the chain's judge accepts: handovers forward, headers by hash backward to our final block (a hash each 512 is kept), then upward
@@ -27,7 +29,7 @@
    Bounds    DMG_CHAINNET_* below; answers to a peer at most N6.1 a second, two at once; what waits for a peer is the port's queues
    Bans      false data: a day, 64 peers at most; a validator keeps its line and is not asked for 10 min, as each vote may be needed
    Spec      docs/spec/network.md N4, N8, N9
-   Not here  relayed frames, compact bodies, shreds, peer information, discovery, snapshots, light clients (absent.md) */
+   Not here  sentries, compact bodies, shreds, peer information, discovery, snapshots, light clients (absent.md) */
 #ifndef DMG_NETWORK_CHAINNET_H
 #define DMG_NETWORK_CHAINNET_H
 
@@ -100,6 +102,7 @@ typedef struct {
   uint32_t                     fork;
   uint8_t                      seed[ 32 ];  /* node identity, for heads of bodies (N5.7) */
   uint8_t                      secret[ 32 ];/* feeds jitter; random in the node, fixed in tests */
+  uint64_t                     seq;         /* relayed frames count from here (N8.4): higher at each start of this identity, Unix ms x 2^20 in the node */
   uint32_t                     body_max;    /* record's; 0: DMG_WIRE_BODY_SZ_MAX */
   bool                         is_follower; /* syncs by itself to the highest F it hears of */
 } dmg_chainnet_cfg_t;
@@ -198,8 +201,8 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 /* --- to show ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
-  uint32_t conn_cnt, in_cnt, link_cnt, known_cnt, fetch_cnt, batch_cnt;
-  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad;
+  uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt, known_cnt, fetch_cnt, batch_cnt;
+  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad;
   bool     is_syncing;
   uint64_t sync_height, sync_goal;     /* goal 0: not known yet */
   size_t   heap_sz;                    /* beyond the arena */

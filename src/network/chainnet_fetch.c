@@ -49,7 +49,7 @@ int pick_conn( net_t * n, uint8_t proto, uint64_t const * peers, uint64_t const 
     conn_t * c = &n->conns[ i ];
     if( !c->is_used || c->is_closing || c->out_cnt[ proto ]>=OUT_PER_PROTO || bit_get( tried, i ) || c->rest_us>n->now_us ) continue;
     if( c->member>=0 && n->members[ c->member ].false_until_us>n->now_us ) continue;
-    bool is_link = c->member>=0 && n->members[ c->member ].is_link && n->members[ c->member ].line==(int)i;
+    bool is_link = c->member>=0 && n->members[ c->member ].is_direct && n->members[ c->member ].line==(int)i;
     if( !is_link && !c->has_status ) continue;     /* of another chain, perhaps */
     /* A status is up to ten seconds old: who is not known to have the height may have it. */
     unsigned rank = 1+( height && c->has_status && c->height>=height ? 8u : 0 )+( c->out_cnt[ proto ]==0 )+( is_link ? 2u : 0 )+( is_link && peers && bit_get( peers, (uint32_t)c->member ) ? 4u : 0 );

@@ -19,6 +19,10 @@
 #define BAD_FRAMES_CLOSE_US  ( 60*SEC )                  /* .. for so long */
 #define FALSE_REST_US        ( 600*SEC )                 /* a validator that gave false data: not asked */
 #define BANS_MAX             64
+#define RELAY_AFTER_US       SEC                         /* N8.4: so long without a line .. */
+#define RELAY_CNT            2                           /* .. and frames go by so many others */
+#define RELAY_RATE           50                          /* tokens a second of an origin; a frame takes one each started 4 KiB */
+#define RELAY_BURST          100
 #define SERVE_MAX            1024
 #define SERVE_CONN_MAX       2                           /* answers at once of a connection; of a validator's line: in_max of each protocol */
 #define OUT_PER_PROTO        2                           /* N9.3 */
@@ -76,7 +80,12 @@ typedef struct {
   int16_t        idx[ SET_CNT ];            /* in sets[], -1: not there */
   int16_t        line;                      /* conn index, -1 */
   stream_t       cons_out, cons_in, body_out, body_in;
-  bool           is_link, is_told;          /* link as it is, as the node knows it */
+  bool           is_link, is_told;          /* link as it is, as the node knows it: by the line, or through others */
+  bool           is_direct, is_via;         /* N8.4: which of the two; not both */
+  uint64_t       apart_us, probe_us, via_us;/* without a line since; next probe; last heard through others */
+  int16_t        relays[ RELAY_CNT ];       /* members that take frames for it, -1 */
+  uint64_t       relay_seq, relay_seen;     /* its highest seq here, and which of the 64 up to that came */
+  bucket_t       relay_in;                  /* what it may have us forward */
   uint64_t       retry_us, backoff_us, body_retry_us;
   uint64_t       closed_until_us, heard_us, false_until_us;
   char           passed[ 48 ];              /* address whose connections pass the gate (N6.1) */
@@ -184,6 +193,9 @@ struct dmg_chainnet {
   uint32_t           best_epoch; uint64_t best_view;   /* of topic final */
   uint8_t            final_wait[ DMG_WIRE_FINAL_SZ ]; uint32_t final_epoch; uint64_t final_wait_view, final_us;   /* us 0: none */
 
+  uint64_t           relay_seq;             /* of our own relayed frames: rises over restarts (cfg.seq) */
+  uint8_t            relay_buf[ DMG_FRAME_SZ_MAX ];
+
   sync_t             sync;
 
   dmg_net_ev_t       evs[ 32 ]; uint32_t ev_cnt, ev_pos;
@@ -216,6 +228,22 @@ bool links_tell     ( net_t * n, dmg_chainnet_out_t * out );
 void links_tick     ( net_t * n );
 int  member_of_peer ( net_t const * n, dmg_net_peer_t const * peer );
 void member_pass    ( net_t * n, member_t * m, bool is_on );           /* its known address past the gate */
+
+typedef enum { FRAME_GOOD, FRAME_STALE, FRAME_BAD } frame_judge_t;
+set_t *       set_of    ( net_t * n, uint32_t epoch );                 /* NULL: not known */
+bool          is_epoch_near( net_t const * n, uint32_t epoch );
+frame_judge_t frame_judge( net_t * n, int member, dmg_span_t frame );
+void          frame_bad ( net_t * n, member_t * m );                   /* counted; too many close it for a minute */
+bool          is_shut   ( net_t const * n, member_t const * m );
+void          link_judge( net_t * n, member_t * m );
+/* N2.1: rank and key of a frame. */
+void          frame_rank( dmg_span_t frame, uint64_t * out_rank, uint32_t * out_key );
+
+/* chainnet_relay.c */
+bool relay_in   ( net_t * n, int from, dmg_span_t frame, dmg_chainnet_out_t * out );   /* a RELAYED frame on from's line */
+void relay_send ( net_t * n, int target, dmg_span_t frame );
+void relay_tick ( net_t * n );
+void relay_end  ( net_t * n, member_t * m );                           /* no more through others */
 
 /* chainnet_serve.c */
 void serve_req      ( net_t * n, dmg_net_ev_t const * ev );

@@ -11,7 +11,7 @@ int member_of_peer( net_t const * n, dmg_net_peer_t const * peer ) {
   return -1;
 }
 
-static set_t * set_of( net_t * n, uint32_t epoch ) {
+set_t * set_of( net_t * n, uint32_t epoch ) {
   for( unsigned s = 0; s<SET_CNT; s++ ) if( n->sets[ s ].is_used && n->sets[ s ].epoch==epoch ) return &n->sets[ s ];
   return NULL;
 }
@@ -31,22 +31,25 @@ static void stream_end( net_t * n, stream_t * s ) {
 static void link_set( net_t * n, member_t * m, bool is_up ) {
   if( m->is_link==is_up ) return;
   m->is_link = is_up;
-  if( is_up ) { m->heard_us = n->now_us; m->backoff_us = 0; net_wake( n, n->now_us+SILENT_US ); }
   n->is_links_dirty = true;
 }
 
-/* Up: we may send, and one of the two said yes to the other's hello. */
-static void link_judge( net_t * n, member_t * m ) {
-  link_set( n, m, m->line>=0 && m->cons_out.state!=STREAM_NONE && ( m->cons_out.state==STREAM_UP || m->cons_in.state==STREAM_UP ) );
+/* By its line: we may send, and one of the two said yes to the other's hello.  Through others (N8.4): is_via.  From there to a line is no news. */
+void link_judge( net_t * n, member_t * m ) {
+  bool is_direct = m->line>=0 && m->cons_out.state!=STREAM_NONE && ( m->cons_out.state==STREAM_UP || m->cons_in.state==STREAM_UP );
+  if( is_direct && !m->is_direct ) { m->heard_us = n->now_us; m->backoff_us = 0; m->is_via = false; net_wake( n, n->now_us+SILENT_US ); }
+  if( !is_direct && m->is_direct ) { m->apart_us = n->now_us; net_wake( n, n->now_us+RELAY_AFTER_US ); }
+  m->is_direct = is_direct;
+  link_set( n, m, is_direct || m->is_via );
 }
 
 static void line_drop( net_t * n, member_t * m ) {
   m->cons_out = m->cons_in = m->body_out = m->body_in = (stream_t){ 0 };
   m->line = -1;
-  link_set( n, m, false );
+  link_judge( n, m );
 }
 
-static bool is_shut( net_t const * n, member_t const * m ) { return m->closed_until_us>n->now_us; }
+bool is_shut( net_t const * n, member_t const * m ) { return m->closed_until_us>n->now_us; }
 
 static void open_streams( net_t * n, member_t * m ) {
   if( m->line<0 || n->is_stopping || n->conns[ m->line ].is_closing ) return;
@@ -150,6 +153,7 @@ void member_pass( net_t * n, member_t * m, bool is_on ) {
 
 static void member_forget( net_t * n, int i ) {
   member_t * m = &n->members[ i ];
+  relay_end( n, m );
   line_leave( n, m );
   member_pass( n, m, false );
   dmg_err_t err = m->peer.sz ? dmg_net_tag( n->port, &m->peer, 0 ) : DMG_OK;
@@ -199,13 +203,15 @@ dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * n, uint32_t epoch, dmg_chai
     if( slot[ i ]<0 ) {
       while( n->members[ at ].is_used ) at++;
       slot[ i ] = (int16_t)at;
-      n->members[ at ] = (member_t){ .is_used = true, .line = -1, .idx = { -1, -1, -1 } };
+      n->members[ at ] = (member_t){ .is_used = true, .line = -1, .idx = { -1, -1, -1 }, .relays = { -1, -1 }, .apart_us = n->now_us };
       memcpy( n->members[ at ].key, members[ i ].key, DMG_BLS_KEY_SZ );
       n->members[ at ].idx[ s ] = (int16_t)i;
     }
     member_t * m = &n->members[ slot[ i ] ];
     n->sets[ s ].members[ i ] = slot[ i ];
     if( members[ i ].peer.sz && !dmg_net_peer_eq( &m->peer, &members[ i ].peer ) ) {
+      relay_end( n, m );
+      m->relay_seq = m->relay_seen = 0;          /* another key counts by itself */
       line_leave( n, m );
       member_pass( n, m, false );
       dmg_err_t err = m->peer.sz ? dmg_net_tag( n->port, &m->peer, 0 ) : DMG_OK;
@@ -217,6 +223,7 @@ dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * n, uint32_t epoch, dmg_chai
   for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) {
     member_t * m = &n->members[ i ];
     if( !m->is_used || !m->peer.sz || i==n->self ) continue;
+    if( n->self<0 ) relay_end( n, m );
     dmg_err_t err = dmg_net_tag( n->port, &m->peer, n->self>=0 ? DMG_NET_TAG_VALIDATOR : 0 );
     (void)err;                                   /* costs it the larger share, no more */
     member_pass( n, m, n->self>=0 );
@@ -271,14 +278,12 @@ static uint64_t view_max( net_t const * n, uint32_t epoch ) {
   return end>UINT64_MAX-2*l ? UINT64_MAX : end+2*l;
 }
 
-static bool is_epoch_near( net_t const * n, uint32_t epoch ) {
+bool is_epoch_near( net_t const * n, uint32_t epoch ) {
   return epoch<=n->epoch ? n->epoch-epoch<=1 : epoch-n->epoch==1;
 }
 
-typedef enum { FRAME_GOOD, FRAME_STALE, FRAME_BAD } frame_judge_t;
-
 /* N8.2: size, epoch, signer, view; certificates are exempt from the view.  What the core decodes anyway is left to it. */
-static frame_judge_t frame_judge( net_t * n, int member, dmg_span_t f ) {
+frame_judge_t frame_judge( net_t * n, int member, dmg_span_t f ) {
   if( !f.sz || f.p[ 0 ]>=DMG_FRAME_CNT ) return FRAME_BAD;
   switch( f.p[ 0 ] ) {
     case DMG_FRAME_HELLO: return f.sz==1+HELLO_SZ ? FRAME_GOOD : FRAME_BAD;
@@ -304,18 +309,19 @@ static frame_judge_t frame_judge( net_t * n, int member, dmg_span_t f ) {
     }
     case DMG_FRAME_EVIDENCE: return f.sz<=1+DMG_EVIDENCE_SZ_MAX ? FRAME_GOOD : FRAME_BAD;
     case DMG_FRAME_HANDOVER: return f.sz>=1+DMG_HANDOVER_HEAD_SZ+1 && f.sz<=1+DMG_HANDOVER_SZ_MAX ? FRAME_GOOD : FRAME_BAD;
-    case DMG_FRAME_RELAYED:  return FRAME_STALE;   /* N8.4 is absent */
+    case DMG_FRAME_RELAYED:  return FRAME_BAD;     /* inside another one; else it is chainnet_relay.c's */
     default:                 return FRAME_GOOD;    /* want, bundle */
   }
 }
 
-static void frame_bad( net_t * n, member_t * m ) {
+void frame_bad( net_t * n, member_t * m ) {
   n->stat.frames_bad++;
   if( n->now_us-m->bad_us>60*SEC ) { m->bad_us = n->now_us; m->bad_cnt = 0; }
-  if( ++m->bad_cnt<BAD_FRAMES_MAX || m->line<0 ) return;
+  if( ++m->bad_cnt<BAD_FRAMES_MAX ) return;
   m->bad_cnt = 0;
   m->closed_until_us = n->now_us+BAD_FRAMES_CLOSE_US;
-  conn_close( n, &n->conns[ m->line ], DMG_CHAINNET_WHY_FALSE_DATA );
+  relay_end( n, m );
+  if( m->line>=0 ) conn_close( n, &n->conns[ m->line ], DMG_CHAINNET_WHY_FALSE_DATA );
 }
 
 /* N8.5: from the leader of an open view, signed by it, twice a view at most, and really the body it names. */
@@ -410,7 +416,9 @@ bool links_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out )
   }
   if( is_shut( n, m ) ) return false;
   if( ev->proto==DMG_CHAINNET_BODY ) return m->body_in.state && m->body_in.id==ev->id && on_pushed( n, member, ev->data, out );
-  if( !m->is_link || !m->cons_in.state || m->cons_in.id!=ev->id ) { n->stat.frames_dropped++; return false; }
+  if( !m->is_direct || !m->cons_in.state || m->cons_in.id!=ev->id ) { n->stat.frames_dropped++; return false; }
+  /* Others' frames say nothing of its own core. */
+  if( ev->data.sz && ev->data.p[ 0 ]==DMG_FRAME_RELAYED ) return relay_in( n, member, ev->data, out );
   m->heard_us = n->now_us;
   switch( frame_judge( n, member, ev->data ) ) {
     case FRAME_BAD:   frame_bad( n, m ); return false;
@@ -427,7 +435,7 @@ bool links_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out )
 /* --- out -------------------------------------------------------------------------------------------------- */
 
 /* N2.1: rank by view; the newest hello and FINALIZATION replace the waiting one; these, bundles and handovers are never dropped for votes. */
-static void rank_of( dmg_span_t f, uint64_t * rank, uint32_t * key ) {
+void frame_rank( dmg_span_t f, uint64_t * rank, uint32_t * key ) {
   *rank = UINT64_MAX;
   *key  = 0;
   switch( f.p[ 0 ] ) {
@@ -447,10 +455,11 @@ void dmg_chainnet_send( dmg_chainnet_t * n, uint64_t const peers[ DMG_CHAINNET_P
   DMG_ASSERT( frame.p[ 0 ]!=DMG_FRAME_PROPOSAL || frame.sz>DMG_SIGNED_HEADER_SZ );
   uint64_t rank;
   uint32_t key;
-  rank_of( frame, &rank, &key );
+  frame_rank( frame, &rank, &key );
   for( uint32_t i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) {
     member_t * m = &n->members[ i ];
     if( !bit_get( peers, i ) || !m->is_used || !m->is_link ) continue;
+    if( !m->is_direct ) { relay_send( n, (int)i, frame ); continue; }
     if( dmg_net_notify_send( n->port, m->cons_out.id, rank, key, frame )==DMG_OK ) n->stat.frames_out++;
     else n->stat.frames_dropped++;                 /* N8.3: the core's timers send again */
   }
@@ -462,6 +471,7 @@ void dmg_chainnet_close( dmg_chainnet_t * n, uint16_t peer, uint64_t for_us, uin
   member_t * m = &n->members[ peer ];
   if( !m->is_used ) return;
   m->closed_until_us = n->now_us+for_us;
+  relay_end( n, m );
   if( m->line>=0 ) conn_close( n, &n->conns[ m->line ], DMG_CHAINNET_WHY_CORE );
 }
 
@@ -488,7 +498,7 @@ void links_tick( net_t * n ) {
     member_t * m = &n->members[ i ];
     if( !m->is_used || m->line<0 ) continue;
     open_streams( n, m );
-    if( !m->is_link ) continue;
+    if( !m->is_direct ) continue;
     /* N3.1: hello comes every second.  After a long piece of work of our own it may still wait in the port: silent is who was so until we had read all. */
     if( n->idle_us>m->heard_us && n->idle_us-m->heard_us>=SILENT_US ) conn_close( n, &n->conns[ m->line ], DMG_CHAINNET_WHY_SILENT );
     net_wake( n, dmg_max_u64( m->heard_us+SILENT_US, n->now_us+SEC/4 ) );

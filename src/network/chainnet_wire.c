@@ -116,6 +116,59 @@ bool dmg_wire_head_verify( dmg_wire_head_t const * head, dmg_hash_t const * gene
   return dmg_wire_peer_key( leader, key ) && dmg_ed25519_verify( key, dmg_hash_span( &h ), head->sig );
 }
 
+static void relayed_write( dmg_bcs_wr_t * wr, dmg_wire_relayed_t const * r ) {
+  dmg_bcs_wr_u32( wr, r->epoch );
+  dmg_bcs_wr_u16( wr, r->origin );
+  dmg_bcs_wr_u16( wr, r->target );
+  dmg_bcs_wr_u64( wr, r->seq );
+}
+
+void dmg_wire_relayed_encode( dmg_wire_relayed_t const * r, uint8_t out[ DMG_WIRE_RELAYED_SZ ] ) {
+  dmg_bcs_wr_t wr = dmg_bcs_wr( out, DMG_WIRE_RELAYED_SZ );
+  relayed_write( &wr, r );
+  dmg_bcs_wr_fixed( &wr, r->sig, sizeof r->sig );
+  DMG_ASSERT( !wr.is_full && wr.p==wr.end );
+}
+
+dmg_verdict_t dmg_wire_relayed_decode( dmg_span_t bytes, dmg_wire_relayed_t * out ) {
+  if( bytes.sz<=DMG_WIRE_RELAYED_SZ )                          return dmg_verdict_bad( "relayed", "no frame inside", bytes.sz );
+  if( bytes.sz-DMG_WIRE_RELAYED_SZ>DMG_WIRE_RELAY_INNER_MAX )  return dmg_verdict_bad( "relayed.inner", "above 63 KiB", DMG_WIRE_RELAYED_SZ );
+  dmg_bcs_rd_t rd = dmg_bcs_rd( dmg_span( bytes.p, DMG_WIRE_RELAYED_SZ ) );
+  dmg_wire_relayed_t r;
+  r.epoch  = dmg_bcs_rd_u32( &rd );
+  r.origin = dmg_bcs_rd_u16( &rd );
+  r.target = dmg_bcs_rd_u16( &rd );
+  r.seq    = dmg_bcs_rd_u64( &rd );
+  dmg_bcs_rd_copy( &rd, r.sig, sizeof r.sig );
+  dmg_verdict_t v = end( &rd, "relayed" );
+  if( v.kind ) return v;
+  r.inner = dmg_span( bytes.p+DMG_WIRE_RELAYED_SZ, bytes.sz-DMG_WIRE_RELAYED_SZ );
+  if( r.origin==r.target )                  return dmg_verdict_bad( "relayed.target", "its own origin", 6 );
+  if( r.inner.p[ 0 ]==DMG_FRAME_RELAYED )   return dmg_verdict_bad( "relayed.inner", "relayed itself", DMG_WIRE_RELAYED_SZ );
+  *out = r;
+  return v;
+}
+
+static dmg_hash_t relayed_hash( dmg_wire_relayed_t const * r, dmg_hash_t const * genesis ) {
+  uint8_t b[ 32+16 ];
+  memcpy( b, genesis->b, 32 );
+  dmg_bcs_wr_t wr = dmg_bcs_wr( b+32, 16 );
+  relayed_write( &wr, r );
+  DMG_ASSERT( !wr.is_full && wr.p==wr.end );
+  return dmg_h2( DMG_TAG_NET_RELAY, DMG_SPAN( b ), r->inner );
+}
+
+void dmg_wire_relayed_sign( dmg_wire_relayed_t * r, dmg_hash_t const * genesis, uint8_t const seed[ 32 ] ) {
+  dmg_hash_t h = relayed_hash( r, genesis );
+  dmg_ed25519_sign( seed, dmg_hash_span( &h ), r->sig );
+}
+
+bool dmg_wire_relayed_verify( dmg_wire_relayed_t const * r, dmg_hash_t const * genesis, dmg_net_peer_t const * origin ) {
+  uint8_t key[ 32 ];
+  dmg_hash_t h = relayed_hash( r, genesis );
+  return dmg_wire_peer_key( origin, key ) && dmg_ed25519_verify( key, dmg_hash_span( &h ), r->sig );
+}
+
 /* --- requests --------------------------------------------------------------------------------------------- */
 
 /* A FINALIZATION for that block. */

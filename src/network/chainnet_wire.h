@@ -6,6 +6,8 @@
      body/1     notify                             hello as above, then  head 147 | the body's bytes
      head 147   0 epoch u32   4 view u64   12 body_hash[32]   44 body_len u32   48 form u8 {0 full}   49 k u16 = 0   51 shard_root[32] = 0
                 83 sig[64] of the leader's node identity over H("dmg/net/body/v1", genesis | the 83 bytes before)
+     relayed    of cons/1, after its kind: 0 epoch u32   4 origin u16   6 target u16 (places in that epoch's set)   8 seq u64
+                16 sig[64] of the origin's node identity over H("dmg/net/relay/v1", genesis | the 16 bytes before | inner)   80 inner: a frame, not relayed
      status/1   request and answer 215  0 genesis[32]  32 fork u32  36 epoch u32  40 final_view u64  48 height u64  56 hash[32]  88 FINALIZATION[109]
                                       197 roles u16  199 first_body u64  207 first_state u64
      headers/1  { hash[32], count u16 1..512 }     chunks list<1..64> of signed header[410]: that block, its parent, ..
@@ -58,6 +60,17 @@ void          dmg_wire_head_encode( dmg_wire_head_t const * head, uint8_t out[ D
 dmg_verdict_t dmg_wire_head_decode( dmg_span_t bytes, dmg_wire_head_t * out );
 void dmg_wire_head_sign  ( dmg_wire_head_t * head, dmg_hash_t const * genesis, uint8_t const seed[ 32 ] );
 bool dmg_wire_head_verify( dmg_wire_head_t const * head, dmg_hash_t const * genesis, dmg_net_peer_t const * leader );
+
+/* N8.4; inner points into the bytes. */
+#define DMG_WIRE_RELAYED_SZ     80
+#define DMG_WIRE_RELAY_INNER_MAX ( 63u<<10 )
+typedef struct { uint32_t epoch; uint16_t origin, target; uint64_t seq; uint8_t sig[ 64 ]; dmg_span_t inner; } dmg_wire_relayed_t;
+/* The 80 bytes before inner. */
+void          dmg_wire_relayed_encode( dmg_wire_relayed_t const * relayed, uint8_t out[ DMG_WIRE_RELAYED_SZ ] );
+/* Of what follows the kind of the frame; also: inner is there, not too long, not relayed itself. */
+dmg_verdict_t dmg_wire_relayed_decode( dmg_span_t bytes, dmg_wire_relayed_t * out );
+void dmg_wire_relayed_sign  ( dmg_wire_relayed_t * relayed, dmg_hash_t const * genesis, uint8_t const seed[ 32 ] );
+bool dmg_wire_relayed_verify( dmg_wire_relayed_t const * relayed, dmg_hash_t const * genesis, dmg_net_peer_t const * origin );
 
 /* --- requests --------------------------------------------------------------------------------------------- */
 

@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   static dmg_wire_bodies_req_t bodies;
   dmg_span_t raw;
   uint32_t   cnt;
-  switch( data[ 0 ]%10 ) {
+  switch( data[ 0 ]%11 ) {
     case 0: if( !dmg_wire_hello_decode( in, &hello ).kind )           { dmg_wire_hello_encode( &hello, out );           same( in, DMG_WIRE_HELLO_SZ ); } break;
     case 1: if( !dmg_wire_head_decode( in, &head ).kind )             { dmg_wire_head_encode( &head, out );             same( in, DMG_WIRE_HEAD_SZ ); } break;
     case 2: if( !dmg_wire_status_decode( in, &status ).kind )         { dmg_wire_status_encode( &status, out );         same( in, DMG_WIRE_STATUS_SZ ); } break;
@@ -48,6 +48,13 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
     case 6: if( !dmg_wire_bodies_req_decode( in, &bodies ).kind )     same( in, dmg_wire_bodies_req_encode( &bodies, out ) ); break;
     case 7: if( !dmg_wire_final_decode( in, &fin ).kind )             { dmg_wire_final_encode( &fin.header, &fin.fin, out ); same( in, DMG_WIRE_FINAL_SZ ); } break;
     case 8: if( !dmg_wire_headers_decode( in, &raw, &cnt ).kind )     DMG_ASSERT( cnt && cnt<=DMG_WIRE_HEADERS_CHUNK && raw.sz==cnt*DMG_SIGNED_HEADER_SZ ); break;
+    case 9: {
+      dmg_wire_relayed_t r;
+      if( dmg_wire_relayed_decode( in, &r ).kind ) break;
+      dmg_wire_relayed_encode( &r, out );
+      DMG_ASSERT( !memcmp( out, in.p, DMG_WIRE_RELAYED_SZ ) && r.inner.p==in.p+DMG_WIRE_RELAYED_SZ && r.inner.sz==in.sz-DMG_WIRE_RELAYED_SZ );
+      break;
+    }
     default: if( sz%2 ) body( in ); else batch( in );
   }
   return 0;

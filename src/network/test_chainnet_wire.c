@@ -103,6 +103,42 @@ static void test_hello_and_head( void ** state ) {
   assert_true( is_bad( dmg_wire_head_decode( dmg_span( b, DMG_WIRE_HEAD_SZ ), &back ), "head.view" ) );
 }
 
+static void test_relayed_frames( void ** state ) {
+  (void)state;
+  static uint8_t inner[ DMG_WIRE_RELAY_INNER_MAX+1 ] = { DMG_FRAME_VOTE, 7 }, b[ DMG_WIRE_RELAYED_SZ+sizeof inner ];
+  uint8_t seed[ 32 ] = { 5 }, key[ 32 ];
+  dmg_ed25519_public( seed, key );
+  dmg_net_peer_t origin;
+  dmg_wire_peer_of_key( key, &origin );
+  dmg_hash_t genesis = hash_of( 1 ), elsewhere = hash_of( 2 );
+  dmg_wire_relayed_t r = { .epoch = 0x01020304, .origin = 0x0506, .target = 0x0708, .seq = 0x1122334455667788, .inner = dmg_span( inner, 2 ) }, back;
+  dmg_wire_relayed_sign( &r, &genesis, seed );
+  dmg_wire_relayed_encode( &r, b );
+  memcpy( b+DMG_WIRE_RELAYED_SZ, inner, sizeof inner );
+  size_t sz = DMG_WIRE_RELAYED_SZ+2;
+  for( size_t k = 0; k<=DMG_WIRE_RELAYED_SZ; k++ ) assert_true( is_bad( dmg_wire_relayed_decode( dmg_span( b, k ), &back ), "relayed" ) );
+  assert_int_equal( dmg_wire_relayed_decode( dmg_span( b, sz ), &back ).kind, DMG_VERDICT_GOOD );
+  assert_true( back.epoch==r.epoch && back.origin==r.origin && back.target==r.target && back.seq==r.seq && dmg_span_eq( back.inner, r.inner ) );
+  assert_true( dmg_wire_relayed_verify( &back, &genesis, &origin ) );
+  assert_false( dmg_wire_relayed_verify( &back, &elsewhere, &origin ) );
+  for( size_t i = 0; i<sz; i++ ) {                      /* every bit counts */
+    b[ i ] ^= 0x20;
+    if( !dmg_wire_relayed_decode( dmg_span( b, sz ), &back ).kind ) assert_false( dmg_wire_relayed_verify( &back, &genesis, &origin ) );
+    b[ i ] ^= 0x20;
+  }
+  /* By Python's hashlib: t = sha256(b"dmg/net/relay/v1"); sha256(t + t + b"\x01"*32 + the 16 bytes + b"\x01\x07"); the signature is over that. */
+  uint8_t hash[ 32 ];
+  assert_int_equal( dmg_hex_decode( "9c15a27b98d61724998d893f96435992aed6dd71479a9e05e3de463f5248bc28", 64, hash, 32 ), DMG_OK );
+  assert_true( dmg_ed25519_verify( key, DMG_SPAN( hash ), r.sig ) );
+  assert_int_equal( dmg_wire_relayed_decode( dmg_span( b, DMG_WIRE_RELAYED_SZ+DMG_WIRE_RELAY_INNER_MAX ), &back ).kind, DMG_VERDICT_GOOD );
+  assert_true( is_bad( dmg_wire_relayed_decode( DMG_SPAN( b ), &back ), "relayed.inner" ) );
+  b[ DMG_WIRE_RELAYED_SZ ] = DMG_FRAME_RELAYED;
+  assert_true( is_bad( dmg_wire_relayed_decode( dmg_span( b, sz ), &back ), "relayed.inner" ) );
+  b[ DMG_WIRE_RELAYED_SZ ] = 0;
+  memcpy( b+6, b+4, 2 );
+  assert_true( is_bad( dmg_wire_relayed_decode( dmg_span( b, sz ), &back ), "relayed.target" ) );
+}
+
 static dmg_cert_t final_cert( uint32_t epoch, uint64_t view, dmg_hash_t hash ) {
   return (dmg_cert_t){ .kind = DMG_VOTE_FINALIZE, .epoch = epoch, .view = view, .hash = hash, .bitmap = { 7 } };
 }
@@ -313,6 +349,7 @@ int main( void ) {
     cmocka_unit_test( test_names_hold_the_chain ),
     cmocka_unit_test( test_peer_ids_hold_their_key ),
     cmocka_unit_test( test_hello_and_head ),
+    cmocka_unit_test( test_relayed_frames ),
     cmocka_unit_test( test_status_carries_its_own_proof ),
     cmocka_unit_test( test_questions_have_bounds ),
     cmocka_unit_test( test_header_chunks ),

@@ -69,6 +69,7 @@ static void show( dmg_node_t * n, uint64_t now ) {
   n->info.conn_cnt   = n->net_info.conn_cnt;
   n->info.in_cnt     = n->net_info.in_cnt;
   n->info.link_cnt   = n->net_info.link_cnt;
+  n->info.relayed_cnt = n->net_info.relayed_cnt;
   n->info.is_syncing = n->net_info.is_syncing;
   n->info.sync_goal  = n->net_info.sync_goal;
   dmg_watch_height( &n->watch, now, n->info.validator.height );
@@ -348,6 +349,7 @@ dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
   dmg_cons_info_t const * c = &i.validator.cons;
   return dmg_buf_printf( out,
     "# TYPE demiurge_net_connections gauge\ndemiurge_net_connections %u\n# TYPE demiurge_net_links gauge\ndemiurge_net_links %u\n"
+    "# TYPE demiurge_net_relayed gauge\ndemiurge_net_relayed %u\n# TYPE demiurge_net_forwarded_total counter\ndemiurge_net_forwarded_total %lu\n"
     "# TYPE demiurge_finality_seconds summary\ndemiurge_finality_seconds{quantile=\"0.5\"} %u.%03u\ndemiurge_finality_seconds{quantile=\"0.99\"} %u.%03u\n"
     "# TYPE demiurge_net_rtt_seconds summary\ndemiurge_net_rtt_seconds{quantile=\"0.5\"} %.6f\ndemiurge_net_rtt_seconds{quantile=\"1\"} %.6f\n"
     "# TYPE demiurge_net_frames_total counter\ndemiurge_net_frames_total{dir=\"in\"} %lu\ndemiurge_net_frames_total{dir=\"out\"} %lu\n"
@@ -356,7 +358,7 @@ dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
     "# TYPE demiurge_consensus_lag_windows gauge\ndemiurge_consensus_lag_windows %lu\n# TYPE demiurge_consensus_votes_total counter\ndemiurge_consensus_votes_total %lu\n"
     "# TYPE demiurge_consensus_alarms_total counter\ndemiurge_consensus_alarms_total %lu\n# TYPE demiurge_consensus_voting gauge\ndemiurge_consensus_voting %d\n"
     "# TYPE demiurge_consensus_validator gauge\ndemiurge_consensus_validator %d\n",
-    i.conn_cnt, i.link_cnt, i.final_p50_ms/1000, i.final_p50_ms%1000, i.final_p99_ms/1000, i.final_p99_ms%1000, us_cnt ? (double)us[ ( us_cnt-1 )/2 ]/1e6 : 0.0, us_cnt ? (double)us[ us_cnt-1 ]/1e6 : 0.0,
+    i.conn_cnt, i.link_cnt, i.relayed_cnt, (unsigned long)net.frames_forwarded, i.final_p50_ms/1000, i.final_p50_ms%1000, i.final_p99_ms/1000, i.final_p99_ms%1000, us_cnt ? (double)us[ ( us_cnt-1 )/2 ]/1e6 : 0.0, us_cnt ? (double)us[ us_cnt-1 ]/1e6 : 0.0,
     (unsigned long)net.frames_in, (unsigned long)net.frames_out, (unsigned long)net.txs_in, (unsigned long)net.txs_out, c->epoch, (unsigned long)c->cur, (unsigned long)c->final_view,
     (unsigned long)c->lag, (unsigned long)i.validator.signs, (unsigned long)i.validator.alarms, c->signer>=0 && !c->is_observer && !c->is_waiting, (int)c->signer );
 }

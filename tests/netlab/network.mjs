@@ -5,14 +5,15 @@
 
    --delays   ms each way between any two, one run each: interval and proposed-to-final as streams of all nodes tell them, views that were skipped, CPU and bytes.
               NONE: no such run
-   --faults   one more run at 25 ms: loss, kill -9 of one, of f, of the leader, SIGSTOP, partitions, a one-way cut, a node cut off, a rolling restart, kill -9 of all; after
+   --faults   one more run at 25 ms: loss, kill -9 of one, of f, of the leader, SIGSTOP, partitions, a one-way cut, a node cut off, a pair cut with exactly a quorum alive, a rolling
+              restart, kill -9 of all; after
               each all must be final again within 30 s
    At the end of each run all nodes must have the same block at every height.  Exit code 1 if one of these does not hold. */
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { busySeconds, machine } from "../../bench/lib/measure.mjs";
-import { Demiurge, die, inLab, lab, now, quantile, sleep, wallMs, wireBytes } from "./lab.mjs";
+import { Demiurge, die, inLab, lab, now, quantile, sleep, until, wallMs, wireBytes } from "./lab.mjs";
 
 const here = fileURLToPath(import.meta.url);
 const { values: opt } = parseArgs({
@@ -118,6 +119,20 @@ async function faults(fleet) {
   });
   await during("one way of one link cut for 8 s", () => lab("cut n1>n2"), 8000, () => lab("heal"));
   await during("one cut off for 8 s", () => lab(`cut ${names.at(-1)}|${names.slice(0, -1)}`), 8000, () => lab("heal"));
+  /* N8.4: exactly a quorum is alive and two of it have no link: their votes go by the others.  The cut is for good. */
+  const dead = nodes.slice(n - f);
+  const alive = nodes.slice(0, n - f);
+  const relayed = async () => (await fleet.call(0, "net_info")).relayed;
+  lab("cut n1|n2");
+  await Promise.all(dead.map((x) => x.kill("SIGKILL")));
+  await sleep(8000);
+  const goal = Math.max(...(await fleet.heights(alive))) + 10;
+  say("exactly a quorum alive, the link between two of it cut: ten blocks", await until("blocks with a cut pair", 30, async () => (await fleet.heights(alive)).every((h) => h >= goal)));
+  if ((await relayed()) !== 1) die("n1 does not reach n2 through the others");
+  for (const x of dead) x.start();
+  say("the dead are back, the link still cut", await fleet.allGoOn());
+  lab("heal");
+  await until("the cut pair has its line again", 30, async () => (await relayed()) === 0);
   const began = now();
   for (const x of nodes) {
     if ((await x.kill("SIGTERM")) !== 0) die(`${x.name} did not stop cleanly`);
