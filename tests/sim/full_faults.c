@@ -135,7 +135,7 @@ void full_faults_end( full_world_t * w ) {
     n->paused_us = n->busy_us = 0;
     n->slow_us   = 0;
     n->start_us  = 0;
-    if( !n->has_frames && n->is_up ) { dmg_vfs_mem_off_at( n->vfs, UINT64_MAX-1 ); dmg_vfs_mem_fail_at( n->vfs, UINT64_MAX, DMG_OK ); }
+    if( n->is_up ) { dmg_vfs_mem_off_at( n->vfs, UINT64_MAX-1 ); dmg_vfs_mem_fail_at( n->vfs, UINT64_MAX, DMG_OK ); }
     if( n->is_up ) n->has_frames = false;
     /* The wall clock is set right again; the monotonic one keeps what its drift made of it. */
     full_clock_set( n, 0, (int64_t)( dmg_rnd_u64( &w->chance )%201 )-100+( (int64_t)w->now-(int64_t)full_local_us( n ) )/1000 );

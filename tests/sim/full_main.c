@@ -174,7 +174,7 @@ int main( int argc, char ** argv ) {
     case O_FIRST:   o.first = strtoull( optarg, NULL, 0 ); break;
     case O_SECONDS: o.seconds = strtoull( optarg, NULL, 0 ); o.seeds = UINT64_MAX; break;
     case O_TRACE:   o.is_trace = true; break;
-    case O_LOG:     o.log = atoi( optarg ); break;
+    case O_LOG:     o.log = (int)strtol( optarg, NULL, 0 ); break;
     case O_TWICE:   o.is_twice = true; break;
     case O_CALM:    o.is_calm = true; break;
     case O_KINDS:   o.kinds = kinds_of( optarg ); break;

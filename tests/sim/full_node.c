@@ -81,7 +81,8 @@ static void flip( full_world_t * w, full_node_t * n, unsigned which ) {
   dmg_err_t err = dmg_file_size( f, &sz );
   dmg_file_close( f );
   if( err || !sz ) return;
-  uint64_t bit = dmg_rnd_u64( &w->chance )%( 8*sz );
+  /* Half of them near the end, where the last votes and blocks are. */
+  uint64_t bits = dmg_rnd_u64( &w->chance )%2 && sz>3000 ? 8*3000 : 8*sz, bit = 8*sz-1-dmg_rnd_u64( &w->chance )%bits;
   full_trace( "node %u: bit %lu of %s is wrong", n->id, (unsigned long)bit, path );
   (void)dmg_vfs_mem_flip( n->vfs, path, bit );
 }
@@ -222,9 +223,13 @@ void full_node_turn( full_world_t * w, full_node_t * n ) {
     /* A write or sync that failed ends the process (S8.6), as it does a node that disagrees with what is final. */
     bool is_disk = is_off( n ) || err==DMG_ERR_IO || err==DMG_ERR_FULL || err==DMG_ERR_STOPPED;
     bool is_own  = n->is_liar && err==DMG_ERR_CORRUPT;
-    if( !is_disk && !is_own ) full_fail( "node %u ends: %s", n->id, dmg_err_name( err ) );
-    full_node_kill( w, n, is_disk ? "in the middle" : "its state is not the others'" );
-    if( !n->start_us && !w->is_healing && is_disk ) n->start_us = w->now+100000+dmg_rnd_u64( &w->chance )%3000000;
+    /* A damaged block that it has to read and does not refetch (absent.md): it stops, and its operator gives it a new disk. */
+    bool is_hurt = n->is_impaired && err==DMG_ERR_CORRUPT;
+    if( !is_disk && !is_own && !is_hurt ) full_fail( "node %u ends: %s", n->id, dmg_err_name( err ) );
+    full_node_kill( w, n, is_disk ? "in the middle" : is_own ? "its state is not the others'" : "it reads what is damaged" );
+    n->is_lost = n->is_lost || ( is_hurt && !is_own );
+    if( is_hurt && !is_disk ) w->stats.refused++;
+    if( !n->start_us && ( is_hurt || ( !w->is_healing && is_disk ) ) ) n->start_us = w->now+100000+dmg_rnd_u64( &w->chance )%3000000;
     return;
   }
   full_check_turn( w, n );
