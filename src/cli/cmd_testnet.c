@@ -369,20 +369,22 @@ static dmg_err_t accounts_put( net_t const * t, char const * words, dmg_dev_acco
 }
 
 static dmg_err_t make( dmg_cli_t * cli, net_t * t ) {
-  static dmg_dev_account_t accounts[ DMG_DEV_KEY_CNT ];
+  /* A genesis names no account twice, so a set above eleven brings accounts; node1's is there in any case. */
+  static dmg_dev_account_t accounts[ NODES_MAX ];
+  uint32_t account_cnt = t->cnt>DMG_DEV_KEY_CNT ? t->cnt-1 : DMG_DEV_ACCOUNT_CNT;
   char words[ DMG_BIP39_TEXT_MAX ], path[ PATH_SZ ];
   uint8_t entropy[ 32 ];
   dmg_span_t genesis;
   dmg_os_random( entropy, sizeof entropy );
   DMG_TRY( dmg_bip39_generate( DMG_SPAN( entropy ), words ) );
-  DMG_TRY( dmg_dev_accounts_of( dmg_span_cstr( words ), DMG_DEV_KEY_CNT, accounts ) );
+  DMG_TRY( dmg_dev_accounts_of( dmg_span_cstr( words ), dmg_dev_key_cnt( account_cnt ), accounts ) );
   for( uint32_t i = 0; i<t->cnt; i++ ) {
     member_t * m = &t->m[ i ];
     dmg_os_random( m->seed, sizeof m->seed );
     m->peer_bytes = dmg_buf( 64 );
     DMG_TRY( dmg_node_peer_id( m->seed, &m->peer_bytes, m->peer ) );
     /* A validator's account gets its tips; there is no stake to bond yet (weights are equal). */
-    t->keys[ i ] = (dmg_dev_member_t){ .account = accounts[ i%DMG_DEV_ACCOUNT_CNT ].address, .peer = dmg_buf_span( &m->peer_bytes ), .bond = 1000000ull*DMG_SPARKS_PER_CGT };
+    t->keys[ i ] = (dmg_dev_member_t){ .account = accounts[ i ].address, .peer = dmg_buf_span( &m->peer_bytes ), .bond = 1000000ull*DMG_SPARKS_PER_CGT };
     new_bls( t->keys[ i ].secret );
     node_dir( t, i, m->dir );
     DMG_TRY( dmg_os_mkdirs( m->dir ) );
@@ -392,7 +394,8 @@ static dmg_err_t make( dmg_cli_t * cli, net_t * t ) {
   dmg_dev_member_t sorted[ NODES_MAX ];
   memcpy( sorted, t->keys, sizeof sorted );
   qsort( sorted, t->cnt, sizeof *sorted, by_account );
-  dmg_dev_genesis_cfg_t gcfg = { .name = "testnet", .time_ms = dmg_os_wall_ms(), .modules = dmg_builtin_modules, .module_cnt = dmg_builtin_module_cnt, .members = sorted, .member_cnt = t->cnt, .epoch_blocks = t->epoch_blocks };
+  dmg_dev_genesis_cfg_t gcfg = { .name = "testnet", .time_ms = dmg_os_wall_ms(), .modules = dmg_builtin_modules, .module_cnt = dmg_builtin_module_cnt, .members = sorted, .member_cnt = t->cnt, .epoch_blocks = t->epoch_blocks,
+                                 .account_cnt = account_cnt };
   DMG_TRY( dmg_dev_genesis( &gcfg, accounts, cli->arena, &genesis ) );
   dmg_wipe( sorted, sizeof sorted );
   dmg_hash_t chain_id = dmg_genesis_hash( genesis );

@@ -20,6 +20,10 @@ trap 'end_all; cleanup' EXIT
 die() { printf 'FAILED: %s\n' "$*" >&2; tail -n 15 "$net"/node-*/log "$e2e_dir"/follower.log >&2 2>/dev/null || true; exit 1; }
 
 refuse "a folder of nothing is refused" 5 "holds no node" "$demiurge" node run --data "$e2e_dir/none"
+for n in 1 11 12 16; do
+  "$demiurge" testnet --validators $n --dir "$e2e_dir/net-$n" --init-only -q >/dev/null
+  check "a genesis of $n validators is one that nodes take" "$demiurge" node init --data "$e2e_dir/joins-$n" --genesis "$e2e_dir/net-$n/genesis.bin"
+done
 mkfifo "$e2e_dir/ready"
 "$demiurge" testnet --validators 4 --dir "$net" --port $base --p2p-port $(( base+100 )) --ready-fd 3 -o json 3>"$e2e_dir/ready" >"$e2e_dir/net.json" 2>"$e2e_dir/net.log" &
 pids+=($!)
