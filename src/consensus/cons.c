@@ -439,6 +439,11 @@ void dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t 
 
 /* --- for outside ------------------------------------------------------------------------------------------ */
 
+bool dmg_cons_is_notarized( dmg_cons_t const * c, uint64_t view, dmg_hash_t const * hash ) {
+  view_t const * s = view_get( c, view );
+  return view<=c->v_fin || !s || ( s->has_n && dmg_hash_eq( &s->n.hash, hash ) ) || ( s->has_f && dmg_hash_eq( &s->f.hash, hash ) );
+}
+
 uint32_t dmg_cons_leader( dmg_cons_t * c, uint64_t view ) { return dmg_schedule_leader( &c->schedule, window_of( c, view ) ); }
 
 void dmg_cons_info( dmg_cons_t const * c, dmg_cons_info_t * out ) {

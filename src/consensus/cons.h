@@ -156,6 +156,9 @@ typedef struct {
 void         dmg_cons_info( dmg_cons_t const * cons, dmg_cons_info_t * out );
 /* Hash over the state that steps depend on: equal histories give equal values (C12.1). */
 uint64_t     dmg_cons_digest( dmg_cons_t const * cons );
+/* Whether this block of the running epoch is notarized or final by a certificate held; true, too, where that is not told any more: views
+   that are final, or below the ring. */
+bool         dmg_cons_is_notarized( dmg_cons_t const * cons, uint64_t view, dmg_hash_t const * hash );
 /* Leader of a view of the running epoch (C3.3). */
 uint32_t     dmg_cons_leader( dmg_cons_t * cons, uint64_t view );
 

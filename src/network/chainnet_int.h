@@ -28,9 +28,9 @@
 #define OUT_PER_PROTO        2                           /* N9.3 */
 #define HEADERS_MAX          DMG_WIRE_HEADERS_MAX
 #define SKELETON_MAX         65536                       /* stretches of 512: 33 million blocks */
-#define WINDOW               64                          /* blocks of a stretch whose bodies are asked for or held */
+#define WINDOW               128                         /* blocks of a stretch whose bodies are asked for or held */
 #define WINDOW_SZ_MAX        ( 16u<<20 )
-#define UNTAKEN_MAX          16
+#define UNTAKEN_MAX          64                          /* given to the node: it commits as many with one sync (S8.8) */
 #define GROUP_MAX            16                          /* bodies of one request */
 #define GROUP_SZ_MAX         ( 4u<<20 )
 #define SYNC_REQ_MAX         16

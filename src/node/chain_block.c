@@ -388,14 +388,15 @@ static dmg_err_t append_receipts( dmg_chain_t * chain, dmg_chain_block_t const *
   return dmg_block_log_append_receipts( chain->log, &b->hash, receipts, cnt );
 }
 
-/* S8.1: block, receipts and certificate on disk in one sync: after this the block is final for good.  After a crash the log may
-   have it already, but for the receipts. */
-static dmg_err_t log_final( dmg_chain_t * chain, dmg_chain_block_t const * b, dmg_cert_t const * cert ) {
+/* S8.1: block, receipts and certificate, on disk with the sync that follows: after that the block is final for good.  After a crash the
+   log may have it already, but for the receipts. */
+static dmg_err_t log_final( dmg_chain_t * chain, dmg_chain_block_t const * b, dmg_cert_t const * cert, bool * io_is_new ) {
   uint64_t height = b->sh.header.height, tip = 0;
   uint8_t header_bytes[ DMG_SIGNED_HEADER_SZ ], cert_bytes[ DMG_CERT_SZ ];
   dmg_err_t err = dmg_block_log_tip( chain->log, &tip, &(dmg_hash_t){ 0 } );
   if( err && err!=DMG_ERR_NOT_FOUND ) return err;
   if( tip>=height ) return append_receipts( chain, b );
+  *io_is_new = true;
   dmg_signed_header_encode( &b->sh, header_bytes );
   if( cert ) dmg_cert_encode( cert, cert_bytes );
   DMG_TRY( dmg_block_log_append_block( chain->log, height, &b->hash, DMG_SPAN( header_bytes ), b->body ) );
@@ -404,8 +405,6 @@ static dmg_err_t log_final( dmg_chain_t * chain, dmg_chain_block_t const * b, dm
   dmg_chain_step( DMG_CHAIN_STEP_RECEIPTS, height, &b->hash );
   DMG_TRY( dmg_block_log_append_final( chain->log, &b->hash, &b->sh.header.parent_hash, cert ? DMG_SPAN( cert_bytes ) : dmg_span( NULL, 0 ) ) );
   dmg_chain_step( DMG_CHAIN_STEP_FINAL, height, &b->hash );
-  if( chain->cfg.is_durable ) DMG_TRY( dmg_block_log_sync( chain->log ) );
-  dmg_chain_step( DMG_CHAIN_STEP_SYNCED, height, &b->hash );
   return DMG_OK;
 }
 
@@ -473,15 +472,14 @@ static dmg_err_t to_pool( dmg_chain_t * chain, dmg_chain_block_t * b ) {
   return err;
 }
 
-dmg_err_t dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_cert_t const * cert, dmg_cert_t const * notarization, dmg_chain_made_t * out ) {
+/* The block is in the log for good: its state, then the head and the pool. */
+static dmg_err_t to_head( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_cert_t const * notarization, uint64_t took, dmg_chain_made_t * out ) {
   dmg_header_t const * h = &b->sh.header;
-  DMG_ASSERT( b->is_attached && dmg_hash_eq( &h->parent_hash, &chain->head.block.hash ) );
   uint64_t began = dmg_os_mono_ns();
-  DMG_TRY( log_final( chain, b, cert ) );
   DMG_TRY( to_state( chain, b ) );
   dmg_chain_head_t head = { .block = { .height = h->height, .time_ms = h->time_ms, .hash = b->hash }, .root = b->root, .is_empty = !b->tx_cnt, .supply_off = b->supply_off, .attended = b->attended };
   if( notarization ) head.block.notarization = *notarization;
-  uint64_t took = dmg_os_mono_ns()-began+b->vote_ns;
+  took += dmg_os_mono_ns()-began+b->vote_ns;
 
   pthread_mutex_lock( &chain->lock );
   dmg_err_t err = dmg_chain_adopt( chain, &head, &b->exec );
@@ -504,4 +502,28 @@ dmg_err_t dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * b, dm
   block_free( chain, b );
   drop_orphans( chain );   /* their overlays went with the commit */
   return DMG_OK;
+}
+
+dmg_err_t dmg_chain_commit( dmg_chain_t * chain, dmg_chain_final_t const * finals, uint32_t cnt, dmg_chain_made_t * out_made ) {
+  bool is_new = false;
+  uint64_t began = dmg_os_mono_ns();
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    dmg_chain_block_t const * b = finals[ i ].block;
+    DMG_ASSERT( b->is_attached && dmg_hash_eq( &b->sh.header.parent_hash, i ? &finals[ i-1 ].block->hash : &chain->head.block.hash ) );
+    DMG_TRY( log_final( chain, b, finals[ i ].cert, &is_new ) );
+  }
+  if( is_new && chain->cfg.is_durable ) DMG_TRY( dmg_block_log_sync( chain->log ) );
+  for( uint32_t i = 0; i<cnt && is_new; i++ ) dmg_chain_step( DMG_CHAIN_STEP_SYNCED, finals[ i ].block->sh.header.height, &finals[ i ].block->hash );
+  uint64_t took = ( dmg_os_mono_ns()-began )/( cnt ? cnt : 1 );
+  /* S8.8: one sync of the state for all of them.  What a crash takes of it is executed again from the log. */
+  for( uint32_t i = 0; i<cnt; i++ ) {
+    dmg_state_group( chain->state, i+1<cnt );
+    DMG_TRY( to_head( chain, finals[ i ].block, finals[ i ].notarization, took, &out_made[ i ] ) );
+  }
+  return DMG_OK;
+}
+
+dmg_err_t dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_cert_t const * cert, dmg_cert_t const * notarization, dmg_chain_made_t * out ) {
+  dmg_chain_final_t one = { .block = b, .cert = cert, .notarization = notarization };
+  return dmg_chain_commit( chain, &one, 1, out );
 }

@@ -8,7 +8,7 @@
 
    Locks, in this order
      readers   read: an open view, or a transaction being admitted; write: dev_revert, which needs all of them gone
-     writing   who writes state and block log: the chain thread for a block, dev_snapshot and dev_revert
+     writing   who writes state and block log: the chain thread for a block (of several: a job, validator_work.c), dev_snapshot and dev_revert
      lock      pool, head, requests to the chain thread, dev fields; never held for long
      sending   events on their way to rpc, so that two threads cannot swap two statuses of one transaction
    Events are collected under `lock` and sent under `sending` alone: their receiver opens views and takes locks of its own. */
@@ -204,8 +204,12 @@ DMG_MUST_USE dmg_verdict_t dmg_chain_block_check( dmg_chain_t * chain, dmg_signe
 DMG_MUST_USE dmg_err_t dmg_chain_block_attach( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_signed_header_t const * sh, dmg_hash_t const * hash );
 /* Gone, with its overlay and all that stand on it; NULL: nothing. */
 void dmg_chain_block_drop( dmg_chain_t * chain, dmg_chain_block_t * block );
-/* A child of the head became final: to the block log, synced (S8.1), then the state, the head, the pool; branches that lost go,
-   block with them.  cert: its FINALIZATION; NULL: a descendant's made it final.  A NOTARIZATION is a chain of one's. */
+/* Blocks of the tree became final, the first a child of the head, each the child of the one before: to the block log with one sync
+   (S8.1, S8.8), then the state with one, the head, the pool; branches that lost go, the blocks with them.
+   cert: its FINALIZATION; NULL: a descendant's made it final.  A NOTARIZATION is a chain of one's. */
+typedef struct { dmg_chain_block_t * block; dmg_cert_t const * cert, * notarization; } dmg_chain_final_t;
+DMG_MUST_USE dmg_err_t dmg_chain_commit( dmg_chain_t * chain, dmg_chain_final_t const * finals, uint32_t cnt, dmg_chain_made_t * out_made );
+/* The same for one. */
 DMG_MUST_USE dmg_err_t dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_cert_t const * cert, dmg_cert_t const * notarization, dmg_chain_made_t * out );
 
 /* chain_attend.c.  The set of an epoch, its points loaded; NULL: not known here, or no memory.  Under `writing`, good until the next call. */

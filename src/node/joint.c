@@ -32,6 +32,7 @@ static void w_fetch( void * ctx, dmg_validator_what_t what, dmg_hash_t const * b
   (void)!dmg_chainnet_fetch( ( (dmg_joint_t *)ctx )->net, &f, peers ? peers->w : NULL, ( (dmg_joint_t *)ctx )->now_us );
 }
 static void w_sync ( void * ctx, dmg_cert_t const * fin ) { dmg_chainnet_sync_to( ( (dmg_joint_t *)ctx )->net, fin, ( (dmg_joint_t *)ctx )->now_us ); }
+static void w_synced( void * ctx, uint64_t height, bool is_ok ) { dmg_chainnet_sync_taken( ( (dmg_joint_t *)ctx )->net, height, is_ok ); }
 static void w_final( void * ctx, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first ) { dmg_chainnet_send_final( ( (dmg_joint_t *)ctx )->net, header, fin, is_first, ( (dmg_joint_t *)ctx )->now_us ); }
 static void w_view ( void * ctx, uint32_t epoch, uint64_t cur, uint64_t final_view, uint32_t window ) { dmg_chainnet_set_view( ( (dmg_joint_t *)ctx )->net, epoch, cur, final_view, window ); }
 
@@ -75,8 +76,9 @@ static int a_leader( void * ctx, uint32_t epoch, uint64_t view ) { return dmg_va
 static void on_sync( dmg_joint_t * j, dmg_chainnet_out_t const * o ) {
   dmg_signed_header_t sh;
   dmg_err_t err = dmg_signed_header_decode( o->header, &sh ).kind ? DMG_ERR_INVALID : dmg_validator_sync( j->v, &sh, &o->hash, o->bytes, o->is_last ? &o->fin : NULL );
-  if( err ) DMG_LOG_ERROR( "sync_stopped", "height=%lu: %s", (unsigned long)o->height, dmg_err_text( err ) );
-  dmg_chainnet_sync_taken( j->net, o->height, !err );
+  if( !err ) return;   /* w_synced tells */
+  DMG_LOG_ERROR( "sync_stopped", "height=%lu: %s", (unsigned long)o->height, dmg_err_text( err ) );
+  dmg_chainnet_sync_taken( j->net, o->height, false );
 }
 
 static void on_out( dmg_joint_t * j, dmg_chainnet_out_t const * o ) {
@@ -139,12 +141,13 @@ dmg_err_t dmg_joint_open( dmg_joint_cfg_t const * cfg, uint64_t now_us, uint64_t
   dmg_chain_t * chain = j->chain = cfg->chain;
   j->now_us = now_us;
   j->txs    = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
-  j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .fetch = w_fetch, .sync_to = w_sync, .final = w_final, .members = w_members, .view = w_view };
+  j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .fetch = w_fetch, .sync_to = w_sync, .synced = w_synced, .final = w_final, .members = w_members, .view = w_view };
   j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .handover = a_handover, .judge_final = a_judge, .take_handover = a_take, .leader = a_leader };
   dmg_chainnet_cfg_t ncfg = { .port = cfg->port, .chain = &j->asked, .genesis = chain->chain_id, .seq = wall_ms<<20, .body_max = chain->record.body_max, .is_follower = chain->signer==NULL };
   memcpy( ncfg.seed, cfg->seed, sizeof ncfg.seed );
   memcpy( ncfg.secret, cfg->secret, sizeof ncfg.secret );
-  dmg_validator_cfg_t vcfg = { .chain = chain, .net = &j->wants, .is_wait_off = cfg->is_wait_off, .on_txs = cfg->on_txs, .on_txs_ctx = cfg->on_txs_ctx };
+  dmg_validator_cfg_t vcfg = { .chain = chain, .net = &j->wants, .is_wait_off = cfg->is_wait_off, .on_txs = cfg->on_txs, .on_txs_ctx = cfg->on_txs_ctx,
+                               .is_threaded = cfg->is_threaded, .lag_us = cfg->lag_us, .on_done = cfg->on_done, .on_done_ctx = cfg->on_txs_ctx };
   j->arena = dmg_arena_new( (size_t)64<<20 );
   j->net   = j->arena ? dmg_chainnet_new( j->arena, &ncfg ) : NULL;
   dmg_wipe( ncfg.seed, sizeof ncfg.seed );

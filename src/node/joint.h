@@ -26,6 +26,9 @@ typedef struct {
   bool             is_wait_off;    /* dmg_validator_cfg_t's */
   void          (* on_txs )( void * ctx );
   void *           on_txs_ctx;
+  bool             is_threaded;    /* dmg_validator_cfg_t's, with the next two */
+  uint64_t         lag_us;
+  void          (* on_done )( void * ctx );   /* gets on_txs_ctx */
 } dmg_joint_cfg_t;
 
 typedef struct dmg_joint dmg_joint_t;

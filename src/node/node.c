@@ -46,11 +46,13 @@ static uint64_t now_us( void ) { return dmg_os_mono_ns()/1000; }
 
 /* ---- The thread ---- */
 
-/* Between the chain and rpc: a block is final here. */
+/* Between the chain and rpc, on the jobs' thread: a block is final here. */
 static void on_block( void * ctx, dmg_at_block_t const * at, uint64_t time_ms, uint32_t tx_cnt ) {
   dmg_node_t * n = ctx;
   uint64_t wall = dmg_os_wall_ms();
+  pthread_mutex_lock( &n->lock );
   dmg_watch_block( &n->watch, now_us(), wall>time_ms ? wall-time_ms : 0 );
+  pthread_mutex_unlock( &n->lock );
   if( n->told.on_block ) n->told.on_block( n->told.ctx, at, time_ms, tx_cnt );
 }
 static void on_tx( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t const * status ) {
@@ -211,7 +213,7 @@ static dmg_err_t add_peer( dmg_node_t * n, char const * text, char out_why[512] 
 static dmg_err_t open_node( dmg_node_t * n, char out_why[512] ) {
   DMG_TRY( open_port( n, out_why ) );
   DMG_TRY( await_listening( n, out_why ) );
-  dmg_joint_cfg_t cfg = { .chain = n->chain, .port = n->port, .on_txs = on_txs, .on_txs_ctx = n };
+  dmg_joint_cfg_t cfg = { .chain = n->chain, .port = n->port, .on_txs = on_txs, .on_txs_ctx = n, .is_threaded = true, .on_done = on_txs };
   memcpy( cfg.seed, n->cfg.seed, sizeof cfg.seed );
   dmg_os_random( cfg.secret, sizeof cfg.secret );
   dmg_err_t err = dmg_joint_open( &cfg, now_us(), dmg_os_wall_ms(), &n->j, out_why );

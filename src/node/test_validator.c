@@ -1,8 +1,7 @@
 /* validator: several drivers with whole chains in one thread, on a clock and links of the test: what they agree on, what a kill
    leaves, what a wrong state does. */
 #include "node/test_chain_util.h"
-#include "node/chain_int.h"
-#include "node/validator.h"
+#include "node/validator_int.h"
 #include "base/log.h"
 #include "crypto/kdf.h"
 
@@ -23,12 +22,15 @@ typedef struct {
   dmg_validator_net_t net;
   uint64_t            wake_us;
   bool                has_sync;
+  uint64_t            sync_height, sync_given;
   dmg_cert_t          sync;
 } peer_t;
 
 static struct {
   uint64_t now, seq, rng;
   uint32_t n, hold;                     /* hold: bit i: the test takes node i's turns */
+  bool     is_threaded;                 /* jobs in threads of their own: the clock goes on while they work */
+  uint64_t lag_us;                      /* inline: a job is seen to be done so much later */
   peer_t   p[ N_MAX ];
   parcel_t * parcels;
   size_t   cnt, cap;
@@ -66,7 +68,20 @@ static void n_fetch( void * ctx, dmg_validator_what_t what, dmg_hash_t const * b
   for( uint32_t k = 0, at = (uint32_t)rnd( w.n ); k<w.n; k++, at = ( at+1 )%w.n )
     if( at!=me->id && w.p[ at ].is_up ) { post( me->id, at, what==DMG_VALIDATOR_BODY ? TO_ASK_BODY : TO_ASK_HEADER, block, dmg_span( NULL, 0 ) ); return; }
 }
-static void n_sync( void * ctx, dmg_cert_t const * fin ) { peer_t * me = ctx; me->has_sync = true; me->sync = *fin; }
+static void n_sync( void * ctx, dmg_cert_t const * fin ) {
+  peer_t * me = ctx;
+  if( me->has_sync ) return;
+  me->has_sync    = true;
+  me->sync        = *fin;
+  me->sync_given  = me->chain->head.block.height;
+  me->sync_height = UINT64_MAX;
+}
+static void n_synced( void * ctx, uint64_t height, bool is_ok ) {
+  peer_t * me = ctx;
+  assert_true( is_ok );
+  w.syncs++;
+  if( height>=me->sync_height ) me->has_sync = false;
+}
 static void n_final( void * ctx, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first ) {}
 static void n_members( void * ctx, uint32_t epoch, dmg_set_t const * set ) {}
 static void n_view( void * ctx, uint32_t epoch, uint64_t cur, uint64_t final_view, uint32_t window ) {}
@@ -82,8 +97,8 @@ static void start_node( peer_t * p ) {
   dmg_vm_signals_restore();
   dmg_err_t err = dmg_chain_open( &cfg, &p->chain, why );
   if( err ) fail_msg( "node %u: %s: %s", p->id, dmg_err_name( err ), why );
-  p->net = (dmg_validator_net_t){ .ctx = p, .send = n_send, .close = n_close, .push_body = n_push, .fetch = n_fetch, .sync_to = n_sync, .final = n_final, .members = n_members, .view = n_view };
-  dmg_validator_cfg_t vcfg = { .chain = p->chain, .net = &p->net, .on_txs = n_txs, .on_txs_ctx = p };
+  p->net = (dmg_validator_net_t){ .ctx = p, .send = n_send, .close = n_close, .push_body = n_push, .fetch = n_fetch, .sync_to = n_sync, .synced = n_synced, .final = n_final, .members = n_members, .view = n_view };
+  dmg_validator_cfg_t vcfg = { .chain = p->chain, .net = &p->net, .on_txs = n_txs, .on_txs_ctx = p, .is_threaded = w.is_threaded, .lag_us = w.lag_us };
   err = dmg_validator_open( &vcfg, w.now, wall(), &p->v, why );
   if( err ) fail_msg( "node %u: %s: %s", p->id, dmg_err_name( err ), why );
   p->is_up    = true;
@@ -194,19 +209,26 @@ static void sync_step( peer_t * p ) {
   dmg_signed_header_t sh;
   for( uint32_t i = 0; i<w.n; i++ ) {
     peer_t * o = &w.p[ i ];
-    if( o==p || !o->is_up || height_of( o )<=height_of( p ) ) continue;
+    if( o==p || !o->is_up || height_of( o )<=p->sync_given || p->sync_given>=height_of( p )+64 || p->sync_height!=UINT64_MAX ) continue;
     dmg_query_t const * q = dmg_chain_query( o->chain );
     dmg_arena_t * a = dmg_arena_new( 16<<20 );
-    assert_int_equal( q->block( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = height_of( p )+1 }, a, &b ), DMG_OK );
+    assert_int_equal( q->block( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = p->sync_given+1 }, a, &b ), DMG_OK );
     assert_int_equal( dmg_signed_header_decode( b.signed_header, &sh ).kind, DMG_VERDICT_GOOD );
     bool is_last = dmg_hash_eq( &b.at.hash, &p->sync.hash );
     assert_int_equal( dmg_validator_sync( p->v, &sh, &b.at.hash, b.body, is_last ? &p->sync : NULL ), DMG_OK );
     dmg_arena_free( a );
-    w.syncs++;
-    if( is_last ) p->has_sync = false;
+    p->sync_given++;
+    if( is_last ) p->sync_height = b.at.height;
     p->wake_us = w.now;
     return;
   }
+}
+
+/* A thread's work has no time on this clock: it is looked for each millisecond of it, while the thread has a little real time. */
+static void look_for_jobs( peer_t * p ) {
+  if( !w.is_threaded || !dmg_jobs_cnt( p->v->jobs ) || p->wake_us<=w.now ) return;
+  dmg_os_sleep_ns( 100000 );
+  p->wake_us = w.now+1000;
 }
 
 static void send_txs( peer_t * p ) {
@@ -220,6 +242,7 @@ static dmg_err_t turn( peer_t * p ) {
   dmg_err_t err = dmg_validator_turn( p->v, w.now, wall(), &p->wake_us );
   if( p->has_sync && !err ) sync_step( p );
   send_txs( p );
+  if( !err ) look_for_jobs( p );
   return err;
 }
 
@@ -310,6 +333,85 @@ static void test_four_finalize_what_any_of_them_is_given( void ** state ) {
   }
   assert_true( w.fetches>0 );
   assert_int_equal( w.syncs, 0 );
+  end_world();
+}
+
+/* S7.3: the same while each job is seen only 60 ms later, in the midst of frames: nobody waits for it, nothing is voted for before. */
+static void test_jobs_that_take_their_time( void ** state ) {
+  dmg_hash_t id[ 4 ], to = { { 46 } };
+  make_world( 4, 11, 0, false );
+  w.lag_us = 60000;
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( 3, 20 );
+  for( uint32_t i = 0; i<4; i++ ) {
+    send( w.p[ i ].chain, &accounts[ 5+i ], &to, 100+i, 0, &id[ i ] );
+    run_to( lowest()+4, 20 );
+  }
+  stop_node( &w.p[ 3 ] );
+  run_to( lowest()+24, 60 );
+  start_node( &w.p[ 3 ] );   /* and by sync */
+  run_to( height_of( &w.p[ 0 ] )+3, 60 );
+  all_agree();
+  for( uint32_t i = 0; i<4; i++ ) assert_int_equal( free_of( w.p[ i ].chain, &to ), 100+101+102+103 );
+  assert_true( w.syncs>16 );
+  end_world();
+}
+
+/* Reads of all kinds, beside threads that execute and commit. */
+static atomic_bool is_reading;
+static void * reader( void * arg ) {
+  dmg_query_t const * q = dmg_chain_query( arg );
+  dmg_arena_t * a = dmg_arena_new( 1<<20 );
+  uint64_t last = 0;
+  while( a && atomic_load( &is_reading ) ) {
+    dmg_query_chain_t info;
+    dmg_query_view_t view;
+    dmg_query_holding_t h;
+    dmg_query_block_t b;
+    dmg_record_t record;
+    dmg_set_t set;
+    dmg_span_t v;
+    uint8_t key[ DMG_KEY_MAX ];
+    q->chain( q->ctx, &info );
+    if( info.head.height<last ) return (void *)1;   /* I8 */
+    last = info.head.height;
+    (void)!q->epoch( q->ctx, info.epoch, &record, &set );
+    (void)!q->holding( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &accounts[ 1 ].address, a, &h );
+    (void)!q->block( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = last }, a, &b );
+    if( !q->view_open( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view ) ) {
+      (void)!q->view_get( q->ctx, &view, dmg_span( key, dmg_key_free( &accounts[ 5 ].address, key ) ), a, &v );
+      q->view_close( q->ctx, &view );
+    }
+    dmg_arena_reset( a );
+    dmg_os_sleep_ns( 200000 );
+  }
+  dmg_arena_free( a );
+  return NULL;
+}
+
+static void test_jobs_in_threads( void ** state ) {
+  dmg_hash_t id[ 4 ], to = { { 48 } };
+  pthread_t t;
+  void * is_bad;
+  make_world( 4, 12, 0, true );
+  w.is_threaded = true;
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  atomic_store( &is_reading, true );
+  assert_int_equal( pthread_create( &t, NULL, reader, w.p[ 0 ].chain ), 0 );
+  run_to( 2, 30 );
+  for( uint32_t i = 0; i<4; i++ ) {
+    send( w.p[ i ].chain, &accounts[ 5+i ], &to, 100+i, 0, &id[ i ] );
+    run_to( lowest()+2, 30 );
+  }
+  stop_node( &w.p[ 3 ] );   /* in the midst of whatever its thread does */
+  run_to( lowest()+20, 60 );
+  start_node( &w.p[ 3 ] );
+  run_to( height_of( &w.p[ 0 ] )+3, 60 );
+  all_agree();
+  atomic_store( &is_reading, false );
+  pthread_join( t, &is_bad );
+  assert_null( is_bad );
+  for( uint32_t i = 0; i<4; i++ ) assert_int_equal( free_of( w.p[ i ].chain, &to ), 100+101+102+103 );
   end_world();
 }
 
@@ -426,7 +528,7 @@ static void test_who_has_another_state_stops_and_the_others_go_on( void ** state
   make_world( 4, 6, 0, false );
   for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
   run_to( 3, 20 );
-  w.p[ 3 ].chain->head.root.b[ 0 ] ^= 1;
+  w.p[ 3 ].v->head.root.b[ 0 ] ^= 1;
   uint64_t height = height_of( &w.p[ 3 ] ), end = w.now+5000000;
   dmg_err_t err = DMG_OK;
   w.hold = 8;
@@ -704,6 +806,8 @@ static void * in_thread( void * arg ) {
     cmocka_unit_test( test_a_branch_that_loses_is_dropped ),
     cmocka_unit_test( test_false_bodies_are_refused ),
     cmocka_unit_test( test_four_finalize_what_any_of_them_is_given ),
+    cmocka_unit_test( test_jobs_that_take_their_time ),
+    cmocka_unit_test( test_jobs_in_threads ),
     cmocka_unit_test( test_one_of_four_dies_comes_back_and_votes_again ),
     cmocka_unit_test( test_all_die_at_once_and_go_on ),
     cmocka_unit_test( test_a_long_gap_is_synced ),

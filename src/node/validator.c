@@ -36,14 +36,14 @@ static dmg_err_t save_proposal( val_t * v, dmg_cons_record_t const * r ) {
   static uint8_t const empty[ DMG_BODY_EMPTY_SZ ];
   dmg_proposal_t p;
   if( dmg_proposal_decode( r->payload, &p ).kind ) return DMG_ERR_CORRUPT;   /* the core made or took it */
-  dmg_chain_block_t const * x = dmg_chain_block_find( v->chain, &p.hash );
+  uint32_t len = p.header.header.body_len;
   dmg_buf_t buf = dmg_buf( DMG_BODY_SZ_MAX );
-  dmg_span_t parts[ 2 ] = { r->payload, x ? x->body : dmg_span( empty, p.header.header.body_len<=DMG_BODY_EMPTY_SZ ? p.header.header.body_len : 0 ) };
+  dmg_span_t parts[ 2 ] = { r->payload, dmg_span( empty, len<=DMG_BODY_EMPTY_SZ ? len : 0 ) };
   dmg_err_t err = DMG_OK;
-  if( parts[ 1 ].sz!=p.header.header.body_len ) {
+  if( len>DMG_BODY_EMPTY_SZ ) {
     err = dmg_validator_body( v, &p.hash, &buf );
     parts[ 1 ] = dmg_buf_span( &buf );
-    if( !err && parts[ 1 ].sz!=p.header.header.body_len ) err = DMG_ERR_CORRUPT;
+    if( !err && parts[ 1 ].sz!=len ) err = DMG_ERR_CORRUPT;
   }
   if( !err ) err = dmg_wal_append( v->chain->wal, DMG_WAL_PROPOSAL, r->epoch, parts, parts[ 1 ].sz ? 2 : 1 );
   dmg_buf_fini( &buf );
@@ -117,11 +117,9 @@ static void on_send( val_t * v, dmg_cons_action_t const * a ) {
   dmg_proposal_t p;
   if( f.p[ 0 ]==DMG_FRAME_PROPOSAL && !dmg_proposal_decode( dmg_span( f.p+1, f.sz-1 ), &p ).kind && (int32_t)p.header.header.leader==v->info.signer ) {
     vblk_t * b = dmg_val_blk_find( v, &p.hash );
-    dmg_chain_block_t const * x = dmg_chain_block_find( v->chain, &p.hash );
-    dmg_span_t body = x ? x->body : b && b->body ? dmg_span( b->body, b->body_sz ) : dmg_span( NULL, 0 );
-    if( b && !b->is_pushed && p.header.header.body_len>DMG_BODY_EMPTY_SZ && body.p ) {
+    if( b && !b->is_pushed && b->body ) {
       b->is_pushed = true;
-      v->net->push_body( v->net->ctx, p.header.header.epoch, p.header.header.view, &p.header.header.body_hash, body );
+      v->net->push_body( v->net->ctx, p.header.header.epoch, p.header.header.view, &p.header.header.body_hash, dmg_val_body_of( b ) );
     }
   }
   v->net->send( v->net->ctx, &a->send.peers, f );
@@ -162,11 +160,7 @@ static void handover_key( uint32_t epoch, uint8_t key[ 12 ] ) {
 static dmg_err_t handover_put( val_t * v, uint32_t epoch, dmg_span_t bytes ) {
   uint8_t key[ 12 ];
   handover_key( epoch, key );
-  dmg_kv_op_t op = { .cf = DMG_KV_META, .key = DMG_SPAN( key ), .value = bytes };
-  pthread_mutex_lock( &v->chain->writing );
-  dmg_err_t err = dmg_kv_write( v->chain->kv, &op, 1, v->chain->cfg.is_durable );
-  pthread_mutex_unlock( &v->chain->writing );
-  return err;
+  return dmg_val_keep( v, DMG_SPAN( key ), bytes );
 }
 
 static void on_observe( val_t * v, char const * reason ) {
@@ -213,15 +207,22 @@ static void act( val_t * v, dmg_cons_action_t const * a ) {
   }
 }
 
+/* The log's floor may be ahead of the state: what lies between is still needed. */
+void dmg_val_wal_prune( val_t * v ) {
+  bool is_behind = v->fin.epoch<v->floor_epoch || ( v->fin.epoch==v->floor_epoch && v->fin.view<v->floor_view );
+  dmg_err_t err = v->chain->wal && v->fin.view && !is_behind ? dmg_wal_prune( v->chain->wal ) : DMG_OK;
+  if( err ) dmg_val_halt( v, err, "pruning the vote log" );
+}
+
 /* When the block that an epoch stands on was made. */
 static dmg_err_t anchor_of( val_t * v, dmg_record_t const * record, dmg_cons_anchor_t * out ) {
   dmg_chain_t * chain = v->chain;
-  dmg_chain_head_t const * head = &chain->head;
+  val_head_t const * head = &v->head;
   uint64_t height = record->first_height-1;
   dmg_signed_header_t sh;
   dmg_hash_t hash;
   *out = (dmg_cons_anchor_t){ .hash = chain->chain_id, .height = height, .time_ms = chain->genesis->time_ms };
-  if( head->block.height==height ) { *out = (dmg_cons_anchor_t){ .hash = head->block.hash, .height = height, .time_ms = head->block.time_ms, .root = head->root }; return DMG_OK; }
+  if( head->height==height ) { *out = (dmg_cons_anchor_t){ .hash = head->hash, .height = height, .time_ms = head->time_ms, .root = head->root }; return DMG_OK; }
   uint8_t bytes[ DMG_SIGNED_HEADER_SZ ];
   DMG_TRY( dmg_block_log_hash( chain->log, height+1, &hash ) );
   DMG_TRY( dmg_validator_header( v, &hash, bytes ) );
@@ -242,10 +243,11 @@ static void look( val_t * v ) {
   if( was.epoch!=v->info.epoch ) {
     /* The anchor is executed, and maybe not committed yet. */
     vblk_t const * b = dmg_val_blk_find( v, &v->info.anchor );
-    v->safety_epoch.anchor_ms = b ? b->sh.header.time_ms : v->chain->head.block.time_ms;
+    v->safety_epoch.anchor_ms = b ? b->sh.header.time_ms : v->head.time_ms;
     DMG_LOG_INFO( "epoch", "epoch=%u", v->info.epoch );
     v->net->members( v->net->ctx, v->info.epoch, &v->chain->set );
   }
+  if( was.epoch!=v->info.epoch || was.cur!=v->info.cur ) v->is_sweep_due = true;
   if( was.epoch!=v->info.epoch || was.cur!=v->info.cur || was.final_view!=v->info.final_view ) v->net->view( v->net->ctx, v->info.epoch, v->info.cur, v->info.final_view, (uint32_t)v->chain->window_views );
 }
 
@@ -263,7 +265,8 @@ static void step( val_t * v, dmg_cons_event_t * ev ) {
 /* C7.1: record and set of e+1 once its seed is final. */
 static void tell_epoch( val_t * v ) {
   dmg_chain_t const * c = v->chain;
-  dmg_record_t const * next = c->record.epoch==v->info.epoch && c->has_next_record ? &c->next_record : c->record.epoch==v->info.epoch+1 ? &c->record : NULL;
+  val_head_t const * h = &v->head;
+  dmg_record_t const * next = h->record.epoch==v->info.epoch && h->has_next_record ? &h->next_record : h->record.epoch==v->info.epoch+1 ? &h->record : NULL;
   if( !next || v->told.epoch==next->epoch ) return;
   v->told = *next;
   dmg_cons_event_t ev = { .kind = DMG_CONS_EPOCH, .epoch = { .record = &v->told, .set = &c->set } };
@@ -295,14 +298,15 @@ static void sync_saves( val_t * v ) {
    that one, from what the log has of it. */
 static void follow_epoch( val_t * v ) {
   char why[ 512 ];
-  if( v->chain->record.epoch<=v->info.epoch ) { v->stale_us = 0; return; }
+  if( v->head.record.epoch<=v->info.epoch ) { v->stale_us = 0; return; }
   if( !v->stale_us ) v->stale_us = v->now_us;
   if( v->now_us<v->stale_us+STALE_US ) return;
-  DMG_LOG_INFO( "epoch_followed", "from epoch %u to %u by sync", v->info.epoch, v->chain->record.epoch );
+  DMG_LOG_INFO( "epoch_followed", "from epoch %u to %u by sync", v->info.epoch, v->head.record.epoch );
   v->stale_us = 0;
   for( ; v->queue_cnt; v->queue_cnt-- ) { free( v->queue[ v->queue_at ].own ); v->queue_at = ( v->queue_at+1 )%QUEUE_MAX; }
   v->pend_cnt  = 0;
   v->has_build = false;
+  v->build.id  = UINT64_MAX;   /* what is being built was the last core's wish */
   dmg_err_t err = core_open( v, why );
   if( err ) { dmg_val_halt( v, err, why ); return; }
   for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) if( v->links[ i ].is_up ) dmg_validator_link( v, (uint16_t)i, true, v->links[ i ].key );
@@ -311,9 +315,9 @@ static void follow_epoch( val_t * v ) {
 dmg_err_t dmg_validator_turn( val_t * v, uint64_t now_us, uint64_t wall_ms, uint64_t * out_wake_us ) {
   if( now_us>v->now_us ) v->now_us = now_us;
   v->wall_ms = wall_ms;
-  bool has_worked = false;
+  dmg_val_take( v );
   if( !v->broken ) follow_epoch( v );
-  while( !v->broken ) {
+  for( bool has_worked = false; !v->broken; ) {
     tell_epoch( v );
     if( v->queue_cnt )                         { drain( v ); continue; }
     if( v->save_seq!=v->saved_seq )            { sync_saves( v ); continue; }
@@ -325,11 +329,10 @@ dmg_err_t dmg_validator_turn( val_t * v, uint64_t now_us, uint64_t wall_ms, uint
       continue;
     }
     if( has_worked ) break;
-    if( !dmg_val_work( v ) ) { if( v->queue_cnt ) continue; break; }
+    dmg_val_work( v );
     has_worked = true;
   }
-  *out_wake_us = has_worked ? v->now_us : v->timer_us;
-  if( !has_worked && dmg_val_is_waiting( v ) && *out_wake_us>v->now_us+POLL_US ) *out_wake_us = v->now_us+POLL_US;
+  *out_wake_us = dmg_min_u64( v->timer_us, dmg_val_wake_us( v ) );
   return v->broken;
 }
 
@@ -387,10 +390,10 @@ static dmg_err_t each_record( void * ctx, dmg_wal_rec_t const * rec ) {
     payload.sz -= body_sz;
     block = dmg_header_hash( &sh.header );
     /* What was voted for and is not final: its body is here, whoever else has lost it (C6.2). */
-    vblk_t * b = sh.header.height>r->v->chain->head.block.height ? dmg_val_blk_need( r->v, &block ) : NULL;
+    vblk_t * b = sh.header.height>r->v->head.height ? dmg_val_blk_need( r->v, &block ) : NULL;
     if( b ) {
       dmg_val_blk_header( r->v, b, &sh.header, sh.sig );
-      if( body_sz>DMG_BODY_EMPTY_SZ ) dmg_val_blk_body( r->v, b, body );
+      if( body_sz>DMG_BODY_EMPTY_SZ ) (void)dmg_val_blk_body( r->v, b, body, false );
     }
   }
   if( r->cnt==r->max ) {
@@ -427,7 +430,7 @@ static dmg_err_t head_fin( val_t * v ) {
   dmg_hash_t hash, parent;
   dmg_buf_t buf = dmg_buf( 1024 );
   dmg_err_t err = DMG_OK;
-  uint64_t height = v->chain->head.block.height, low = height>64 ? height-64 : 0;
+  uint64_t height = v->head.height, low = height>64 ? height-64 : 0;
   for( ; height>low && !err && !v->fin.view; height-- ) {
     dmg_buf_clear( &buf );
     err = dmg_block_log_final( v->chain->log, height, &hash, &parent, &buf );
@@ -442,21 +445,21 @@ static dmg_err_t head_fin( val_t * v ) {
 static dmg_err_t core_open( val_t * v, char out_why[512] ) {
   dmg_chain_t * chain = v->chain;
   replay_t r = { .v = v, .arena = dmg_arena_new( (size_t)256<<20 ) };
-  dmg_cons_cfg_t cfg = { .crypto = &dmg_cons_bls, .chain_id = chain->chain_id, .record = chain->record, .set = &chain->set, .n_max = chain->set.cnt, .is_wait_off = v->cfg.is_wait_off };
+  dmg_cons_cfg_t cfg = { .crypto = &dmg_cons_bls, .chain_id = chain->chain_id, .record = v->head.record, .set = &chain->set, .n_max = chain->set.cnt, .is_wait_off = v->cfg.is_wait_off };
   snprintf( out_why, 512, "out of memory" );
   dmg_err_t err = r.arena ? DMG_OK : DMG_ERR_NOMEM;
-  if( !err ) { snprintf( out_why, 512, "the block that the running epoch stands on does not read" ); err = anchor_of( v, &chain->record, &cfg.anchor ); }
-  v->safety_epoch = (dmg_safety_epoch_t){ .anchor_ms = cfg.anchor.time_ms, .skew_ms = chain->record.skew_ms };
+  if( !err ) { snprintf( out_why, 512, "the block that the running epoch stands on does not read" ); err = anchor_of( v, &v->head.record, &cfg.anchor ); }
+  v->safety_epoch = (dmg_safety_epoch_t){ .anchor_ms = cfg.anchor.time_ms, .skew_ms = v->head.record.skew_ms };
   if( !err ) { snprintf( out_why, 512, "the vote log does not read" ); err = put_floor( &r ); }
   if( !err && chain->wal ) err = dmg_wal_replay( chain->wal, each_record, &r );
   if( !err && chain->signer ) {
     dmg_safety_t const * s = dmg_signer_safety( chain->signer );
     memcpy( cfg.key, s->key, sizeof cfg.key );
-    cfg.marks_epoch = s->epoch>chain->record.epoch ? s->epoch : chain->record.epoch;
+    cfg.marks_epoch = s->epoch>v->head.record.epoch ? s->epoch : v->head.record.epoch;
     if( s->epoch==cfg.marks_epoch ) for( unsigned k = 0; k<3; k++ ) cfg.marks[ k ] = s->marks[ k ].view;
     /* C6.5: what the file does not allow in this epoch is not tried. */
-    cfg.is_observer = s->is_observer || ( s->from_ms && cfg.anchor.time_ms<=s->from_ms+2*(uint64_t)chain->record.skew_ms );
-    if( cfg.is_observer ) DMG_LOG_WARN( "observing", "the safety file allows no vote in epoch %u: it begins with what was signed before it was made", chain->record.epoch );
+    cfg.is_observer = s->is_observer || ( s->from_ms && cfg.anchor.time_ms<=s->from_ms+2*(uint64_t)v->head.record.skew_ms );
+    if( cfg.is_observer ) DMG_LOG_WARN( "observing", "the safety file allows no vote in epoch %u: it begins with what was signed before it was made", v->head.record.epoch );
   } else cfg.is_observer = true;
   if( !err ) {
     snprintf( out_why, 512, "the agreement does not start: out of memory, or set and record do not belong together" );
@@ -495,6 +498,7 @@ dmg_err_t dmg_validator_open( dmg_validator_cfg_t const * cfg, uint64_t now_us, 
   v->out   = malloc( sizeof *v->out );
   v->keys  = malloc( sizeof *v->keys );
   dmg_err_t err = v->out && v->keys ? DMG_OK : DMG_ERR_NOMEM;
+  if( !err ) err = dmg_val_jobs_open( v );
   if( !err ) { snprintf( out_why, 512, "the certificate of the head does not read" ); err = head_fin( v ); }
   if( !err ) err = core_open( v, out_why );
   if( err ) { dmg_validator_close( v ); return err; }
@@ -505,9 +509,8 @@ dmg_err_t dmg_validator_open( dmg_validator_cfg_t const * cfg, uint64_t now_us, 
 void dmg_validator_close( val_t * v ) {
   if( !v ) return;
   v->chain->on_outbox = NULL;
-  pthread_mutex_lock( &v->chain->writing );
-  dmg_chain_block_drop( v->chain, v->built );
-  pthread_mutex_unlock( &v->chain->writing );
+  dmg_val_jobs_close( v );
+  dmg_val_discard( v, v->built );
   for( ; v->queue_cnt; v->queue_cnt-- ) { free( v->queue[ v->queue_at ].own ); v->queue_at = ( v->queue_at+1 )%QUEUE_MAX; }
   dmg_val_blocks_free( v );
   dmg_arena_free( v->arena );
@@ -534,9 +537,7 @@ dmg_err_t dmg_validator_header( val_t * v, dmg_hash_t const * block, uint8_t out
 }
 
 dmg_err_t dmg_validator_body( val_t * v, dmg_hash_t const * block, dmg_buf_t * out ) {
-  dmg_chain_block_t const * x = dmg_chain_block_find( v->chain, block );
   vblk_t const * b = dmg_val_blk_find( v, block );
-  if( x )            return dmg_buf_append( out, x->body.p, x->body.sz );
   if( b && b->body ) return dmg_buf_append( out, b->body, b->body_sz );
   dmg_buf_t buf = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
   dmg_err_t err = stored( v, block, &buf );
@@ -591,11 +592,11 @@ int dmg_validator_leader( val_t * v, uint32_t epoch, uint64_t view ) { return ep
 void dmg_validator_info( val_t * v, dmg_validator_info_t * out ) {
   dmg_wal_stats_t wal = { 0 };
   if( v->chain->wal ) dmg_wal_stats( v->chain->wal, &wal );
-  uint32_t known = v->epoch_known>v->chain->record.epoch ? v->epoch_known : v->chain->record.epoch;
-  *out = (dmg_validator_info_t){ .cons = v->info, .epoch = v->chain->record.epoch, .epoch_known = known>v->info.epoch ? known : v->info.epoch, .fin = v->fin, .fin_height = v->fin_height,
-                                 .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence, .wal_syncs = wal.sync_cnt, .built_again = v->built_again, .block_cnt = v->block_cnt };
-  out->height  = v->chain->head.block.height;
-  out->time_ms = v->chain->head.block.time_ms;
-  out->hash    = v->chain->head.block.hash;
+  uint32_t known = v->epoch_known>v->head.record.epoch ? v->epoch_known : v->head.record.epoch;
+  *out = (dmg_validator_info_t){ .cons = v->info, .epoch = v->head.record.epoch, .epoch_known = known>v->info.epoch ? known : v->info.epoch, .fin = v->fin, .fin_height = v->fin_height,
+                                 .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence, .wal_syncs = wal.sync_cnt, .built_again = v->built_again, .dropped = v->dropped, .block_cnt = v->block_cnt };
+  out->height  = v->head.height;
+  out->time_ms = v->head.time_ms;
+  out->hash    = v->head.hash;
   out->goal    = v->has_goal ? v->goal.hash : out->hash;
 }

@@ -5,11 +5,13 @@
                         fetch push_body sync_to <---'  `--COMMIT--> chain: block log, state, head, pool
 
    A turn drains what is waiting: events of the core first, then one sync of the vote log for all SAVEs, one of the safety file for
-   all votes (C6.1), due timers, and at most one piece of work (a block built, executed or committed), so that frames are read
-   between two pieces.  Time is an argument: a test runs four of these in one thread on a clock of its own.
+   all votes (C6.1), due timers; then it gives the chain's jobs something to do, if they have nothing (S7.3: blocks executed, built,
+   committed).  They run beside it, in a thread of theirs (is_threaded), so no vote waits for a block's execution or a commit's syncs;
+   or inline, in the turn.  Time is an argument: a test runs four of these in one thread on a clock of its own.
 
    Memory   the core's (about 17 MiB at n = 4), known headers and bodies above the head
-   Threads  one at a time, with the stack of vm.h; the chain's readers go on beside it
+   Threads  one at a time, inline with the stack of vm.h; the chain's readers go on beside it; on_block of the chain's events comes from
+            the jobs' thread; close waits for the job that runs
    Failure  a failed write or sync, a state that is not the others': final, returned by turn; nothing is voted or sent afterwards
    Bounds   DMG_VALIDATOR_*
    Spec     docs/spec/consensus.md C4-C7, docs/spec/storage.md S7, S8
@@ -21,8 +23,9 @@
 #include "node/chain.h"
 
 #define DMG_VALIDATOR_BLOCK_MAX   65536                /* headers known above the head */
-#define DMG_VALIDATOR_BODY_SZ_MAX ( (size_t)256<<20 )  /* their bodies, until they are executed */
+#define DMG_VALIDATOR_BODY_SZ_MAX ( (size_t)256<<20 )  /* their bodies, until they are final */
 #define DMG_VALIDATOR_EARLY_MAX   256                  /* bodies that came before their header */
+#define DMG_VALIDATOR_SYNC_MAX    128                  /* blocks of a sync taken and not committed */
 #define DMG_VALIDATOR_GAP_MAX     16                   /* heights that are got block by block; more are synced */
 
 typedef enum { DMG_VALIDATOR_HEADER, DMG_VALIDATOR_BODY } dmg_validator_what_t;
@@ -38,6 +41,9 @@ typedef struct {
   void (*fetch)    ( void * ctx, dmg_validator_what_t what, dmg_hash_t const * block, dmg_header_t const * header, dmg_peers_t const * peers );
   /* Bring the blocks from our head up to this final one by dmg_validator_sync; a lower one than asked for before: nothing. */
   void (*sync_to)  ( void * ctx, dmg_cert_t const * fin );
+  /* Of dmg_validator_sync, in order: committed, or there already; false: it does not follow from our chain, and what came behind it is
+     forgotten. */
+  void (*synced)   ( void * ctx, uint64_t height, bool is_ok );
   /* A block was committed; is_first: we lead the next view. */
   void (*final)    ( void * ctx, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first );
   /* The set of an epoch, as soon as it is known. */
@@ -49,6 +55,10 @@ typedef struct {
   dmg_chain_t *               chain;      /* opened with is_several, not started; its functions that write are ours alone */
   dmg_validator_net_t const * net;        /* lives as long */
   bool                        is_wait_off;/* tests: no wait at the start (C6.5) */
+  bool                        is_threaded;/* jobs in a thread; else inline .. */
+  uint64_t                    lag_us;     /* .. and seen so much later: what a test sets to let frames come between */
+  void                     (* on_done )( void * ctx );  /* a job is done: a turn soon; on the jobs' thread */
+  void *                      on_done_ctx;
   void                     (* on_txs )( void * ctx );   /* users gave transactions: take them soon; any thread */
   void *                      on_txs_ctx;
 } dmg_validator_cfg_t;
@@ -70,8 +80,8 @@ void dmg_validator_frame ( dmg_validator_t * v, uint16_t peer, dmg_span_t frame 
 void dmg_validator_pushed( dmg_validator_t * v, dmg_hash_t const * body_hash, dmg_span_t body );
 /* bytes.p NULL: nobody had it.  HEADER: signed, it has the hash; BODY: it has the header's body_hash. */
 void dmg_validator_got   ( dmg_validator_t * v, dmg_validator_what_t what, dmg_hash_t const * block, dmg_span_t bytes );
-/* The child of our head, an ancestor of a final block or it (fin not NULL).  OK: committed or there already; INVALID: it does not
-   follow from our chain, see the log. */
+/* The child of our head or of the last one given, an ancestor of a final block or it (fin not NULL).  OK: net->synced will tell;
+   FULL: DMG_VALIDATOR_SYNC_MAX are under way, nothing was taken. */
 DMG_MUST_USE dmg_err_t dmg_validator_sync( dmg_validator_t * v, dmg_signed_header_t const * header, dmg_hash_t const * hash, dmg_span_t body, dmg_cert_t const * fin );
 
 /* Transactions that users gave us since the last call, { size u32, bytes } each, for all others; any thread. */
@@ -99,6 +109,7 @@ typedef struct {
   uint64_t        fin_height;             /* .. and its height: the head's or a little below */
   uint64_t        saves, signs, alarms, evidence, wal_syncs;
   uint64_t        built_again;            /* own blocks that had to be executed twice */
+  uint64_t        dropped;                /* overlays of blocks that their view was left without (C5.3) */
   uint32_t        block_cnt;              /* known above the head */
 } dmg_validator_info_t;
 void dmg_validator_info( dmg_validator_t * v, dmg_validator_info_t * out );

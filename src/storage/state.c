@@ -301,7 +301,7 @@ static dmg_err_t commit( dmg_state_t * s, dmg_overlay_t * o, dmg_kv_op_t const *
   }
   pthread_mutex_unlock( &s->lock );
   if( !old ) err = err==DMG_ERR_LIMIT ? DMG_ERR_FULL : DMG_ERR_NOMEM;
-  if( !err ) err = dmg_kv_write( s->kv, b.op, b.cnt, s->cfg.is_durable );
+  if( !err ) err = dmg_kv_write( s->kv, b.op, b.cnt, s->cfg.is_durable && !s->is_grouped );
   batch_fini( &b );
   if( err ) return err;
 
@@ -331,6 +331,8 @@ static dmg_err_t commit( dmg_state_t * s, dmg_overlay_t * o, dmg_kv_op_t const *
   pthread_mutex_unlock( &s->lock );
   return DMG_OK;
 }
+
+void dmg_state_group( dmg_state_t * s, bool is_on ) { s->is_grouped = is_on; }
 
 dmg_err_t dmg_state_finalize( dmg_state_t * s, dmg_hash_t const * block, dmg_kv_op_t const * extra_ops, size_t extra_cnt ) {
   DMG_ASSERT( s->has_head );

@@ -10,7 +10,7 @@
 
    Memory   spans from a view live until dmg_view_close and the reset of the arena they came from;
             write sets are copied by apply
-   Threads  one thread, the writer, calls genesis, apply, root, finalize, snapshot, restore, close;
+   Threads  one thread, the writer, calls genesis, apply, root, finalize, group, snapshot, restore, close;
             any thread opens views, proves and asks for the head; a view or iterator is used by one
             thread at a time
    Failure  NOT_FOUND block unknown, or key absent; PRUNED older than what is kept; AGAIN root not
@@ -89,6 +89,10 @@ DMG_MUST_USE dmg_err_t dmg_state_root( dmg_state_t * state, dmg_hash_t const * b
    (durable by cfg); extra_ops (block indexes) go into the write of block itself.  Overlays that do
    not descend from block are dropped.  The head again: no effect.  Asserts that block descends from the head. */
 DMG_MUST_USE dmg_err_t dmg_state_finalize( dmg_state_t * state, dmg_hash_t const * block, dmg_kv_op_t const * extra_ops, size_t extra_cnt );
+
+/* From here on finalize does not sync (true) or does so again: the next synced one makes all before it durable, too (S8.8).  Without
+   cfg.is_durable: nothing. */
+void dmg_state_group( dmg_state_t * state, bool is_on );
 
 /* The committed head; outs may be NULL.  NOT_FOUND before genesis. */
 DMG_MUST_USE dmg_err_t dmg_state_head( dmg_state_t * state, uint64_t * out_height, dmg_hash_t * out_block, dmg_hash_t * out_root );

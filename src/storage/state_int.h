@@ -50,6 +50,7 @@ typedef struct { dmg_kv_snap_t * snap; uint32_t ref; } dmg_snap_ref_t;   /* guar
 struct dmg_state {
   dmg_kv_t *       kv;
   dmg_state_cfg_t  cfg;
+  bool             is_grouped;   /* commits are not synced: a later one is */
   uint64_t         secret;
   pthread_rwlock_t tree_lock;
   pthread_mutex_t  lock;
