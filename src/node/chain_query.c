@@ -310,6 +310,21 @@ static dmg_err_t q_view_list( void * ctx, dmg_query_view_t const * view, dmg_spa
   return DMG_OK;
 }
 
+/* F0.5: from a header without a FINALIZATION, whose child is at this height, up to the first with one. */
+static dmg_err_t prove_final( dmg_chain_t * chain, uint64_t height, dmg_arena_t * arena, dmg_query_proof_t * io ) {
+  pthread_mutex_lock( &chain->lock );
+  uint64_t head = chain->head.block.height;
+  pthread_mutex_unlock( &chain->lock );
+  for( uint32_t cnt = 0; !io->finality.sz && height<=head && cnt<DMG_QUERY_LINK_MAX; height++ ) {
+    dmg_query_block_t b;
+    DMG_TRY( stored( chain, height, arena, &b ) );
+    io->links[ cnt++ ] = dmg_span( b.signed_header.p, DMG_HEADER_SZ );
+    io->finality       = b.finality;
+    if( b.finality.sz ) io->link_cnt = cnt;   /* else they lead nowhere */
+  }
+  return DMG_OK;
+}
+
 /* S1.4: the state after h is proven by header h+1. */
 static dmg_err_t q_view_prove( void * ctx, dmg_query_view_t const * view, dmg_span_t key, dmg_arena_t * arena, dmg_query_proof_t * out ) {
   dmg_chain_t * chain = ctx;
@@ -323,6 +338,7 @@ static dmg_err_t q_view_prove( void * ctx, dmg_query_view_t const * view, dmg_sp
   bool is_present;
   dmg_span_t value;
   *out = (dmg_query_proof_t){ .height = view->at.height, .header = dmg_span( child.signed_header.p, DMG_HEADER_SZ ), .finality = child.finality };
+  DMG_TRY( prove_final( chain, view->at.height+2, arena, out ) );
   return take( arena, &tree, dmg_state_prove( chain->state, &view->at.hash, key, arena, &tree, &is_present, &value ), &out->tree );
 }
 

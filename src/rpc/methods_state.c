@@ -55,6 +55,12 @@ static bool put_proof( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg
     dmg_jw_key( w, "finality" );
     if( proof.finality.sz ) dmg_jw_hex( w, proof.finality );
     else                    dmg_jw_null( w );
+    if( proof.link_cnt ) {
+      dmg_jw_key( w, "links" );
+      dmg_jw_open( w, '[' );
+      for( uint32_t i = 0; i<proof.link_cnt; i++ ) dmg_jw_hex( w, proof.links[ i ] );
+      dmg_jw_close( w, ']' );
+    }
   }
   dmg_jw_close( w, '}' );
   return true;

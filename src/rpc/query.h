@@ -78,12 +78,17 @@ typedef struct { dmg_at_block_t at; void * handle; } dmg_query_view_t;
 /* What an account holds (M2.2); locked: the largest live lock. */
 typedef struct { dmg_at_block_t at; uint64_t free, held, locked, spendable; } dmg_query_holding_t;
 
-/* A proof of one key (F0.5): header of the block whose parent_state_root is the root of view->at. */
+enum { DMG_QUERY_LINK_MAX = 64 };
+
+/* A proof of one key (F0.5): header of the block whose parent_state_root is the root of view->at.  A block that a descendant made
+   final has no certificate of its own: links are the headers from its child up to the first that has one. */
 typedef struct {
   uint64_t   height;                /* of the proven state */
   dmg_span_t header;                /* 362 bytes, of height+1 */
   dmg_span_t tree;                  /* S12 single */
-  dmg_span_t finality;              /* Cert of the header, 109 bytes */
+  dmg_span_t finality;              /* Cert of the last link, without any of the header: 109 bytes; empty: none within DMG_QUERY_LINK_MAX blocks yet */
+  dmg_span_t links[ DMG_QUERY_LINK_MAX ];   /* 362 bytes each, every one the child of the one before */
+  uint32_t   link_cnt;
 } dmg_query_proof_t;
 
 /* What one account's holding of one asset (BCS, R2.2b) did, the bill left out. */

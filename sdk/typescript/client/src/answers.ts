@@ -110,6 +110,7 @@ export const readProof = (a: Answer): StateProof => ({
   header: a.get("header").bytes(),
   tree: a.get("tree").bytes(),
   finality: a.get("finality").optional((x) => x.bytes()),
+  links: a.get("links").optional((x) => x.list((link) => link.bytes())) ?? [],
 });
 
 export const readState = (a: Answer): StateAnswer => ({

@@ -84,6 +84,41 @@ describe("a proven balance", () => {
   });
 });
 
+describe("a header that a descendant made final", () => {
+  const child = { ...header, view: 9n, height: 9n, parent_view: 8n, parent_hash: c.blockHash(header) };
+  const tip = { ...child, view: 11n, height: 10n, parent_view: 9n, parent_hash: c.blockHash(child) };
+  const raw = (h: c.Header): Uint8Array => c.encode(c.Header, h);
+  const linked = { ...proof, finality: certify(tip), links: [raw(child), raw(tip)] };
+  const why = (p: Partial<v.StateProof>, t: v.Trust = trust): string => {
+    const verdict = v.verifyState(t, K, V, { ...linked, ...p });
+    return verdict.ok ? "verifies" : verdict.reason;
+  };
+  test("verifies by its links", () => {
+    expect(why({})).toBe("verifies");
+    expect(why({ finality: certify(child), links: [raw(child)] })).toBe("verifies");
+  });
+  test("does not by a certificate of any other", () => {
+    expect(why({ finality: proof.finality })).toBe("the certificate is of another block");
+    expect(why({ finality: certify(child) })).toBe("the certificate is of another block");
+    expect(why({ links: [] })).toBe("the certificate is of another block");
+    expect(why({ finality: certify(tip, { view: 10n }) })).toBe("the certificate is of another view");
+    expect(why({ finality: certify(tip, { by: otherSecret }) })).toBe("the signature does not verify");
+    expect(why({ finality: null })).toBe("no certificate: the header is not proven final");
+  });
+  test("does not by links that are no chain", () => {
+    const text = "a link is not the child of the one before";
+    expect(why({ links: [raw(tip)] })).toBe(text);
+    expect(why({ links: [raw(tip), raw(child)] })).toBe(text);
+    expect(why({ header: raw({ ...header, time_ms: 2n }) })).toBe(text);
+    expect(why({ links: Array.from({ length: 65 }, () => raw(child)) })).toBe("too many links");
+    for (const at of [0, 100, 361]) {
+      const bent = raw(child);
+      bent[at] = (bent[at] ?? 0) ^ 1;
+      expect(why({ links: [bent, raw(tip)] })).not.toBe("verifies");
+    }
+  });
+});
+
 describe("a header that does not hold is refused", () => {
   const why = (p: Partial<v.StateProof>, t: v.Trust = trust, at: c.Hash | null = null): string => {
     const verdict = v.verifyState(t, K, V, { ...proof, ...p }, at);

@@ -26,6 +26,7 @@ export interface Proof {
   readonly header: Hex;
   readonly tree: Hex;
   readonly finality?: Hex | null;
+  readonly links?: readonly Hex[] | null;
 }
 
 export type ModuleStatus = "active" | "paused" | "migrating";
