@@ -178,50 +178,26 @@ static dmg_err_t branch_ids( dmg_chain_t * chain, dmg_chain_block_t const * tip,
   return DMG_OK;
 }
 
-/* The pool stands at the head and gives first what blocks above it hold already: it is asked for that much more, and that is
-   left out.  What then passes a limit waits. */
+/* The pool stands at the head: what blocks above it hold is named to it (R4.4). */
 static dmg_err_t pick( dmg_chain_t * chain, dmg_header_t const * draft, dmg_chain_block_t * b ) {
-  dmg_chain_block_t const * tip = dmg_chain_block_find( chain, &draft->parent_hash );
   dmg_hash_t * taken;
   size_t taken_cnt;
-  DMG_TRY( branch_ids( chain, tip, b->arena, &taken, &taken_cnt ) );
+  DMG_TRY( branch_ids( chain, dmg_chain_block_find( chain, &draft->parent_hash ), b->arena, &taken, &taken_cnt ) );
   pthread_mutex_lock( &chain->lock );
   dmg_txpool_head_t   before = dmg_chain_pool_head( chain );
-  dmg_txpool_limits_t limits = dmg_txpool_limits( &before ), more;
+  dmg_txpool_limits_t limits = dmg_txpool_limits( &before );
   /* A dev genesis may set body_max to 4 MiB, and the block log takes 4 MiB with the header: a block that can be
      built but not stored would end the node. */
   if( limits.body_max>DMG_DEV_BODY_MAX ) limits.body_max = DMG_DEV_BODY_MAX;
   limits.body_max -= b->att_cnt*DMG_ATTENDANCE_SZ;
-  more = limits;
-  for( dmg_chain_block_t const * a = tip; a; a = dmg_chain_block_find( chain, &a->sh.header.parent_hash ) ) {
-    more.gas_max       += a->exec.gas_limits;
-    more.intrinsic_max += a->exec.intrinsic;
-    more.tx_max        += a->tx_cnt;
-    more.body_max      += a->body.sz;
-    more.unordered_max += a->tx_cnt;
-  }
+  limits.taken     = taken;
+  limits.taken_cnt = taken_cnt;
   /* From here on a new transaction asks for a block of its own. */
   chain->has_work = false;
-  b->refs = DMG_ARENA_NEW( b->arena, dmg_txpool_ref_t, more.tx_max );
-  b->left = DMG_ARENA_NEW( b->arena, dmg_txpool_ref_t, more.tx_max+1 );
-  size_t cnt = b->refs && b->left ? dmg_txpool_build( chain->pool, &more, b->refs, more.tx_max ) : 0;
-  if( tip ) {
-    dmg_txpool_limits_t room = limits;
-    size_t kept = 0, sz = 0;
-    for( size_t i = 0; i<cnt; i++ ) {
-      dmg_tx_t const * tx = b->refs[ i ].tx;
-      uint64_t intrinsic = dmg_tx_intrinsic_gas( tx, tx->raw.sz );
-      bool is_out = tx->gas>room.gas_max || intrinsic>room.intrinsic_max || kept==limits.tx_max || dmg_body_sz( (uint32_t)kept+1, sz+dmg_body_tx_sz( tx->raw.sz ) )>limits.body_max;
-      if( is_out || bsearch( &tx->id, taken, taken_cnt, sizeof *taken, id_cmp ) ) { dmg_txpool_release( chain->pool, &b->refs[ i ], 1 ); continue; }
-      room.gas_max       -= tx->gas;
-      room.intrinsic_max -= intrinsic;
-      sz                 += dmg_body_tx_sz( tx->raw.sz );
-      b->refs[ kept++ ]   = b->refs[ i ];
-    }
-    cnt = kept;
-  }
-  b->ref_cnt = cnt;
-  b->is_full = is_full( &limits, b->refs, cnt );
+  b->refs = DMG_ARENA_NEW( b->arena, dmg_txpool_ref_t, limits.tx_max );
+  b->left = DMG_ARENA_NEW( b->arena, dmg_txpool_ref_t, limits.tx_max+1 );
+  b->ref_cnt = b->refs && b->left ? dmg_txpool_build( chain->pool, &limits, b->refs, limits.tx_max ) : 0;
+  b->is_full = is_full( &limits, b->refs, b->ref_cnt );
   pthread_mutex_unlock( &chain->lock );
   return b->refs && b->left ? DMG_OK : DMG_ERR_LIMIT;
 }

@@ -739,6 +739,44 @@ static void test_build_keeps_each_limit( void ** unused ) {
   pool_end();
 }
 
+static int by_id( void const * a, void const * b ) { return memcmp( a, b, 32 ); }
+
+/* R4.4: what blocks above the head hold is neither given again nor counted, and what follows it is next. */
+static void test_build_leaves_out_what_ancestors_hold( void ** unused ) {
+  dmg_hash_t id[ 3 ][ 6 ], taken[ 16 ];
+  dmg_txpool_ref_t r[ 32 ];
+  size_t cnt = 0;
+  pool_new( 100, 50 );
+  for( int i = 0; i<3; i++ ) for( uint64_t n = 0; n<6; n++ ) id[ i ][ n ] = put_ok( made( i, 0, n ) );
+  dmg_hash_t loose = put_ok( made( 0, DMG_TX_LANE_UNORDERED, 0 ) );
+  for( uint64_t n = 0; n<6; n++ ) taken[ cnt++ ] = id[ 0 ][ n ];
+  for( uint64_t n = 0; n<3; n++ ) taken[ cnt++ ] = id[ 1 ][ n ];
+  taken[ cnt++ ] = loose;
+  qsort( taken, cnt, sizeof *taken, by_id );
+  dmg_txpool_limits_t lim = dmg_txpool_limits( &head );
+  lim.taken     = taken;
+  lim.taken_cnt = cnt;
+  lim.tx_max    = 4;           /* fewer than are left out */
+  lim.gas_max   = 4*60000;
+  for( int round = 0; round<3; round++ ) {
+    size_t n = dmg_txpool_build( pool, &lim, r, 32 );
+    uint64_t next[ 3 ] = { 6, 3, 0 };
+    assert_int_equal( n, 4 );
+    for( size_t i = 0; i<n; i++ ) {
+      uint32_t from = 0;
+      while( from<3 && !dmg_hash_eq( &addr[ from ], &r[ i ].tx->sender ) ) from++;
+      assert_true( from<3 && r[ i ].tx->nonce==next[ from ] );
+      next[ from ]++;
+    }
+    dmg_txpool_release( pool, r, n );
+  }
+  lim.tx_max  = 32;
+  lim.gas_max = 32*60000;
+  assert_int_equal( dmg_txpool_build( pool, &lim, r, 32 ), 19-10 );
+  dmg_txpool_release( pool, r, 9 );
+  pool_end();
+}
+
 static void test_block_takes_its_own_and_moves_lanes( void ** unused ) {
   pool_new( 100, 50 );
   dmg_hash_t id[ 4 ];
@@ -990,6 +1028,7 @@ int main( void ) {
     T( test_statuses_age_out_and_make_room ),
     T( test_build_goes_round_payers_by_tip_in_nonce_order ),
     T( test_build_keeps_each_limit ),
+    T( test_build_leaves_out_what_ancestors_hold ),
     T( test_block_takes_its_own_and_moves_lanes ),
     T( test_left_out_is_judged_anew ),
     T( test_retracted_blocks_give_back ),

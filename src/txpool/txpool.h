@@ -202,6 +202,8 @@ typedef struct {
   uint32_t tx_max;
   size_t   body_max;        /* bytes of the body */
   uint32_t unordered_max;
+  dmg_hash_t const * taken;  /* ids in blocks above the head that the new one stands on, ascending: counted for nothing, what follows them is next */
+  size_t   taken_cnt;
 } dmg_txpool_limits_t;
 
 /* As the head's params say; body_max is BODY_MAX. */

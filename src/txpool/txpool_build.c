@@ -74,10 +74,14 @@ static bool is_payable( dmg_txpool_t const * pool, entry_t const * e ) {
   return dmg_txpool_reserve( e->intrinsic+e->tx.gas, pool->head.price, e->tx.tip )<=e->tx.fee_max;
 }
 
+static int id_cmp( void const * a, void const * b ) { return memcmp( a, b, sizeof( dmg_hash_t ) ); }
+static bool is_taken( dmg_txpool_limits_t const * max, entry_t const * e ) { return max->taken_cnt && bsearch( &e->tx.id, max->taken, max->taken_cnt, sizeof *max->taken, id_cmp ); }
+
 /* One turn of a payer: its best candidate that fits.  false: it has none left. */
 static bool turn( dmg_txpool_t const * pool, dmg_txpool_limits_t const * max, heap_t * h, sums_t * sum, uint32_t * misfits, dmg_txpool_ref_t * out ) {
   while( h->cnt && *misfits<MISFIT_MAX ) {
     entry_t * e = h->at[ 0 ];
+    if( is_taken( max, e ) ) { heap_step( h, true ); continue; }
     bool is_wanted = is_payable( pool, e );
     if( is_wanted && fits( max, sum, e ) ) {
       take( sum, e, out );
