@@ -209,6 +209,7 @@ static int node_run( dmg_cli_t * cli ) {
   dmg_genesis_t * g;
   if( !dmg_genesis_decode( cfg.genesis, cli->arena, &g ).kind && g->kind==DMG_GENESIS_MAIN ) ncfg.is_private = dmg_config_bool( &config, DMG_CONFIG_NET_PRIVATE );
   dmg_cli_serve_chain_cfg( &config, cache, &cfg );
+  (void)dmg_config_checkpoint( dmg_config_text( &config, DMG_CONFIG_NODE_CHECKPOINT ), &cfg.checkpoint );   /* dmg_config_set checked it */
   err = key_get( dir, "node.key", ncfg.seed );
   if( err ) { code = dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s/node.key: %s", dir, dmg_err_text( err ) ); goto out; }
   err = key_get( dir, "validator.key", cfg.validator_secret );
@@ -337,13 +338,15 @@ static void node_dir( net_t const * t, uint32_t i, char out[ PATH_SZ ] ) { snpri
 
 static int by_account( void const * a, void const * b ) { return memcmp( ( (dmg_dev_member_t const *)a )->account.b, ( (dmg_dev_member_t const *)b )->account.b, 32 ); }
 
-static dmg_err_t config_put( net_t const * t, uint32_t i ) {
-  char path[ PATH_SZ ];
+/* checkpoint: the genesis, as whoever made all of these knows which chain they are of however long they stood still (C10.2). */
+static dmg_err_t config_put( net_t const * t, uint32_t i, dmg_hash_t const * chain_id ) {
+  char path[ PATH_SZ ], checkpoint[ 65 ];
   dmg_buf_t text = dmg_buf( 65536 );
+  dmg_hex_encode( chain_id->b, 32, checkpoint );
   dmg_err_t err = dmg_buf_printf( &text, "[storage]\npath = \"%s\"\ntree_bytes = \"1GiB\"\n\n[rpc]\nport = %lu\n\n[net]\nlisten = \"/ip4/127.0.0.1/tcp/%lu\"\nprivate = true\npeers = \"", t->m[ i ].dir,
                                   (unsigned long)( t->port+i ), (unsigned long)( t->p2p+i ) );
   for( uint32_t k = 0, n = 0; k<t->cnt && !err; k++ ) if( k!=i ) err = dmg_buf_printf( &text, "%s/ip4/127.0.0.1/tcp/%lu/p2p/%s", n++ ? "," : "", (unsigned long)( t->p2p+k ), t->m[ k ].peer );
-  if( !err ) err = dmg_buf_printf( &text, "\"\n\n[log]\nformat = \"text\"\n\n[client]\nrpc = \"http://127.0.0.1:%lu/rpc\"\n", (unsigned long)( t->port+i ) );
+  if( !err ) err = dmg_buf_printf( &text, "\"\n\n[node]\ncheckpoint = \"0:0x%s\"\n\n[log]\nformat = \"text\"\n\n[client]\nrpc = \"http://127.0.0.1:%lu/rpc\"\n", checkpoint, (unsigned long)( t->port+i ) );
   snprintf( path, sizeof path, "%.2000s/config.toml", t->m[ i ].dir );
   if( !err ) err = dmg_os_file_replace( path, dmg_buf_span( &text ), 0600 );
   dmg_buf_fini( &text );
@@ -402,7 +405,7 @@ static dmg_err_t make( dmg_cli_t * cli, net_t * t ) {
   for( uint32_t i = 0; i<t->cnt; i++ ) {
     /* These keys are new with the genesis: nothing can have been signed (C6.5). */
     DMG_TRY( safety_put( t->m[ i ].dir, &chain_id, t->keys[ i ].secret, 0 ) );
-    DMG_TRY( config_put( t, i ) );
+    DMG_TRY( config_put( t, i, &chain_id ) );
     snprintf( path, sizeof path, "%.2000s/genesis.bin", t->m[ i ].dir );
     DMG_TRY( dmg_os_file_replace( path, genesis, 0600 ) );
   }
@@ -593,6 +596,7 @@ dmg_cli_cmd_t const dmg_cmds_testnet[] = {
   { "node run", "", 0, 0, "run a node among others", "  Of a chain of kind test or main; `demiurge dev` runs a chain of one.", node_run, DMG_CLI_FOLLOWS,
     { { "--data", "DIR", "its folder" }, { "--port", "N", "TCP port of JSON-RPC (default 7369; 0: any)" }, { "--listen", "ADDR,..", "multiaddresses to listen at (default /ip4/127.0.0.1/tcp/7370)" },
       { "--peers", "ADDR,..", "peers to dial: /ip4/ADDRESS/tcp/PORT/p2p/ID" }, { "--threads", "N", "threads that read and answer requests" }, { "--ready-fd", "N", "write one byte to this descriptor when ready" },
+      { "--checkpoint", "EPOCH:HASH", "a block that the chain must hold, from somebody you trust; wanted when the last one here is over 9 days old" },
       { "--log", "LEVEL", "error, warn, info or debug" } } },
   { "node status", "", 0, 0, "where a node stands: height, view, peers", NULL, node_status, 0, {{ 0 }} },
   { "testnet", "", 0, 0, "several validators on this machine, in one command", "  A new folder gets a genesis, keys and configurations; one that is there goes on. Each node is a process with a log of its own.", testnet, 0,

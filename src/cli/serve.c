@@ -16,7 +16,7 @@ static bool declares( dmg_cli_cmd_t const * cmd, char const * name ) {
 int dmg_cli_serve_settings( dmg_cli_t * cli, dmg_config_t * config ) {
   static struct { char const * flag; dmg_config_key_t key; } const flags[] = {
     { "--port", DMG_CONFIG_RPC_PORT }, { "--data", DMG_CONFIG_STORAGE_PATH }, { "--blocks", DMG_CONFIG_DEV_BLOCKS }, { "--threads", DMG_CONFIG_RPC_THREADS }, { "--log", DMG_CONFIG_LOG_LEVEL },
-    { "--listen", DMG_CONFIG_NET_LISTEN }, { "--peers", DMG_CONFIG_NET_PEERS } };
+    { "--listen", DMG_CONFIG_NET_LISTEN }, { "--peers", DMG_CONFIG_NET_PEERS }, { "--checkpoint", DMG_CONFIG_NODE_CHECKPOINT } };
   int code = dmg_cli_config_load( cli, cli->flag[ DMG_CLI_FLAG_CONFIG ], config );
   dmg_buf_t why = dmg_buf( 4096 );
   for( size_t i = 0; i<sizeof flags/sizeof *flags && !code; i++ ) {

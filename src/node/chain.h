@@ -21,6 +21,9 @@
 
 typedef struct dmg_chain dmg_chain_t;
 
+/* C10.2: a block of the chain that its operator has from somebody he trusts. */
+typedef struct { bool is_set; uint32_t epoch; dmg_hash_t hash; } dmg_checkpoint_t;
+
 typedef struct {
   dmg_span_t               genesis;         /* BCS, M16.6 */
   dmg_dev_module_t const * modules;         /* code files the genesis names by hash */
@@ -33,6 +36,7 @@ typedef struct {
   char const *             cache_dir;       /* compiled modules */
   bool                     is_durable;      /* sync before final; needs data_dir */
   uint64_t                 tree_sz_max;     /* 0: the default */
+  dmg_checkpoint_t         checkpoint;      /* is_several: what the final chain must hold; wanted of a node whose head is old */
   dmg_pace_t               pace;
   bool                     is_dev;          /* dev_* are served */
   dmg_dev_account_t const * dev_accounts;   /* dmg_dev_key_cnt( dev_account_cnt ), is_dev only; borrowed */

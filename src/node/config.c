@@ -6,6 +6,7 @@
 #include "dmgn_conf.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,6 +37,17 @@ dmg_rpc_limits_t dmg_config_rpc_limits( dmg_config_t const * c ) {
               .all_rate = used*1000*dmg_config_uint( c, DMG_CONFIG_RPC_SHARE ) } };
 }
 
+bool dmg_config_checkpoint( char const * text, dmg_checkpoint_t * out ) {
+  char * end;
+  *out = (dmg_checkpoint_t){ 0 };
+  if( !*text ) return true;
+  unsigned long epoch = isdigit( (unsigned char)*text ) ? strtoul( text, &end, 10 ) : ULONG_MAX;
+  if( epoch>UINT32_MAX || strncmp( end, ":0x", 3 ) || strlen( end )!=67 || dmg_hex_decode( end+3, 64, out->hash.b, 32 ) ) return false;
+  out->epoch  = (uint32_t)epoch;
+  out->is_set = true;
+  return true;
+}
+
 bool dmg_config_pace( char const * text, dmg_pace_t * out ) {
   char * end;
   if( !strcmp( text, "auto" ) )   { *out = (dmg_pace_t){ .kind = DMG_PACE_AUTO };   return true; }
@@ -57,6 +69,7 @@ dmg_err_t dmg_config_set( dmg_config_t * config, dmg_config_key_t key, char cons
   char want[ 128 ] = "";
   char * end;
   dmg_pace_t pace;
+  dmg_checkpoint_t checkpoint;
   switch( d->form ) {
   case DMG_CONFIG_UINT:
     number = isdigit( (unsigned char)*text ) ? strtoul( text, &end, 10 ) : UINT64_MAX;
@@ -74,6 +87,7 @@ dmg_err_t dmg_config_set( dmg_config_t * config, dmg_config_key_t key, char cons
     if( key==DMG_CONFIG_LOG_LEVEL  && !one_of( text, "error", "warn", "info", "debug" ) ) snprintf( want, sizeof want, "error, warn, info or debug" );
     if( key==DMG_CONFIG_LOG_FORMAT && !one_of( text, "auto", "text", "json", NULL ) )     snprintf( want, sizeof want, "auto, text or json" );
     if( key==DMG_CONFIG_DEV_BLOCKS && !dmg_config_pace( text, &pace ) )                   snprintf( want, sizeof want, "auto, manual or a pace from 10ms to 60000ms" );
+    if( key==DMG_CONFIG_NODE_CHECKPOINT && !dmg_config_checkpoint( text, &checkpoint ) )  snprintf( want, sizeof want, "EPOCH:0x and the 64 hex digits of a block's hash" );
     break;
   }
   if( *want ) {

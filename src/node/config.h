@@ -11,6 +11,7 @@
 #define DMG_NODE_CONFIG_H
 
 #include "base/bytes.h"
+#include "node/chain.h"
 #include "rpc/jsonrpc.h"
 
 typedef enum { DMG_CONFIG_STRING, DMG_CONFIG_UINT, DMG_CONFIG_BOOL, DMG_CONFIG_SIZE } dmg_config_form_t;
@@ -34,6 +35,7 @@ typedef enum { DMG_CONFIG_STRING, DMG_CONFIG_UINT, DMG_CONFIG_BOOL, DMG_CONFIG_S
   X( NET_LISTEN,      "net.listen",      DMG_CONFIG_STRING, "/ip4/127.0.0.1/tcp/7370", 0, 0, "multiaddresses that a node listens at, by commas; empty: none" ) \
   X( NET_PEERS,       "net.peers",       DMG_CONFIG_STRING, "",           0, 0,      "peers that a node dials, by commas: /ip4/ADDRESS/tcp/PORT/p2p/ID" ) \
   X( NET_PRIVATE,     "net.private",     DMG_CONFIG_BOOL,   "false",      0, 0,      "many nodes of one machine or network: no limits by address; always so on a chain of kind test" ) \
+  X( NODE_CHECKPOINT, "node.checkpoint", DMG_CONFIG_STRING, "",           0, 0,      "EPOCH:0x<64 hex>, a block that the chain must hold: wanted of a node whose last block is over 9 days old" ) \
   X( LOG_LEVEL,       "log.level",       DMG_CONFIG_STRING, "info",       0, 0,      "error, warn, info or debug" )                          \
   X( LOG_FORMAT,      "log.format",      DMG_CONFIG_STRING, "auto",       0, 0,      "auto (text on a terminal, else json), text or json" )  \
   X( DEV_BLOCKS,      "dev.blocks",      DMG_CONFIG_STRING, "auto",       0, 0,      "auto, manual, or a pace like 250ms" )
@@ -64,6 +66,8 @@ DMG_MUST_USE dmg_err_t dmg_config_set ( dmg_config_t * config, dmg_config_key_t 
 /* What the settings rpc.* say about who may ask how much (F3.4). */
 dmg_rpc_limits_t dmg_config_rpc_limits( dmg_config_t const * config );
 
+/* "EPOCH:0x.."; "": not set; false: neither. */
+bool dmg_config_checkpoint( char const * text, dmg_checkpoint_t * out );
 /* auto, manual, or 10ms to 60000ms; false: none of these. */
 bool dmg_config_pace( char const * text, dmg_pace_t * out );
 

@@ -92,6 +92,8 @@ __attribute__(( unused )) static uint64_t free_of( dmg_chain_t * chain, dmg_hash
   return sparks;
 }
 
+__attribute__(( unused )) static uint64_t transfer_gas = 300000;
+
 /* A signed transfer; nonce on lane 0. */
 __attribute__(( unused )) static dmg_span_t transfer( dmg_chain_t * chain, dmg_dev_account_t const * from, dmg_hash_t const * to, uint64_t amount, uint64_t nonce, dmg_hash_t * out_id ) {
   dmg_query_t const * q = dmg_chain_query( chain );
@@ -114,7 +116,7 @@ __attribute__(( unused )) static dmg_span_t transfer( dmg_chain_t * chain, dmg_d
   dmg_bcs_wr_uleb( &w, 0 );
   dmg_tx_call_t call = { .module = DMG_MODULE_BALANCES, .call = fn->id, .schema = schema, .args = dmg_bcs_wr_span( &w ) };
   dmg_tx_sig_t  s    = { .scheme = DMG_SIG_ED25519, .key = dmg_span( from->key, 32 ), .sig = dmg_span( sig, 64 ) };
-  dmg_tx_t tx = { .version = 1, .chain = info.chain_id, .sender = from->address, .nonce = nonce, .expiry = info.head.height+400, .gas = 300000, .fee_kind = DMG_FEE_ENERGY_THEN_FEE,
+  dmg_tx_t tx = { .version = 1, .chain = info.chain_id, .sender = from->address, .nonce = nonce, .expiry = info.head.height+400, .gas = transfer_gas, .fee_kind = DMG_FEE_ENERGY_THEN_FEE,
                   .fee_max = DMG_SPARKS_PER_CGT, .calls = &call, .call_cnt = 1, .auth = DMG_TX_AUTH_KEYS, .sigs = &s, .sig_cnt = 1 };
   dmg_buf_t buf = dmg_buf( DMG_TX_SZ_MAX );
   assert_int_equal( dmg_tx_body_encode( &tx, &buf ), DMG_OK );

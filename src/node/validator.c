@@ -276,6 +276,31 @@ static void tell_epoch( val_t * v ) {
 
 static dmg_err_t core_open( val_t * v, char out_why[512] );
 
+/* C10.2: keys that had weight long ago may be anybody's now, so who comes back late must be told by somebody which chain is the chain. */
+static dmg_err_t checkpoint_open( val_t * v, char out_why[512] ) {
+  dmg_chain_t * chain = v->chain;
+  dmg_checkpoint_t const * c = &chain->cfg.checkpoint;
+  uint64_t height;
+  dmg_hash_t at;
+  char hash[ 65 ];
+  if( v->wall_ms<=v->head.time_ms+CHECKPOINT_AGE_MS ) return DMG_OK;
+  dmg_hex_encode( v->head.hash.b, 32, hash );
+  if( !c->is_set ) {
+    snprintf( out_why, 512, "the last final block here, %lu, is %lu days old: too long ago to trust whoever says what came since. Give a recent block from a source you trust: --checkpoint EPOCH:0xHASH "
+      "(node.checkpoint). If nobody made blocks since, ours will do: --checkpoint %u:0x%s", (unsigned long)v->head.height, (unsigned long)( ( v->wall_ms-v->head.time_ms )/86400000 ), v->head.record.epoch, hash );
+    return DMG_ERR_INVALID;
+  }
+  if( dmg_hash_eq( &c->hash, &chain->chain_id ) || dmg_hash_eq( &c->hash, &v->head.hash ) ) return DMG_OK;
+  if( !dmg_block_log_height( chain->log, &c->hash, &height ) && height<=v->head.height && !dmg_block_log_hash( chain->log, height, &at ) && dmg_hash_eq( &at, &c->hash ) ) return DMG_OK;
+  if( c->epoch<v->head.record.epoch ) {
+    snprintf( out_why, 512, "the checkpoint is of epoch %u, and the blocks here, of epoch %u already, do not hold it: either it or this folder is of another chain", c->epoch, v->head.record.epoch );
+    return DMG_ERR_CHAIN;
+  }
+  v->wanted = *c;
+  DMG_LOG_INFO( "checkpoint", "epoch=%u: no vote before the chain holds it", c->epoch );
+  return DMG_OK;
+}
+
 static void drain( val_t * v ) {
   while( v->queue_cnt ) {
     queued_t q = v->queue[ v->queue_at ];
@@ -318,6 +343,8 @@ dmg_err_t dmg_validator_turn( val_t * v, uint64_t now_us, uint64_t wall_ms, uint
   dmg_val_take( v );
   if( !v->broken ) follow_epoch( v );
   for( bool has_worked = false; !v->broken; ) {
+    /* S8.6: nothing is voted or sent behind a write that failed, though its job is not back yet. */
+    if( atomic_load( &v->failed ) ) { dmg_val_halt( v, (dmg_err_t)atomic_load( &v->failed ), "committing a block" ); break; }
     tell_epoch( v );
     if( v->queue_cnt )                         { drain( v ); continue; }
     if( v->save_seq!=v->saved_seq )            { sync_saves( v ); continue; }
@@ -461,6 +488,7 @@ static dmg_err_t core_open( val_t * v, char out_why[512] ) {
     cfg.is_observer = s->is_observer || ( s->from_ms && cfg.anchor.time_ms<=s->from_ms+2*(uint64_t)v->head.record.skew_ms );
     if( cfg.is_observer ) DMG_LOG_WARN( "observing", "the safety file allows no vote in epoch %u: it begins with what was signed before it was made", v->head.record.epoch );
   } else cfg.is_observer = true;
+  if( v->wanted.is_set ) cfg.is_observer = true;
   if( !err ) {
     snprintf( out_why, 512, "the agreement does not start: out of memory, or set and record do not belong together" );
     dmg_arena_free( v->arena );
@@ -500,6 +528,7 @@ dmg_err_t dmg_validator_open( dmg_validator_cfg_t const * cfg, uint64_t now_us, 
   dmg_err_t err = v->out && v->keys ? DMG_OK : DMG_ERR_NOMEM;
   if( !err ) err = dmg_val_jobs_open( v );
   if( !err ) { snprintf( out_why, 512, "the certificate of the head does not read" ); err = head_fin( v ); }
+  if( !err ) err = checkpoint_open( v, out_why );
   if( !err ) err = core_open( v, out_why );
   if( err ) { dmg_validator_close( v ); return err; }
   *out = v;

@@ -17,6 +17,7 @@
 enum { QUEUE_MAX = 1024, SIGN_MAX = 256, PEND_MAX = 256, BUCKET_CNT = 4096, FINALS_CNT = 64, GROUP_MAX = 64 };
 #define ASK_US   1000000u    /* before a header or body is asked for again */
 #define POLL_US  100000u     /* while something is missing */
+#define CHECKPOINT_AGE_MS ( (uint64_t)9*86400000u )   /* C10.2 */
 #define STALE_US 5000000u    /* how long the core has to follow the head into the next epoch */
 
 /* A block known by hash above the head. */
@@ -69,6 +70,7 @@ struct dmg_validator {
   dmg_cons_info_t             info;       /* after the last step */
   uint64_t                    now_us, wall_ms, timer_us;
   dmg_err_t                   broken;     /* why it stopped */
+  atomic_int                  failed;     /* what a job's write or sync failed with: known before the job comes back */
   queued_t                    queue[ QUEUE_MAX ];
   uint32_t                    queue_at, queue_cnt;
 
@@ -100,6 +102,7 @@ struct dmg_validator {
   uint64_t                    group_us;   /* since when executed blocks of a sync wait for their commit; 0: none does */
   dmg_cert_t                  fin;        /* the highest FINALIZATION of a committed block; zero: none */
   uint64_t                    fin_height; /* of that block */
+  dmg_checkpoint_t            wanted;     /* C10.2: not met yet; no vote before */
   uint32_t                    epoch_known;/* the newest epoch whose set is known here */
   uint64_t                    stale_us;   /* since when the head is in a later epoch than the core; 0: it is not */
   uint32_t                    floor_epoch;

@@ -26,6 +26,7 @@ typedef struct {
   dmg_job_t           job;      /* first */
   kind_t              kind;
   dmg_chain_t *       chain;
+  atomic_int *        failed;
   vblk_t *            b;        /* CHECK, ATTACH: the driver's; it stays while is_running */
   dmg_signed_header_t sh;       /* CHECK, ATTACH; BUILD: the draft */
   dmg_hash_t          hash;     /* CHECK, ATTACH, DROP */
@@ -121,6 +122,7 @@ static void run( dmg_job_t * job ) {
   case JOB_DROP:   run_drop  ( w ); break;
   case JOB_KEEP:   run_keep  ( w ); break;
   }
+  if( w->err && ( w->kind==JOB_COMMIT || w->kind==JOB_KEEP ) ) atomic_store( w->failed, (int)w->err );
   pthread_mutex_unlock( &w->chain->writing );
 }
 
@@ -132,6 +134,7 @@ static work_t * work_new( val_t * v, kind_t kind ) {
   w->job.run = run;
   w->kind    = kind;
   w->chain   = v->chain;
+  w->failed  = &v->failed;
   return w;
 }
 
@@ -384,6 +387,9 @@ static bool post_commit( val_t * v, vblk_t * top ) {
     dmg_header_t const * h = &b->sh.header;
     if( !dmg_hash_eq( &h->parent_hash, parent ) ) { dmg_val_halt( v, DMG_ERR_CORRUPT, "a final block does not stand on the final blocks here (C9.5)" ); break; }
     if( !dmg_hash_eq( &h->parent_state_root, root ) ) { diverged( v, h->height-1, root, &h->parent_state_root ); break; }
+    /* C10.2: another chain, however well signed by those who once had weight. */
+    if( v->wanted.is_set && h->epoch>v->wanted.epoch ) { dmg_val_halt( v, DMG_ERR_CHAIN, "the chain that peers have final does not hold the checkpoint; if that is right, they are of another chain: check net.peers" ); break; }
+    if( v->wanted.is_set && dmg_hash_eq( &b->hash, &v->wanted.hash ) ) { v->wanted.is_set = false; DMG_LOG_INFO( "checkpoint", "height=%lu: it is there", (unsigned long)h->height ); }
     final_t * f = &w->finals[ w->final_cnt++ ];
     dmg_cert_t const * cert = cert_of( v, &b->hash );
     *f = (final_t){ .header = *h, .hash = b->hash, .root = b->root, .attended = b->attended, .has_cert = cert!=NULL };
