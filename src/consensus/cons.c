@@ -448,7 +448,7 @@ uint32_t dmg_cons_leader( dmg_cons_t * c, uint64_t view ) { return dmg_schedule_
 
 void dmg_cons_info( dmg_cons_t const * c, dmg_cons_info_t * out ) {
   *out = (dmg_cons_info_t){ .epoch = c->rec.epoch, .cur = c->cur, .base_view = c->base_view, .final_view = c->v_fin, .lag = lag_of( c ), .marks = { c->marks[ 0 ], c->marks[ 1 ], c->marks[ 2 ] }, .signer = c->me, .is_observer = c->is_observer,
-                            .is_waiting = c->is_waiting, .is_done = c->is_done, .bad_frames = c->bad_frames, .votes_bad = c->votes_bad, .drops = c->drops, .run_cnt = c->run_cnt, .anchor = c->anchor.hash };
+                            .is_waiting = c->is_waiting, .is_done = c->is_done, .bad_frames = c->bad_frames, .votes_bad = c->votes_bad, .drops = c->drops, .run_cnt = c->run_cnt, .anchor = c->anchor.hash, .base_hash = c->base_hash };
   blk_t const * b = c->base_view ? blk_find( (cons_t *)(uintptr_t)c, c->base_view, &c->base_hash ) : NULL;
   out->has_base_header = !c->base_view || b;
   out->has_base_root   = !c->base_view || ( b && b->has_root );

@@ -151,6 +151,7 @@ typedef struct {
   uint64_t bad_frames, votes_bad, drops;
   uint32_t run_cnt;
   dmg_hash_t anchor;      /* hash of the block that the epoch stands on */
+  dmg_hash_t base_hash;   /* of base_view; view 0: the anchor */
   bool     has_base_header, has_base_root;   /* of the highest base: what proposing and judging wait for */
 } dmg_cons_info_t;
 void         dmg_cons_info( dmg_cons_t const * cons, dmg_cons_info_t * out );

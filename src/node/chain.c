@@ -72,6 +72,8 @@ dmg_err_t dmg_chain_adopt( dmg_chain_t * chain, dmg_chain_head_t const * head, d
   DMG_TRY( dmg_state_view( chain->state, &head->block.hash, &view ) );
   dmg_chain_drop_view( chain );
   chain->head_view = view;
+  /* What was seen of a chain that is not ours any more goes with its blocks (unlink_block); the head itself is the least. */
+  if( dmg_hash_eq( &chain->tip, &chain->head.block.hash ) ) chain->tip = head->block.hash;
   chain->head      = *head;
   if( writes ) dmg_head_cache_on_block( chain->head_cache, writes->writes, writes->write_cnt );
   else         dmg_head_cache_clear( chain->head_cache );

@@ -57,8 +57,59 @@ static void block_free( dmg_chain_t * chain, dmg_chain_block_t * b ) {
 
 static void unlink_block( dmg_chain_t * chain, dmg_chain_block_t * b ) {
   dmg_chain_block_t ** at = &chain->blocks;
+  pthread_mutex_lock( &chain->lock );
   while( *at!=b ) at = &( *at )->next;
   *at = b->next;
+  if( dmg_hash_eq( &chain->tip, &b->hash ) ) chain->tip = chain->head.block.hash;
+  pthread_mutex_unlock( &chain->lock );
+}
+
+/* ---- What readers see of it ---- */
+
+void dmg_chain_set_tip( dmg_chain_t * chain, dmg_hash_t const * hash, uint8_t const sig[ DMG_BLS_SIG_SZ ] ) {
+  pthread_mutex_lock( &chain->lock );
+  dmg_chain_block_t * b = dmg_chain_block_find( chain, hash );
+  if( b && sig ) memcpy( b->sh.sig, sig, sizeof b->sh.sig );
+  chain->tip = b ? *hash : chain->head.block.hash;
+  pthread_mutex_unlock( &chain->lock );
+}
+
+dmg_chain_block_t const * dmg_chain_tip_block( dmg_chain_t * chain ) { return dmg_hash_eq( &chain->tip, &chain->head.block.hash ) ? NULL : dmg_chain_block_find( chain, &chain->tip ); }
+
+static dmg_chain_block_t const * below( dmg_chain_t * chain, dmg_chain_block_t const * b ) { return dmg_chain_block_find( chain, &b->sh.header.parent_hash ); }
+
+dmg_chain_block_t const * dmg_chain_tip_height( dmg_chain_t * chain, uint64_t height ) {
+  dmg_chain_block_t const * b = height>chain->head.block.height ? dmg_chain_tip_block( chain ) : NULL;
+  while( b && b->sh.header.height>height ) b = below( chain, b );
+  return b && b->sh.header.height==height ? b : NULL;
+}
+
+dmg_chain_block_t const * dmg_chain_tip_hash( dmg_chain_t * chain, dmg_hash_t const * hash ) {
+  dmg_chain_block_t const * b = dmg_chain_tip_block( chain );
+  while( b && !dmg_hash_eq( &b->hash, hash ) ) b = below( chain, b );
+  return b;
+}
+
+dmg_chain_block_t const * dmg_chain_tip_tx( dmg_chain_t * chain, dmg_hash_t const * id, uint32_t * out_index ) {
+  for( dmg_chain_block_t const * b = dmg_chain_tip_block( chain ); b; b = below( chain, b ) )
+    for( uint32_t lo = 0, hi = b->by_id ? b->tx_cnt : 0; lo<hi; ) {
+      uint32_t mid = lo+( hi-lo )/2;
+      int c = memcmp( b->tx_ids[ b->by_id[ mid ] ].b, id->b, 32 );
+      if( !c ) { *out_index = b->by_id[ mid ]; return b; }
+      if( c<0 ) lo = mid+1;
+      else      hi = mid;
+    }
+  return NULL;
+}
+
+static int by_id_cmp( void const * a, void const * b, void * ids ) { return memcmp( ( (dmg_hash_t const *)ids )[ *(uint32_t const *)a ].b, ( (dmg_hash_t const *)ids )[ *(uint32_t const *)b ].b, 32 ); }
+
+static dmg_err_t index_txs( dmg_chain_block_t * b ) {
+  b->by_id = DMG_ARENA_NEW( b->arena, uint32_t, b->tx_cnt+1 );
+  if( !b->by_id ) return DMG_ERR_LIMIT;
+  for( uint32_t i = 0; i<b->tx_cnt; i++ ) b->by_id[ i ] = i;
+  qsort_r( b->by_id, b->tx_cnt, sizeof *b->by_id, by_id_cmp, b->tx_ids );
+  return DMG_OK;
 }
 
 /* Those whose parent is neither the head nor in the tree. */
@@ -339,6 +390,7 @@ dmg_err_t dmg_chain_block_attach( dmg_chain_t * chain, dmg_chain_block_t * b, dm
   DMG_ASSERT( dmg_hash_eq( &sh->header.parent_hash, &b->sh.header.parent_hash ) && dmg_hash_eq( &sh->header.body_hash, &b->sh.header.body_hash ) && sh->header.time_ms==b->sh.header.time_ms );
   b->sh   = *sh;
   b->hash = *hash;
+  if( chain->cfg.is_several ) DMG_TRY( index_txs( b ) );
   dmg_view_reads( b->view, &reads, &read_cnt );
   DMG_TRY( dmg_state_apply( chain->state, &sh->header.parent_hash, hash, sh->header.height, b->exec.writes, b->exec.write_cnt, reads, read_cnt ) );
   dmg_err_t err;
@@ -347,8 +399,10 @@ dmg_err_t dmg_chain_block_attach( dmg_chain_t * chain, dmg_chain_block_t * b, dm
   dmg_view_close( b->view );
   b->view        = NULL;
   b->is_attached = true;
+  pthread_mutex_lock( &chain->lock );
   b->next        = chain->blocks;
   chain->blocks  = b;
+  pthread_mutex_unlock( &chain->lock );
   return DMG_OK;
 }
 

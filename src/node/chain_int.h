@@ -77,6 +77,7 @@ struct dmg_chain_block {
   dmg_exec_out_t          exec;
   dmg_view_t *            view;           /* of the parent; until it is attached */
   dmg_hash_t *            tx_ids;
+  uint32_t *              by_id;          /* of several: indexes of tx_ids, ascending by id */
   dmg_txpool_included_t * included;
   dmg_txpool_ref_t *      refs, * left;   /* of a block that was built: what the pool gave for it; of that, what the executor left out */
   size_t                  ref_cnt, left_cnt;
@@ -125,7 +126,7 @@ struct dmg_chain {
 
   pthread_rwlock_t    readers;
   pthread_mutex_t     writing;
-  dmg_chain_block_t * blocks;             /* executed, above the head; under `writing` */
+  dmg_chain_block_t * blocks;             /* executed, above the head; changed under `writing` and lock, as readers look at notarized ones */
   dmg_arena_t *       spare;              /* of the last block; under `writing` */
   pthread_mutex_t     sending;
   pthread_mutex_t     lock;
@@ -146,6 +147,7 @@ struct dmg_chain {
   void *              on_outbox_ctx;
   dmg_params_t        params;
   dmg_chain_head_t    head;
+  dmg_hash_t          tip;                /* F0.4: of several the highest block of `blocks` that is notarized; the head: none is; under lock */
   dmg_pace_t          pace;
   uint64_t            last_block_ns;      /* monotonic */
   atomic_ulong        making_ns;          /* when the block in the making was begun; 0: none is */
@@ -204,6 +206,15 @@ DMG_MUST_USE dmg_verdict_t dmg_chain_block_check( dmg_chain_t * chain, dmg_signe
 DMG_MUST_USE dmg_err_t dmg_chain_block_attach( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_signed_header_t const * sh, dmg_hash_t const * hash );
 /* Gone, with its overlay and all that stand on it; NULL: nothing. */
 void dmg_chain_block_drop( dmg_chain_t * chain, dmg_chain_block_t * block );
+/* This block, if it is in the tree, is the head that readers see.  sig: its leader's, which an own one was attached without; NULL: as it is.
+   Any thread, without a lock. */
+void dmg_chain_set_tip( dmg_chain_t * chain, dmg_hash_t const * hash, uint8_t const sig[ DMG_BLS_SIG_SZ ] );
+/* The block that readers see above the head, NULL: none; and among it and its ancestors above the head the one of a height, of a hash, with
+   a transaction.  With `lock`; they live as long as it is held. */
+dmg_chain_block_t const * dmg_chain_tip_block ( dmg_chain_t * chain );
+dmg_chain_block_t const * dmg_chain_tip_height( dmg_chain_t * chain, uint64_t height );
+dmg_chain_block_t const * dmg_chain_tip_hash  ( dmg_chain_t * chain, dmg_hash_t const * hash );
+dmg_chain_block_t const * dmg_chain_tip_tx    ( dmg_chain_t * chain, dmg_hash_t const * id, uint32_t * out_index );
 /* Blocks of the tree became final, the first a child of the head, each the child of the one before: to the block log with one sync
    (S8.1, S8.8), then the state with one, the head, the pool; branches that lost go, the blocks with them.
    cert: its FINALIZATION; NULL: a descendant's made it final.  A NOTARIZATION is a chain of one's. */

@@ -29,13 +29,20 @@ static void q_chain( void * ctx, dmg_query_chain_t * out ) {
   out->head    = (dmg_at_block_t){ .height = chain->head.block.height, .hash = chain->head.block.hash, .is_final = true };
   out->head_ms = chain->head.block.time_ms;
   out->price   = chain->head.price;
+  out->final    = out->head;
+  out->final_ms = out->head_ms;
+  dmg_chain_block_t const * tip = dmg_chain_tip_block( chain );
+  if( tip ) {
+    out->head    = (dmg_at_block_t){ .height = tip->sh.header.height, .hash = tip->hash };
+    out->head_ms = tip->sh.header.time_ms;
+    out->price   = tip->exec.price_next;
+  }
   out->epoch   = chain->record.epoch;
   out->tx_cnt  = chain->tx_cnt;
   out->is_supply_broken = chain->head.supply_off!=0;
   dmg_txpool_stats( chain->pool, &pool );
   pthread_mutex_unlock( &chain->lock );
   out->pooled_cnt    = pool.pooled_cnt;
-  out->final         = out->head;   /* solo: the head is final */
   out->oldest_height = dmg_block_log_oldest( chain->log );
   out->chain_id      = chain->chain_id;
   out->kind          = chain->genesis->kind;
@@ -58,11 +65,14 @@ static dmg_err_t q_epoch( void * ctx, uint32_t epoch, dmg_record_t * out_record,
   return err;
 }
 
-/* The final block of an `at`.  NOT_FOUND; UNSUPPORTED: pending. */
+/* The block of an `at`: final, or notarized above the head.  NOT_FOUND; UNSUPPORTED: pending. */
 static dmg_err_t locate( dmg_chain_t * chain, dmg_at_t const * at, dmg_at_block_t * out ) {
   pthread_mutex_lock( &chain->lock );
   dmg_at_block_t head = { .height = chain->head.block.height, .hash = chain->head.block.hash, .is_final = true };
+  dmg_chain_block_t const * x = at->kind==DMG_AT_HEAD ? dmg_chain_tip_block( chain ) : at->kind==DMG_AT_HEIGHT ? dmg_chain_tip_height( chain, at->height ) : at->kind==DMG_AT_HASH ? dmg_chain_tip_hash( chain, &at->hash ) : NULL;
+  if( x ) *out = (dmg_at_block_t){ .height = x->sh.header.height, .hash = x->hash };
   pthread_mutex_unlock( &chain->lock );
+  if( x ) return DMG_OK;
   dmg_at_block_t b = head;
   dmg_hash_t at_height;
   switch( at->kind ) {
@@ -109,12 +119,32 @@ static dmg_err_t stored( dmg_chain_t * chain, uint64_t height, dmg_arena_t * are
   return DMG_OK;
 }
 
+/* The same of a block above the head; NOT_FOUND: it is final by now, or lost. */
+static dmg_err_t unfinal( dmg_chain_t * chain, dmg_hash_t const * hash, dmg_arena_t * arena, dmg_query_block_t * out ) {
+  uint8_t header[ DMG_SIGNED_HEADER_SZ ];
+  pthread_mutex_lock( &chain->lock );
+  dmg_chain_block_t const * b = dmg_chain_tip_hash( chain, hash );
+  if( b ) {
+    dmg_signed_header_encode( &b->sh, header );
+    out->body = dmg_arena_dup( arena, b->body );
+  }
+  pthread_mutex_unlock( &chain->lock );
+  if( !b ) return DMG_ERR_NOT_FOUND;
+  out->signed_header = dmg_arena_dup( arena, DMG_SPAN( header ) );
+  out->finality      = dmg_span( NULL, 0 );
+  return out->signed_header.p && out->body.p ? DMG_OK : DMG_ERR_LIMIT;
+}
+
 static dmg_err_t q_block( void * ctx, dmg_at_t const * at, dmg_arena_t * arena, dmg_query_block_t * out ) {
   dmg_query_block_t b = { 0 };
+  dmg_err_t err = DMG_OK;
   reading( ctx );
-  dmg_err_t err = locate( ctx, at, &b.at );
-  /* The anchor is no block: it has no header (M16.6). */
-  if( !err ) err = b.at.height ? stored( ctx, b.at.height, arena, &b ) : DMG_ERR_NOT_FOUND;
+  for( unsigned i = 0; i<2; i++ ) {
+    err = locate( ctx, at, &b.at );
+    /* The anchor is no block: it has no header (M16.6). */
+    if( !err ) err = !b.at.is_final ? unfinal( ctx, &b.at.hash, arena, &b ) : b.at.height ? stored( ctx, b.at.height, arena, &b ) : DMG_ERR_NOT_FOUND;
+    if( err!=DMG_ERR_NOT_FOUND || b.at.is_final ) break;   /* else: it moved between the two looks */
+  }
   read_done( ctx );
   if( !err ) *out = b;
   return err;
@@ -158,6 +188,14 @@ static dmg_err_t stored_status( dmg_chain_t * chain, dmg_hash_t const * id, dmg_
   return DMG_OK;
 }
 
+/* In a notarized block above the head (F4.4): its status.  With `lock`. */
+static dmg_chain_block_t const * is_included( dmg_chain_t * chain, dmg_hash_t const * id, dmg_query_tx_status_t * out ) {
+  uint32_t index;
+  dmg_chain_block_t const * b = dmg_chain_tip_tx( chain, id, &index );
+  if( b ) *out = (dmg_query_tx_status_t){ .state = DMG_TX_INCLUDED, .height = b->sh.header.height, .index = index, .receipt_status = b->included[ index ].receipt_status };
+  return b;
+}
+
 /* The pool remembers for a while, the block log as long as blocks are kept. */
 static dmg_err_t q_tx_status( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t * out ) {
   dmg_chain_t * chain = ctx;
@@ -165,8 +203,9 @@ static dmg_err_t q_tx_status( void * ctx, dmg_hash_t const * id, dmg_query_tx_st
   dmg_span_t receipt;
   pthread_mutex_lock( &chain->lock );
   dmg_txpool_status( chain->pool, id, &s );
-  pthread_mutex_unlock( &chain->lock );
   dmg_chain_status( &s, out );
+  if( out->state==DMG_TX_UNKNOWN || out->state==DMG_TX_QUEUED || out->state==DMG_TX_POOLED ) (void)is_included( chain, id, out );
+  pthread_mutex_unlock( &chain->lock );
   if( out->state!=DMG_TX_UNKNOWN ) return DMG_OK;
   dmg_arena_t * arena = dmg_arena_new( (size_t)2*DMG_RECEIPT_BCS_MAX );
   if( !arena ) return DMG_ERR_NOMEM;
@@ -193,8 +232,31 @@ static dmg_err_t stored_tx( dmg_chain_t * chain, dmg_hash_t const * id, dmg_aren
   return DMG_OK;
 }
 
+/* NOT_FOUND: in none that is notarized and not final. */
+static dmg_err_t included_tx( dmg_chain_t * chain, dmg_hash_t const * id, dmg_arena_t * arena, dmg_span_t * out_raw, dmg_span_t * out_receipt, dmg_query_tx_status_t * out_status ) {
+  dmg_span_t bytes = { 0 }, receipt = { 0 };
+  dmg_query_tx_status_t status;
+  dmg_body_t * body;
+  pthread_mutex_lock( &chain->lock );
+  dmg_chain_block_t const * b = is_included( chain, id, &status );
+  if( b ) {
+    bytes   = dmg_arena_dup( arena, b->body );
+    receipt = dmg_arena_dup( arena, b->exec.txs[ status.index ].receipt );
+  }
+  pthread_mutex_unlock( &chain->lock );
+  if( !b ) return DMG_ERR_NOT_FOUND;
+  if( !bytes.p || !receipt.p ) return DMG_ERR_LIMIT;
+  dmg_verdict_t v = dmg_body_decode( bytes, arena, &body );
+  if( v.kind ) return v.kind==DMG_VERDICT_LOCAL ? v.err : DMG_ERR_CORRUPT;
+  *out_raw     = body->txs[ status.index ];
+  *out_receipt = receipt;
+  *out_status  = status;
+  return DMG_OK;
+}
+
 static dmg_err_t tx_of( dmg_chain_t * chain, dmg_hash_t const * id, dmg_arena_t * arena, dmg_span_t * out_raw, dmg_span_t * out_receipt, dmg_query_tx_status_t * out_status ) {
   dmg_err_t err = stored_tx( chain, id, arena, out_raw, out_receipt, out_status );
+  if( err==DMG_ERR_NOT_FOUND ) err = included_tx( chain, id, arena, out_raw, out_receipt, out_status );
   if( err!=DMG_ERR_NOT_FOUND ) return err;
   dmg_tx_t const * tx;
   dmg_span_t raw = { 0 };
@@ -222,12 +284,15 @@ static dmg_err_t q_view_open( void * ctx, dmg_at_t const * at, dmg_query_view_t 
   dmg_chain_t * chain = ctx;
   dmg_at_block_t where;
   dmg_view_t * view;
+  dmg_err_t err = DMG_OK;
   reading( chain );
-  dmg_err_t err = locate( chain, at, &where );
-  if( !err ) {
+  for( unsigned i = 0; i<2; i++ ) {
+    err = locate( chain, at, &where );
+    if( err ) break;
     err = dmg_state_view_read( chain->state, &where.hash, &view );
-    /* The block is known, so its state is no longer held. */
-    if( err==DMG_ERR_NOT_FOUND ) err = DMG_ERR_PRUNED;
+    if( err!=DMG_ERR_NOT_FOUND ) break;
+    /* A final block is known, so its state is no longer held; another one was lost between the two looks. */
+    if( where.is_final ) { err = DMG_ERR_PRUNED; break; }
   }
   if( err ) { read_done( chain ); return err; }
   *out = (dmg_query_view_t){ .at = where, .handle = view };
@@ -265,7 +330,7 @@ static dmg_err_t q_holding( void * ctx, dmg_at_t const * at, dmg_hash_t const * 
   dmg_query_holding_t known = { .at.is_final = true };
   /* Head and cache change together, under the lock. */
   pthread_mutex_lock( &chain->lock );
-  bool is_known = ( at->kind==DMG_AT_HEAD || at->kind==DMG_AT_FINAL || ( at->kind==DMG_AT_HASH && is_head( chain, &at->hash ) ) ) && dmg_chain_known_holding( chain, account, &known.free, &known.held );
+  bool is_known = ( ( at->kind==DMG_AT_HEAD && !dmg_chain_tip_block( chain ) ) || at->kind==DMG_AT_FINAL || ( at->kind==DMG_AT_HASH && is_head( chain, &at->hash ) ) ) && dmg_chain_known_holding( chain, account, &known.free, &known.held );
   known.at.height = chain->head.block.height;
   known.at.hash   = chain->head.block.hash;
   pthread_mutex_unlock( &chain->lock );
@@ -332,7 +397,7 @@ static dmg_err_t q_view_prove( void * ctx, dmg_query_view_t const * view, dmg_sp
   pthread_mutex_lock( &chain->lock );
   bool has_child = view->at.height<chain->head.block.height;
   pthread_mutex_unlock( &chain->lock );
-  if( !has_child ) return DMG_ERR_AGAIN;
+  if( !has_child || !view->at.is_final ) return DMG_ERR_AGAIN;
   DMG_TRY( stored( chain, view->at.height+1, arena, &child ) );
   dmg_buf_t tree = dmg_buf( DMG_STATE_SINGLE_SZ_MAX );
   bool is_present;

@@ -76,7 +76,7 @@ __attribute__(( unused )) static uint64_t free_of( dmg_chain_t * chain, dmg_hash
   uint8_t key[ DMG_KEY_MAX ];
   dmg_span_t v;
   uint64_t sparks = 0, held = 0;
-  assert_int_equal( q->view_open( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view ), DMG_OK );
+  assert_int_equal( q->view_open( q->ctx, &(dmg_at_t){ .kind = DMG_AT_FINAL }, &view ), DMG_OK );
   if( !q->view_get( q->ctx, &view, dmg_span( key, dmg_key_free( account, key ) ), arena, &v ) ) assert_int_equal( dmg_counter_parse( v, true, NULL, &sparks ), DMG_OK );
   if( !q->view_get( q->ctx, &view, dmg_span( key, dmg_key_held( account, key ) ), arena, &v ) ) assert_int_equal( dmg_counter_parse( v, false, NULL, &held ), DMG_OK );
   /* Told from the state, then (if it is the head's) from what was kept, the same. */

@@ -36,6 +36,67 @@ static void test_four_finalize_what_any_of_them_is_given( void ** state ) {
   end_world();
 }
 
+/* F0.4, F4.4: who reads the head sees what is notarized; a transaction there is included, then final. */
+static void test_readers_see_what_is_notarized( void ** state ) {
+  dmg_hash_t id, to = { { 51 } };
+  make_world( 4, 15, 0, false );
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( 3, 20 );
+  dmg_chain_t * c = w.p[ 1 ].chain;
+  dmg_query_t const * q = dmg_chain_query( c );
+  send( c, &accounts[ 6 ], &to, 7, 0, &id );
+  dmg_query_tx_status_t s = { 0 };
+  dmg_query_view_t view, last;
+  dmg_query_chain_t info;
+  dmg_query_block_t b;
+  dmg_header_t h;
+  dmg_span_t raw, receipt, v;
+  uint8_t key[ DMG_KEY_MAX ];
+  uint64_t sparks = 0;
+  bool was_included = false;
+  for( uint64_t end = w.now+20000000; s.state!=DMG_TX_FINAL && w.now<end; ) {
+    moment();
+    assert_int_equal( q->tx_status( q->ctx, &id, &s ), DMG_OK );
+    q->chain( q->ctx, &info );
+    assert_true( info.final.is_final && info.final.height<=info.head.height && info.head.is_final==( info.head.height==info.final.height ) );
+    if( s.state!=DMG_TX_INCLUDED ) { assert_true( !was_included || s.state==DMG_TX_FINAL ); continue; }
+    if( was_included ) continue;
+    was_included = true;
+    assert_false( info.head.is_final );
+    assert_true( s.height>info.final.height && s.height<=info.head.height );
+    assert_int_equal( q->view_open( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view ), DMG_OK );
+    assert_true( dmg_hash_eq( &view.at.hash, &info.head.hash ) && !view.at.is_final );
+    assert_int_equal( q->view_get( q->ctx, &view, dmg_span( key, dmg_key_free( &to, key ) ), arena, &v ), DMG_OK );
+    assert_int_equal( dmg_counter_parse( v, true, NULL, &sparks ), DMG_OK );
+    assert_int_equal( sparks, 7 );
+    assert_int_equal( q->view_open( q->ctx, &(dmg_at_t){ .kind = DMG_AT_FINAL }, &last ), DMG_OK );
+    assert_true( last.at.is_final && dmg_hash_eq( &last.at.hash, &info.final.hash ) );
+    assert_int_equal( q->view_get( q->ctx, &last, dmg_span( key, dmg_key_free( &to, key ) ), arena, &v ), DMG_ERR_NOT_FOUND );
+    dmg_query_proof_t proof;
+    assert_int_equal( q->view_prove( q->ctx, &view, dmg_span( key, dmg_key_free( &to, key ) ), arena, &proof ), DMG_ERR_AGAIN );
+    dmg_query_holding_t hold;
+    assert_int_equal( q->holding( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &to, arena, &hold ), DMG_OK );
+    assert_true( hold.free==7 && !hold.at.is_final );
+    assert_int_equal( q->holding( q->ctx, &(dmg_at_t){ .kind = DMG_AT_FINAL }, &to, arena, &hold ), DMG_OK );
+    assert_true( hold.free==0 && hold.at.is_final );
+    q->view_close( q->ctx, &last );
+    q->view_close( q->ctx, &view );
+    dmg_at_t const at[ 3 ] = { { .kind = DMG_AT_HEAD }, { .kind = DMG_AT_HEIGHT, .height = info.head.height }, { .kind = DMG_AT_HASH, .hash = info.head.hash } };
+    for( uint32_t i = 0; i<3; i++ ) {
+      assert_int_equal( q->block( q->ctx, &at[ i ], arena, &b ), DMG_OK );
+      assert_true( dmg_hash_eq( &b.at.hash, &info.head.hash ) && !b.at.is_final && !b.finality.sz );
+      assert_int_equal( dmg_header_decode( dmg_span( b.signed_header.p, DMG_HEADER_SZ ), &h ).kind, DMG_VERDICT_GOOD );
+      assert_int_equal( h.height, info.head.height );
+    }
+    assert_int_equal( q->block( q->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = info.head.height+1 }, arena, &b ), DMG_ERR_NOT_FOUND );
+    assert_int_equal( q->tx( q->ctx, &id, arena, &raw, &receipt, &s ), DMG_OK );
+    assert_true( s.state==DMG_TX_INCLUDED && receipt.sz>32 && !memcmp( receipt.p, id.b, 32 ) && s.receipt_status==receipt.p[ 32 ] );
+  }
+  assert_int_equal( s.state, DMG_TX_FINAL );
+  assert_true( was_included );
+  end_world();
+}
+
 /* S7.3: the same while each job is seen only 60 ms later, in the midst of frames: nobody waits for it, nothing is voted for before. */
 static void test_jobs_that_take_their_time( void ** state ) {
   dmg_hash_t id[ 4 ], to = { { 46 } };
@@ -550,6 +611,7 @@ static void * in_thread( void * arg ) {
     cmocka_unit_test( test_a_branch_that_loses_is_dropped ),
     cmocka_unit_test( test_false_bodies_are_refused ),
     cmocka_unit_test( test_four_finalize_what_any_of_them_is_given ),
+    cmocka_unit_test( test_readers_see_what_is_notarized ),
     cmocka_unit_test( test_jobs_that_take_their_time ),
     cmocka_unit_test( test_jobs_in_threads ),
     cmocka_unit_test( test_one_of_four_dies_comes_back_and_votes_again ),

@@ -359,6 +359,7 @@ dmg_err_t dmg_validator_turn( val_t * v, uint64_t now_us, uint64_t wall_ms, uint
     dmg_val_work( v );
     has_worked = true;
   }
+  if( !v->broken ) dmg_val_show( v );
   *out_wake_us = dmg_min_u64( v->timer_us, dmg_val_wake_us( v ) );
   return v->broken;
 }

@@ -134,6 +134,16 @@ void dmg_validator_pushed( val_t * v, dmg_hash_t const * body_hash, dmg_span_t b
   }
 }
 
+/* F0.4: readers see the highest executed block of what the core would build on. */
+void dmg_val_show( val_t * v ) {
+  vblk_t const * b = dmg_val_blk_find( v, &v->info.base_hash );
+  while( b && b->has_header && !b->is_executed ) b = dmg_val_blk_find( v, b->sh.header.kind==DMG_BLOCK_CLOSING ? &b->sh.header.body_hash : &b->sh.header.parent_hash );
+  dmg_hash_t const * tip = b && b->is_executed ? &b->hash : &v->head.hash;
+  if( dmg_hash_eq( tip, &v->tip ) ) return;
+  v->tip = *tip;
+  dmg_chain_set_tip( v->chain, tip, b && b->is_executed ? b->sh.sig : NULL );
+}
+
 /* ---- What is missing ---- */
 
 /* The root of the state after a block that was executed: in the tree, or among the last final ones. */

@@ -95,6 +95,7 @@ struct dmg_validator {
   uint32_t                    pend_cnt;
   dmg_cert_t                  goal;
   bool                        has_goal, is_syncing;
+  dmg_hash_t                  tip;        /* what readers were told is the head */
   bool                        is_sweep_due;   /* a view was left since overlays were looked through (C5.3) */
   uint64_t                    sync_us;
   synced_t                    sync[ DMG_VALIDATOR_SYNC_MAX ];
@@ -131,6 +132,7 @@ dmg_span_t dmg_val_body_of( vblk_t const * b );
 void     dmg_val_blocks_pruned( val_t * v );   /* after a commit */
 void     dmg_val_blocks_free( val_t * v );
 void     dmg_val_blocks_sweep( val_t * v );    /* C5.3 */
+void     dmg_val_show( val_t * v );            /* F0.4 */
 bool     dmg_val_root_of( val_t * v, dmg_hash_t const * hash, dmg_hash_t * out );
 void     dmg_val_ask( val_t * v, vblk_t * b, dmg_validator_what_t what );
 vblk_t * dmg_val_pursue( val_t * v, vblk_t * b );   /* down from b to the block to execute next; NULL: asked for what it lacks, or nothing to do */

@@ -83,7 +83,9 @@ static void run_commit( work_t * w ) {
   for( uint32_t i = 0; i<w->final_cnt; i++ ) {
     dmg_chain_block_t * x = dmg_chain_block_find( chain, &w->finals[ i ].hash );
     DMG_ASSERT( x );   /* the driver knows what is in the tree */
+    pthread_mutex_lock( &chain->lock );   /* readers may look at it */
     memcpy( x->sh.sig, w->finals[ i ].sig, sizeof x->sh.sig );
+    pthread_mutex_unlock( &chain->lock );
     finals[ i ] = (dmg_chain_final_t){ .block = x, .cert = w->finals[ i ].has_cert ? &w->finals[ i ].cert : NULL };
   }
   w->err = dmg_chain_commit( chain, finals, w->final_cnt, made );
@@ -280,6 +282,7 @@ static void done_commit( val_t * v, work_t * w ) {
   w->head.root    = last->root;
   v->head         = w->head;
   v->group_us     = 0;
+  v->tip          = (dmg_hash_t){ { 0 } };   /* told anew */
   dmg_val_blocks_pruned( v );
   for( uint32_t i = 0; i<v->pend_cnt; ) if( !dmg_val_answer( v, i ) ) i++;
   dmg_val_wal_prune( v );

@@ -32,7 +32,7 @@ typedef struct {
   uint8_t        kind;              /* 0 main 1 test 2 dev */
   uint64_t       genesis_ms;
   dmg_at_block_t head, final;
-  uint64_t       head_ms;           /* time_ms of the head */
+  uint64_t       head_ms, final_ms; /* their times */
   uint64_t       oldest_height;     /* of blocks kept */
   uint64_t       price;             /* micro-sparks per gas for the next block */
   uint64_t       tx_cnt;            /* transactions in blocks since start of the process */

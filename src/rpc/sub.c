@@ -255,7 +255,7 @@ static void tell_status( dmg_rpc_t * rpc, watch_t * watch, dmg_query_tx_status_t
   dmg_query_chain_t chain;
   note_t note;
   rpc->query->chain( rpc->query->ctx, &chain );
-  dmg_jw_t * w = item_begin( rpc, &note, s, s->seq+1, &chain.head, dmg_tx_state_name( status->state ) );
+  dmg_jw_t * w = item_begin( rpc, &note, s, s->seq+1, &chain.final, dmg_tx_state_name( status->state ) );
   dmg_jw_key( w, "item" );
   dmg_jw_open( w, '{' );
   dmg_jw_khash( w, "id", &watch->id );
@@ -288,7 +288,7 @@ static void tell_stop( dmg_rpc_t * rpc, sub_t * s, char const * reason ) {
   dmg_query_chain_t chain;
   rpc->query->chain( rpc->query->ctx, &chain );
   if( s->topic==TOPIC_EVENTS ) dmg_sub_cursor( s, s->seq, s->next_height, s->next_item, cursor );
-  else dmg_sub_cursor( s, s->seq, s->topic==TOPIC_HEADS || s->topic==TOPIC_BLOCKS ? s->seq : chain.head.height, 0, cursor );
+  else dmg_sub_cursor( s, s->seq, s->topic==TOPIC_HEADS || s->topic==TOPIC_BLOCKS ? s->seq : chain.final.height, 0, cursor );
   dmg_jw_kcstr( w, "reason", reason );
   dmg_jw_kcstr( w, "cursor", cursor );
   (void)note_send( rpc, &note, s, false );
@@ -416,9 +416,9 @@ static head_t head_now( dmg_rpc_call_t * call ) {
   dmg_query_block_t block;
   dmg_body_t * body;
   call->query->chain( call->query->ctx, &chain );
-  if( !chain.head.height || call->query->block( call->query->ctx, &(dmg_at_t){ .kind = DMG_AT_HASH, .hash = chain.head.hash }, call->arena, &block ) ) return (head_t){ 0 };
+  if( !chain.final.height || call->query->block( call->query->ctx, &(dmg_at_t){ .kind = DMG_AT_HASH, .hash = chain.final.hash }, call->arena, &block ) ) return (head_t){ 0 };
   if( dmg_body_decode( block.body, call->arena, &body ).kind!=DMG_VERDICT_GOOD ) return (head_t){ 0 };
-  return (head_t){ chain.head, chain.head_ms, body->tx_cnt };
+  return (head_t){ chain.final, chain.final_ms, body->tx_cnt };
 }
 
 /* Links s under the lock; the caller must not touch it afterwards: its socket may be gone already. */
@@ -440,9 +440,9 @@ static bool start_sub( dmg_rpc_call_t * call, sub_t * s, bool has_cursor, head_t
     ( *at )->who = call->who;
   }
   call->query->chain( call->query->ctx, out_chain );
-  if( now->at.height && dmg_hash_eq( &now->at.hash, &out_chain->head.hash ) ) subs->head = *now;
-  else if( subs->head.at.height>out_chain->head.height )                     subs->head = (head_t){ 0 };   /* dev_revert */
-  if( s->topic==TOPIC_HEADS && !has_cursor ) s->seq = out_chain->head.height;
+  if( now->at.height && dmg_hash_eq( &now->at.hash, &out_chain->final.hash ) ) subs->head = *now;
+  else if( subs->head.at.height>out_chain->final.height )                     subs->head = (head_t){ 0 };   /* dev_revert */
+  if( s->topic==TOPIC_HEADS && !has_cursor ) s->seq = out_chain->final.height;
   if( s->topic==TOPIC_HEADS && out_chain->oldest_height && s->seq<out_chain->oldest_height-1 ) s->gap_to = out_chain->oldest_height-1;
   *out_id = s->id = subs->next_id++;
   link_sub( subs, *at, s );
@@ -480,7 +480,7 @@ bool dmg_rpc_do_sub_open( dmg_rpc_call_t * call ) {
   if( !is_good ) { free( s ); return false; }
 
   char text[ CURSOR_TEXT_SZ+1 ];
-  if( !cursor->is_set && topic<=TOPIC_TX )   height = chain.head.height;
+  if( !cursor->is_set && topic<=TOPIC_TX )   height = chain.final.height;
   if( !cursor->is_set && topic==TOPIC_HEADS ) seq = height;
   dmg_sub_cursor( &(sub_t){ .topic = topic, .topic_hash = topic_hash }, seq, height, position, text );
   dmg_jw_open( call->out, '{' );

@@ -431,7 +431,7 @@ bool dmg_sub_log_start( dmg_rpc_call_t * call, sub_t * s ) {
     subs->has_pump = true;
   }
   call->query->chain( call->query->ctx, &chain );
-  if( chain.head.height>subs->log_height ) subs->log_height = chain.head.height;
+  if( chain.final.height>subs->log_height ) subs->log_height = chain.final.height;
   return true;
 }
 

@@ -81,6 +81,7 @@ static inline void fake_q_chain( void * ctx, dmg_query_chain_t * out ) {
   out->head          = fake_at( f, f->head );
   out->final         = out->head;
   out->head_ms       = 1000*f->head;
+  out->final_ms      = out->head_ms;
   out->oldest_height = f->oldest;
   out->price         = 1700000;
   pthread_mutex_unlock( &f->lock );

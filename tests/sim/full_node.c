@@ -115,7 +115,8 @@ static dmg_err_t open_all( full_world_t * w, full_node_t * n, char why[512] ) {
   dmg_chainnet_setup( &w->chain_id, 0, &setup );
   n->port = n->slot = dmg_mem_port_open( w->net, n->net_key, setup.protos, DMG_CHAINNET_PROTO_CNT );
   dmg_mem_die( n->port, is_dead, n );
-  dmg_joint_cfg_t jcfg = { .chain = n->chain, .port = n->port, .on_txs = on_txs, .on_txs_ctx = n };
+  /* S7.3: jobs seen at once, or late, with frames in between. */
+  dmg_joint_cfg_t jcfg = { .chain = n->chain, .port = n->port, .on_txs = on_txs, .on_txs_ctx = n, .lag_us = dmg_rnd_u64( &n->rng )%2 ? dmg_rnd_u64( &n->rng )%100000 : 0 };
   memcpy( jcfg.seed, n->seed, 32 );
   for( unsigned i = 0; i<32; i++ ) jcfg.secret[ i ] = (uint8_t)dmg_rnd_u64( &n->rng );
   DMG_TRY( dmg_joint_open( &jcfg, full_local_us( n ), full_wall_ms( n ), &n->joint, why ) );
