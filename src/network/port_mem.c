@@ -44,6 +44,7 @@ struct mem_port {
   bool            is_stopped, is_freed;
   uint64_t        rate;
   uint16_t        garble;
+  uint32_t        mute;                /* bit a protocol */
   bool         (* is_dead )( void * ctx );
   void *          dead_ctx;
 };
@@ -296,6 +297,7 @@ static dmg_err_t enqueue( stream_t * s, unsigned side, dmg_net_kind_t kind, uint
   dmg_mem_net_t * m = c->ports[ 0 ]->net;
   link_t * l = &c->links[ side ];
   dmg_net_proto_t const * proto = &c->ports[ side ]->protos[ proto_at( s, side ) ];
+  if( ( kind==DMG_NET_NOTIFY || kind==DMG_NET_CHUNK ) && c->ports[ side ]->mute>>proto_at( s, side )&1 ) return DMG_OK;
   bool is_notify = kind==DMG_NET_NOTIFY, is_dropping = is_notify && proto->cls<=DMG_NET_CLS_GOSSIP;
   if( is_notify && key ) for( frame_t ** p = &l->queue; *p; ) {
     frame_t * f = *p;
@@ -694,8 +696,9 @@ dmg_net_port_t * dmg_mem_port_open( dmg_mem_net_t * m, uint8_t const key[ 32 ], 
   DMG_ASSERT( idx<DMG_MEM_PORTS_MAX );
   mem_port_t * p = idx<m->port_cnt ? m->ports[ idx ] : need( malloc( sizeof *p ) );
   uint64_t rate = idx<m->port_cnt ? p->rate : 0;
+  uint32_t mute = idx<m->port_cnt ? p->mute : 0;
   if( idx<m->port_cnt ) sweep( m );
-  *p = (mem_port_t){ .port = { .vt = &vt, .self = self }, .net = m, .idx = idx, .proto_cnt = proto_cnt, .rate = rate };
+  *p = (mem_port_t){ .port = { .vt = &vt, .self = self }, .net = m, .idx = idx, .proto_cnt = proto_cnt, .rate = rate, .mute = mute };
   memset( m->blocked[ idx ], 0, sizeof m->blocked[ idx ] );
   for( size_t i = 0; i<proto_cnt; i++ ) {
     DMG_ASSERT( strlen( protos[ i ].id )<sizeof p->ids[ 0 ] );
@@ -744,11 +747,13 @@ void dmg_mem_net_calm( dmg_mem_net_t * m ) {
   memset( m->delay_us, 0, sizeof m->delay_us );
   for( unsigned i = 0; i<m->port_cnt; i++ ) {
     m->ports[ i ]->rate = 0;
+    m->ports[ i ]->mute = 0;
     for( unsigned j = 0; j<m->port_cnt; j++ ) if( i!=j ) dmg_mem_hold( &m->ports[ i ]->port, &m->ports[ j ]->port, false );
   }
 }
 
 void dmg_mem_far( dmg_net_port_t * from, dmg_net_port_t * to, uint32_t delay_us ) { host( from )->net->delay_us[ host( from )->idx ][ host( to )->idx ] = delay_us; }
+void dmg_mem_mute( dmg_net_port_t * port, uint32_t protos ) { host( port )->mute = protos; }
 void dmg_mem_garble( dmg_net_port_t * port, uint16_t per_1000 ) { host( port )->garble = per_1000; }
 void dmg_mem_die( dmg_net_port_t * port, bool (* ask)( void * ctx ), void * ctx ) { host( port )->is_dead = ask; host( port )->dead_ctx = ctx; }
 

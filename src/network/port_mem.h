@@ -51,12 +51,14 @@ void             dmg_mem_reset( dmg_net_port_t * a, dmg_net_port_t * b );
 /* Nothing goes from one to the other while held, and nobody hears of it: frames wait in their queues, dials run into the handshake's time-out, after 45 s pings end
    what is open.  Let go: what waited comes at once. */
 void             dmg_mem_hold( dmg_net_port_t * from, dmg_net_port_t * to, bool is_on );
-/* No direction is held, no pair cut, no port slow, no delay a pair's own. */
+/* No direction is held, no pair cut, no port slow or mute, no delay a pair's own. */
 void             dmg_mem_net_calm( dmg_mem_net_t * net );
 /* Delay of this direction; 0: the net's. */
 void             dmg_mem_far( dmg_net_port_t * from, dmg_net_port_t * to, uint32_t delay_us );
 /* Of 1,000 notify frames of this port so many come with a bit changed, a tenth of them too large. */
 void             dmg_mem_garble( dmg_net_port_t * port, uint16_t per_1000 );
+/* Frames and answers of these protocols (bit i: the i-th) leave it no more, and it believes they do. */
+void             dmg_mem_mute( dmg_net_port_t * port, uint32_t protos );
 /* A process that dies in the middle of what it does: asked before each command; once true, none is carried out. */
 void             dmg_mem_die( dmg_net_port_t * port, bool (* ask)( void * ctx ), void * ctx );
 /* Bytes a second into this port over each connection; 0: the net's. */

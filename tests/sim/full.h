@@ -48,7 +48,8 @@ enum { FULL_VALIDATORS_MAX = 7, FULL_NODES_MAX = 9, FULL_FAULTS_MAX = 512, FULL_
   X( FLIP )        /* a dies; a bit of a file (x: 0 vote log, 1 safety file, 2 block log) is wrong when it starts again at until */ \
   X( LOST )        /* a dies; its disk is empty when it starts again */ \
   X( GARBLE )      /* x of 1,000 of a's frames come broken: a liar from here on */ \
-  X( WRONG_ROOT )  /* a's execution gives another root for blocks with transactions: a liar from here on */
+  X( WRONG_ROOT )  /* a's execution gives another root for one block in four: a liar from here on */ \
+  X( WITHHOLD )    /* bodies that a has stay there: a liar until then */
 
 typedef enum {
 #define FULL_FAULT_ENUM( name ) FF_##name,

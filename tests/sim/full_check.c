@@ -1,4 +1,4 @@
-/* Invariants of C12.4 over whole nodes: I1, I4, I5, I6, I8, I10, I11; I12 is full_world.c's heal. */
+/* Invariants of C12.4 over whole nodes: I1 to I6, I8, I10, I11, I13; I12 is full_world.c's heal. */
 #include "full.h"
 #include "types/items.h"
 
@@ -155,6 +155,31 @@ void full_check_commit( full_world_t * w, full_node_t * n, dmg_signed_header_t c
   w->cur = was;
 }
 
+/* How many have signed this; hash NULL: any. */
+static uint32_t count( full_world_t const * w, uint8_t kind, uint32_t epoch, uint64_t view, dmg_hash_t const * hash ) {
+  uint32_t cnt = 0;
+  for( uint32_t i = 0; i<w->cfg.n; i++ ) {
+    full_signed_t const * s = w->nodes[ i ].votes[ epoch ] ? &w->nodes[ i ].votes[ epoch ][ view ] : NULL;
+    cnt += s && s->flags>>kind&1 && ( !hash || dmg_hash_eq( &s->hash[ kind ], hash ) );
+  }
+  return cnt;
+}
+
+/* I2, I3, of all signatures that exist: they need not have arrived anywhere. */
+static void check_view( full_world_t * w, dmg_safety_vote_t const * v ) {
+  uint32_t q = 2*w->cfg.n/3+1, finals = 0, notars = 0;
+  if( v->kind==DMG_VOTE_PROPOSE ) return;
+  for( uint32_t i = 0; i<w->cfg.n; i++ ) {
+    full_signed_t const * s = w->nodes[ i ].votes[ v->epoch ] ? &w->nodes[ i ].votes[ v->epoch ][ v->view ] : NULL;
+    for( uint32_t k = 0; s && k<i; k++ ) if( w->nodes[ k ].votes[ v->epoch ] && dmg_hash_eq( &w->nodes[ k ].votes[ v->epoch ][ v->view ].hash[ DMG_VOTE_NOTARIZE ], &s->hash[ DMG_VOTE_NOTARIZE ] ) ) goto next;
+    if( s && s->flags>>DMG_VOTE_NOTARIZE&1 ) notars += count( w, DMG_VOTE_NOTARIZE, v->epoch, v->view, &s->hash[ DMG_VOTE_NOTARIZE ] )>=q;
+  next:
+    if( s && s->flags>>DMG_VOTE_FINALIZE&1 ) finals |= count( w, DMG_VOTE_FINALIZE, v->epoch, v->view, &s->hash[ DMG_VOTE_FINALIZE ] )>=q;
+  }
+  if( finals && count( w, DMG_VOTE_NULLIFY, v->epoch, v->view, NULL )>=q ) full_fail( "I2: view %lu of epoch %u can be finalized and nullified", (unsigned long)v->view, v->epoch );
+  if( notars>1 ) full_fail( "I3: two blocks of view %lu of epoch %u can be notarized", (unsigned long)v->view, v->epoch );
+}
+
 /* I4: over all lives; a signature counts once it exists. */
 void full_check_sign( full_world_t * w, full_node_t * n, dmg_safety_vote_t const * v ) {
   w->stats.signs++;
@@ -171,6 +196,7 @@ void full_check_sign( full_world_t * w, full_node_t * n, dmg_safety_vote_t const
   if( is_bad ) full_fail( "I4: node %u signs a slashable pair: kind %u in view %lu of epoch %u", n->id, (unsigned)v->kind, (unsigned long)v->view, v->epoch );
   s->flags |= bit;
   s->hash[ v->kind ] = v->hash;
+  check_view( w, v );
 }
 
 void full_check_start( full_world_t * w, full_node_t * n ) {
@@ -189,7 +215,7 @@ void full_check_start( full_world_t * w, full_node_t * n ) {
 }
 
 void full_check_turn( full_world_t * w, full_node_t * n ) {
-  if( n->turns%64 ) return;
+  if( n->turns%32 ) return;
   dmg_chainnet_info_t net;
   dmg_validator_info_t v;
   dmg_chainnet_info( dmg_joint_net( n->joint ), &net );
@@ -198,6 +224,9 @@ void full_check_turn( full_world_t * w, full_node_t * n ) {
   if( dmg_mem_queued( n->port )>QUEUED_MAX ) full_fail( "I10: %zu bytes wait toward node %u's peers", dmg_mem_queued( n->port ), n->id );
   if( v.block_cnt>4096 ) full_fail( "I10: node %u knows %u blocks above its head", n->id, v.block_cnt );
   if( v.cons.cur<=v.cons.final_view ) full_fail( "node %u: cur %lu is not above the final view %lu", n->id, (unsigned long)v.cons.cur, (unsigned long)v.cons.final_view );
+  uint32_t full = 0;
+  for( dmg_chain_block_t const * b = n->chain->blocks; b; b = b->next ) full += b->tx_cnt && b->sh.header.epoch==v.cons.epoch && b->sh.header.view>v.cons.final_view;
+  if( full>(uint32_t)n->chain->record.empty_lag+n->chain->record.window ) full_fail( "I13: node %u holds %u full blocks beyond finality", n->id, full );
   if( v.evidence && !n->is_impaired ) {
     for( uint32_t i = 0; i<w->cfg.n; i++ ) if( w->nodes[ i ].is_liar || w->nodes[ i ].is_impaired ) return;
     full_fail( "I4: node %u has evidence against an honest validator", n->id );

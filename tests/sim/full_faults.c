@@ -47,6 +47,7 @@ void full_faults_make( full_world_t * w ) {
     case FF_LOST:        f.a = victim( w, &victims ); break;
     case FF_GARBLE:      f.a = victim( w, &victims ); f.x = in( w, 1, 50 ); f.until_us = 0; break;
     case FF_WRONG_ROOT:  f.a = victim( w, &victims ); f.until_us = 0; break;
+      case FF_WITHHOLD:    f.a = victim( w, &victims ); f.until_us += in( w, 0, 20000000 ); break;
     default: break;
     }
     if( f.until_us>=c->chaos_us ) f.until_us = 0;   /* heal ends it */
@@ -125,6 +126,7 @@ void full_fault_apply( full_world_t * w, full_fault_t const * f, bool is_begin )
     if( a->is_up ) dmg_mem_garble( a->port, (uint16_t)f->x );
     break;
   case FF_WRONG_ROOT:  if( is_begin ) a->is_liar = a->has_wrong_root = true; break;
+  case FF_WITHHOLD:    if( a->slot ) dmg_mem_mute( a->slot, is_begin ? 1u<<DMG_CHAINNET_BODY|1u<<DMG_CHAINNET_BODIES : 0 ); break;
   default: break;
   }
 }

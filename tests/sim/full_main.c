@@ -33,7 +33,7 @@ static full_cfg_t derive( uint64_t seed, opt_t const * o ) {
   c.kinds        = (uint32_t)dmg_rnd_u64( &s )&( ( 1u<<FF_CNT )-1 );
   if( dmg_rnd_u64( &s )%5==0 ) c.kinds = ( 1u<<FF_CNT )-1;
   /* What makes a node a liar or an observer stands in one seed of four, or it would stand in all. */
-  if( dmg_rnd_u64( &s )%4 ) c.kinds &= ~( 1u<<FF_FLIP|1u<<FF_LOST|1u<<FF_GARBLE|1u<<FF_WRONG_ROOT );
+  if( dmg_rnd_u64( &s )%4 ) c.kinds &= ~( 1u<<FF_FLIP|1u<<FF_LOST|1u<<FF_GARBLE|1u<<FF_WRONG_ROOT|1u<<FF_WITHHOLD );
   c.delay_us     = (uint32_t)( 500+dmg_rnd_u64( &s )%60000 );
   c.jitter_us    = (uint32_t)( dmg_rnd_u64( &s )%20000 );
   c.is_real      = dmg_rnd_u64( &s )%50==0 || o->is_real;
