@@ -1,6 +1,6 @@
 /* Invariants (C12.4): I1 finals agree, I2 never Z and F of one view, I3 one notarized hash a view, I7 a skip has its Zs, I8 in node.c, I10 bounds, I13 fullness.
    A liar's weight counts for every certificate that honest votes leave possible, whether it sent its vote or not. */
-#include "sim.h"
+#include "wan.h"
 
 #define HASH_MAX 6
 typedef struct { dmg_hash_t hash; who_t who; } votes_t;
@@ -48,6 +48,7 @@ void check_signed( world_t * w, node_t const * n, uint8_t kind, uint32_t epoch, 
   if( kind==DMG_VOTE_NULLIFY ) w->stats[ ST_NULLIFIES ]++;
   trace( w, "node %u signs %s view %lu %02x%02x", n->id, kind==0 ? "NOTARIZE" : kind==1 ? "NULLIFY" : kind==2 ? "FINALIZE" : "PROPOSE", view, hash->b[ 0 ], hash->b[ 1 ] );
   if( w->twins ) twins_signed( w, n, kind, view );
+  if( w->wan ) wan_signed( w, kind, view );
   if( !s || n->is_byz || kind>DMG_VOTE_FINALIZE ) return;
   if( me==UINT32_MAX ) { fail( w, "node %u votes in epoch %u without a seat", n->id, epoch ); return; }
   if( kind==DMG_VOTE_NULLIFY && w->strict_at && w->now>=w->strict_at ) {

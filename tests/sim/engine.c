@@ -1,5 +1,4 @@
 #include "sim.h"
-#include "base/num.h"
 
 #include <stdarg.h>
 

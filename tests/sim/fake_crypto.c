@@ -1,8 +1,12 @@
 /* Keyed tags of BLS's sizes and BLS's algebra (C12.1): sig = key x h(msg) in six lanes of u64, so sums of keys verify sums of signatures, over one message
    or several.  Whoever knows the key can sign; the simulator's liars only use what their mode allows. */
-#include "sim.h"
+#include "wan.h"
 
 #define LANES 6
+
+/* What the call would have taken with BLS, from bench_cons on the reference machine, rounded up: a pairing check of one message 720 us and 1.1 us a key, each further
+   message 330 us, a raw point with its subgroup 30 us, a compressed one 60 us. */
+uint64_t sim_price_ns;
 
 static uint64_t mix64( uint64_t z ) { z = ( z^( z>>30 ) )*0xbf58476d1ce4e5b9u; z = ( z^( z>>27 ) )*0x94d049bb133111ebu; return z^( z>>31 ); }
 
@@ -31,6 +35,7 @@ static bool key_sum( dmg_bls_key_t const * const * keys, size_t cnt, dmg_bls_key
 
 static bool sig_load( uint8_t const bytes[ DMG_BLS_SIG_SZ ], dmg_bls_sig_t * out ) {
   if( dmg_is_zero( bytes, DMG_BLS_SIG_SZ ) ) return false;   /* identity */
+  sim_price_ns += 60000;
   memset( out, 0, sizeof *out );
   memcpy( out->opaque, bytes, DMG_BLS_SIG_SZ );
   return true;
@@ -39,7 +44,11 @@ static bool sig_load( uint8_t const bytes[ DMG_BLS_SIG_SZ ], dmg_bls_sig_t * out
 static bool sig_load_raw( uint8_t const bytes[ DMG_BLS_SIG_RAW_SZ ], dmg_bls_sig_t * out ) {
   /* "On the curve": the second half is the first's complement. */
   for( unsigned i = 0; i<DMG_BLS_SIG_SZ; i++ ) if( ( bytes[ i ]^bytes[ DMG_BLS_SIG_SZ+i ] )!=0xff ) return false;
-  return sig_load( bytes, out );
+  if( dmg_is_zero( bytes, DMG_BLS_SIG_SZ ) ) return false;
+  memset( out, 0, sizeof *out );
+  memcpy( out->opaque, bytes, DMG_BLS_SIG_SZ );
+  sim_price_ns += 30000;
+  return true;
 }
 
 static void sig_store( dmg_bls_sig_t const * sig, uint8_t out[ DMG_BLS_SIG_SZ ] ) { memcpy( out, sig->opaque, DMG_BLS_SIG_SZ ); }
@@ -53,6 +62,7 @@ static bool sig_sum( dmg_bls_sig_t const * const * sigs, size_t cnt, dmg_bls_sig
 
 static bool verify_distinct( dmg_bls_item_t const * items, size_t cnt, dmg_bls_use_t use, dmg_bls_sig_t const * sig ) {
   uint64_t want[ LANES ] = { 0 }, h[ LANES ];
+  sim_price_ns += 390000+330000*cnt;
   for( size_t i = 0; i<cnt; i++ ) {
     hash_msg( use, items[ i ].msg, h );
     for( unsigned k = 0; k<LANES; k++ ) want[ k ] += items[ i ].key->opaque[ k ]*h[ k ];
@@ -61,6 +71,7 @@ static bool verify_distinct( dmg_bls_item_t const * items, size_t cnt, dmg_bls_u
 }
 
 static bool verify_same( dmg_bls_key_t const * const * keys, size_t cnt, dmg_bls_use_t use, dmg_span_t msg, dmg_bls_sig_t const * sig ) {
+  sim_price_ns += 1100*cnt;
   dmg_bls_key_t sum;
   dmg_bls_item_t item = { .key = &sum, .msg = msg };
   return key_sum( keys, cnt, &sum ) && verify_distinct( &item, 1, use, sig );

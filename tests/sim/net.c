@@ -1,7 +1,7 @@
 /* Links, faults, liars. */
-#include "sim.h"
+#include "wan.h"
 
-static void deliver( world_t * w, uint8_t from, node_t * to, dmg_span_t frame, uint64_t at ) {
+void net_deliver( world_t * w, uint8_t from, node_t * to, dmg_span_t frame, uint64_t at ) {
   ev_t ev = { .at = at, .kind = EV_FRAME, .from = from, .to = to->id, .life = to->life, .data = malloc( frame.sz ? frame.sz : 1 ), .sz = (uint32_t)frame.sz };
   if( frame.sz ) memcpy( ev.data, frame.p, frame.sz );
   push( w, ev );
@@ -10,11 +10,12 @@ static void deliver( world_t * w, uint8_t from, node_t * to, dmg_span_t frame, u
 void net_send( world_t * w, node_t * from, node_t * to, dmg_span_t frame, uint64_t extra_us ) {
   link_t * l = &w->links[ from->id ][ to->id ];
   if( !to->is_up || l->cut_until>w->now || ( w->twins && !twins_reach( w, from, to ) ) ) return;
+  if( w->wan ) { wan_send( w, from, to, frame ); return; }
   if( l->drop_ppm && rng_is( &w->net, l->drop_ppm ) ) return;
   uint64_t d = l->base_us+rng_below( &w->net, l->jitter_us+1 );
   if( !w->is_healing && w->cfg.faults&F_DELAY && rng_is( &w->net, 30000 ) ) d += (uint64_t)10000<<rng_below( &w->net, 9 );   /* a heavy tail */
-  deliver( w, from->id, to, frame, w->now+extra_us+d );
-  if( l->dup_ppm && rng_is( &w->net, l->dup_ppm ) ) deliver( w, from->id, to, frame, w->now+extra_us+d+rng_below( &w->net, 200000 ) );
+  net_deliver( w, from->id, to, frame, w->now+extra_us+d );
+  if( l->dup_ppm && rng_is( &w->net, l->dup_ppm ) ) net_deliver( w, from->id, to, frame, w->now+extra_us+d+rng_below( &w->net, 200000 ) );
   if( w->cfg.faults&F_STALE && frame.sz<4096 && !w->is_healing && rng_is( &w->net, 20000 ) ) {
     ev_t * o = &w->old[ w->old_at++%64 ];
     free( o->data );
@@ -77,12 +78,12 @@ void fault_event( world_t * w, ev_t const * ev ) {
       size_t sz = rng_below( r, sizeof junk );
       for( size_t i = 0; i<sz; i++ ) junk[ i ] = (uint8_t)rng_next( r );
       if( sz ) junk[ 0 ] = (uint8_t)rng_below( r, 10 );
-      deliver( w, m->id, n, dmg_span( junk, sz ), w->now+1 );
+      net_deliver( w, m->id, n, dmg_span( junk, sz ), w->now+1 );
       break;
     }
     case F_STALE: {
       ev_t * o = &w->old[ rng_below( r, 64 ) ];
-      if( o->data && n->id!=o->from ) deliver( w, o->from, n, dmg_span( o->data, o->sz ), w->now+rng_below( r, 100000 ) );
+      if( o->data && n->id!=o->from ) net_deliver( w, o->from, n, dmg_span( o->data, o->sz ), w->now+rng_below( r, 100000 ) );
       break;
     }
     case F_SKEW:  clock_set( w, n, (int64_t)rng_below( r, 100001 )-50000, (int64_t)rng_below( r, 10001 )-5000 ); trace( w, "FAULT clock of %u: skew %ld ms, drift %ld ppm", n->id, n->skew_ms, n->drift_ppm ); break;

@@ -1,5 +1,6 @@
 /* The driver of one node: what node/ does with the core's actions, on a modelled disk, signer, store and clock. */
-#include "sim.h"
+#include "wan.h"
+#include "base/os.h"
 
 #define GENESIS_MS 1700000000000u
 
@@ -11,7 +12,7 @@ uint64_t local_us( world_t const * w, node_t const * n ) { return n->mono_us+(ui
 uint64_t wall_ms ( world_t const * w, node_t const * n ) { return (uint64_t)( (int64_t)( GENESIS_MS+w->now/1000 )+n->skew_ms ); }
 
 /* What disk, signer and execution take; without jitter equal nodes are equally fast. */
-static uint64_t work_us( world_t * w, node_t const * n, uint64_t lo, uint64_t hi ) { return w->cfg.is_even ? lo : rng_in( &w->exec, lo, hi )*n->slow; }
+static uint64_t work_us( world_t * w, node_t const * n, work_t work, uint64_t lo, uint64_t hi ) { return w->wan ? wan_work( w, work ) : w->cfg.is_even ? lo : rng_in( &w->exec, lo, hi )*n->slow; }
 
 static uint64_t world_at( world_t const * w, node_t const * n, uint64_t local ) {
   uint64_t here = local_us( w, n );
@@ -144,7 +145,7 @@ static void to_core( world_t * w, node_t * n, dmg_cons_event_t * ev );
 
 static void run_block( world_t * w, node_t * n, simblk_t * b ) {
   b->st[ n->id ] |= IS_RUNNING;
-  push( w, (ev_t){ .at = w->now+work_us( w, n, 300, 4000 ), .kind = EV_VERDICT, .to = n->id, .life = n->life, .hash = b->hash } );
+  push( w, (ev_t){ .at = w->now+work_us( w, n, WORK_EXECUTE, 300, 4000 ), .kind = EV_VERDICT, .to = n->id, .life = n->life, .hash = b->hash } );
 }
 
 /* Wants b executed: goes down to the lowest ancestor that is not, and gets what that one lacks. */
@@ -287,7 +288,7 @@ static void do_save( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
     }
   }
   w->stats[ ST_SAVES ]++;
-  push( w, (ev_t){ .at = w->now+work_us( w, n, 300, 3000 ), .kind = EV_SAVED, .to = n->id, .life = n->life, .a = a->save.seq, .b = n->wal_cnt } );
+  push( w, (ev_t){ .at = w->now+work_us( w, n, WORK_SAVE, 300, 3000 ), .kind = EV_SAVED, .to = n->id, .life = n->life, .a = a->save.seq, .b = n->wal_cnt } );
 }
 
 static void on_saved( world_t * w, node_t * n, ev_t const * ev ) {
@@ -303,7 +304,7 @@ static void on_saved( world_t * w, node_t * n, ev_t const * ev ) {
 }
 
 static void do_sign( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
-  ev_t ev = { .at = w->now+work_us( w, n, 200, 2000 ), .kind = EV_SIGNED, .to = n->id, .life = n->life, .a = a->sign.id, .data = malloc( DMG_BLS_SIG_RAW_SZ ), .sz = DMG_BLS_SIG_RAW_SZ };
+  ev_t ev = { .at = w->now+work_us( w, n, WORK_SIGN, 200, 2000 ), .kind = EV_SIGNED, .to = n->id, .life = n->life, .a = a->sign.id, .data = malloc( DMG_BLS_SIG_RAW_SZ ), .sz = DMG_BLS_SIG_RAW_SZ };
   if( a->sign.kind==DMG_CONS_SIGN_REVEAL ) {
     uint8_t msg[ DMG_REVEAL_MSG_SZ ];
     dmg_reveal_msg( &w->chain_id, a->sign.epoch, a->sign.view, msg );
@@ -338,6 +339,7 @@ static void do_sign( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   uint8_t msg[ DMG_VOTE_MSG_SZ ];
   dmg_vote_msg( (dmg_vote_kind_t)a->sign.kind, &w->chain_id, a->sign.epoch, a->sign.view, &a->sign.hash, msg );
   sim_sign( w, n, DMG_BLS_VOTE, DMG_SPAN( msg ), ev.data );
+  if( a->sign.kind==DMG_VOTE_PROPOSE ) ev.b = a->sign.view;
   push( w, ev );
 }
 
@@ -384,7 +386,7 @@ static void do_build( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   dmg_hash_t hash = dmg_body_hash( &body );
   simbody_t * b = body_new( w, dmg_buf_span( &buf ), &hash );
   who_add( &b->has, n->id );
-  push( w, (ev_t){ .at = w->now+work_us( w, n, 500, 5000 ), .kind = EV_BUILT, .to = n->id, .life = n->life, .a = a->build.id, .b = b->len, .hash = hash } );
+  push( w, (ev_t){ .at = w->now+work_us( w, n, WORK_BUILD, 500, 5000 ), .kind = EV_BUILT, .to = n->id, .life = n->life, .a = a->build.id, .b = b->len, .hash = hash } );
 }
 
 static void do_evidence( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
@@ -433,7 +435,13 @@ static void do_action( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
       break;
     }
     case DMG_CONS_TIMER:    n->has_timer = a->timer.at_us!=UINT64_MAX; n->timer_us = a->timer.at_us; arm( w, n ); break;
-    case DMG_CONS_COMMIT:   n->pend_commit = a->commit.cert; n->has_commit = true; trace( w, "node %u F view %lu %02x%02x", n->id, a->commit.cert.view, a->commit.cert.hash.b[ 0 ], a->commit.cert.hash.b[ 1 ] ); try_commit( w, n ); break;
+    case DMG_CONS_COMMIT:
+      if( w->wan ) wan_final( w, n, &a->commit.cert );
+      n->pend_commit = a->commit.cert;
+      n->has_commit  = true;
+      trace( w, "node %u F view %lu %02x%02x", n->id, a->commit.cert.view, a->commit.cert.hash.b[ 0 ], a->commit.cert.hash.b[ 1 ] );
+      try_commit( w, n );
+      break;
     case DMG_CONS_EVIDENCE: do_evidence( w, n, a ); break;
     case DMG_CONS_ALARM:
       w->stats[ ST_ALARMS ]++;
@@ -451,12 +459,7 @@ static void do_action( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   }
 }
 
-static void to_core( world_t * w, node_t * n, dmg_cons_event_t * ev ) {
-  DMG_ASSERT( n->is_up );
-  ev->now_us  = local_us( w, n );
-  ev->wall_ms = wall_ms( w, n );
-  dmg_cons_step( n->core, ev, w->out );
-  w->stats[ ST_STEPS ]++;
+static void carry_out( world_t * w, node_t * n ) {
   uint32_t life = n->life;
   for( uint32_t i = 0; i<w->out->cnt; i++ ) {
     dmg_cons_action_t const * a = &w->out->actions[ i ];
@@ -484,6 +487,24 @@ static void to_core( world_t * w, node_t * n, dmg_cons_event_t * ev ) {
     learn_epoch( w, n, n->final_height );
   }
   check_core( w, n );
+}
+
+static void to_core( world_t * w, node_t * n, dmg_cons_event_t * ev ) {
+  DMG_ASSERT( n->is_up );
+  ev->now_us  = local_us( w, n );
+  ev->wall_ms = wall_ms( w, n );
+  uint64_t price = sim_price_ns, began = w->cfg.is_timed ? dmg_os_thread_cpu_ns() : 0;
+  dmg_cons_step( n->core, ev, w->out );
+  if( w->cfg.is_timed ) n->cpu_ns += dmg_os_thread_cpu_ns()-began;
+  w->stats[ ST_STEPS ]++;
+  uint64_t us = w->wan ? ( sim_price_ns-price )/1000 : 0;
+  if( us ) {
+    /* What was decided leaves once it is computed; meanwhile the node's events wait. */
+    w->now += us;
+    n->busy_until = w->now;
+    carry_out( w, n );
+    w->now -= us;
+  } else carry_out( w, n );
 }
 
 /* --- life --------------------------------------------------------------------------------------------------- */
@@ -650,6 +671,7 @@ static void handle( world_t * w, node_t * n, ev_t const * ev ) {
     case EV_SIGNED: {
       dmg_cons_event_t e = { .kind = DMG_CONS_SIGNED };
       e.sig.id = ev->a;
+      if( w->wan && ev->b ) wan_proposed( w, ev->b );
       memcpy( e.sig.sig, ev->data, DMG_BLS_SIG_RAW_SZ );
       to_core( w, n, &e );
       break;

@@ -15,6 +15,7 @@
 #include "consensus/safety.h"
 #include "consensus/schedule.h"
 #include "base/assert.h"
+#include "base/num.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,7 @@ typedef struct {
   ev_t *     inbox;               /* of a process that is stopped or busy, in order */
   uint32_t   inbox_cnt, inbox_cap;
   uint64_t   tx_bytes, tx_at_us, tx_peak;
+  uint64_t   cpu_ns;              /* in the core, if the world is timed */
 } node_t;
 
 typedef struct { uint64_t cut_until; uint32_t drop_ppm, dup_ppm; uint64_t base_us, jitter_us; } link_t;
@@ -130,6 +132,7 @@ typedef struct {
   uint8_t  twin_cnt;              /* liars that run twice, the first of them; the random faults know one */
   bool     has_rests;             /* each epoch another validator rests: sets change */
   uint8_t  window;                /* views; 0: 4 */
+  uint16_t pace_ms, delta_ms;     /* T, 0: 250; Delta, 0: 200 */
   bool     is_even;               /* work takes the same time everywhere */
   bool     is_liar_kept;          /* heal leaves everybody alive, liars too */
   uint64_t weights[ NODE_MAX ];
@@ -140,6 +143,7 @@ typedef struct {
   uint32_t runs_max;
   uint8_t  mutant;
   bool     is_real;               /* BLS */
+  bool     is_timed;              /* cpu_ns is measured: says nothing to the run */
 } config_t;
 
 enum { F_DROP = 1, F_DUP = 2, F_DELAY = 4, F_CUT = 8, F_ONEWAY = 16, F_RESET = 32, F_GARBAGE = 64, F_SKEW = 128, F_KILL = 256, F_PAUSE = 512, F_SLOW = 1024, F_RESTART_ALL = 2048, F_JUMP = 4096,
@@ -178,6 +182,7 @@ typedef struct {
   uint64_t final_views;           /* for the summary */
   uint64_t stats[ 16 ];
   struct twins * twins;           /* a scripted run, or NULL */
+  struct wan * wan;               /* regions and what is measured, or NULL */
 } world_t;
 
 enum { ST_STEPS, ST_FRAMES, ST_KILLS, ST_NULLIFIES, ST_EVIDENCE, ST_ALARMS, ST_BLOCKS, ST_EPOCHS, ST_SAVES, ST_OBSERVE, ST_FETCH, ST_RUNS_MAX, ST_HEAL_US };
@@ -225,10 +230,14 @@ int  twins_main  ( int argc, char ** argv );
 bool twins_reach ( world_t * w, node_t const * from, node_t const * to );
 void twins_signed( world_t * w, node_t const * n, uint8_t kind, uint64_t view );
 
+/* figures.c */
+int  figures_main( int argc, char ** argv );
+
 /* sim_main.c */
 uint8_t mutant_of( char const * name );              /* DMG_MUTANT_CNT: unknown */
 
 /* net.c */
+void net_deliver( world_t * w, uint8_t from, node_t * to, dmg_span_t frame, uint64_t at );
 void net_send( world_t * w, node_t * from, node_t * to, dmg_span_t frame, uint64_t extra_us );
 void faults_start( world_t * w );
 void fault_event( world_t * w, ev_t const * ev );

@@ -1,7 +1,6 @@
 /* ./dev sim: seeds, phases, shrinking. */
 #include "sim.h"
 #include "base/cpu.h"
-#include "base/num.h"
 #include "base/os.h"
 
 #include <stdlib.h>
@@ -154,11 +153,13 @@ static void usage( void ) {
   puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--real] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--mutant NAME] [--expect-violation]\n"
         "Runs seeds S, S+1, .. of the deterministic simulator: chaos, then heal with exactly q alive, invariants after every event.\n"
         "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks\n"
-        "sim --twins [--help]: scripted partitions of validators that run twice, enumerated (C13)" );
+        "sim --twins [--help]: scripted partitions of validators that run twice, enumerated (C13)\n"
+        "sim --figures [--help]: latencies, bytes and losses behind the delays of AWS regions (C17)" );
 }
 
 int main( int argc, char ** argv ) {
   if( argc>1 && !strcmp( argv[ 1 ], "--twins" ) ) return twins_main( argc-1, argv+1 );
+  if( argc>1 && !strcmp( argv[ 1 ], "--figures" ) ) return figures_main( argc-1, argv+1 );
   uint64_t first = 1, seeds = 100, seconds = 0;
   bool is_twice = false, is_expected = false;
   opt_t o = { .byz = -1 };

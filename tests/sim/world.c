@@ -38,7 +38,8 @@ void world_setup( world_t * w, uint64_t seed, config_t const * c ) {
     e->set.cnt = c->n;
   }
   e->record = (dmg_record_t){ .version = DMG_RECORD_VERSION, .epoch = 0, .first_height = 1, .last_height = c->epoch_len, .set_hash = dmg_set_hash( &e->set ), .seed = dmg_epoch_seed( &w->chain_id, 0 ),
-    .weight = dmg_set_weight( &e->set ), .n = c->n, .pace_ms = 250, .window = c->window ? c->window : 4, .delta_ms = 200, .cap_ms = 30000, .empty_lag = 16, .body_max = 1u<<20, .body_soft = 128u<<10, .skew_ms = 500 };
+    .weight = dmg_set_weight( &e->set ), .n = c->n, .pace_ms = c->pace_ms ? c->pace_ms : 250,
+    .window = c->window ? c->window : 4, .delta_ms = c->delta_ms ? c->delta_ms : 200, .cap_ms = 30000, .empty_lag = 16, .body_max = 1u<<20, .body_soft = 128u<<10, .skew_ms = 500 };
   e->anchor = (dmg_cons_anchor_t){ .hash = w->chain_id, .height = 0, .time_ms = 1700000000000u, .root = dmg_h( DMG_TAG_STATE_VALUE, DMG_SPAN( s8 ) ) };
   e->is_known = e->has_anchor = true;
   /* Genesis as a block that everybody executed. */
