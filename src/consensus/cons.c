@@ -225,7 +225,7 @@ void reset_epoch( cons_t * c ) {
   memset( c->marks, 0, sizeof c->marks );
   if( c->cfg.marks_epoch==c->rec.epoch ) memcpy( c->marks, c->cfg.marks, sizeof c->marks );
   for( uint32_t i = 0; i<PROP_CNT; i++ ) c->props[ i ].sz = c->props[ i ].view = 0;
-  c->reveal_window = c->reveal_id = c->build_id = c->build_view = 0;
+  c->reveal_window = c->reveal_seen = c->reveal_id = c->build_id = c->build_view = 0;
   c->has_reveal = false;
   c->propose_at_us = NEVER;
   memset( c->suspect, 0, sizeof c->suspect );

@@ -144,6 +144,8 @@ struct dmg_cons {
   dmg_hash_t build_parent;
   bool     has_reveal;
   uint8_t  reveal[ DMG_BLS_SIG_SZ ];
+  uint64_t reveal_seen;               /* +1 of the window whose reveal verified last, of whoever led it; 0: none */
+  uint8_t  reveal_good[ DMG_BLS_SIG_SZ ];
 
   /* timers */
   bool     is_prop_fired, is_notar_fired;

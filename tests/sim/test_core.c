@@ -1,4 +1,5 @@
 /* The core under a test's hand: C16's failures that need only the core, by their names, and the order of SAVE, SIGN, SEND. */
+#include "wan.h"
 #include "rig.h"
 
 #include <setjmp.h>
@@ -270,6 +271,35 @@ static void test_a_body_belongs_to_its_parent( void ** state ) {
   rig_event( &r, &built );
   assert_int_equal( rig_sent( &r, DMG_FRAME_PROPOSAL ), 1 );
   assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, v+2, NULL ), 1 );
+}
+
+static void edit_reveal( dmg_header_t * h );
+
+/* C3.1: the reveal of a window is checked with its first header; another one behind it is looked at, and refused. */
+static void test_a_window_s_reveal_is_checked_once( void ** state ) {
+  up( not_leading( 4 ), 1000 );
+  dmg_hash_t h1 = propose_1(), h2;
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &h1, others() );
+  rig_send_cert( &r, other( 0 ), &n );
+  assert_int_equal( cur(), 2 );
+  uint64_t pairing = sim_price_ns;
+  dmg_bls_sig_t sig;
+  uint8_t raw[ DMG_BLS_SIG_RAW_SZ ];
+  sim_fake_sign( &r.secrets[ 0 ], DMG_BLS_VOTE, DMG_SPAN_STR( "x" ), raw );
+  dmg_bls_key_t const * key = &r.secrets[ 0 ];
+  assert_true( sim_fake.sig_load( raw, &sig ) && sim_fake.verify_same( &key, 1, DMG_BLS_VOTE, DMG_SPAN_STR( "x" ), &sig ) );
+  pairing = sim_price_ns-pairing;
+  size_t sz = rig_proposal( &r, 2, &n, 2, r.wall_ms+2, NULL, 0, NULL, frame, &h2 );
+  uint64_t price = sim_price_ns;
+  rig_frame( &r, rig_leader( &r, 2 ), DMG_FRAME_PROPOSAL, frame, sz );
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 2, NULL ), 1 );
+  assert_true( sim_price_ns-price>=pairing && sim_price_ns-price<2*pairing );   /* PROPOSE alone */
+  n = rig_cert( &r, DMG_VOTE_NOTARIZE, 2, &h2, others() );
+  rig_send_cert( &r, other( 0 ), &n );
+  sz = rig_proposal( &r, 3, &n, 3, r.wall_ms+3, NULL, 0, edit_reveal, frame, &h2 );
+  rig_frame( &r, rig_leader( &r, 3 ), DMG_FRAME_PROPOSAL, frame, sz );
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 3, NULL ), 0 );
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NULLIFY, 3, NULL ), 1 );
 }
 
 static void edit_height( dmg_header_t * h ) { h->height++; }
@@ -686,7 +716,7 @@ int main( void ) {
   struct CMUnitTest const tests[] = {
     T( test_a_vote_leaves_only_saved_and_signed ), T( test_unsigned_is_not_sent_and_refused_is_observed ), T( test_q_votes_notarize_and_finalize ), T( test_finalize_keeps_reason ),
     T( test_own_nullify_replay ), T( test_nullified_then_notarized ), T( test_finalized_is_never_nullified ), T( test_jump_over_gap ), T( test_both_in_log ), T( test_state_ahead_of_wal ),
-    T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
+    T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_a_window_s_reveal_is_checked_once ), T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
     T( test_backoff_only_by_finality ), T( test_resend_bounded ), T( test_suspect_still_counts ), T( test_three_bad_votes_close_the_link ), T( test_frames_before_the_link_are_nothing ),
     T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
     T( test_bad_frames_are_counted_and_dropped ), T( test_the_next_epoch_s_frames_wait ), T( test_attendance_is_due_by_place ) };
