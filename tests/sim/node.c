@@ -222,6 +222,7 @@ static void try_commit( world_t * w, node_t * n ) {
     if( b->h.epoch==n->epoch ) learn_epoch( w, n, b->h.height );
   }
   n->final_cert = n->pend_commit;
+  votes_final( w, n );
   n->has_commit = false;
 }
 
@@ -287,6 +288,7 @@ static void do_save( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
       if( !dmg_proposal_decode( r->payload, &p ).kind ) header_seen( w, n, &p.header.header, &p.hash, dmg_span( NULL, 0 ) );
     }
   }
+  votes_saved( w, n, a );
   w->stats[ ST_SAVES ]++;
   push( w, (ev_t){ .at = w->now+work_us( w, n, WORK_SAVE, 300, 3000 ), .kind = EV_SAVED, .to = n->id, .life = n->life, .a = a->save.seq, .b = n->wal_cnt } );
 }
@@ -298,6 +300,7 @@ static void on_saved( world_t * w, node_t * n, ev_t const * ev ) {
     if( b ) b->st[ n->id ] |= HAS_SYNC;   /* header, runs and body (S8.1) */
   }
   if( ev->b>n->wal_durable ) n->wal_durable = (uint32_t)ev->b;
+  votes_synced( w, n );
   if( ev->a>n->saved_seq ) n->saved_seq = ev->a;   /* a later sync covers an earlier one */
   dmg_cons_event_t e = { .kind = DMG_CONS_SAVED, .saved = ev->a };
   to_core( w, n, &e );
@@ -336,6 +339,7 @@ static void do_sign( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
     if( answer ) fail( w, "node %u: the safety file refuses kind %u of view %lu: %s", n->id, a->sign.kind, a->sign.view, dmg_safety_answer_text( answer ) );
   }
   check_signed( w, n, a->sign.kind, a->sign.epoch, a->sign.view, &a->sign.hash );
+  votes_signed( w, n, a->sign.kind, a->sign.epoch, a->sign.view, &a->sign.hash );
   uint8_t msg[ DMG_VOTE_MSG_SZ ];
   dmg_vote_msg( (dmg_vote_kind_t)a->sign.kind, &w->chain_id, a->sign.epoch, a->sign.view, &a->sign.hash, msg );
   sim_sign( w, n, DMG_BLS_VOTE, DMG_SPAN( msg ), ev.data );
@@ -534,6 +538,7 @@ void node_kill( world_t * w, node_t * n ) {
   while( n->wal_cnt>keep ) free( n->wal[ --n->wal_cnt ].p );
   for( uint32_t i = n->wal_durable; i<n->wal_cnt; i++ ) if( n->wal[ i ].kind==DMG_CONS_REC_PROPOSAL ) { simblk_t * b = blk_get( w, &n->wal[ i ].block ); if( b ) b->st[ n->id ] |= HAS_SYNC; }
   n->wal_durable = n->wal_cnt;
+  votes_killed( w, n );
   for( uint32_t k = 0; k<4096; k++ ) for( simblk_t * b = w->blocks[ k ]; b; b = b->next ) {
     uint8_t * st = &b->st[ n->id ];
     b->asked_us[ n->id ] = 0;

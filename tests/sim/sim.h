@@ -177,6 +177,8 @@ typedef struct {
   dmg_hash_t * finals;            /* height -> hash */
   uint64_t finals_cap, finals_top;
   FILE *   trace;
+  FILE *   votes;                 /* where tests/model reads (votes.c), or NULL */
+  uint64_t votes_epochs;
   ev_t     old[ 64 ];             /* frames to send again: stale views, stale epochs, duplicates */
   uint32_t old_at;
   uint64_t final_views;           /* for the summary */
@@ -235,6 +237,15 @@ int  figures_main( int argc, char ** argv );
 
 /* sim_main.c */
 uint8_t mutant_of( char const * name );              /* DMG_MUTANT_CNT: unknown */
+
+/* votes.c */
+FILE * votes_open( char const * path );   /* or the end */
+void votes_begin ( world_t * w );
+void votes_saved ( world_t * w, node_t const * n, dmg_cons_action_t const * a );
+void votes_synced( world_t * w, node_t const * n );
+void votes_killed( world_t * w, node_t const * n );
+void votes_signed( world_t * w, node_t const * n, uint8_t kind, uint32_t epoch, uint64_t view, dmg_hash_t const * hash );
+void votes_final ( world_t * w, node_t const * n );
 
 /* net.c */
 void net_deliver( world_t * w, uint8_t from, node_t * to, dmg_span_t frame, uint64_t at );

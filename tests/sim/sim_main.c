@@ -15,7 +15,7 @@ uint8_t mutant_of( char const * name ) {
 
 /* --- one run ------------------------------------------------------------------------------------------------ */
 
-typedef struct { uint64_t chaos_ms, heal_ms; uint32_t faults, byz_modes, faults_off, byz_off; int byz; uint8_t mutant; bool is_calm, has_trace, is_real; uint32_t n, epoch_len; } opt_t;
+typedef struct { uint64_t chaos_ms, heal_ms; uint32_t faults, byz_modes, faults_off, byz_off; int byz; uint8_t mutant; bool is_calm, has_trace, is_real; uint32_t n, epoch_len; FILE * votes; } opt_t;
 
 static config_t derive( uint64_t seed, opt_t const * o ) {
   rng_t r = { .s = seed^0x64656d6975726765u };
@@ -70,9 +70,11 @@ static void print_config( FILE * f, uint64_t seed, config_t const * c ) {
 }
 
 /* Runs one seed; true: no invariant broke. */
-static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to ) {
+static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to, FILE * votes_to ) {
   world_setup( w, seed, c );
   w->trace = trace_to;
+  w->votes = votes_to;
+  votes_begin( w );
   faults_start( w );
   for( uint8_t i = 0; i<w->node_cnt; i++ ) push( w, (ev_t){ .at = rng_below( &w->proc, 300000 ), .kind = EV_UP, .to = i } );
   push( w, (ev_t){ .at = c->chaos_us, .kind = EV_HEAL } );
@@ -117,7 +119,7 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
 
 static bool still_fails( uint64_t seed, config_t const * c ) {
   world_t * w = malloc( sizeof *w );
-  bool ok = run( w, seed, c, NULL );
+  bool ok = run( w, seed, c, NULL, NULL );
   world_teardown( w );
   free( w );
   return !ok;
@@ -138,7 +140,7 @@ static void print_trace( uint64_t seed, config_t const * c, unsigned lines ) {
   size_t sz = 0;
   FILE * f = open_memstream( &text, &sz );
   world_t * w = malloc( sizeof *w );
-  run( w, seed, c, f );
+  run( w, seed, c, f, NULL );
   fclose( f );
   char * at = text+sz;
   for( unsigned i = 0; at>text && i<=lines; i++ ) for( --at; at>text && at[ -1 ]!='\n'; at-- );
@@ -150,11 +152,12 @@ static void print_trace( uint64_t seed, config_t const * c, unsigned lines ) {
 }
 
 static void usage( void ) {
-  puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--real] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--mutant NAME] [--expect-violation]\n"
+  puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--real] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--votes FILE] [--mutant NAME] [--expect-violation]\n"
         "Runs seeds S, S+1, .. of the deterministic simulator: chaos, then heal with exactly q alive, invariants after every event.\n"
-        "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks\n"
-        "sim --twins [--help]: scripted partitions of validators that run twice, enumerated (C13)\n"
-        "sim --figures [--help]: latencies, bytes and losses behind the delays of AWS regions (C17)" );
+         "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks;\n"
+         "--votes FILE what each node logged and signed, for `model replay` (C14.4)\n"
+         "sim --twins [--help]: scripted partitions of validators that run twice, enumerated (C13)\n"
+         "sim --figures [--help]: latencies, bytes and losses behind the delays of AWS regions (C17)" );
 }
 
 int main( int argc, char ** argv ) {
@@ -174,6 +177,7 @@ int main( int argc, char ** argv ) {
     else if( !strcmp( a, "--epoch" ) )   { o.epoch_len = (uint32_t)strtoull( v, NULL, 0 ); i++; }
     else if( !strcmp( a, "-n" ) )        { o.n = (uint32_t)strtoull( v, NULL, 0 ); i++; }
     else if( !strcmp( a, "--trace" ) )   o.has_trace = true;
+    else if( !strcmp( a, "--votes" ) )   { o.votes = votes_open( v ); i++; }
     else if( !strcmp( a, "--calm" ) )    o.is_calm = true;
     else if( !strcmp( a, "--real" ) )    o.is_real = true;
     else if( !strcmp( a, "--no-liar" ) ) o.byz = 0;
@@ -193,7 +197,7 @@ int main( int argc, char ** argv ) {
     if( seconds && dmg_os_mono_ns()-t0>seconds*1000000000u ) break;
     config_t c = derive( s, &o );
     if( seeds==1 ) print_config( stdout, s, &c );
-    bool ok = run( w, s, &c, o.has_trace ? stdout : NULL );
+    bool ok = run( w, s, &c, o.has_trace ? stdout : NULL, o.votes );
     uint64_t digest = w->digest;
     for( unsigned i = 0; i<16; i++ ) if( i==ST_RUNS_MAX || i==ST_EPOCHS ) stats[ i ] = stats[ i ]>w->stats[ i ] ? stats[ i ] : w->stats[ i ]; else stats[ i ] += w->stats[ i ];
     if( w->stats[ ST_HEAL_US ]>slowest ) slowest = w->stats[ ST_HEAL_US ];
@@ -203,7 +207,7 @@ int main( int argc, char ** argv ) {
     memcpy( why, w->why, sizeof why );
     world_teardown( w );
     if( ok && is_twice ) {
-      ok = run( w, s, &c, NULL ) && w->digest==digest;
+      ok = run( w, s, &c, NULL, NULL ) && w->digest==digest;
       if( !ok && !w->why[ 0 ] ) snprintf( why, sizeof why, "two runs of one seed differ" );
       world_teardown( w );
     }

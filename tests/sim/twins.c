@@ -37,6 +37,7 @@ typedef struct {
   uint64_t first;                          /* the first scripted view */
   uint8_t  mutant;
   uint8_t  role[ NODE_MAX ];               /* what a node is called in the history */
+  FILE *   votes;                          /* votes.c */
 } scen_t;
 
 typedef struct { uint64_t cur, since; uint32_t holds; } at_t;
@@ -101,6 +102,8 @@ static bool run( world_t * w, struct twins * t, scen_t const * s, FILE * trace_t
   t->s = s;
   w->twins = t;
   w->trace = trace_to;
+  w->votes = s->votes;
+  votes_begin( w );
   for( uint8_t i = 0; i<w->node_cnt; i++ ) for( uint8_t j = 0; j<w->node_cnt; j++ ) {
     uint64_t base = s->is_uneven ? rng_in( &r, 500, 60000 ) : 20000+16u*s->role[ i ]+s->role[ j ];   /* nothing arrives at one instant: no index decides */
     w->links[ i ][ j ] = (link_t){ .base_us = base, .jitter_us = s->is_uneven ? base/4 : 0 };
@@ -326,7 +329,7 @@ static int images( uint32_t const * codes, uint32_t cnt, uint8_t views, uint64_t
 }
 
 static void usage( void ) {
-  puts( "usage: sim --twins [--views K] [--every M] [--scenario N] [--sample N] [--first S] [--seed S] [--trace] [--twice] [--images] [--mutant NAME] [--expect-violation]\n"
+  puts( "usage: sim --twins [--views K] [--every M] [--scenario N] [--sample N] [--first S] [--seed S] [--trace] [--votes FILE] [--twice] [--images] [--mutant NAME] [--expect-violation]\n"
         "Enumerates all scenarios of n = 4 with one twin over K scripted views (1-3, 3 unless told), or each M-th; --scenario N only that one.\n"
         "--sample N instead runs N sampled ones from seed S on: n = 4 and 7, 1-8 views; --seed S only that one.\n"
         "--trace a readable trace; --twice each twice, state hashes compared; --images runs each under all names of the honest and compares what is signed; --expect-violation exit 0 only if an invariant breaks" );
@@ -336,6 +339,7 @@ int twins_main( int argc, char ** argv ) {
   uint64_t every = 1, only = UINT64_MAX, samples = 0, first = 1, views = ENUM_MAX;
   bool has_trace = false, is_twice = false, is_expected = false, is_images = false;
   uint8_t mutant = 0;
+  FILE *  votes  = NULL;
   for( int i = 1; i<argc; i++ ) {
     char const * a = argv[ i ], * v = i+1<argc ? argv[ i+1 ] : "";
     uint64_t x = strtoull( v, NULL, 0 );
@@ -347,6 +351,7 @@ int twins_main( int argc, char ** argv ) {
     else if( !strcmp( a, "--seed" ) )     { first = x; samples = 1; i++; }
     else if( !strcmp( a, "--mutant" ) )   { mutant = mutant_of( v ); i++; if( mutant==DMG_MUTANT_CNT ) { fprintf( stderr, "sim: unknown mutant '%s'\n", v ); return 2; } }
     else if( !strcmp( a, "--trace" ) )    has_trace = true;
+    else if( !strcmp( a, "--votes" ) )    { votes = votes_open( v ); i++; }
     else if( !strcmp( a, "--twice" ) )    is_twice = true;
     else if( !strcmp( a, "--images" ) )   is_images = true;
     else if( !strcmp( a, "--expect-violation" ) ) is_expected = true;
@@ -375,6 +380,7 @@ int twins_main( int argc, char ** argv ) {
     scen_t s = samples ? from_seed( first+i ) : from_code( codes[ i/2 ], (uint8_t)views, i&1 );
     if( !samples ) s.id = i;
     s.mutant = mutant;
+    s.votes  = votes;
     if( has_trace ) print_scen( &s );
     bool ok = run( w, &t, &s, has_trace ? stdout : NULL );
     uint64_t digest = w->digest;
@@ -382,6 +388,7 @@ int twins_main( int argc, char ** argv ) {
     memcpy( why, w->why, sizeof why );
     add( &m, w, samples ? cnt : ( cnt+every-1 )/every );
     world_teardown( w );
+    s.votes = NULL;
     if( ok && is_twice ) {
       ok = run( w, &t, &s, NULL ) && w->digest==digest;
       if( !ok ) snprintf( why, sizeof why, "two runs of one scenario differ" );
