@@ -142,11 +142,12 @@ export async function endAll(nodes) {
 /** Whole JSON-RPC notifications and answers of a WebSocket, each with the time at which it came. Opens again when lost, until closed. */
 export class Stream {
   #isClosed = false;
+  opened = 0;
   constructor(url, headers, hello, onMessage) {
     const open = () => {
       if (this.#isClosed) return;
       this.socket = new WebSocket(url, { headers, perMessageDeflate: false, maxPayload: 1 << 28 });
-      this.socket.on("open", () => this.socket.send(JSON.stringify(hello())));
+      this.socket.on("open", () => ++this.opened && this.socket.send(JSON.stringify(hello())));
       this.socket.on("message", (data) => onMessage(JSON.parse(data), now()));
       this.socket.on("error", () => {});
       this.socket.on("close", () => setTimeout(open, 200));
@@ -248,18 +249,25 @@ export class Demiurge {
   }
   async watch(i, onBlock) {
     const leaders = await this.leaders();
-    return new Stream(
+    let cursor;
+    let last = 0;
+    const stream = new Stream(
       this.url(i, "ws", "ws"),
       LOCAL,
-      () => ({ jsonrpc: "2.0", id: 1, method: "sub_open", params: { topic: "blocks", filter: { body: "ids" } } }),
+      () => ({ jsonrpc: "2.0", id: 1, method: "sub_open", params: { topic: "blocks", filter: { body: "ids" }, ...(cursor ? { cursor } : {}) } }), /* a new connection goes on behind the last block */
       (x, at) => {
         if (x.error) die(`sub_open: ${x.error.message}`);
         const b = x.params?.item;
         if (!b) return;
+        const height = Number(b.at.height);
+        if (last) stream.holes += height - last - 1;
+        [cursor, last] = [x.params.cursor, height];
         const header = Buffer.from(b.signedHeader.slice(2, 2 + 2 * HEADER_HEIGHT), "hex");
-        onBlock({ height: Number(b.at.height), hash: b.at.hash, at, timeMs: Number(b.timeMs), view: Number(header.readBigUInt64LE(HEADER_VIEW)), node: leaders[header.readUInt16LE(HEADER_LEADER)], keys: b.ids });
+        onBlock({ height, hash: b.at.hash, at, timeMs: Number(b.timeMs), view: Number(header.readBigUInt64LE(HEADER_VIEW)), node: leaders[header.readUInt16LE(HEADER_LEADER)], keys: b.ids });
       },
     );
+    stream.holes = 0;
+    return stream;
   }
   async untilFinal(i, ids) {
     await until("the first transactions are final", 60, async () => {

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -41,6 +42,8 @@ static int main_in( int argc, char ** argv ) {
   char const * path = getenv( name );
   int fd = path ? open( path, O_RDONLY|O_CLOEXEC ) : -1;
   if( fd<0 || setns( fd, CLONE_NEWNET ) ) { fprintf( stderr, "netlab: no host \"%s\" here: it is a command for programs that a netlab runs\n", argv[ 2 ] ); return 1; }
+  /* Who started it may die of anything; what runs in a host does not outlive it. */
+  prctl( PR_SET_PDEATHSIG, SIGKILL );
   execvp( argv[ 3 ], argv+3 );
   fprintf( stderr, "netlab: %s: %s\n", argv[ 3 ], strerror( errno ) );
   return 127;

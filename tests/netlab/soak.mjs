@@ -91,8 +91,10 @@ class Load {
   #final(i, at) {
     if (!this.finalAt[i]) this.finalAt[i] = at;
     this.pending.delete(i);
+    this.idOf.delete(i);
   }
   async submit(i, tx, node) {
+    if (this.finalAt[i]) return;
     const began = now();
     if (!this.sentAt[i]) this.sentAt[i] = began;
     this.pending.set(i, { tx, node, at: began });
@@ -102,6 +104,8 @@ class Load {
       try {
         const id = await this.fleet.submit(to, { tx });
         this.accepted.set(id, i);
+        this.idOf.set(i, id);
+        if (this.finalAt[i]) this.pending.delete(i); /* meanwhile, by an earlier submission */
         if (this.answers.length < 1e6) this.answers.push(now() - began);
         const at = this.early?.get(id);
         if (at !== undefined) { this.early.delete(id); this.#final(i, at); }
@@ -122,10 +126,20 @@ class Load {
   /** What is not final for long is submitted again, to another node. */
   async sweep() {
     const old = [...this.pending].filter(([, p]) => now() - p.at > AGAIN_MS).slice(0, 2000);
-    for (const [i, p] of old) {
-      this.again++;
-      await this.submit(i, p.tx, (p.node + 1) % n);
-    }
+    for (let at = 0; at < old.length; at += 50)
+      await Promise.all(old.slice(at, at + 50).map(([i, p]) => {
+        if (this.finalAt[i]) return null;
+        this.again++;
+        return this.submit(i, p.tx, (p.node + 1) % n);
+      }));
+  }
+  /** Where those that wait stand at a node, how many of each kind. */
+  async stand(node) {
+    const kinds = new Map();
+    const ids = [...this.pending.keys()].map((i) => this.idOf.get(i)).filter((id) => id);
+    for (let at = 0; at < ids.length; at += 100)
+      for (const x of (await this.fleet.call(node, "tx_status", { ids: ids.slice(at, at + 100) })).items) kinds.set(x.status.kind, (kinds.get(x.status.kind) ?? 0) + 1);
+    return [...kinds].map(([k, v]) => `${v} ${k}`).join(", ") || "of none an id is known";
   }
 }
 
@@ -258,18 +272,19 @@ async function inside(dir) {
   await fault;
   const loadS = (now() - began) / 1000;
   await Promise.all(inFlight);
-  await until("all transfers are final", 120, () => load.pending.size === 0).catch((e) => fail(`${e.message}: ${load.pending.size} wait, ${[...load.pending.keys()].slice(0, 5)}`));
+  await until("all transfers are final", 120, () => load.pending.size === 0).catch(async (e) => fail(`${e.message}: ${load.pending.size} wait, at node 1: ${await load.stand(0)}`));
   await fleet.allGoOn().catch((e) => fail(e.message));
   isOver = true;
   await Promise.all([sampler, reader, sweeper]);
   stream.close();
+  if (stream.holes) fail(`the stream of blocks left out ${stream.holes} blocks`);
 
   const late = [];
   for (let k = 0; k < cnt; k++) if (load.finalAt[k]) late.push(load.finalAt[k] - load.sentAt[k]);
   const q = (xs, f) => quantile(xs, f).toFixed(0);
   say(`\n${cnt} transfers of ${fleet.txSz} bytes in ${loadS.toFixed(0)} s to ${n} validators, ${opt.delay} ms each way${opt.faults ? ", with faults" : ""} (seed ${opt.seed})`);
   say(`submit to answer p50 ${q(load.answers, 0.5)}, p99 ${q(load.answers, 0.99)} ms; submit to final p50 ${q(late, 0.5)}, p99 ${q(late, 0.99)}, worst ${q(late, 1)} ms; between blocks p50 ${q(gaps, 0.5)}, p99 ${q(gaps, 0.99)}, worst ${q(gaps, 1)} ms`);
-  say(`taken by another node than the sender's: ${load.elsewhere}; submitted again: ${load.again}; refused: ${[...load.refused].map(([k, v]) => `${v} x ${k}`).join("; ") || "none"}; reads without an answer: ${readErrors}; the driver was late by at most ${longest.toFixed(0)} ms`);
+  say(`taken by another node than the sender's: ${load.elsewhere}; submitted again: ${load.again}; refused: ${[...load.refused].map(([k, v]) => `${v} x ${k}`).join("; ") || "none"}; reads without an answer: ${readErrors}; the stream opened ${stream.opened} times; the driver was late by at most ${longest.toFixed(0)} ms`);
 
   /* ---- flat? ---- */
   if (!opt.faults) {
