@@ -17,7 +17,7 @@ static void test_a_kill_at_each_file_call( void ** state ) {
   uint32_t starts = 0;
   for( uint32_t k = 0; k<KILLS; k++ ) {
     dmg_hash_t id, to = { { 49 } };
-    if( k%4==0 ) send( w.p[ k/4%2 ].chain, &accounts[ 1+k/4%9 ], &to, 1, 0, &id );
+    if( k%4==0 ) send( w.p[ k/4%2 ].chain, &accounts[ 1+k/4%9 ], &to, 1, k/36, &id );
     w.lag_us = k%3 ? 0 : 7000;
     uint64_t at = dmg_vfs_mem_steps( p->vfs )+( p->is_up ? k%2 : k );
     if( k%5==4 ) dmg_vfs_mem_fail_at( p->vfs, at, k%2 ? DMG_ERR_IO : DMG_ERR_FULL );

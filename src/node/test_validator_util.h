@@ -16,7 +16,7 @@ typedef struct { uint64_t at, seq; uint32_t to, from, life; uint8_t kind; dmg_ha
 
 typedef struct {
   uint32_t            id, life;
-  bool                is_up;
+  bool                is_up, is_durable;
   char                dir[ 64 ];        /* "": in memory */
   dmg_vfs_t *         vfs;              /* a disk that can be cut and fail, .. */
   dmg_kv_t *          kv;               /* .. and its store; NULL: the machine's */
@@ -104,7 +104,7 @@ static void n_txs( void * ctx ) { peer_t * me = ctx; me->wake_us = w.now; }
 static char why[ 512 ];
 
 static bool try_start( peer_t * p ) {
-  dmg_chain_cfg_t cfg = { .genesis = w.genesis, .modules = modules, .module_cnt = 2, .data_dir = *p->dir ? p->dir : NULL, .cache_dir = cache_dir, .is_several = true, .tree_sz_max = 64<<20, .vfs = p->vfs, .kv = p->kv, .is_durable = p->vfs!=NULL, .checkpoint = p->checkpoint };
+  dmg_chain_cfg_t cfg = { .genesis = w.genesis, .modules = modules, .module_cnt = 2, .data_dir = *p->dir ? p->dir : NULL, .cache_dir = cache_dir, .is_several = true, .tree_sz_max = 64<<20, .vfs = p->vfs, .kv = p->kv, .is_durable = p->vfs || p->is_durable, .checkpoint = p->checkpoint };
   memcpy( cfg.validator_secret, p->secret, 32 );
   dmg_vm_signals_restore();
   dmg_err_t err = dmg_chain_open( &cfg, &p->chain, why );
