@@ -76,22 +76,27 @@ void dmg_chain_set_tip( dmg_chain_t * chain, dmg_hash_t const * hash, uint8_t co
 
 dmg_chain_block_t const * dmg_chain_tip_block( dmg_chain_t * chain ) { return dmg_hash_eq( &chain->tip, &chain->head.block.hash ) ? NULL : dmg_chain_block_find( chain, &chain->tip ); }
 
-static dmg_chain_block_t const * below( dmg_chain_t * chain, dmg_chain_block_t const * b ) { return dmg_chain_block_find( chain, &b->sh.header.parent_hash ); }
+/* A parent stands behind its children, so a walk down a branch is one walk along the list, however long nothing became final. */
+static dmg_chain_block_t const * below( dmg_chain_block_t const * b ) {
+  dmg_chain_block_t const * p = b->next;
+  while( p && !dmg_hash_eq( &p->hash, &b->sh.header.parent_hash ) ) p = p->next;
+  return p;
+}
 
 dmg_chain_block_t const * dmg_chain_tip_height( dmg_chain_t * chain, uint64_t height ) {
   dmg_chain_block_t const * b = height>chain->head.block.height ? dmg_chain_tip_block( chain ) : NULL;
-  while( b && b->sh.header.height>height ) b = below( chain, b );
+  while( b && b->sh.header.height>height ) b = below( b );
   return b && b->sh.header.height==height ? b : NULL;
 }
 
 dmg_chain_block_t const * dmg_chain_tip_hash( dmg_chain_t * chain, dmg_hash_t const * hash ) {
   dmg_chain_block_t const * b = dmg_chain_tip_block( chain );
-  while( b && !dmg_hash_eq( &b->hash, hash ) ) b = below( chain, b );
+  while( b && !dmg_hash_eq( &b->hash, hash ) ) b = below( b );
   return b;
 }
 
 dmg_chain_block_t const * dmg_chain_tip_tx( dmg_chain_t * chain, dmg_hash_t const * id, uint32_t * out_index ) {
-  for( dmg_chain_block_t const * b = dmg_chain_tip_block( chain ); b; b = below( chain, b ) )
+  for( dmg_chain_block_t const * b = dmg_chain_tip_block( chain ); b; b = below( b ) )
     for( uint32_t lo = 0, hi = b->by_id ? b->tx_cnt : 0; lo<hi; ) {
       uint32_t mid = lo+( hi-lo )/2;
       int c = memcmp( b->tx_ids[ b->by_id[ mid ] ].b, id->b, 32 );
@@ -112,9 +117,12 @@ static dmg_err_t index_txs( dmg_chain_block_t * b ) {
   return DMG_OK;
 }
 
-/* Those whose parent is neither the head nor in the tree. */
-static void drop_orphans( dmg_chain_t * chain ) {
-  for( bool is_again = true; is_again; ) {
+/* Those whose parent is neither the head nor in the tree.  There are none unless a branch lost, whose lowest block stands beside the head,
+   or a block went whose children are there: looked for first, as the tree may be long. */
+static void drop_orphans( dmg_chain_t * chain, dmg_hash_t const * gone ) {
+  bool is_again = false;
+  for( dmg_chain_block_t const * b = chain->blocks; b && !is_again; b = b->next ) is_again = gone ? dmg_hash_eq( &b->sh.header.parent_hash, gone ) : b->sh.header.height<=chain->head.block.height;
+  while( is_again ) {
     is_again = false;
     for( dmg_chain_block_t * b = chain->blocks; b; b = b->next ) {
       if( dmg_hash_eq( &b->sh.header.parent_hash, &chain->head.block.hash ) || dmg_chain_block_find( chain, &b->sh.header.parent_hash ) ) continue;
@@ -133,8 +141,10 @@ void dmg_chain_block_drop( dmg_chain_t * chain, dmg_chain_block_t * b ) {
     DMG_ASSERT( !err );
     unlink_block( chain, b );
   }
+  dmg_hash_t gone = b->hash;
+  bool was_attached = b->is_attached;
   block_free( chain, b );
-  drop_orphans( chain );
+  if( was_attached ) drop_orphans( chain, &gone );
 }
 
 /* ---- Execution ---- */
@@ -530,7 +540,7 @@ static dmg_err_t to_head( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_cert_t
   dmg_chain_recent_put( chain, b );
   unlink_block( chain, b );
   block_free( chain, b );
-  drop_orphans( chain );   /* their overlays went with the commit */
+  drop_orphans( chain, NULL );   /* their overlays went with the commit */
   return DMG_OK;
 }
 
