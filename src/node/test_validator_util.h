@@ -84,7 +84,7 @@ static void n_sync( void * ctx, dmg_cert_t const * fin ) {
   if( me->has_sync ) return;
   me->has_sync    = true;
   me->sync        = *fin;
-  me->sync_given  = me->chain->head.block.height;
+  me->sync_given  = me->v->head.height;
   me->sync_height = UINT64_MAX;
 }
 static void n_synced( void * ctx, uint64_t height, bool is_ok ) {
@@ -183,7 +183,12 @@ static void end_world( void ) {
 }
 
 static dmg_cons_info_t info_of( peer_t * p ) { dmg_validator_info_t i; dmg_validator_info( p->v, &i ); return i.cons; }
-static uint64_t height_of( peer_t * p ) { return p->chain->head.block.height; }
+static uint64_t height_of( peer_t * p ) {
+  pthread_mutex_lock( &p->chain->lock );
+  uint64_t height = p->chain->head.block.height;
+  pthread_mutex_unlock( &p->chain->lock );
+  return height;
+}
 
 /* ---- Time ---- */
 
