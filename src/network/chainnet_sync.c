@@ -195,8 +195,8 @@ static bool ask_group( net_t * n ) {
     if( b->state!=BODY_NONE || !has_body( s, i ) ) continue;
     uint32_t len = body_len_at( s, i );
     if( len>DMG_WIRE_BODY_SZ_MAX ) { halt( n, "a final block's body is larger than this release takes" ); return false; }
-    /* The lowest one always fits: WINDOW_SZ_MAX is more than all that is held for it to wait for. */
-    if( ( cnt && sz+len>GROUP_SZ_MAX ) || ( s->held_sz+sz+len>WINDOW_SZ_MAX && i!=s->given ) ) break;
+    /* What the node has and has not committed yet counts, too.  Where it has nothing, the lowest one always fits: it is what all others wait for. */
+    if( ( cnt && sz+len>GROUP_SZ_MAX ) || ( s->held_sz+sz+len>WINDOW_SZ_MAX && ( i!=s->given || s->given!=s->taken ) ) ) break;
     if( b->block!=i ) { memset( b->tried, 0, sizeof b->tried ); b->block = (uint16_t)i; }
     q.hashes[ cnt ] = hash_at( s, i );
     blocks[ cnt++ ] = (uint16_t)i;

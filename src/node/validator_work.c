@@ -16,6 +16,7 @@
 #define GROUP_IDLE_US 20000u                /* .. and when nothing more of it has come */
 #define GROUP_SZ_MAX ( (size_t)1<<20 )      /* of bodies: a commit does not keep the next block waiting for long */
 #define RUN_AHEAD    4                      /* blocks of a sync given to jobs before what they stand on came back */
+#define FULL_MAX     12                     /* blocks of it with transactions: with those given ahead fewer than may be beyond finality anyway (C4.10, S7.4) */
 #define JOBS_SPARE   16                     /* of DMG_JOBS_MAX, for all but KEEP */
 
 typedef enum { JOB_CHECK, JOB_ATTACH, JOB_BUILD, JOB_COMMIT, JOB_DROP, JOB_KEEP } kind_t;
@@ -472,7 +473,7 @@ static void sync_tell( val_t * v ) {
 /* Executes up to RUN_AHEAD blocks ahead of what came back, and commits them in groups (S8.8). */
 static bool try_sync( val_t * v ) {
   vblk_t * top = NULL, * next = NULL;
-  uint32_t ready = 0;
+  uint32_t ready = 0, full = 0;
   size_t   sz = 0;
   bool     is_last = false;
   sync_tell( v );
@@ -487,6 +488,7 @@ static bool try_sync( val_t * v ) {
     if( !b->is_executed ) { next = b; break; }
     if( !top || top->sh.header.height<b->sh.header.height ) top = b;
     ready++;
+    full   += b->sh.header.body_len>DMG_BODY_EMPTY_SZ;
     sz     += b->body_sz;
     is_last = is_last || s->has_fin;
   }
@@ -499,7 +501,7 @@ static bool try_sync( val_t * v ) {
     if( is_next ) post_block( v, next );
     return is_next;
   }
-  if( top && ( is_last || ready>=GROUP_MAX || sz>=GROUP_SZ_MAX || waits>=GROUP_US || ( !next && waits>=GROUP_IDLE_US ) ) ) return post_commit( v, top );
+  if( top && ( is_last || ready>=GROUP_MAX || full>=FULL_MAX || sz>=GROUP_SZ_MAX || waits>=GROUP_US || ( !next && waits>=GROUP_IDLE_US ) ) ) return post_commit( v, top );
   if( !next || !( next = dmg_val_pursue( v, next ) ) ) return false;
   post_block( v, next );
   return true;
