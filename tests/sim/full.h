@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FULL_VALIDATORS_MAX = 7, FULL_NODES_MAX = 9, FULL_FAULTS_MAX = 512, FULL_EPOCHS_MAX = 64, FULL_VIEWS_MAX = 1u<<14, FULL_ACCOUNTS = DMG_DEV_ACCOUNT_CNT };
+enum { FULL_VALIDATORS_MAX = 7, FULL_NODES_MAX = 9, FULL_FAULTS_MAX = 512, FULL_EPOCHS_MAX = 64, FULL_VIEWS_MAX = 1u<<14, FULL_ACCOUNTS = DMG_DEV_ACCOUNT_CNT, FULL_UNSYNCED_MAX = 24 };
 #define FULL_GENESIS_S 1764000000u
 
 /* --- faults ----------------------------------------------------------------------------------------------- */
@@ -103,6 +103,8 @@ typedef struct {
   dmg_net_peer_t   peer;
   dmg_vfs_t *      vfs;
   dmg_kv_t *       kv;
+  dmg_kv_snap_t *  kv_snaps[ FULL_UNSYNCED_MAX ];               /* [ 0 ]: as of the last durable write, then after each later one */
+  uint32_t         kv_snap_cnt;
   dmg_net_port_t * port, * slot;                                /* slot: the port of this life or the last, for what is done to its links */
   dmg_chain_t *    chain;
   dmg_joint_t *    joint;

@@ -225,7 +225,7 @@ void full_check_turn( full_world_t * w, full_node_t * n ) {
   if( v.block_cnt>4096 ) full_fail( "I10: node %u knows %u blocks above its head", n->id, v.block_cnt );
   if( v.cons.cur<=v.cons.final_view ) full_fail( "node %u: cur %lu is not above the final view %lu", n->id, (unsigned long)v.cons.cur, (unsigned long)v.cons.final_view );
   uint32_t full = 0;
-  for( dmg_chain_block_t const * b = n->chain->blocks; b; b = b->next ) full += b->tx_cnt && b->sh.header.epoch==v.cons.epoch && b->sh.header.view>v.cons.final_view;
+  for( dmg_chain_block_t const * b = n->chain->blocks; b; b = b->next ) full += b->tx_cnt && b->sh.header.height>w->finals_top;   /* who syncs has more, and they are final */
   if( full>(uint32_t)n->chain->record.empty_lag+n->chain->record.window ) full_fail( "I13: node %u holds %u full blocks beyond finality", n->id, full );
   if( v.evidence && !n->is_impaired ) {
     for( uint32_t i = 0; i<w->cfg.n; i++ ) if( w->nodes[ i ].is_liar || w->nodes[ i ].is_impaired ) return;

@@ -37,9 +37,39 @@ bool full_node_make( full_world_t * w, full_node_t * n ) {
 static dmg_err_t (* mem_sync)( dmg_file_t * );
 static dmg_err_t lazy_sync( dmg_file_t * f ) { return full_is_lazy ? DMG_OK : mem_sync( f ); }
 
+/* The store keeps what was durable, and of what came after it as much as chance wants, in its order (S8.8). */
+static dmg_err_t (* mem_write)( dmg_kv_t *, dmg_kv_op_t const *, size_t, bool );
+
+static void kv_forget( full_node_t * n ) { while( n->kv_snap_cnt ) dmg_kv_snap_close( n->kv, n->kv_snaps[ --n->kv_snap_cnt ] ); }
+
+static void kv_keep( full_node_t * n ) {
+  dmg_err_t err = dmg_kv_snap_open( n->kv, &n->kv_snaps[ n->kv_snap_cnt ] );
+  DMG_ASSERT( !err );
+  n->kv_snap_cnt++;
+}
+
+static dmg_err_t kv_write( dmg_kv_t * kv, dmg_kv_op_t const * ops, size_t op_cnt, bool is_durable ) {
+  full_node_t * n = full_w->nodes;
+  while( n->kv!=kv ) n++;
+  dmg_err_t err = dmg_vfs_mem_is_off( n->vfs ) ? DMG_ERR_STOPPED : mem_write( kv, ops, op_cnt, is_durable );
+  if( err ) return err;
+  if( is_durable || n->kv_snap_cnt==FULL_UNSYNCED_MAX ) kv_forget( n );
+  kv_keep( n );
+  return DMG_OK;
+}
+
+static void kv_crash( full_world_t * w, full_node_t * n ) {
+  dmg_err_t err = n->kv_snap_cnt ? dmg_kv_restore( n->kv, n->kv_snaps[ dmg_rnd_u64( &w->chance )%n->kv_snap_cnt ] ) : DMG_OK;
+  DMG_ASSERT( !err );
+  kv_forget( n );
+  kv_keep( n );
+}
+
 void full_node_disk( full_world_t * w, full_node_t * n, bool is_first ) {
   static dmg_vfs_vt_t vt;
+  static dmg_kv_vt_t kv_vt;
   dmg_vfs_free( n->vfs );
+  if( n->kv ) kv_forget( n );
   dmg_kv_close( n->kv );
   n->vfs = NULL;
   n->kv  = NULL;
@@ -48,6 +78,9 @@ void full_node_disk( full_world_t * w, full_node_t * n, bool is_first ) {
   DMG_ASSERT( !err );
   if( !mem_sync ) { vt = *n->vfs->vt; mem_sync = vt.sync; vt.sync = lazy_sync; }
   n->vfs->vt = &vt;
+  if( !mem_write ) { kv_vt = *n->kv->vt; mem_write = kv_vt.write; kv_vt.write = kv_write; }
+  n->kv->vt = &kv_vt;
+  kv_keep( n );
   dmg_vfs_mem_off_at( n->vfs, UINT64_MAX-1 );
   n->final_height = 0;
   if( !n->is_validator || !is_first ) return;
@@ -185,6 +218,7 @@ void full_node_kill( full_world_t * w, full_node_t * n, char const * how ) {
   close_all( n );
   w->cur = NULL;
   dmg_vfs_mem_crash( n->vfs, dmg_rnd_u64( &w->chance ) );
+  kv_crash( w, n );
 }
 
 void full_node_fini( full_world_t * w, full_node_t * n ) {
@@ -193,6 +227,7 @@ void full_node_fini( full_world_t * w, full_node_t * n ) {
   w->cur   = NULL;
   n->is_up = false;
   dmg_vfs_free( n->vfs );
+  if( n->kv ) kv_forget( n );
   dmg_kv_close( n->kv );
   for( uint32_t e = 0; e<FULL_EPOCHS_MAX; e++ ) free( n->votes[ e ] );
 }

@@ -92,48 +92,41 @@ dmg_err_t __wrap_dmg_signer_sign( dmg_signer_t * signer, dmg_safety_vote_t const
   return err;
 }
 
+/* What is about to be committed, which the commit frees. */
+typedef struct { dmg_signed_header_t sh; dmg_hash_t hash, root; dmg_buf_t body; bool has_cert; dmg_cert_t cert; } copy_t;
+
+static void copy_of( dmg_chain_block_t const * b, dmg_cert_t const * cert, copy_t * out ) {
+  *out = (copy_t){ .sh = b->sh, .hash = b->hash, .root = b->root, .body = dmg_buf( DMG_BLOCK_LOG_RAW_MAX ), .has_cert = cert!=NULL };
+  dmg_err_t err = dmg_buf_append( &out->body, b->body.p, b->body.sz );
+  DMG_ASSERT( !err );
+  if( cert ) out->cert = *cert;
+}
+static void tell( full_node_t * n, copy_t * c, bool is_done ) {
+  if( is_done ) full_check_commit( full_w, n, &c->sh, &c->hash, &c->root, dmg_buf_span( &c->body ), c->has_cert ? &c->cert : NULL );
+  dmg_buf_fini( &c->body );
+}
+
 dmg_err_t __real_dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_cert_t const * cert, dmg_cert_t const * notarization, dmg_chain_made_t * out );
 dmg_err_t __wrap_dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_cert_t const * cert, dmg_cert_t const * notarization, dmg_chain_made_t * out );
 dmg_err_t __wrap_dmg_chain_block_commit( dmg_chain_t * chain, dmg_chain_block_t * b, dmg_cert_t const * cert, dmg_cert_t const * notarization, dmg_chain_made_t * out ) {
   full_node_t * n = full_w ? full_w->cur : NULL;
-  if( !n ) return __real_dmg_chain_block_commit( chain, b, cert, notarization, out );
-  dmg_signed_header_t sh = b->sh;
-  dmg_hash_t hash = b->hash, root = b->root;
-  dmg_buf_t body = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
-  dmg_err_t err = dmg_buf_append( &body, b->body.p, b->body.sz );
-  DMG_ASSERT( !err );
-  err = __real_dmg_chain_block_commit( chain, b, cert, notarization, out );
-  if( !err ) full_check_commit( full_w, n, &sh, &hash, &root, dmg_buf_span( &body ), cert );
-  dmg_buf_fini( &body );
+  copy_t copy;
+  if( n ) copy_of( b, cert, &copy );
+  dmg_err_t err = __real_dmg_chain_block_commit( chain, b, cert, notarization, out );
+  if( n ) tell( n, &copy, !err );
   return err;
 }
 
-/* Those of the driver; above: those of a start. */
-dmg_err_t __real_dmg_chain_commit( dmg_chain_t * chain, dmg_chain_final_t const * finals, uint32_t cnt, dmg_chain_made_t * out_made );
-dmg_err_t __wrap_dmg_chain_commit( dmg_chain_t * chain, dmg_chain_final_t const * finals, uint32_t cnt, dmg_chain_made_t * out_made );
-dmg_err_t __wrap_dmg_chain_commit( dmg_chain_t * chain, dmg_chain_final_t const * finals, uint32_t cnt, dmg_chain_made_t * out_made ) {
-  struct { dmg_signed_header_t sh; dmg_hash_t hash, root; dmg_buf_t body; dmg_cert_t cert; bool has_cert; } * all;
+dmg_err_t __real_dmg_chain_commit( dmg_chain_t * chain, dmg_chain_final_t const * finals, uint32_t cnt, dmg_chain_made_t * out );
+dmg_err_t __wrap_dmg_chain_commit( dmg_chain_t * chain, dmg_chain_final_t const * finals, uint32_t cnt, dmg_chain_made_t * out );
+dmg_err_t __wrap_dmg_chain_commit( dmg_chain_t * chain, dmg_chain_final_t const * finals, uint32_t cnt, dmg_chain_made_t * out ) {
   full_node_t * n = full_w ? full_w->cur : NULL;
-  if( !n ) return __real_dmg_chain_commit( chain, finals, cnt, out_made );
-  all = calloc( cnt, sizeof *all );
-  DMG_ASSERT( all );
-  for( uint32_t i = 0; i<cnt; i++ ) {
-    dmg_chain_block_t const * b = finals[ i ].block;
-    all[ i ].sh   = b->sh;
-    all[ i ].hash = b->hash;
-    all[ i ].root = b->root;
-    all[ i ].body = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
-    all[ i ].has_cert = finals[ i ].cert!=NULL;
-    if( finals[ i ].cert ) all[ i ].cert = *finals[ i ].cert;
-    dmg_err_t err = dmg_buf_append( &all[ i ].body, b->body.p, b->body.sz );
-    DMG_ASSERT( !err );
-  }
-  dmg_err_t err = __real_dmg_chain_commit( chain, finals, cnt, out_made );
-  for( uint32_t i = 0; i<cnt; i++ ) {
-    if( !err ) full_check_commit( full_w, n, &all[ i ].sh, &all[ i ].hash, &all[ i ].root, dmg_buf_span( &all[ i ].body ), all[ i ].has_cert ? &all[ i ].cert : NULL );
-    dmg_buf_fini( &all[ i ].body );
-  }
-  free( all );
+  copy_t * copies = n ? calloc( cnt+1, sizeof *copies ) : NULL;
+  DMG_ASSERT( !n || copies );
+  for( uint32_t i = 0; i<cnt && n; i++ ) copy_of( finals[ i ].block, finals[ i ].cert, &copies[ i ] );
+  dmg_err_t err = __real_dmg_chain_commit( chain, finals, cnt, out );
+  for( uint32_t i = 0; i<cnt && n; i++ ) tell( n, &copies[ i ], !err );
+  free( copies );
   return err;
 }
 

@@ -1,5 +1,6 @@
 /* A world: genesis, time, transfers, chaos and heal (C12.2). */
 #include "full.h"
+#include "node/validator_int.h"
 #include "base/os.h"
 #include "crypto/sig.h"
 #include "types/items.h"
@@ -269,6 +270,7 @@ static void digest_node( full_world_t * w, full_node_t * n ) {
   if( n->turns%256==0 ) {
     dmg_validator_info_t i;
     dmg_validator_info( dmg_joint_validator( n->joint ), &i );
+    mix( w, dmg_cons_digest( ( (struct dmg_validator *)dmg_joint_validator( n->joint ) )->core ) );
     mix( w, i.cons.cur*7+i.signs );
   }
 }
