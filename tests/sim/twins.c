@@ -329,14 +329,14 @@ static int images( uint32_t const * codes, uint32_t cnt, uint8_t views, uint64_t
 }
 
 static void usage( void ) {
-  puts( "usage: sim --twins [--views K] [--every M] [--scenario N] [--sample N] [--first S] [--seed S] [--trace] [--votes FILE] [--twice] [--images] [--mutant NAME] [--expect-violation]\n"
+  puts( "usage: sim --twins [--views K] [--every M] [--scenario N] [--sample N] [--first S] [--seconds WALL] [--seed S] [--trace] [--votes FILE] [--twice] [--images] [--mutant NAME] [--expect-violation]\n"
         "Enumerates all scenarios of n = 4 with one twin over K scripted views (1-3, 3 unless told), or each M-th; --scenario N only that one.\n"
         "--sample N instead runs N sampled ones from seed S on: n = 4 and 7, 1-8 views; --seed S only that one.\n"
         "--trace a readable trace; --twice each twice, state hashes compared; --images runs each under all names of the honest and compares what is signed; --expect-violation exit 0 only if an invariant breaks" );
 }
 
 int twins_main( int argc, char ** argv ) {
-  uint64_t every = 1, only = UINT64_MAX, samples = 0, first = 1, views = ENUM_MAX;
+  uint64_t every = 1, only = UINT64_MAX, samples = 0, first = 1, views = ENUM_MAX, seconds = 0;
   bool has_trace = false, is_twice = false, is_expected = false, is_images = false;
   uint8_t mutant = 0;
   FILE *  votes  = NULL;
@@ -348,6 +348,7 @@ int twins_main( int argc, char ** argv ) {
     else if( !strcmp( a, "--scenario" ) ) { only = x; i++; }
     else if( !strcmp( a, "--sample" ) )   { samples = x; i++; }
     else if( !strcmp( a, "--first" ) )    { first = x; i++; }
+    else if( !strcmp( a, "--seconds" ) )  { seconds = x; i++; }
     else if( !strcmp( a, "--seed" ) )     { first = x; samples = 1; i++; }
     else if( !strcmp( a, "--mutant" ) )   { mutant = mutant_of( v ); i++; if( mutant==DMG_MUTANT_CNT ) { fprintf( stderr, "sim: unknown mutant '%s'\n", v ); return 2; } }
     else if( !strcmp( a, "--trace" ) )    has_trace = true;
@@ -377,6 +378,7 @@ int twins_main( int argc, char ** argv ) {
   struct twins t;
   int rc = is_expected;
   for( uint64_t i = only==UINT64_MAX || samples ? 0 : only; i<cnt; i += only==UINT64_MAX || samples ? samples ? 1 : every : cnt ) {
+    if( seconds && dmg_os_mono_ns()-m.t0>seconds*1000000000u ) break;
     scen_t s = samples ? from_seed( first+i ) : from_code( codes[ i/2 ], (uint8_t)views, i&1 );
     if( !samples ) s.id = i;
     s.mutant = mutant;
