@@ -155,11 +155,11 @@ function outside() {
   const names = opt.systems.split(",");
   for (const s of names) if (!SYSTEMS[s]) die(`no system ${s}; there are ${Object.keys(SYSTEMS).join(", ")}`);
   const delays = opt.delays.split(",").map(Number);
-  const raw = { began: new Date().toISOString(), argv: process.argv.slice(2), loads: [loadAverage()], got: [] };
+  const raw = { began: new Date().toISOString(), commits: [firstLine("git", ["-C", root, "rev-parse", "--short=12", "HEAD"])], argv: process.argv.slice(2), loads: [loadAverage()], got: [] };
   let isGood = true;
   if (opt.from) {
     const old = opt.from.split(",").map((f) => JSON.parse(readFileSync(f, "utf8")));
-    Object.assign(raw, { began: old[0].began, argv: old[0].argv, loads: old.flatMap((x) => x.loads), got: old.flatMap((x) => x.got) });
+    Object.assign(raw, { began: old[0].began, commits: [...new Set(old.flatMap((x) => x.commits))], argv: ["--delays", [...new Set(old.flatMap((x) => x.got.map((r) => r.delay)))].join(",")], loads: old.flatMap((x) => x.loads), got: old.flatMap((x) => x.got) });
     delays.splice(0, delays.length, ...new Set(raw.got.map((r) => r.delay)));
   } else
     for (const delay of delays)
@@ -190,7 +190,7 @@ function outside() {
   const of = (name, delay) => got.filter((r) => r.system === name && r.delay === delay);
   const sz = got.find((r) => r.system === "demiurge")?.txSz;
   const lines = [
-    `## Consensus beside CometBFT, ${began.slice(0, 10)}, commit ${firstLine("git", ["-C", root, "rev-parse", "--short=12", "HEAD"])}`, "",
+    `## Consensus beside CometBFT, ${began.slice(0, 10)}, commit ${raw.commits.join(", ")}`, "",
     `Machine: ${m.cpu}, ${m.cores} cores${m.isVirtual ? " (virtual)" : ""}, ${m.memoryGiB} GiB, Linux ${m.kernel}. ${n} validators of each, all on it, behind netlab with the same delays (jitter 1 ms where there is a delay).`,
     `Versions: ${[...new Set(names.map((s) => SYSTEMS[s].version()))].join("; ")}. Taken ${began.slice(0, 16).replace("T", " ")} UTC by \`./dev netlab compare ${process.argv.slice(2).join(" ")}\`, load average ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}, our own servers included.`,
     `${runs} runs each, interleaved, a fresh chain each; cells: median (worst and best of the runs). Load: ${rate} transactions a second to all nodes alike${sz ? `; ours: ${sz} bytes, a transfer between 500 accounts and notes that fill it up, each signed with Ed25519 and run as metered WASM; Comet's: ${size} bytes, key=value for its kvstore in memory, not signed` : ""}.`, "",
