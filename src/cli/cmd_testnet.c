@@ -179,14 +179,15 @@ static void wait_and_show( dmg_cli_t const * cli, dmg_node_t * node ) {
     dmg_node_info_t i;
     dmg_node_info( node, &i );
     dmg_sync_at_t at = { .height = i.validator.height, .goal = i.sync_goal, .rate = i.rate };
+    dmg_node_keep( node );
     if( dmg_sync_bar( &bar, i.is_syncing, &at, dmg_os_mono_ns()/1000000, out ) ) fputs( out, stderr );
   }
 }
 
 static int node_run( dmg_cli_t * cli ) {
   static dmg_config_t config;
-  char why[ 512 ], cache[ 2048 ], path[ PATH_SZ ], listen[ DMG_CONFIG_VALUE_MAX ], peers[ DMG_CONFIG_VALUE_MAX ];
-  char const * listens[ 8 ], * peer_list[ PEERS_MAX ];
+  char why[ 512 ], cache[ 2048 ], path[ PATH_SZ ], listen[ DMG_CONFIG_VALUE_MAX ], peers[ DMG_CONFIG_VALUE_MAX ], external[ DMG_CONFIG_VALUE_MAX ], peer_file[ PATH_SZ ];
+  char const * listens[ 8 ], * peer_list[ PEERS_MAX ], * externals[ 4 ];
   dmg_buf_t genesis = { 0 };
   int code = dmg_cli_serve_settings( cli, &config );
   if( code ) return code;
@@ -199,11 +200,14 @@ static int node_run( dmg_cli_t * cli ) {
   if( err ) return files_fail( cli, path, err );
 
   dmg_chain_cfg_t cfg = { .genesis = dmg_buf_span( &genesis ), .modules = dmg_builtin_modules, .module_cnt = dmg_builtin_module_cnt, .is_several = true };
-  dmg_node_cfg_t  ncfg = { .listen = listens, .peers = peer_list, .is_private = true, .on_end = on_end };
+  dmg_node_cfg_t  ncfg = { .listen = listens, .peers = peer_list, .external = externals, .peer_file = peer_file, .is_private = true, .on_end = on_end };
   running_t       r = { 0 };
   dmg_cli_serve_t serve = { 0 };
   snprintf( listen, sizeof listen, "%s", dmg_config_text( &config, DMG_CONFIG_NET_LISTEN ) );
   snprintf( peers, sizeof peers, "%s", dmg_config_text( &config, DMG_CONFIG_NET_PEERS ) );
+  snprintf( external, sizeof external, "%s", dmg_config_text( &config, DMG_CONFIG_NET_EXTERNAL ) );
+  snprintf( peer_file, sizeof peer_file, "%.2000s/peers.bin", dir );
+  ncfg.external_cnt = split( external, externals, 4 );
   ncfg.listen_cnt = split( listen, listens, 8 );
   ncfg.peer_cnt   = split( peers, peer_list, PEERS_MAX );
   dmg_genesis_t * g;

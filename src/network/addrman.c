@@ -5,7 +5,7 @@
 #include "crypto/hash.h"
 #include "network/chainnet_wire.h"
 
-enum { NEW_SLOTS = DMG_ADDRMAN_NEW*DMG_ADDRMAN_DEPTH, TRIED_SLOTS = DMG_ADDRMAN_TRIED*DMG_ADDRMAN_DEPTH, HEADS = 8192, NONE = 0xffff, FAILS_MAX = 8, VERSION = 1 };
+enum { NEW_SLOTS = DMG_ADDRMAN_NEW*DMG_ADDRMAN_DEPTH, TRIED_SLOTS = DMG_ADDRMAN_TRIED*DMG_ADDRMAN_DEPTH, HEADS = 8192, NONE = 0xffff, FAILS_MAX = 8, PICK_MAX = 256, VERSION = 1 };
 #define FORGET_S   ( (uint64_t)30*24*3600 )
 #define STALE_S    ( (uint64_t)4*3600 )
 
@@ -184,7 +184,7 @@ static void show( entry_t const * e, dmg_addrman_peer_t * out ) {
 }
 
 static bool pick_from( dmg_addrman_t * am, bool is_tried, uint64_t random, uint64_t now_s, dmg_addrman_fit_t is_fit, void * ctx, dmg_addrman_peer_t * out ) {
-  uint32_t slots = is_tried ? TRIED_SLOTS : NEW_SLOTS, left = is_tried ? am->tried_cnt : am->new_cnt;
+  uint32_t asked = 0, slots = is_tried ? TRIED_SLOTS : NEW_SLOTS, left = is_tried ? am->tried_cnt : am->new_cnt;
   for( uint32_t k = 0, at = (uint32_t)( random%slots ); k<slots && left; k++, at = at+1<slots ? at+1 : 0 ) {
     uint16_t i = *place( am, is_tried, (uint16_t)at );
     if( i==NONE ) continue;
@@ -192,7 +192,7 @@ static bool pick_from( dmg_addrman_t * am, bool is_tried, uint64_t random, uint6
     entry_t * e = &am->e[ i ];
     if( e->dialled_s && now_s<e->dialled_s+dmg_min_u64( 300, (uint64_t)5<<e->fails ) ) continue;   /* N6.1 */
     show( e, out );
-    if( !is_fit( ctx, out ) ) continue;
+    if( !is_fit( ctx, out ) ) { if( ++asked==PICK_MAX ) return false; continue; }
     e->dialled_s = now_s;
     return true;
   }

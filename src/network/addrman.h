@@ -9,7 +9,7 @@
    Memory    dmg_addrman_new takes about 5 MiB from the arena
    Threads   one at a time
    Failure   load: a verdict; a file that is none changes nothing
-   Bounds    DMG_ADDRMAN_MAX peers of two addresses; a pick looks at each place once at most
+   Bounds    DMG_ADDRMAN_MAX peers of two addresses; a pick looks at each place once at most, and asks is_fit of 256
    Spec      docs/spec/network.md N10.3
    Not here  clocks, random numbers (both arguments), which addresses are fit to dial */
 #ifndef DMG_NETWORK_ADDRMAN_H

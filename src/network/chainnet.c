@@ -11,7 +11,7 @@ enum { POLL_URGENT = 32, POLL_COMMON = 16, BODY_MEM = 8u<<20 };
 #define PROTO( name, class, ... ) { .cls = DMG_NET_CLS_##class, .in_max = 2, .out_max = 2, .first_ms = 5000, .next_ms = 10000, __VA_ARGS__ }
 
 void dmg_chainnet_setup( dmg_hash_t const * genesis, uint32_t fork, dmg_chainnet_setup_t * out ) {
-  static char const * const names[ DMG_CHAINNET_PROTO_CNT ] = { "cons", "body", "status", "headers", "bodies", "proposal", "epochs" };
+  static char const * const names[ DMG_CHAINNET_PROTO_CNT ] = { "cons", "body", "status", "headers", "bodies", "proposal", "epochs", "peerinfo" };
   static dmg_net_proto_t const protos[ DMG_CHAINNET_PROTO_CNT ] = {
     [ DMG_CHAINNET_CONS ]     = PROTO( cons,     CONSENSUS, .is_notify = true, .frame_max = DMG_FRAME_SZ_MAX, .queue_max = 512u<<10, .frames_per_s = 400, .frames_burst = 512 ),   /* N8.2 */
     [ DMG_CHAINNET_BODY ]     = PROTO( body,     BODIES,    .is_notify = true, .frame_max = DMG_WIRE_HEAD_SZ+DMG_WIRE_BODY_SZ_MAX, .queue_max = 4u<<20, .frames_per_s = 20, .frames_burst = 40 ),
@@ -19,6 +19,7 @@ void dmg_chainnet_setup( dmg_hash_t const * genesis, uint32_t fork, dmg_chainnet
     [ DMG_CHAINNET_HEADERS ]  = PROTO( headers,  BULK,      .frame_max = DMG_WIRE_HEADERS_CHUNK_SZ, .request_max = DMG_WIRE_HEADERS_REQ_SZ, .queue_max = 1u<<20 ),
     [ DMG_CHAINNET_BODIES ]   = PROTO( bodies,   BULK,      .frame_max = DMG_WIRE_BODY_CHUNK_MAX, .request_max = DMG_WIRE_BODIES_REQ_SZ_MAX, .queue_max = 4u<<20 ),
     [ DMG_CHAINNET_PROPOSAL ] = PROTO( proposal, BODIES,    .frame_max = DMG_FRAME_SZ_MAX, .request_max = DMG_WIRE_PROPOSAL_REQ_SZ, .queue_max = 256u<<10 ),
+    [ DMG_CHAINNET_PEERINFO ] = PROTO( peerinfo, GOSSIP,    .frame_max = DMG_WIRE_PEERINFO_SZ_MAX, .request_max = 1, .queue_max = 256u<<10 ),
     [ DMG_CHAINNET_EPOCHS ]   = PROTO( epochs,   BULK,      .frame_max = DMG_HANDOVER_SZ_MAX, .request_max = DMG_WIRE_EPOCHS_REQ_SZ, .queue_max = 1u<<20 ),
   };
   memset( out, 0, sizeof *out );
@@ -75,7 +76,8 @@ dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const
   n->sync.skeleton = DMG_ARENA_NEW( arena, stretch_t, SKELETON_MAX );
   n->sync.headers  = dmg_arena_alloc( arena, (size_t)HEADERS_MAX*DMG_SIGNED_HEADER_SZ );
   n->scratch       = dmg_arena_new( BODY_MEM );
-  if( !n->sync.skeleton || !n->sync.headers || !n->scratch ) {
+  n->am            = dmg_addrman_new( arena, cfg->secret+16 );
+  if( !n->am || !n->sync.skeleton || !n->sync.headers || !n->scratch ) {
     dmg_arena_free( n->scratch );
     return NULL;
   }
@@ -85,7 +87,7 @@ dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const
   n->rng     = dmg_load_u64le( cfg->secret );
   n->wake_us = UINT64_MAX;
   n->self    = -1;
-  n->relay_seq = cfg->seq;
+  n->relay_seq = cfg->wall_ms<<20;
   n->window  = 4;
   n->raw     = dmg_buf( DMG_WIRE_BODY_SZ_MAX );
   n->chunk   = dmg_buf( DMG_WIRE_BODY_SZ_MAX+DMG_WIRE_BODY_CHUNK_MAX );
@@ -113,6 +115,7 @@ dmg_err_t dmg_chainnet_start( dmg_chainnet_t * n, uint64_t now_us ) {
   topic.first_decay = 0.99872;
   DMG_TRY( dmg_net_topic( n->port, &topic, true ) );
   n->now_us     = now_us;
+  n->start_us   = now_us;
   n->wake_us    = now_us;
   n->is_started = true;
   return DMG_OK;
@@ -166,6 +169,8 @@ dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * n, dmg_net_peer_t const * peer
     memcpy( w->addrs[ j ], addrs[ i ], strlen( addrs[ i ] )+1 );
     w->addr_cnt++;
   }
+  w->kind    = KNOWN_CONFIG;
+  w->own_cnt = w->addr_cnt;
   for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) if( n->conns[ i ].is_used && n->conns[ i ].known<0 && dmg_net_peer_eq( &n->conns[ i ].peer, peer ) ) {
     n->conns[ i ].known = (int16_t)k;
     w->conn_cnt++;
@@ -205,7 +210,10 @@ static void dial_tick( net_t * n ) {
     switch( dmg_net_dial( n->port, &w->peer, addrs, w->addr_cnt, false, &w->dial_conn ) ) {
       case DMG_OK:       w->is_dialling = true; continue;
       case DMG_ERR_FULL: w->dial_us = n->now_us+SEC/4; break;   /* 16 dials are under way */
-      default:           dial_later( n, w );                    /* an address that is none */
+      default:                                                  /* an address that is none */
+        dial_later( n, w );
+        peers_dialled( n, w );
+        if( !w->is_used ) continue;
     }
     net_wake( n, w->dial_us );
   }
@@ -285,6 +293,7 @@ static void on_conn_up( net_t * n, dmg_net_ev_t const * ev ) {
   }
   c->status_us = n->now_us;
   net_wake( n, n->now_us );
+  peers_conn_up( n, i );
   links_conn_up( n, i );
 }
 
@@ -304,6 +313,7 @@ static void on_conn_down( net_t * n, int i ) {
     }
     net_wake( n, w->dial_us );
   }
+  peers_conn_down( n, i );
   c->is_used = false;
   n->conn_cnt--;
 }
@@ -323,6 +333,12 @@ static bool on_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
     case DMG_NET_GOSSIP:
     case DMG_NET_TOPIC_PEERS: return gossip_event( n, ev, out );
     case DMG_NET_CONN_UP:     on_conn_up( n, ev ); return false;
+    case DMG_NET_LISTENING: {
+      char addr[ DMG_CHAINNET_ADDR_SZ_MAX ];
+      copy_text( addr, sizeof addr, ev->addr );
+      if( !ev->code ) dmg_chainnet_listens( n, addr, false );
+      return false;
+    }
     case DMG_NET_STOPPED:     n->is_stopped_due = true; return false;
     case DMG_NET_DIAL_FAILED: {
       int k = known_find( n, &ev->peer );
@@ -330,6 +346,7 @@ static bool on_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
       n->known[ k ].is_dialling = false;
       dial_later( n, &n->known[ k ] );
       net_wake( n, n->known[ k ].dial_us );
+      peers_dialled( n, &n->known[ k ] );
       return false;
     }
     case DMG_NET_REQ_END:
@@ -355,11 +372,11 @@ static bool on_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
     case DMG_NET_CHUNK: {
       if( c->is_closing ) return false;
       bool is_mine = false, is_out = fetch_chunk( n, i, ev, out, &is_mine );
-      if( !is_mine ) sync_chunk( n, i, ev );
+      if( !is_mine && !peers_chunk( n, i, ev ) ) sync_chunk( n, i, ev );
       return is_out;
     }
     case DMG_NET_REQ_END:
-      if( !fetch_end( n, i, ev ) ) sync_end( n, i, ev );
+      if( !fetch_end( n, i, ev ) && !peers_end( n, i, ev ) ) sync_end( n, i, ev );
       return false;
     default: return false;
   }
@@ -372,6 +389,7 @@ static void tick( net_t * n ) {
   dial_tick( n );
   links_tick( n );
   relay_tick( n );
+  peers_tick( n );
   fetch_tick( n );
   gossip_tick( n );
   sync_tick( n );
@@ -425,6 +443,7 @@ void dmg_chainnet_info( dmg_chainnet_t const * n, dmg_chainnet_info_t * out ) {
   }
   for( int i = 0; i<DMG_CHAINNET_KNOWN_MAX; i++ ) out->known_cnt += n->known[ i ].is_used;
   for( int i = 0; i<DMG_CHAINNET_FETCH_MAX; i++ ) out->fetch_cnt += n->fetches[ i ].is_used;
+  dmg_addrman_counts( n->am, &out->new_cnt, &out->tried_cnt );
   out->is_syncing  = n->sync.stage!=SYNC_IDLE;
   out->sync_height = n->sync.height;
   out->sync_goal   = n->sync.top_height;

@@ -17,19 +17,21 @@
              Queued by N2.1: rank by view; hello and FINALIZATION replace the older one; full: lowest rank goes first.
    Relayed   a pair that has no line for a second (N8.4) sends by two others, signed by the origin's node identity; its probes, one a second, make it a link once the
              other's are heard, and 6 s without any end that.  A line that comes takes over without a word; one that goes is told as down first.
+   Peers     tell each other their signed records and those of whom they are connected with (peerinfo); what is heard goes into addrman.h's tables.  Outbound connections are
+             kept at OUT_TARGET, in groups of their own, from there; a feeler each two minutes; validators are dialled where they say they are.
    Status    asked at link-up of every connection and each 10 s: another chain is closed (WHY_OTHER_CHAIN) and not dialled for 5 min.
    Fetch     one object by hash, asked of one peer after another until it comes and its hash is right, or FETCH_MS have passed.
    Sync      to a FINALIZATION that the chain's judge accepts: handovers forward, headers by hash backward to our final block (a hash each 512 is kept), then upward
              by stretches of 512: headers again, bodies from many peers, SYNC in height order.  A follower goes to the highest F of statuses and topic final;
              a validator only where dmg_chainnet_sync_to sends it.
 
-   Memory    what dmg_chainnet_new takes from the arena (about 6 MiB), 16 MiB of bodies while syncing, 32 KiB of outgoing batch; spans of `out` live until the next call
+   Memory    what dmg_chainnet_new takes from the arena (about 12 MiB), 16 MiB of bodies while syncing, 32 KiB of outgoing batch; spans of `out` live until the next call
    Threads   one at a time
    Failure   commands: UNAVAILABLE nobody to send to, FULL, LIMIT too large; a peer's nonsense is counted, costs it its stream, score or connection
    Bounds    DMG_CHAINNET_* below; answers to a peer at most N6.1 a second, two at once; what waits for a peer is the port's queues
    Bans      false data: a day, 64 peers at most; a validator keeps its line and is not asked for 10 min, as each vote may be needed
    Spec      docs/spec/network.md N4, N8, N9
-   Not here  sentries, compact bodies, shreds, peer information, discovery, snapshots, light clients (absent.md) */
+   Not here  sentries, compact bodies, shreds, kad, snapshots, light clients (absent.md) */
 #ifndef DMG_NETWORK_CHAINNET_H
 #define DMG_NETWORK_CHAINNET_H
 
@@ -48,12 +50,12 @@
 
 /* From DMG_NET_WHY_APP on: why we closed a connection. */
 typedef enum {
-  DMG_CHAINNET_WHY_OTHER_CHAIN = DMG_NET_WHY_APP, DMG_CHAINNET_WHY_SECOND_LINE, DMG_CHAINNET_WHY_CORE, DMG_CHAINNET_WHY_FALSE_DATA, DMG_CHAINNET_WHY_SILENT, DMG_CHAINNET_WHY_FULL
+  DMG_CHAINNET_WHY_OTHER_CHAIN = DMG_NET_WHY_APP, DMG_CHAINNET_WHY_SECOND_LINE, DMG_CHAINNET_WHY_CORE, DMG_CHAINNET_WHY_FALSE_DATA, DMG_CHAINNET_WHY_SILENT, DMG_CHAINNET_WHY_FULL, DMG_CHAINNET_WHY_FEELER
 } dmg_chainnet_why_t;
 
 /* --- the port it runs on ---------------------------------------------------------------------------------- */
 
-typedef enum { DMG_CHAINNET_CONS, DMG_CHAINNET_BODY, DMG_CHAINNET_STATUS, DMG_CHAINNET_HEADERS, DMG_CHAINNET_BODIES, DMG_CHAINNET_PROPOSAL, DMG_CHAINNET_EPOCHS, DMG_CHAINNET_PROTO_CNT } dmg_chainnet_proto_t;
+typedef enum { DMG_CHAINNET_CONS, DMG_CHAINNET_BODY, DMG_CHAINNET_STATUS, DMG_CHAINNET_HEADERS, DMG_CHAINNET_BODIES, DMG_CHAINNET_PROPOSAL, DMG_CHAINNET_EPOCHS, DMG_CHAINNET_PEERINFO, DMG_CHAINNET_PROTO_CNT } dmg_chainnet_proto_t;
 
 /* What the port must be opened with: protocols in this order; names live in out. */
 typedef struct {
@@ -102,7 +104,9 @@ typedef struct {
   uint32_t                     fork;
   uint8_t                      seed[ 32 ];  /* node identity, for heads of bodies (N5.7) */
   uint8_t                      secret[ 32 ];/* feeds jitter; random in the node, fixed in tests */
-  uint64_t                     seq;         /* relayed frames count from here (N8.4): higher at each start of this identity, Unix ms x 2^20 in the node */
+  uint64_t                     wall_ms;     /* Unix ms at now_us of start: dates the own record and the peer file, and relayed frames count from it (N8.4) */
+  bool                         is_private;  /* N10.1: addresses of any class and group are dialled and told; else public ones in groups of their own */
+  char const *                 agent;       /* what peerinfo says; NULL: "" */
   uint32_t                     body_max;    /* record's; 0: DMG_WIRE_BODY_SZ_MAX */
   bool                         is_follower; /* syncs by itself to the highest F it hears of */
 } dmg_chainnet_cfg_t;
@@ -122,6 +126,12 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * net, dmg_net_peer
 
 /* One that was added is dialled now, whatever its back-off says. */
 void dmg_chainnet_dial( dmg_chainnet_t * net, dmg_net_peer_t const * peer, uint64_t now_us );
+
+/* N9.1: where we listen, for our record: "/ip4/192.0.2.1/tcp/7370".  What is not fit to be told (N10.1) is left out unless is_configured. */
+void dmg_chainnet_listens( dmg_chainnet_t * net, char const * addr, bool is_configured );
+/* The peer file (addrman.h), before start; and what it should be now.  BAD: it is left alone, nothing is known. */
+dmg_verdict_t dmg_chainnet_peers_load( dmg_chainnet_t * net, dmg_span_t file );
+DMG_MUST_USE dmg_err_t dmg_chainnet_peers_save( dmg_chainnet_t const * net, dmg_buf_t * out );
 
 typedef struct { dmg_net_peer_t peer; uint8_t key[ DMG_BLS_KEY_SZ ]; } dmg_chainnet_member_t;
 /* The set of an epoch, in its order (index = signer); sz 0: peer id unknown.  Replaces what was said of that epoch; sets of three epochs are kept, the
@@ -201,7 +211,7 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 /* --- to show ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
-  uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt, known_cnt, fetch_cnt, batch_cnt;
+  uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt, new_cnt, tried_cnt, known_cnt, fetch_cnt, batch_cnt;
   uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad;
   bool     is_syncing;
   uint64_t sync_height, sync_goal;     /* goal 0: not known yet */

@@ -18,6 +18,7 @@ void status_theirs( net_t * n, int conn, dmg_wire_status_t const * s ) {
   conn_t * c = &n->conns[ conn ];
   if( !dmg_hash_eq( &s->genesis, &n->cfg.genesis ) || s->fork!=n->cfg.fork ) {
     if( c->known>=0 ) n->known[ c->known ].dial_us = n->now_us+OTHER_CHAIN_US;
+    dmg_addrman_failed( n->am, &c->peer, true, 0 );
     conn_close( n, c, DMG_CHAINNET_WHY_OTHER_CHAIN );
     return;
   }
@@ -27,6 +28,7 @@ void status_theirs( net_t * n, int conn, dmg_wire_status_t const * s ) {
   c->final_view = s->final_view;
   c->first_body = s->first_body;
   c->roles      = s->roles;
+  peers_status( n, conn );
   sync_status( n, conn, s );
 }
 

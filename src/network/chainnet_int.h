@@ -6,7 +6,9 @@
 #ifndef DMG_NETWORK_CHAINNET_INT_H
 #define DMG_NETWORK_CHAINNET_INT_H
 
+#include "network/addrman.h"
 #include "network/chainnet.h"
+#include "network/chainnet_wire_peers.h"
 #include "base/assert.h"
 
 #define SEC                  ( (uint64_t)1000000 )
@@ -19,6 +21,10 @@
 #define BAD_FRAMES_CLOSE_US  ( 60*SEC )                  /* .. for so long */
 #define FALSE_REST_US        ( 600*SEC )                 /* a validator that gave false data: not asked */
 #define BANS_MAX             64
+#define OUT_TARGET           8                           /* N10.3 */
+#define FEELER_EVERY_US      ( 120*SEC )
+#define PEERINFO_EVERY_US    ( 120*SEC )                 /* .. a quarter of that while we have fewer than that */
+#define STALL_US             ( 30*SEC )                  /* no finality though peers are up: four more, of other groups */
 #define RELAY_AFTER_US       SEC                         /* N8.4: so long without a line .. */
 #define RELAY_CNT            2                           /* .. and frames go by so many others */
 #define RELAY_RATE           50                          /* tokens a second of an origin; a frame takes one each started 4 KiB */
@@ -59,7 +65,17 @@ typedef struct {
   bucket_t       in[ DMG_CHAINNET_PROTO_CNT ], in_bytes;
   uint64_t       slow_until_us;
   uint32_t       slow_ignored;
+  /* chainnet_peers.c */
+  bool           is_feeler, is_asking_peers;
+  uint8_t        peers_asks;
+  uint64_t       peers_id, peers_us;        /* peerinfo: our question, the next one */
+  dmg_maddr_group_t group;                  /* sz 0: its address is of no kind we know */
+  uint16_t       record_sz;                 /* its own record, verified, to pass on; 0: none */
+  uint8_t        record[ DMG_PEER_RECORD_SZ_MAX ];
 } conn_t;
+
+/* Who asked for it: the configuration or the user, for good; a validator's record, while it is in our sets; a table, for one dial. */
+enum { KNOWN_CONFIG, KNOWN_MEMBER, KNOWN_FOUND };
 
 typedef struct {
   bool           is_used;
@@ -69,6 +85,10 @@ typedef struct {
   bool           is_dialling;
   uint32_t       dial_conn;
   uint64_t       dial_us, backoff_us;
+  uint8_t        kind;                      /* KNOWN_.. */
+  bool           is_feeler;
+  uint32_t       own_cnt;                   /* addresses of the configuration, the first ones; the others are of its record .. */
+  uint64_t       record_seq;                /* .. with this seq */
 } known_t;
 
 typedef struct { uint64_t view; uint8_t cnt; } pushed_t;
@@ -193,7 +213,14 @@ struct dmg_chainnet {
   uint32_t           best_epoch; uint64_t best_view;   /* of topic final */
   uint8_t            final_wait[ DMG_WIRE_FINAL_SZ ]; uint32_t final_epoch; uint64_t final_wait_view, final_us;   /* us 0: none */
 
-  uint64_t           relay_seq;             /* of our own relayed frames: rises over restarts (cfg.seq) */
+  dmg_addrman_t *    am;
+  dmg_maddr_t        own[ DMG_PEER_RECORD_ADDRS ]; uint32_t own_cnt;
+  uint8_t            own_record[ DMG_PEER_RECORD_SZ_MAX ]; size_t own_record_sz;   /* 0: nothing to tell */
+  uint64_t           start_us;              /* cfg.wall_ms was then */
+  dmg_net_peer_t     anchors[ DMG_ADDRMAN_ANCHORS ]; uint32_t anchor_cnt;          /* of the peer file, dialled first */
+  uint64_t           out_us, feeler_us;     /* next look for one to dial */
+  uint64_t           stall_height, stall_us;/* finality stands there since */
+  uint64_t           relay_seq;             /* of our own relayed frames: rises over restarts (cfg.wall_ms) */
   uint8_t            relay_buf[ DMG_FRAME_SZ_MAX ];
 
   sync_t             sync;
@@ -244,6 +271,19 @@ bool relay_in   ( net_t * n, int from, dmg_span_t frame, dmg_chainnet_out_t * ou
 void relay_send ( net_t * n, int target, dmg_span_t frame );
 void relay_tick ( net_t * n );
 void relay_end  ( net_t * n, member_t * m );                           /* no more through others */
+
+/* Of two connections with a peer the one that stays (N8.1). */
+bool is_better  ( net_t const * n, conn_t const * a, conn_t const * b );
+
+/* chainnet_peers.c */
+void peers_conn_up  ( net_t * n, int conn );
+void peers_status   ( net_t * n, int conn );                           /* it is of our chain */
+void peers_conn_down( net_t * n, int conn );
+void peers_dialled  ( net_t * n, known_t * w );                        /* in vain; one of a table is forgotten */
+void peers_serve    ( net_t * n, int conn, uint64_t id );
+bool peers_chunk    ( net_t * n, int conn, dmg_net_ev_t const * ev );  /* false: not ours */
+bool peers_end      ( net_t * n, int conn, dmg_net_ev_t const * ev );
+void peers_tick     ( net_t * n );
 
 /* chainnet_serve.c */
 void serve_req      ( net_t * n, dmg_net_ev_t const * ev );

@@ -72,7 +72,7 @@ static void open_streams( net_t * n, member_t * m ) {
 }
 
 /* N8.1: of two lines the one dialled by the smaller peer id stays; of two dialled by the same the newer, as its dialler has lost the older. */
-static bool is_better( net_t const * n, conn_t const * a, conn_t const * b ) {
+bool is_better( net_t const * n, conn_t const * a, conn_t const * b ) {
   bool is_self_smaller = dmg_net_peer_cmp( &n->port->self, &a->peer )<0;
   if( a->is_outbound!=b->is_outbound ) return a->is_outbound==is_self_smaller;
   return a->up_us>b->up_us || ( a->up_us==b->up_us && a->conn>b->conn );

@@ -140,6 +140,12 @@ void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
     status_theirs( n, (int)( c-n->conns ), &s );
     return;
   }
+  if( ev->proto==DMG_CHAINNET_PEERINFO ) {
+    if( ev->data.sz ) { n->stat.requests_bad++; refuse( n, ev->id, DMG_WIRE_BAD_REQUEST, dmg_span( NULL, 0 ) ); return; }
+    if( !bucket_take( &c->in[ ev->proto ], n->now_us, 1, 1, 4 ) ) { slow_down( n, c, ev->id, 10000 ); return; }   /* 4 at once, 1 in 10 s */
+    peers_serve( n, (int)( c-n->conns ), ev->id );
+    return;
+  }
   serve_t * s = NULL;
   for( int i = 0; i<SERVE_MAX && !s; i++ ) if( !n->serves[ i ].is_used ) s = &n->serves[ i ];
   /* What a slow reader keeps open is bounded; DMG_CHAINNET_CONN_MAX of them leave room for validators. */

@@ -1,5 +1,6 @@
 /* First byte picks the decoder of chainnet_wire.h.  What decodes encodes to the same bytes; a body to the same body. */
 #include "network/chainnet_wire.h"
+#include "network/chainnet_wire_peers.h"
 #include "base/assert.h"
 
 static uint8_t    out[ 1u<<13 ];
@@ -38,7 +39,7 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   static dmg_wire_bodies_req_t bodies;
   dmg_span_t raw;
   uint32_t   cnt;
-  switch( data[ 0 ]%11 ) {
+  switch( data[ 0 ]%12 ) {
     case 0: if( !dmg_wire_hello_decode( in, &hello ).kind )           { dmg_wire_hello_encode( &hello, out );           same( in, DMG_WIRE_HELLO_SZ ); } break;
     case 1: if( !dmg_wire_head_decode( in, &head ).kind )             { dmg_wire_head_encode( &head, out );             same( in, DMG_WIRE_HEAD_SZ ); } break;
     case 2: if( !dmg_wire_status_decode( in, &status ).kind )         { dmg_wire_status_encode( &status, out );         same( in, DMG_WIRE_STATUS_SZ ); } break;
@@ -53,6 +54,16 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
       if( dmg_wire_relayed_decode( in, &r ).kind ) break;
       dmg_wire_relayed_encode( &r, out );
       DMG_ASSERT( !memcmp( out, in.p, DMG_WIRE_RELAYED_SZ ) && r.inner.p==in.p+DMG_WIRE_RELAYED_SZ && r.inner.sz==in.sz-DMG_WIRE_RELAYED_SZ );
+      break;
+    }
+    case 10: {
+      dmg_wire_peerinfo_t p;
+      if( dmg_wire_peerinfo_decode( in, &p ).kind ) break;
+      for( uint32_t i = 0; i<p.record_cnt; i++ ) DMG_ASSERT( p.records[ i ].sz<=DMG_PEER_RECORD_SZ_MAX && p.records[ i ].p>=in.p && p.records[ i ].p+p.records[ i ].sz<=in.p+in.sz );
+      static uint8_t told[ DMG_WIRE_PEERINFO_SENT_MAX ];
+      dmg_wire_peerinfo_t q;
+      size_t n = dmg_wire_peerinfo_encode( &p, told );
+      DMG_ASSERT( !dmg_wire_peerinfo_decode( dmg_span( told, n ), &q ).kind && q.record_cnt==p.record_cnt && q.rpc_cnt==p.rpc_cnt );
       break;
     }
     default: if( sz%2 ) body( in ); else batch( in );

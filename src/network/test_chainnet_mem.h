@@ -75,7 +75,7 @@ static void run( uint64_t ms ) { run_to( dmg_mem_net_now( world )+ms*1000 ); }
   } while( 0 )
 
 /* n validators that know each other. */
-static void validators( unsigned n ) {
+static inline void validators( unsigned n ) {
   for( unsigned i = 0; i<n; i++ ) node_add( (int)i, false );
   for( unsigned i = 0; i<n; i++ ) for( unsigned k = 0; k<n; k++ ) if( i!=k ) know( &nodes[ i ], &nodes[ k ] );
 }
@@ -91,7 +91,7 @@ static bool is_mesh( unsigned n ) {
   return true;
 }
 
-static void send_all( node_t * nd, dmg_span_t frame ) {
+static inline void send_all( node_t * nd, dmg_span_t frame ) {
   uint64_t all[ 4 ];
   all_peers( all );
   dmg_chainnet_send( nd->net, all, frame );

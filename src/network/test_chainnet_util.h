@@ -48,6 +48,7 @@ typedef struct {
 } node_t;
 
 static uint32_t big_every = 50;
+static bool     is_private;                 /* N10.1, of nodes that begin now */
 static dmg_hash_t const test_genesis = { { 0x5e, 0xed } };
 static dmg_chainnet_member_t members[ VALIDATORS ];
 static uint8_t seeds[ VALIDATORS ][ 32 ];
@@ -217,7 +218,7 @@ static void node_begin( node_t * nd, int index, uint8_t const seed[ 32 ], dmg_ne
   dmg_chainnet_chain_t * chain = &chains[ chain_cnt++%64 ];
   *chain = (dmg_chainnet_chain_t){ .ctx = nd, .head = chain_head, .header = chain_header, .body = chain_body, .proposal = chain_proposal, .handover = chain_handover,
                                    .judge_final = chain_judge_final, .take_handover = chain_take_handover, .leader = chain_leader };
-  dmg_chainnet_cfg_t cfg = { .port = port, .chain = chain, .genesis = store ? store->genesis : test_genesis, .is_follower = is_follower };
+  dmg_chainnet_cfg_t cfg = { .port = port, .chain = chain, .genesis = store ? store->genesis : test_genesis, .is_follower = is_follower, .is_private = is_private, .wall_ms = 1790000000000u+now_us/1000, .agent = "test" };
   memcpy( cfg.seed, seed, 32 );
   memcpy( cfg.secret, seed, 32 );
   cfg.secret[ 31 ] ^= (uint8_t)index;
@@ -322,7 +323,7 @@ static void node_hello( node_t * nd, uint64_t now_us ) {
   send_hello( nd );
 }
 
-static void vote_make( uint8_t out[ 1+DMG_VOTE_WIRE_SZ ], uint32_t epoch, uint64_t view, uint16_t signer ) {
+static inline void vote_make( uint8_t out[ 1+DMG_VOTE_WIRE_SZ ], uint32_t epoch, uint64_t view, uint16_t signer ) {
   dmg_vote_t v = { .kind = DMG_VOTE_NOTARIZE, .epoch = epoch, .view = view, .hash = { { 9 } }, .signer = signer };
   out[ 0 ] = DMG_FRAME_VOTE;
   dmg_vote_encode( &v, out+1 );

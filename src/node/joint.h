@@ -23,6 +23,7 @@ typedef struct {
   dmg_net_port_t * port;           /* opened with dmg_chainnet_setup's protocols; not owned, lives longer */
   uint8_t          seed[ 32 ];     /* Ed25519 node identity: the port's */
   uint8_t          secret[ 32 ];   /* dmg_chainnet_cfg_t's */
+  bool             is_private;     /* N10.1 */
   bool             is_wait_off;    /* dmg_validator_cfg_t's */
   void          (* on_txs )( void * ctx );
   void *           on_txs_ctx;

@@ -35,6 +35,8 @@ struct dmg_node {
   dmg_query_events_t    told;           /* whom the chain told of blocks before us */
   pthread_mutex_t       lock;           /* of what is shown, and of what is asked for */
   dmg_node_info_t       info;
+  dmg_buf_t             peer_file;      /* what is to be written, of kept_us */
+  uint64_t              kept_us;
   char                  dials[ DIALS_MAX ][ DMG_NODE_ADDR_SZ ];
   uint32_t              dial_cnt;
   dmg_query_peer_t      peers[ PEERS_SHOWN ];
@@ -90,7 +92,7 @@ static void show( dmg_node_t * n, uint64_t now ) {
   pthread_mutex_unlock( &n->lock );
 }
 
-static dmg_err_t add_peer( dmg_node_t * n, char const * text, char out_why[512] );
+static dmg_err_t add_peer( dmg_node_t * n, char const * text, bool is_now, char out_why[512] );
 
 /* What others asked for since the last look. */
 static void take_dials( dmg_node_t * n ) {
@@ -100,7 +102,48 @@ static void take_dials( dmg_node_t * n ) {
   memcpy( dials, n->dials, sizeof dials );
   n->dial_cnt = 0;
   pthread_mutex_unlock( &n->lock );
-  for( uint32_t i = 0; i<cnt; i++ ) if( add_peer( n, dials[ i ], why ) ) DMG_LOG_WARN( "dial", "%s", why );
+  for( uint32_t i = 0; i<cnt; i++ ) if( add_peer( n, dials[ i ], true, why ) ) DMG_LOG_WARN( "dial", "%s", why );
+}
+
+enum { PEER_FILE_SZ_MAX = 16<<20 };
+#define KEEP_US ( (uint64_t)600*1000000 )
+
+static void peers_read( dmg_node_t * n ) {
+  dmg_buf_t file = { 0 };
+  dmg_err_t err = n->cfg.peer_file ? dmg_os_file_read( n->cfg.peer_file, PEER_FILE_SZ_MAX, &file ) : DMG_ERR_NOT_FOUND;
+  if( err==DMG_ERR_NOT_FOUND ) return;
+  dmg_verdict_t v = err ? dmg_verdict_local( err ) : dmg_chainnet_peers_load( dmg_joint_net( n->j ), dmg_buf_span( &file ) );
+  char text[ DMG_VERDICT_TEXT_MAX ];
+  if( v.kind ) {
+    dmg_verdict_print( &v, text, sizeof text );
+    DMG_LOG_WARN( "peer_file", "%s is not read: %s; peers are asked again", n->cfg.peer_file, text );
+  }
+  dmg_buf_fini( &file );
+}
+
+/* On the node's thread: what the file should be; others write it, as this thread waits for no disk. */
+static void peers_put( dmg_node_t * n ) {
+  pthread_mutex_lock( &n->lock );
+  n->peer_file.max = PEER_FILE_SZ_MAX;
+  if( dmg_chainnet_peers_save( dmg_joint_net( n->j ), &n->peer_file ) ) dmg_buf_clear( &n->peer_file );
+  pthread_mutex_unlock( &n->lock );
+}
+static void peers_show( dmg_node_t * n, uint64_t now ) {
+  if( !n->kept_us ) n->kept_us = now;
+  if( !n->cfg.peer_file || now<n->kept_us+KEEP_US ) return;
+  n->kept_us = now;
+  peers_put( n );
+}
+
+void dmg_node_keep( dmg_node_t * n ) {
+  dmg_buf_t file = dmg_buf( PEER_FILE_SZ_MAX );
+  pthread_mutex_lock( &n->lock );
+  dmg_buf_t t = n->peer_file;
+  if( t.sz ) { n->peer_file = file; file = t; }
+  pthread_mutex_unlock( &n->lock );
+  dmg_err_t err = file.sz ? dmg_os_file_replace( n->cfg.peer_file, dmg_buf_span( &file ), 0600 ) : DMG_OK;
+  if( err ) DMG_LOG_WARN( "peer_file", "%s is not written: %s", n->cfg.peer_file, dmg_err_text( err ) );
+  dmg_buf_fini( &file );
 }
 
 static void wait_for( dmg_node_t * n, uint64_t wake ) {
@@ -125,10 +168,12 @@ static void * node_thread( void * arg ) {
     err = dmg_joint_turn( n->j, now_us(), dmg_os_wall_ms(), &wake );
     if( err ) break;
     take_dials( n );
+    peers_show( n, now_us() );
     show( n, now_us() );
     wait_for( n, wake );
   }
   if( err ) { DMG_LOG_ERROR( "node_ended", "%s", dmg_err_text( err ) ); if( n->cfg.on_end ) n->cfg.on_end( n->cfg.ctx, err ); }
+  if( n->cfg.peer_file ) peers_put( n );             /* while connections are there: two of them are anchors */
   /* Links leave; whatever else comes is not looked at any more. */
   uint64_t end = now_us()+(uint64_t)STOP_MS*1000;
   bool is_stopped = dmg_chainnet_stop( dmg_joint_net( n->j ), STOP_MS/2 )!=DMG_OK;
@@ -195,7 +240,7 @@ static dmg_err_t split_addr( char const * text, char out_addr[ DMG_NODE_ADDR_SZ 
   return DMG_OK;
 }
 
-static dmg_err_t add_peer( dmg_node_t * n, char const * text, char out_why[512] ) {
+static dmg_err_t add_peer( dmg_node_t * n, char const * text, bool is_now, char out_why[512] ) {
   dmg_net_peer_t peer;
   char addr[ DMG_NODE_ADDR_SZ ];
   dmg_err_t err = split_addr( text, addr, &peer );
@@ -204,7 +249,7 @@ static dmg_err_t add_peer( dmg_node_t * n, char const * text, char out_why[512] 
     if( peer.sz==n->port->self.sz && !memcmp( peer.b, n->port->self.b, peer.sz ) ) return DMG_OK;
     char const * one[ 1 ] = { addr };
     err = dmg_chainnet_add_peer( dmg_joint_net( n->j ), &peer, one, 1 );
-    if( !err ) dmg_chainnet_dial( dmg_joint_net( n->j ), &peer, now_us() );
+    if( !err && is_now ) dmg_chainnet_dial( dmg_joint_net( n->j ), &peer, now_us() );
   }
   if( err ) snprintf( out_why, 512, "%.200s is no address of a peer: /ip4/ADDRESS/tcp/PORT/p2p/PEER_ID is one", text );
   return err;
@@ -213,13 +258,16 @@ static dmg_err_t add_peer( dmg_node_t * n, char const * text, char out_why[512] 
 static dmg_err_t open_node( dmg_node_t * n, char out_why[512] ) {
   DMG_TRY( open_port( n, out_why ) );
   DMG_TRY( await_listening( n, out_why ) );
-  dmg_joint_cfg_t cfg = { .chain = n->chain, .port = n->port, .on_txs = on_txs, .on_txs_ctx = n, .is_threaded = true, .on_done = on_txs };
+  dmg_joint_cfg_t cfg = { .chain = n->chain, .port = n->port, .is_private = n->cfg.is_private, .on_txs = on_txs, .on_txs_ctx = n, .is_threaded = true, .on_done = on_txs };
   memcpy( cfg.seed, n->cfg.seed, sizeof cfg.seed );
   dmg_os_random( cfg.secret, sizeof cfg.secret );
   dmg_err_t err = dmg_joint_open( &cfg, now_us(), dmg_os_wall_ms(), &n->j, out_why );
   dmg_wipe( cfg.seed, sizeof cfg.seed );
   DMG_TRY( err );
-  for( size_t i = 0; i<n->cfg.peer_cnt; i++ ) DMG_TRY( add_peer( n, n->cfg.peers[ i ], out_why ) );
+  for( size_t i = 0; i<n->cfg.peer_cnt; i++ ) DMG_TRY( add_peer( n, n->cfg.peers[ i ], false, out_why ) );
+  peers_read( n );
+  for( size_t i = 0; i<n->cfg.external_cnt; i++ ) dmg_chainnet_listens( dmg_joint_net( n->j ), n->cfg.external[ i ], true );
+  dmg_chainnet_listens( dmg_joint_net( n->j ), n->info.addr, false );
   snprintf( out_why, 512, "the network does not start" );
   return dmg_joint_start( n->j, now_us() );
 }
@@ -257,6 +305,8 @@ void dmg_node_stop( dmg_node_t * n ) {
   atomic_store( &n->is_stopping, true );
   if( n->wake_fd>=0 ) on_txs( n );
   if( n->is_running ) pthread_join( n->thread, NULL );
+  if( n->is_running ) dmg_node_keep( n );
+  dmg_buf_fini( &n->peer_file );
   if( n->query.ctx ) { n->chain->query.net = NULL; dmg_chain_events( n->chain, &n->told ); }
   dmg_joint_close( n->j );
   dmg_net_free( n->port );

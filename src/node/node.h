@@ -19,6 +19,9 @@ typedef struct {
   size_t               listen_cnt;
   char const * const * peers;            /* "/ip4/../tcp/7370/p2p/12D3Koo..": who is dialled */
   size_t               peer_cnt;
+  char const * const * external;         /* where others reach us, if not where we listen */
+  size_t               external_cnt;
+  char const *         peer_file;        /* who else there is, kept over restarts; NULL: nowhere */
   bool                 is_private;       /* N10.1: no limits by address, so that many nodes of one machine connect */
   void              (* on_end )( void * ctx, dmg_err_t err );
   void *               ctx;
@@ -29,6 +32,8 @@ typedef struct dmg_node dmg_node_t;
 DMG_MUST_USE dmg_err_t dmg_node_start( dmg_node_cfg_t const * cfg, dmg_node_t ** out_node, char out_why[512] );
 /* Says good-bye to its links, ends the thread; the chain stays open. */
 void dmg_node_stop( dmg_node_t * node );   /* NULL: nothing */
+/* Writes the peer file when it is due, each ten minutes; from the thread that stops the node, now and then. */
+void dmg_node_keep( dmg_node_t * node );
 
 typedef struct {
   dmg_validator_info_t validator;

@@ -74,6 +74,9 @@ answers() { [ -n "$(status 5 height)" ]; }
 until_ok 20 answers || die "the follower does not answer"
 [ "$("$demiurge" rpc net_peers --rpc "$(rpc 5)")" = '{"inbound":0,"outbound":0,"items":[]}' ] || die "it has peers that nobody told it of"
 check "it is told to dial node 1" "$demiurge" net dial "$peer" --rpc "$(rpc 5)"
+knows_all() { [ "$("$demiurge" node peers --rpc "$(rpc 5)" | grep -c '^\.\.')" = 4 ]; }
+until_ok 30 knows_all || die "it does not find the three others: $("$demiurge" node peers --rpc "$(rpc 5)")"
+printf 'ok   it found the three others by itself\n'
 until_ok 40 is_at 5 "$(height 1)" || die "the follower does not catch up"
 until_ok 5 has 5 "$you" 2000000000 || die "the follower has another balance"
 printf 'ok   a follower caught up\n'
