@@ -3,9 +3,9 @@
    Four validators, one of them Byzantine, a window of two views, two candidates a view.  Unlike in safety.c a state says what each validator holds and what of it is
    saved, because here it matters who cannot act:
 
-     20 bits a validator, 10 a view:  0-4 own votes (rules.h)   5 NOTARIZATION   6-7 NULLIFICATION   8-9 FINALIZATION, each 0 no, 1 held, 2 held and saved
+     10 bits a view, 20 a validator:   0-1 NOTARIZE: none, A, B   2 NULLIFY   3 FINALIZE, whose hash is that of the view's only NOTARIZATION
+                                       4-5 NOTARIZATION   6-7 NULLIFICATION   8-9 FINALIZATION: not held, held, held and saved
 
-   (5 takes two bits as well: FINALIZE has one hash at most, that of the view's only NOTARIZATION, so votes need four.)
    Chaos: any vote the rules allow; any certificate that votes with the Byzantine one make, taken by any one validator; crashes, which leave what C6.2 saves: own votes and, with
    a vote, the bundle of cur, with FINALIZE its N.
    Heal: the Byzantine one is silent for ever, nobody crashes, all three honest must act (q = 3).  What the rules make happen by itself, in any order: C4.9 and the bundle bring
