@@ -1,6 +1,6 @@
 /* How long one step of the core may take, with real BLS: what a peer's frame of runs costs (C11.2), beside one vote's.
 
-     bench_cons [validators 100]      consensus/step .. worst_ms  the longest step;  total_ms  until all of it is taken */
+     bench_cons_step [validators 100]      consensus/step .. worst_ms  the longest step;  total_ms  until all of it is taken */
 #include "consensus/just.h"
 #include "base/assert.h"
 #include "base/os.h"
@@ -82,8 +82,10 @@ static uint64_t bundle( dmg_hash_t const * chain, uint64_t first, uint32_t k, ui
 }
 
 int main( int argc, char ** argv ) {
-  uint32_t n = argc>1 ? (uint32_t)atoi( argv[ 1 ] ) : 100;
-  if( n<4 || n>DMG_SET_MAX ) return 1;
+  char * end = "";
+  unsigned long want = argc>1 ? strtoul( argv[ 1 ], &end, 10 ) : 100;
+  if( *end || want<4 || want>DMG_SET_MAX ) { fprintf( stderr, "bench_cons_step: %s is no number of validators, 4 to %d\n", argv[ 1 ], DMG_SET_MAX ); return 2; }
+  uint32_t n = (uint32_t)want;
   dmg_hash_t chain = { { 9 } };
   set.cnt = n;
   for( uint32_t i = 0; i<n; i++ ) {
