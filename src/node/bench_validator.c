@@ -76,7 +76,8 @@ static void run( bool is_threaded, uint64_t seconds ) {
   uint64_t heavy = c->tx_cnt, blocks = c->block_cnt;
   for( uint32_t n = 0; n<4; n++ ) stop_node( &w.p[ n ] );
   qsort( waits, wait_cnt, sizeof *waits, by_size );
-  printf( "validator/frame jobs=%s blocks=%lu heavy=%lu frames=%u wait_p50_us=%lu p99=%lu max=%lu\n", is_threaded ? "threads" : "inline", (unsigned long)blocks, (unsigned long)heavy, wait_cnt, (unsigned long)waits[ wait_cnt/2 ], (unsigned long)waits[ wait_cnt-wait_cnt/100-1 ], (unsigned long)waits[ wait_cnt-1 ] );
+  printf( "validator/frame jobs=%s blocks=%lu heavy=%lu frames=%u wait_p50_us=%lu p99=%lu max=%lu\n", is_threaded ? "threads" : "inline", (unsigned long)blocks, (unsigned long)heavy, wait_cnt,
+          (unsigned long)waits[ wait_cnt/2 ], (unsigned long)waits[ wait_cnt-wait_cnt/100-1 ], (unsigned long)waits[ wait_cnt-1 ] );
   end_world();
 }
 

@@ -104,7 +104,8 @@ static void n_txs( void * ctx ) { peer_t * me = ctx; me->wake_us = w.now; }
 static char why[ 512 ];
 
 static bool try_start( peer_t * p ) {
-  dmg_chain_cfg_t cfg = { .genesis = w.genesis, .modules = modules, .module_cnt = 2, .data_dir = *p->dir ? p->dir : NULL, .cache_dir = cache_dir, .is_several = true, .tree_sz_max = 64<<20, .vfs = p->vfs, .kv = p->kv, .is_durable = p->vfs || p->is_durable, .checkpoint = p->checkpoint };
+  dmg_chain_cfg_t cfg = { .genesis = w.genesis, .modules = modules, .module_cnt = 2, .data_dir = *p->dir ? p->dir : NULL, .cache_dir = cache_dir, .is_several = true, .tree_sz_max = 64<<20,
+                          .vfs = p->vfs, .kv = p->kv, .is_durable = p->vfs || p->is_durable, .checkpoint = p->checkpoint };
   memcpy( cfg.validator_secret, p->secret, 32 );
   dmg_vm_signals_restore();
   dmg_err_t err = dmg_chain_open( &cfg, &p->chain, why );

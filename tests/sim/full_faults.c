@@ -47,7 +47,7 @@ void full_faults_make( full_world_t * w ) {
     case FF_LOST:        f.a = victim( w, &victims ); break;
     case FF_GARBLE:      f.a = victim( w, &victims ); f.x = in( w, 1, 50 ); f.until_us = 0; break;
     case FF_WRONG_ROOT:  f.a = victim( w, &victims ); f.until_us = 0; break;
-      case FF_WITHHOLD:    f.a = victim( w, &victims ); f.until_us += in( w, 0, 20000000 ); break;
+    case FF_WITHHOLD:    f.a = victim( w, &victims ); f.until_us += in( w, 0, 20000000 ); break;
     default: break;
     }
     if( f.until_us>=c->chaos_us ) f.until_us = 0;   /* heal ends it */

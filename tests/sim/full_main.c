@@ -50,7 +50,8 @@ static full_cfg_t derive( uint64_t seed, opt_t const * o ) {
 }
 
 static void print_cfg( FILE * to, uint64_t seed, full_cfg_t const * c ) {
-  fprintf( to, "seed %lu: n=%u, %u to follow, chaos %lu ms, epoch %lu blocks, a transfer each %u us, delay %u+%u us, %s", (unsigned long)seed, c->n, c->followers, (unsigned long)( c->chaos_us/1000 ), (unsigned long)c->epoch_blocks, c->tx_us, c->delay_us, c->jitter_us,
+  fprintf( to, "seed %lu: n=%u, %u to follow, chaos %lu ms, epoch %lu blocks, a transfer each %u us, delay %u+%u us, %s", (unsigned long)seed, c->n, c->followers, (unsigned long)( c->chaos_us/1000 ), (unsigned long)c->epoch_blocks,
+           c->tx_us, c->delay_us, c->jitter_us,
            c->is_real ? "BLS" : "fake BLS" );
   if( c->kinds ) fprintf( to, ", a fault each %u us of", c->fault_us );
   for( unsigned k = 0; k<FF_CNT; k++ ) if( c->kinds>>k&1 ) fprintf( to, " %s", full_fault_names[ k ] );
@@ -102,7 +103,8 @@ static int run_all( opt_t const * o ) {
     for( size_t i = 0; i<sizeof sum/8; i++ ) ( (uint64_t *)&sum )[ i ] += ( (uint64_t *)&world.stats )[ i ];
     if( o->seeds<=50 ) {
       printf( "seed %lu: %lu blocks, %lu transfers, %lu faults, %lu kills, epoch %u, healed in %lu ms, %lu turns, %.0f s in %.2f s, digest %016lx%s%s\n", (unsigned long)seed, (unsigned long)world.finals_top, (unsigned long)world.stats.txs_final,
-              (unsigned long)world.stats.faults, (unsigned long)world.stats.kills, world.light.record.epoch, (unsigned long)( world.stats.heal_us/1000 ), (unsigned long)world.stats.turns, (double)world.now/1e6, (double)t/1e9, (unsigned long)world.digest, is_good ? "" : ": ", world.why );
+              (unsigned long)world.stats.faults, (unsigned long)world.stats.kills, world.light.record.epoch,
+              (unsigned long)( world.stats.heal_us/1000 ), (unsigned long)world.stats.turns, (double)world.now/1e6, (double)t/1e9, (unsigned long)world.digest, is_good ? "" : ": ", world.why );
       fflush( stdout );
     }
     if( !is_good && o->is_violation_expected ) { printf( "found at seed %lu after %.1f s: %s\n", (unsigned long)seed, (double)( __real_dmg_os_mono_ns()-began )/1e9, world.why ); return 0; }
@@ -121,7 +123,8 @@ static int run_all( opt_t const * o ) {
     }
   }
   double wall = (double)( __real_dmg_os_mono_ns()-began )/1e9;
-  printf( "%lu seeds, %.0f s simulated in %.1f s: %.0f x; %lu blocks committed, %lu votes, %lu of %lu transfers, %lu faults, %lu kills, %lu starts, %lu as observers, %lu refused, %lu handovers, %lu light certificates, %lu turns\n", (unsigned long)done, (double)sim_us/1e6, wall,
+  printf( "%lu seeds, %.0f s simulated in %.1f s: %.0f x; %lu blocks committed, %lu votes, %lu of %lu transfers, %lu faults, %lu kills, "
+          "%lu starts, %lu as observers, %lu refused, %lu handovers, %lu light certificates, %lu turns\n", (unsigned long)done, (double)sim_us/1e6, wall,
           (double)sim_us/1e6/wall, (unsigned long)sum.commits, (unsigned long)sum.signs, (unsigned long)sum.txs_final, (unsigned long)sum.txs, (unsigned long)sum.faults, (unsigned long)sum.kills, (unsigned long)sum.starts, (unsigned long)sum.observers,
           (unsigned long)sum.refused, (unsigned long)sum.handovers, (unsigned long)sum.certs, (unsigned long)sum.turns );
   if( o->is_violation_expected ) { fprintf( stderr, "no violation was found\n" ); return 1; }
