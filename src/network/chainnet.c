@@ -11,16 +11,20 @@ enum { POLL_URGENT = 32, POLL_COMMON = 16, BODY_MEM = 8u<<20 };
 #define PROTO( name, class, ... ) { .cls = DMG_NET_CLS_##class, .in_max = 2, .out_max = 2, .first_ms = 5000, .next_ms = 10000, __VA_ARGS__ }
 
 void dmg_chainnet_setup( dmg_hash_t const * genesis, uint32_t fork, dmg_chainnet_setup_t * out ) {
-  static char const * const names[ DMG_CHAINNET_PROTO_CNT ] = { "cons", "body", "status", "headers", "bodies", "proposal", "epochs", "peerinfo" };
+  static char const * const names[ DMG_CHAINNET_PROTO_CNT ] = { "cons", "body", "shred", "txfwd", "status", "headers", "bodies", "proposal", "epochs", "peerinfo", "bodytx", "txs" };
   static dmg_net_proto_t const protos[ DMG_CHAINNET_PROTO_CNT ] = {
     [ DMG_CHAINNET_CONS ]     = PROTO( cons,     CONSENSUS, .is_notify = true, .frame_max = DMG_FRAME_SZ_MAX, .queue_max = 512u<<10, .frames_per_s = 400, .frames_burst = 512 ),   /* N8.2 */
     [ DMG_CHAINNET_BODY ]     = PROTO( body,     BODIES,    .is_notify = true, .frame_max = DMG_WIRE_HEAD_SZ+DMG_WIRE_BODY_SZ_MAX, .queue_max = 4u<<20, .frames_per_s = 20, .frames_burst = 40 ),
+    [ DMG_CHAINNET_SHRED ]    = PROTO( shred,    BODIES,    .is_notify = true, .frame_max = DMG_WIRE_SHARD_FRAME_MAX, .queue_max = 4u<<20, .frames_per_s = 800, .frames_burst = 1024 ),
+    [ DMG_CHAINNET_TXFWD ]    = PROTO( txfwd,    GOSSIP,    .is_notify = true, .frame_max = DMG_WIRE_TX_SZ_MAX+2, .queue_max = 256u<<10, .frames_per_s = 100, .frames_burst = 200 ),
     [ DMG_CHAINNET_STATUS ]   = PROTO( status,   GOSSIP,    .frame_max = DMG_WIRE_STATUS_SZ, .request_max = DMG_WIRE_STATUS_SZ, .queue_max = 4u<<10 ),
     [ DMG_CHAINNET_HEADERS ]  = PROTO( headers,  BULK,      .frame_max = DMG_WIRE_HEADERS_CHUNK_SZ, .request_max = DMG_WIRE_HEADERS_REQ_SZ, .queue_max = 1u<<20 ),
     [ DMG_CHAINNET_BODIES ]   = PROTO( bodies,   BULK,      .frame_max = DMG_WIRE_BODY_CHUNK_MAX, .request_max = DMG_WIRE_BODIES_REQ_SZ_MAX, .queue_max = 4u<<20 ),
     [ DMG_CHAINNET_PROPOSAL ] = PROTO( proposal, BODIES,    .frame_max = DMG_FRAME_SZ_MAX, .request_max = DMG_WIRE_PROPOSAL_REQ_SZ, .queue_max = 256u<<10 ),
     [ DMG_CHAINNET_PEERINFO ] = PROTO( peerinfo, GOSSIP,    .frame_max = DMG_WIRE_PEERINFO_SZ_MAX, .request_max = 1, .queue_max = 256u<<10 ),
     [ DMG_CHAINNET_EPOCHS ]   = PROTO( epochs,   BULK,      .frame_max = DMG_HANDOVER_SZ_MAX, .request_max = DMG_WIRE_EPOCHS_REQ_SZ, .queue_max = 1u<<20 ),
+    [ DMG_CHAINNET_BODYTX ]   = PROTO( bodytx,   BODIES,    .frame_max = DMG_WIRE_PREFILLED_TX_MAX, .request_max = DMG_WIRE_BODYTX_REQ_SZ_MAX, .queue_max = 2u<<20 ),
+    [ DMG_CHAINNET_TXREQ ]    = PROTO( txs,      GOSSIP,    .frame_max = 1+DMG_WIRE_PREFILLED_TX_MAX, .request_max = DMG_WIRE_IDS_REQ_SZ_MAX, .queue_max = 256u<<10 ),
   };
   memset( out, 0, sizeof *out );
   for( unsigned i = 0; i<DMG_CHAINNET_PROTO_CNT; i++ ) {
@@ -71,6 +75,7 @@ dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_ha
 /* --- birth and death -------------------------------------------------------------------------------------- */
 
 dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const * cfg ) {
+  DMG_ASSERT( cfg->chain->leader && cfg->chain->seed && cfg->chain->each_tx && cfg->chain->tx );
   net_t * n = DMG_ARENA_NEW( arena, net_t, 1 );
   if( !n ) return NULL;
   n->sync.skeleton = DMG_ARENA_NEW( arena, stretch_t, SKELETON_MAX );
@@ -91,6 +96,9 @@ dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const
   n->window  = 4;
   n->raw     = dmg_buf( DMG_WIRE_BODY_SZ_MAX );
   n->chunk   = dmg_buf( DMG_WIRE_BODY_SZ_MAX+DMG_WIRE_BODY_CHUNK_MAX );
+  n->own_slots = dmg_buf( DMG_BODY_TX_MAX*sizeof( slot_t ) );
+  n->shred_mem = dmg_buf( 4*( (size_t)DMG_WIRE_BODY_SZ_MAX+64*DMG_RS_N_MAX ) );
+  n->short_odd = dmg_load_u64le( cfg->secret+8 )|1;
   if( !n->cfg.body_max ) n->cfg.body_max = DMG_WIRE_BODY_SZ_MAX;
   for( unsigned i = 0; i<WINDOW; i++ ) n->sync.slots[ i ].buf = dmg_buf( DMG_WIRE_BODY_SZ_MAX );
   dmg_wire_name( &cfg->genesis, cfg->fork, "tx", n->topic_tx );
@@ -126,6 +134,7 @@ void dmg_chainnet_fini( dmg_chainnet_t * n ) {
   while( n->ev_pos<n->ev_cnt ) dmg_net_release( n->port, &n->evs[ n->ev_pos++ ] );
   n->is_ev_held = false;
   sync_fini( n );
+  body_fini( n );
   dmg_buf_fini( &n->raw );
   dmg_buf_fini( &n->chunk );
   dmg_arena_free( n->scratch );
@@ -302,6 +311,7 @@ static void on_conn_down( net_t * n, int i ) {
   links_conn_down( n, i );
   serve_conn_down( n, i );
   fetch_conn_down( n, i );
+  body_conn_down( n, i );
   sync_conn_down( n, i );
   if( c->known>=0 ) {
     known_t * w = &n->known[ c->known ];
@@ -372,11 +382,12 @@ static bool on_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
     case DMG_NET_CHUNK: {
       if( c->is_closing ) return false;
       bool is_mine = false, is_out = fetch_chunk( n, i, ev, out, &is_mine );
+      if( !is_mine ) is_out = body_chunk( n, i, ev, out, &is_mine );
       if( !is_mine && !peers_chunk( n, i, ev ) ) sync_chunk( n, i, ev );
       return is_out;
     }
     case DMG_NET_REQ_END:
-      if( !fetch_end( n, i, ev ) && !peers_end( n, i, ev ) ) sync_end( n, i, ev );
+      if( !fetch_end( n, i, ev ) && !body_end( n, i, ev ) && !peers_end( n, i, ev ) ) sync_end( n, i, ev );
       return false;
     default: return false;
   }
@@ -390,6 +401,7 @@ static void tick( net_t * n ) {
   links_tick( n );
   relay_tick( n );
   peers_tick( n );
+  body_tick( n );
   fetch_tick( n );
   gossip_tick( n );
   sync_tick( n );
@@ -447,7 +459,7 @@ void dmg_chainnet_info( dmg_chainnet_t const * n, dmg_chainnet_info_t * out ) {
   out->is_syncing  = n->sync.stage!=SYNC_IDLE;
   out->sync_height = n->sync.height;
   out->sync_goal   = n->sync.top_height;
-  out->heap_sz     = n->raw.cap+n->chunk.cap+BODY_MEM;
+  out->heap_sz     = n->raw.cap+n->chunk.cap+BODY_MEM+body_heap( n );
   for( unsigned i = 0; i<WINDOW; i++ ) out->heap_sz += n->sync.slots[ i ].buf.cap;
 }
 

@@ -9,7 +9,7 @@
      do { while( dmg_chainnet_next( net, mono_us(), &out ) ) handle( &out ); poll( the port's two fds, until dmg_chainnet_wake_us ); } while( .. )
 
    Links     Each validator of the sets of epochs e-1 .. e+1 that has a peer id (N8.1) gets a line: both sides dial, the one of the smaller id first; of two lines
-             that of the smaller id's dialling stays.  On it each side opens cons/1 and body/1.  LINK{up}: frames can flow; one LINK{down} follows each.
+             that of the smaller id's dialling stays.  On it each side opens cons/1, body/1, shred/1 and txfwd/1.  LINK{up}: frames can flow; one LINK{down} follows each.
              peer is the core's peer index: it stays with its validator as long as that is in one of the sets.
    Who       A connection's peer id is proven by the transport; peer id -> consensus key stands in the chain's records (genesis, Staking), signed with the key's proof
              of possession, and arrives by dmg_chainnet_set_members.  Nothing a peer says changes it.
@@ -20,18 +20,22 @@
    Peers     tell each other their signed records and those of whom they are connected with (peerinfo); what is heard goes into addrman.h's tables.  Outbound connections are
              kept at OUT_TARGET, in groups of their own, from there; a feeler each two minutes; validators are dialled where they say they are.
    Status    asked at link-up of every connection and each 10 s: another chain is closed (WHY_OTHER_CHAIN) and not dialled for 5 min.
+   Bodies    a proposal's leader pushes its body: full up to 16 KiB; compact (short ids, and what it got less than 200 ms ago) while little is expected to be
+             missing; else in shards of which any half suffice, relayed by stake.  Rebuilt from the pool (each_tx) and bodytx, or decoded: PUSHED.  A fetch of the
+             same body waits for that.  The last 16 are kept for who asks bodytx.
    Fetch     one object by hash, asked of one peer after another until it comes and its hash is right, or FETCH_MS have passed.
    Sync      to a FINALIZATION that the chain's judge accepts: handovers forward, headers by hash backward to our final block (a hash each 512 is kept), then upward
              by stretches of 512: headers again, bodies from many peers, SYNC in height order.  A follower goes to the highest F of statuses and topic final;
              a validator only where dmg_chainnet_sync_to sends it.
 
-   Memory    what dmg_chainnet_new takes from the arena (about 12 MiB), 16 MiB of bodies while syncing, 32 KiB of outgoing batch; spans of `out` live until the next call
+   Memory    what dmg_chainnet_new takes from the arena (about 21 MiB), 16 MiB of bodies while syncing, 16 kept ones, 8 in the making and a workspace of 4 MiB, 32 KiB of
+             outgoing batch; spans of `out` live until the next call
    Threads   one at a time
    Failure   commands: UNAVAILABLE nobody to send to, FULL, LIMIT too large; a peer's nonsense is counted, costs it its stream, score or connection
    Bounds    DMG_CHAINNET_* below; answers to a peer at most N6.1 a second, two at once; what waits for a peer is the port's queues
    Bans      false data: a day, 64 peers at most; a validator keeps its line and is not asked for 10 min, as each vote may be needed
    Spec      docs/spec/network.md N4, N8, N9
-   Not here  sentries, compact bodies, shreds, kad, snapshots, light clients (absent.md) */
+   Not here  sentries, kad, snapshots, light clients (absent.md) */
 #ifndef DMG_NETWORK_CHAINNET_H
 #define DMG_NETWORK_CHAINNET_H
 
@@ -55,7 +59,11 @@ typedef enum {
 
 /* --- the port it runs on ---------------------------------------------------------------------------------- */
 
-typedef enum { DMG_CHAINNET_CONS, DMG_CHAINNET_BODY, DMG_CHAINNET_STATUS, DMG_CHAINNET_HEADERS, DMG_CHAINNET_BODIES, DMG_CHAINNET_PROPOSAL, DMG_CHAINNET_EPOCHS, DMG_CHAINNET_PEERINFO, DMG_CHAINNET_PROTO_CNT } dmg_chainnet_proto_t;
+typedef enum {
+  DMG_CHAINNET_CONS, DMG_CHAINNET_BODY, DMG_CHAINNET_SHRED, DMG_CHAINNET_TXFWD,   /* notify: a line's */
+  DMG_CHAINNET_STATUS, DMG_CHAINNET_HEADERS, DMG_CHAINNET_BODIES, DMG_CHAINNET_PROPOSAL, DMG_CHAINNET_EPOCHS, DMG_CHAINNET_PEERINFO, DMG_CHAINNET_BODYTX, DMG_CHAINNET_TXREQ,
+  DMG_CHAINNET_PROTO_CNT
+} dmg_chainnet_proto_t;
 
 /* What the port must be opened with: protocols in this order; names live in out. */
 typedef struct {
@@ -93,6 +101,12 @@ typedef struct {
   dmg_verdict_t (*take_handover)( void * ctx, dmg_span_t handover );
   /* Index in the epoch's set of a view's leader; -1: not known. */
   int       (*leader)  ( void * ctx, uint32_t epoch, uint64_t view );
+  /* The seed of an epoch's record, which shuffles relays (N8.8); false: not known. */
+  bool      (*seed)    ( void * ctx, uint32_t epoch, dmg_hash_t * out );
+  /* Each transaction that waits here, in any order, with its leaf in a body's tree (C2.5) and how long it has been here; visit does not call back (N8.7). */
+  void      (*each_tx) ( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg );
+  /* The one that waits here under this id. */
+  dmg_err_t (*tx)      ( void * ctx, dmg_hash_t const * id, dmg_buf_t * out );
 } dmg_chainnet_chain_t;
 
 /* --- configuration ---------------------------------------------------------------------------------------- */
@@ -133,8 +147,8 @@ void dmg_chainnet_listens( dmg_chainnet_t * net, char const * addr, bool is_conf
 dmg_verdict_t dmg_chainnet_peers_load( dmg_chainnet_t * net, dmg_span_t file );
 DMG_MUST_USE dmg_err_t dmg_chainnet_peers_save( dmg_chainnet_t const * net, dmg_buf_t * out );
 
-typedef struct { dmg_net_peer_t peer; uint8_t key[ DMG_BLS_KEY_SZ ]; } dmg_chainnet_member_t;
-/* The set of an epoch, in its order (index = signer); sz 0: peer id unknown.  Replaces what was said of that epoch; sets of three epochs are kept, the
+typedef struct { dmg_net_peer_t peer; uint8_t key[ DMG_BLS_KEY_SZ ]; uint64_t weight; } dmg_chainnet_member_t;
+/* The set of an epoch, in its order (index = signer); sz 0: peer id unknown; weights 0: no shreds.  Replaces what was said of that epoch; sets of three epochs are kept, the
    lowest goes.  Links of who is in none of them go down.  FULL: more than DMG_CHAINNET_PEER_MAX in all. */
 DMG_MUST_USE dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * net, uint32_t epoch, dmg_chainnet_member_t const * members, uint32_t cnt, uint64_t now_us );
 /* Where we are: bounds what is let in (N8.2) and drops stale frames from queues (N8.3).  After each step of the core that moved it. */
@@ -182,7 +196,7 @@ uint64_t dmg_chainnet_wake_us( dmg_chainnet_t const * net );
 void dmg_chainnet_send( dmg_chainnet_t * net, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], dmg_span_t frame );
 /* The core's CLOSE. */
 void dmg_chainnet_close( dmg_chainnet_t * net, uint16_t peer, uint64_t for_us, uint64_t now_us );
-/* An own proposal's body, to all links (N8.6); not the empty one.  LIMIT. */
+/* An own proposal's body, to all links in the form that fits (N8.6); not the empty one.  LIMIT; INVALID: it is none. */
 DMG_MUST_USE dmg_err_t dmg_chainnet_push_body( dmg_chainnet_t * net, uint32_t epoch, uint64_t view, dmg_hash_t const * body_hash, dmg_span_t body );
 
 /* HEADER, PROPOSAL: by block hash (PROPOSAL: epoch, view too); BODY: by block hash, checked against body_hash (body_len only says LIMIT above 1 MiB: it is the header's word).  peers: whom to ask first, NULL nobody.  One GOT
@@ -191,7 +205,7 @@ typedef struct { uint8_t what; dmg_hash_t hash, body_hash; uint32_t body_len, ep
 DMG_MUST_USE dmg_err_t dmg_chainnet_fetch( dmg_chainnet_t * net, dmg_fetch_t const * fetch, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], uint64_t now_us );
 void dmg_chainnet_fetch_cancel( dmg_chainnet_t * net, uint8_t what, dmg_hash_t const * hash );
 
-/* A transaction of our own users, admitted by the pool: leaves with the next batch (10 ms or 32 KiB, N9.2).  Those from TXS are forwarded by their verdict, not by this.
+/* A transaction of our own users, admitted by the pool: leaves with the next batch (10 ms or 32 KiB, N9.2), by gossip and, from a validator, to the next two leaders.  Those from TXS are forwarded by their verdict, not by this.
    LIMIT: above 64 KiB. */
 DMG_MUST_USE dmg_err_t dmg_chainnet_send_tx( dmg_chainnet_t * net, dmg_span_t raw, uint64_t now_us );
 /* Of TXS: REJECT one of them can never have been right (form, chain, signature); ACCEPT at least one was admitted; IGNORE all else (N1.4, N7.1).  Late: nothing. */
@@ -213,6 +227,8 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 typedef struct {
   uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt, new_cnt, tried_cnt, known_cnt, fetch_cnt, batch_cnt;
   uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad;
+  /* Bodies of proposals by dmg_wire_form_t: pushed, complete here.  rebuilt: of the pool alone; txs_missing: of compact bodies, not in the pool; sz_out: bytes of frames with bodies or shards; collisions: rebuilt to another hash (N8.7). */
+  uint64_t bodies_by_out[ DMG_WIRE_FORM_CNT ], bodies_by_in[ DMG_WIRE_FORM_CNT ], bodies_rebuilt, txs_missing, body_collisions, shards_in, shards_relayed, shards_bad, txs_forwarded, bodies_sz_out;
   bool     is_syncing;
   uint64_t sync_height, sync_goal;     /* goal 0: not known yet */
   size_t   heap_sz;                    /* beyond the arena */

@@ -85,6 +85,11 @@ static void fetch_ask( net_t * n, fetch_t * f ) {
   if( f->is_asked || f->is_done ) return;
   if( n->now_us>=f->end_us ) { f->is_done = true; n->is_fetch_done = true; return; }
   net_wake( n, f->end_us );
+  if( f->f.what==DMG_FETCH_BODY ) {
+    if( kept_find( n, &f->f.body_hash ) ) { f->is_done = true; n->is_fetch_done = true; return; }
+    uint64_t at = body_hold( n, &f->f, f->end_us-(uint64_t)DMG_CHAINNET_FETCH_MS*1000 );
+    if( at>n->now_us ) { net_wake( n, at ); return; }   /* it is on its way by a push */
+  }
   if( f->next_us>n->now_us ) { net_wake( n, f->next_us ); return; }
   uint8_t proto = proto_of( f->f.what );
   int i = pick_conn( n, proto, f->peers, f->tried, 0 );
@@ -149,6 +154,17 @@ void dmg_chainnet_fetch_cancel( dmg_chainnet_t * n, uint8_t what, dmg_hash_t con
     fetch_free( n, f );
   }
   f->is_used = false;
+}
+
+void fetch_kept( net_t * n, dmg_hash_t const * body_hash ) {
+  for( int i = 0; i<DMG_CHAINNET_FETCH_MAX; i++ ) {
+    fetch_t * f = &n->fetches[ i ];
+    if( !f->is_used || f->is_done || f->f.what!=DMG_FETCH_BODY || !dmg_hash_eq( &f->f.body_hash, body_hash ) ) continue;
+    dmg_err_t err = f->is_asked ? dmg_net_cancel( n->port, f->req_id ) : DMG_OK;
+    (void)err;
+    fetch_free( n, f );
+    f->is_done = n->is_fetch_done = true;
+  }
 }
 
 static fetch_t * fetch_of_req( net_t * n, int conn, uint64_t id ) {
@@ -243,6 +259,8 @@ bool fetch_tell( net_t * n, dmg_chainnet_out_t * out ) {
     out->kind  = DMG_CHAINNET_GOT;
     out->what  = f->f.what;
     out->hash  = f->f.hash;
+    kept_t const * k = f->f.what==DMG_FETCH_BODY ? kept_find( n, &f->f.body_hash ) : NULL;
+    if( k ) out->bytes = dmg_buf_span( &k->body );
     f->is_used = false;
     return true;
   }

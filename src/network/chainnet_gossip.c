@@ -23,6 +23,8 @@ static dmg_err_t batch_flush( net_t * n ) {
   }
   uint8_t * p = n->batch+2-head_sz;
   memcpy( p, head, head_sz );
+  if( !n->is_batch_fwd ) fwd_batch( n, dmg_span( p, head_sz+n->batch_sz ), n->batch_cnt );
+  n->is_batch_fwd = true;                          /* a batch that waits for gossip's room is not sent to them again */
   dmg_err_t err = dmg_net_publish( n->port, n->topic_tx, dmg_span( p, head_sz+n->batch_sz ) );
   if( err==DMG_ERR_FULL ) {
     n->batch_us = n->now_us+BATCH_US;
@@ -32,6 +34,7 @@ static dmg_err_t batch_flush( net_t * n ) {
   if( !err ) n->stat.txs_out += n->batch_cnt;
   n->batch_cnt = 0;
   n->batch_sz  = 0;
+  n->is_batch_fwd = false;
   return DMG_OK;
 }
 
@@ -64,6 +67,8 @@ static bool on_txs( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out
     verdict( n, ev->id, DMG_NET_REJECT );          /* N1.4: the bytes prove it */
     return false;
   }
+  heard_t const * heard = fwd_heard( n, ev->data, ev->id );
+  if( heard ) { verdict( n, ev->id, (dmg_net_verdict_t)heard->verdict ); return false; }
   if( n->batch_wait_cnt==DMG_CHAINNET_BATCH_MAX || n->is_stopping ) { verdict( n, ev->id, DMG_NET_IGNORE ); return false; }
   n->batches[ n->batch_wait_cnt++ ] = (batch_t){ .id = ev->id, .us = n->now_us };
   net_wake( n, n->now_us+VERDICT_US );
@@ -76,6 +81,7 @@ static bool on_txs( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out
 }
 
 void dmg_chainnet_verdict( dmg_chainnet_t * n, uint64_t id, dmg_net_verdict_t v ) {
+  if( fwd_verdict( n, id, v ) ) return;
   for( uint32_t i = 0; i<n->batch_wait_cnt; i++ ) {
     if( n->batches[ i ].id!=id ) continue;
     n->batches[ i ] = n->batches[ --n->batch_wait_cnt ];

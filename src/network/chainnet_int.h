@@ -2,13 +2,15 @@
 
      conn    a connection of the port            known   a peer id with addresses, and its dialling
      member  a validator (the core's peer index) set     an epoch's members in order
-     serve   a request of a peer in answer       fetch   an object we look for           sync    chainnet_sync.c */
+     serve   a request of a peer in answer       fetch   an object we look for           sync    chainnet_sync.c
+     build   a body in the making                kept    a body of a proposal, for bodytx */
 #ifndef DMG_NETWORK_CHAINNET_INT_H
 #define DMG_NETWORK_CHAINNET_INT_H
 
 #include "network/addrman.h"
 #include "network/chainnet.h"
 #include "network/chainnet_wire_peers.h"
+#include "network/rs.h"
 #include "base/assert.h"
 
 #define SEC                  ( (uint64_t)1000000 )
@@ -91,7 +93,9 @@ typedef struct {
   uint64_t       record_seq;                /* .. with this seq */
 } known_t;
 
-typedef struct { uint64_t view; uint8_t cnt; } pushed_t;
+typedef struct { uint32_t epoch; uint64_t view, ids[ 2 ]; uint8_t cnt; } pushed_t;   /* heads by the first bytes of their hash */
+
+#define SIDE_CNT 3                          /* body/1, shred/1, txfwd/1: proto - DMG_CHAINNET_BODY */
 
 typedef struct {
   bool           is_used;
@@ -99,22 +103,66 @@ typedef struct {
   uint8_t        key[ DMG_BLS_KEY_SZ ];
   int16_t        idx[ SET_CNT ];            /* in sets[], -1: not there */
   int16_t        line;                      /* conn index, -1 */
-  stream_t       cons_out, cons_in, body_out, body_in;
+  stream_t       cons_out, cons_in, side_out[ SIDE_CNT ], side_in[ SIDE_CNT ];
   bool           is_link, is_told;          /* link as it is, as the node knows it: by the line, or through others */
   bool           is_direct, is_via;         /* N8.4: which of the two; not both */
   uint64_t       apart_us, probe_us, via_us;/* without a line since; next probe; last heard through others */
   int16_t        relays[ RELAY_CNT ];       /* members that take frames for it, -1 */
   uint64_t       relay_seq, relay_seen;     /* its highest seq here, and which of the 64 up to that came */
   bucket_t       relay_in;                  /* what it may have us forward */
-  uint64_t       retry_us, backoff_us, body_retry_us;
+  uint64_t       retry_us, backoff_us, side_retry_us;
   uint64_t       closed_until_us, heard_us, false_until_us;
   char           passed[ 48 ];              /* address whose connections pass the gate (N6.1) */
   uint32_t       bad_cnt;
   uint64_t       bad_us;
-  pushed_t       pushed[ 8 ];               /* N8.5: at most two bodies a view */
+  pushed_t       pushed[ 16 ];              /* N8.5: at most two heads a view */
+  bucket_t       fwd_out, fwd_in;           /* N9.2 */
 } member_t;
 
-typedef struct { bool is_used; uint32_t epoch, cnt; int16_t members[ DMG_SET_MAX ]; } set_t;
+typedef struct {
+  bool     is_used;
+  uint32_t epoch, cnt;
+  int16_t  members[ DMG_SET_MAX ];
+  uint64_t weights[ DMG_SET_MAX ], total;   /* total 0: not told */
+  /* N8.8: any k of n shards give a body, of which a member relays share; k 0: no shreds in this epoch. */
+  uint32_t k, n;
+  uint8_t  share[ DMG_SET_MAX ];
+} set_t;
+
+typedef union { dmg_wire_bodies_req_t bodies; dmg_wire_bodytx_req_t bodytx; dmg_wire_ids_req_t ids; } serve_mem_t;
+
+#define BUILDS_MAX 32
+#define OPEN_MAX   8                        /* of them with memory */
+#define KEPT_MAX   16
+#define ASKS_MAX   3
+
+/* A transaction's place in a compact body.  hits: of the pool that have its id; twice: the body itself has that id again. */
+typedef struct { uint64_t id; uint32_t off, sz; uint8_t hits; bool is_twice, is_here; } slot_t;
+
+typedef struct { bool is_used; int16_t conn; uint64_t id; uint32_t pos; dmg_buf_t list; } ask_t;   /* list: u16 indexes */
+
+typedef enum { BUILD_NONE, BUILD_OPEN, BUILD_DONE, BUILD_FAILED } build_state_t;
+typedef struct {
+  uint8_t         state;
+  dmg_wire_head_t head;
+  uint64_t        id, born_us;
+  int16_t         leader;                   /* member */
+  dmg_buf_t       bytes;                    /* compact: the lists, then transactions as they came; shreds: shards as they came */
+  /* compact */
+  uint8_t         key[ 16 ];
+  dmg_buf_t       slots;                    /* slot_t x tx_cnt */
+  uint32_t        lists_sz, tx_cnt, missing, ask_cnt;
+  uint64_t        next_us;
+  ask_t           asks[ ASKS_MAX ];
+  uint64_t        tried[ ( DMG_CHAINNET_CONN_MAX+63 )/64 ];
+  /* shreds */
+  uint8_t         relays[ DMG_WIRE_SHARD_CNT_MAX ], order[ DMG_WIRE_SHARD_CNT_MAX/2 ];   /* relay of a shard: place in the set */
+  uint64_t        have[ DMG_WIRE_SHARD_CNT_MAX/64 ], relayed[ DMG_WIRE_SHARD_CNT_MAX/64 ];
+  uint32_t        have_cnt;
+} build_t;
+
+typedef struct { uint32_t off, sz; } place_t;
+typedef struct { bool is_used, is_own; dmg_hash_t hash; uint64_t stamp, asked_sz; uint32_t tx_cnt; dmg_buf_t body, places; } kept_t;
 
 typedef struct {
   bool       is_used;
@@ -122,8 +170,8 @@ typedef struct {
   uint16_t   conn;
   uint64_t   id;
   dmg_hash_t cursor;                        /* HEADERS: the next one */
-  uint32_t   left, pos, epoch;              /* left: HEADERS, EPOCHS; pos: BODIES */
-  dmg_wire_bodies_req_t * bodies;           /* BODIES, PROPOSAL: in bodies_mem */
+  uint32_t   left, pos, epoch;              /* left: HEADERS, EPOCHS; pos: of what is in mem */
+  serve_mem_t * mem;
   uint64_t   view;
 } serve_t;
 
@@ -176,6 +224,8 @@ typedef struct {
 } sync_t;
 
 typedef struct { uint64_t id, us; } batch_t;
+#define HEARD_MAX 256
+typedef struct { dmg_hash_t hash; uint64_t id; uint8_t verdict; bool is_judged; } heard_t;   /* a batch of transactions by gossip or txfwd: id of its TXS */
 typedef struct { dmg_net_peer_t peer; uint64_t until_us; } ban_t;   /* sz 0: free */
 
 struct dmg_chainnet {
@@ -202,14 +252,25 @@ struct dmg_chainnet {
   uint64_t           cur, final_view;
 
   serve_t            serves[ SERVE_MAX ];
-  dmg_wire_bodies_req_t bodies_mem[ SERVE_MAX ];
+  serve_mem_t        serve_mem[ SERVE_MAX ];
   fetch_t            fetches[ DMG_CHAINNET_FETCH_MAX ]; bool is_fetch_done;
   dmg_buf_t          raw, chunk;            /* an answer's body; a chunk in the making */
 
+  build_t            builds[ BUILDS_MAX ];
+  kept_t             kept[ KEPT_MAX ]; uint64_t kept_stamp;
+  uint16_t           short_table[ 32768 ]; uint64_t short_odd;   /* slots by id; odd: nobody aims at a place */
+  dmg_span_t         compact_txs[ DMG_BODY_TX_MAX ];
+  dmg_buf_t          own_slots;
+  uint64_t           miss_sz;               /* N8.6: what a validator lacked of our last compact body */
+  dmg_wire_bodytx_req_t ask_req; uint8_t ask_bytes[ DMG_WIRE_BODYTX_REQ_SZ_MAX ];
+  dmg_rs_t           rs;
+  dmg_buf_t          shred_mem;             /* data and parity of one body */
+
   uint8_t            batch[ DMG_WIRE_TX_SZ_MAX+8 ];
-  size_t             batch_sz; uint32_t batch_cnt; uint64_t batch_us;
+  size_t             batch_sz; uint32_t batch_cnt; uint64_t batch_us; bool is_batch_fwd;
   batch_t            batches[ DMG_CHAINNET_BATCH_MAX ]; uint32_t batch_wait_cnt;
   dmg_span_t         txs[ DMG_CHAINNET_TXS_MAX ];
+  heard_t            heard[ HEARD_MAX ]; uint32_t heard_at;
   uint32_t           best_epoch; uint64_t best_view;   /* of topic final */
   uint8_t            final_wait[ DMG_WIRE_FINAL_SZ ]; uint32_t final_epoch; uint64_t final_wait_view, final_us;   /* us 0: none */
 
@@ -248,6 +309,7 @@ static inline bool bit_get( uint64_t const * w, uint32_t i ) { return w[ i/64 ]>
 static inline void bit_set( uint64_t * w, uint32_t i ) { w[ i/64 ] |= (uint64_t)1<<( i%64 ); }
 
 /* chainnet_links.c */
+uint64_t view_max   ( net_t const * n, uint32_t epoch );                /* the farthest view that is let in */
 void links_conn_up  ( net_t * n, int conn );
 void links_conn_down( net_t * n, int conn );
 bool links_event    ( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out );
@@ -271,6 +333,43 @@ bool relay_in   ( net_t * n, int from, dmg_span_t frame, dmg_chainnet_out_t * ou
 void relay_send ( net_t * n, int target, dmg_span_t frame );
 void relay_tick ( net_t * n );
 void relay_end  ( net_t * n, member_t * m );                           /* no more through others */
+/* chainnet_body.c */
+typedef enum { HEAD_NEW, HEAD_AGAIN, HEAD_STALE, HEAD_BAD } head_judge_t;
+/* N8.5: of the leader of an open view and signed by it.  from: who must be that leader, -1 anybody; *out_leader: member, -1: STALE before it was looked for. */
+head_judge_t head_judge( net_t * n, int from, dmg_span_t bytes, dmg_wire_head_t const * head, int * out_leader, uint64_t * out_id );
+bool     body_frame    ( net_t * n, int member, dmg_span_t frame, dmg_chainnet_out_t * out );
+bool     body_chunk    ( net_t * n, int conn, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out, bool * out_is_mine );
+bool     body_end      ( net_t * n, int conn, dmg_net_ev_t const * ev );
+void     body_tick     ( net_t * n );
+void     body_conn_down( net_t * n, int conn );
+void     body_view     ( net_t * n );                                 /* finality or the epoch moved */
+void     body_fini     ( net_t * n );
+size_t   body_heap     ( net_t const * n );
+/* When a fetch of this body may begin; 0: now. */
+uint64_t body_hold     ( net_t * n, dmg_fetch_t const * f, uint64_t born_us );
+build_t * build_find   ( net_t * n, uint64_t id );
+build_t * build_new    ( net_t * n, dmg_wire_head_t const * head, uint64_t id, int leader );   /* NULL: nearer views need the room */
+void     build_close   ( net_t * n, build_t * b, build_state_t state );
+kept_t * kept_find     ( net_t * n, dmg_hash_t const * hash );
+/* Judges a body and keeps it.  is_own: its hash is right. */
+dmg_verdict_t kept_put ( net_t * n, dmg_hash_t const * hash, dmg_span_t body, bool is_own, kept_t ** out );
+/* PUSHED, by this head's form. */
+bool     body_out      ( net_t * n, dmg_wire_head_t const * head, int leader, kept_t const * kept, dmg_chainnet_out_t * out );
+
+/* chainnet_shred.c */
+uint32_t shred_third   ( set_t const * s );                           /* the most shards that members of less than a third of the stake hold together */
+void     shred_shares  ( set_t * s );                                 /* after its weights changed */
+bool     shred_relays  ( net_t * n, set_t const * s, uint64_t view, uint8_t out[ DMG_WIRE_SHARD_CNT_MAX ] );   /* false: no seed */
+bool     shred_frame   ( net_t * n, int member, dmg_span_t frame, dmg_chainnet_out_t * out );
+dmg_err_t shred_push   ( net_t * n, set_t const * s, dmg_wire_head_t head, dmg_span_t body );
+
+/* chainnet_fwd.c */
+void     fwd_batch     ( net_t * n, dmg_span_t batch, uint32_t cnt ); /* to the next two leaders */
+bool     fwd_frame     ( net_t * n, int member, dmg_span_t frame, dmg_chainnet_out_t * out );
+bool     fwd_verdict   ( net_t * n, uint64_t id, dmg_net_verdict_t v );
+/* The same batch comes by gossip and by txfwd: the node sees it once, and what it said of one holds for the other, or a leader would not pass on what it
+   was told before.  NULL: new, and noted under id. */
+heard_t const * fwd_heard( net_t * n, dmg_span_t batch, uint64_t id );
 
 /* Of two connections with a peer the one that stays (N8.1). */
 bool is_better  ( net_t const * n, conn_t const * a, conn_t const * b );
@@ -296,6 +395,7 @@ bool fetch_chunk    ( net_t * n, int conn, dmg_net_ev_t const * ev, dmg_chainnet
 bool fetch_end      ( net_t * n, int conn, dmg_net_ev_t const * ev );
 bool fetch_tell     ( net_t * n, dmg_chainnet_out_t * out );
 void fetch_tick     ( net_t * n );
+void fetch_kept     ( net_t * n, dmg_hash_t const * body_hash );       /* the body is here */
 void fetch_conn_down( net_t * n, int conn );
 void status_own     ( net_t * n, uint8_t out[ DMG_WIRE_STATUS_SZ ] );
 void status_theirs  ( net_t * n, int conn, dmg_wire_status_t const * status );

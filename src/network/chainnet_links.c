@@ -1,4 +1,4 @@
-/* Validators' lines: cons/1 and body/1 (N8). */
+/* Validators' lines and their streams: cons/1, and beside it body/1, shred/1, txfwd/1 (N8). */
 #include "network/chainnet_int.h"
 
 enum { HELLO_SZ = 28 };
@@ -44,7 +44,9 @@ void link_judge( net_t * n, member_t * m ) {
 }
 
 static void line_drop( net_t * n, member_t * m ) {
-  m->cons_out = m->cons_in = m->body_out = m->body_in = (stream_t){ 0 };
+  m->cons_out = m->cons_in = (stream_t){ 0 };
+  memset( m->side_out, 0, sizeof m->side_out );
+  memset( m->side_in, 0, sizeof m->side_in );
   m->line = -1;
   link_judge( n, m );
 }
@@ -63,11 +65,13 @@ static void open_streams( net_t * n, member_t * m ) {
     if( dmg_net_notify_open( n->port, conn, DMG_CHAINNET_CONS, DMG_SPAN( b ), &m->cons_out.id )==DMG_OK ) m->cons_out.state = STREAM_OPEN;
     else net_wake( n, m->retry_us = n->now_us+SEC );
   }
-  if( m->body_out.state==STREAM_NONE && m->body_retry_us<=n->now_us ) {
-    if( dmg_net_notify_open( n->port, conn, DMG_CHAINNET_BODY, DMG_SPAN( b ), &m->body_out.id )==DMG_OK ) m->body_out.state = STREAM_OPEN;
-    else m->body_retry_us = n->now_us+SEC;
+  for( unsigned i = 0; i<SIDE_CNT; i++ ) {
+    stream_t * s = &m->side_out[ i ];
+    if( s->state!=STREAM_NONE ) continue;
+    if( m->side_retry_us<=n->now_us && dmg_net_notify_open( n->port, conn, (uint16_t)( DMG_CHAINNET_BODY+i ), DMG_SPAN( b ), &s->id )==DMG_OK ) { s->state = STREAM_OPEN; continue; }
+    if( m->side_retry_us<=n->now_us ) m->side_retry_us = n->now_us+SEC;
+    net_wake( n, m->side_retry_us );
   }
-  if( m->body_out.state==STREAM_NONE ) net_wake( n, m->body_retry_us );
   link_judge( n, m );
 }
 
@@ -82,9 +86,8 @@ bool is_better( net_t const * n, conn_t const * a, conn_t const * b ) {
 static void line_leave( net_t * n, member_t * m ) {
   if( m->line<0 ) return;
   stream_end( n, &m->cons_out );
-  stream_end( n, &m->body_out );
   stream_end( n, &m->cons_in );
-  stream_end( n, &m->body_in );
+  for( unsigned i = 0; i<SIDE_CNT; i++ ) { stream_end( n, &m->side_out[ i ] ); stream_end( n, &m->side_in[ i ] ); }
   n->conns[ m->line ].member = -1;
   line_drop( n, m );
 }
@@ -100,7 +103,7 @@ static void line_take( net_t * n, int i, int member ) {
     conn_close( n, old, DMG_CHAINNET_WHY_SECOND_LINE );
   }
   m->line     = (int16_t)i;
-  m->retry_us = m->body_retry_us = 0;
+  m->retry_us = m->side_retry_us = 0;
   open_streams( n, m );
 }
 
@@ -209,6 +212,7 @@ dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * n, uint32_t epoch, dmg_chai
     }
     member_t * m = &n->members[ slot[ i ] ];
     n->sets[ s ].members[ i ] = slot[ i ];
+    n->sets[ s ].weights[ i ] = members[ i ].weight;
     if( members[ i ].peer.sz && !dmg_net_peer_eq( &m->peer, &members[ i ].peer ) ) {
       relay_end( n, m );
       m->relay_seq = m->relay_seen = 0;          /* another key counts by itself */
@@ -219,6 +223,7 @@ dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * n, uint32_t epoch, dmg_chai
       m->peer = members[ i ].peer;
     }
   }
+  shred_shares( &n->sets[ s ] );
   n->self = (int16_t)member_of_peer( n, &n->port->self );
   for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) {
     member_t * m = &n->members[ i ];
@@ -246,9 +251,10 @@ void dmg_chainnet_set_view( dmg_chainnet_t * n, uint32_t epoch, uint64_t cur, ui
     member_t * m = &n->members[ i ];
     dmg_err_t err = DMG_OK;
     if( m->is_used && m->cons_out.state ) err = dmg_net_notify_drop( n->port, m->cons_out.id, final_view );
-    if( m->is_used && m->body_out.state ) err = dmg_net_notify_drop( n->port, m->body_out.id, final_view );
+    for( unsigned k = 0; k<SIDE_CNT; k++ ) if( m->is_used && m->side_out[ k ].state ) err = dmg_net_notify_drop( n->port, m->side_out[ k ].id, final_view );
     (void)err;
   }
+  body_view( n );
 }
 
 bool links_tell( net_t * n, dmg_chainnet_out_t * out ) {
@@ -272,7 +278,7 @@ bool links_tell( net_t * n, dmg_chainnet_out_t * out ) {
 /* --- frames in -------------------------------------------------------------------------------------------- */
 
 /* Two windows past the end of cur's (C1.3); of the epoch after ours from view 1. */
-static uint64_t view_max( net_t const * n, uint32_t epoch ) {
+uint64_t view_max( net_t const * n, uint32_t epoch ) {
   uint64_t cur = epoch==n->epoch ? n->cur : 1, l = n->window;
   uint64_t end = cur ? ( cur-1 )/l*l+l : l;
   return end>UINT64_MAX-2*l ? UINT64_MAX : end+2*l;
@@ -324,40 +330,6 @@ void frame_bad( net_t * n, member_t * m ) {
   if( m->line>=0 ) conn_close( n, &n->conns[ m->line ], DMG_CHAINNET_WHY_FALSE_DATA );
 }
 
-/* N8.5: from the leader of an open view, signed by it, twice a view at most, and really the body it names. */
-static bool on_pushed( net_t * n, int member, dmg_span_t f, dmg_chainnet_out_t * out ) {
-  member_t * m = &n->members[ member ];
-  dmg_wire_head_t head;
-  if( f.sz<DMG_WIRE_HEAD_SZ || dmg_wire_head_decode( dmg_span( f.p, DMG_WIRE_HEAD_SZ ), &head ).kind ) { frame_bad( n, m ); return false; }
-  dmg_span_t body = dmg_span( f.p+DMG_WIRE_HEAD_SZ, f.sz-DMG_WIRE_HEAD_SZ );
-  if( !is_epoch_near( n, head.epoch ) || head.epoch<n->epoch || head.view>view_max( n, head.epoch ) || ( head.epoch==n->epoch && head.view<=n->final_view ) ) {
-    n->stat.frames_dropped++;
-    return false;
-  }
-  int leader = n->chain->leader( n->chain->ctx, head.epoch, head.view ), idx = index_in( n, head.epoch, member );
-  if( leader<0 || idx<0 ) { n->stat.frames_dropped++; return false; }
-  if( leader!=idx || body.sz>n->cfg.body_max ) { n->stat.bodies_bad++; frame_bad( n, m ); return false; }
-  pushed_t * p = &m->pushed[ 0 ];
-  for( unsigned i = 0; i<sizeof m->pushed/sizeof m->pushed[ 0 ]; i++ ) {
-    if( m->pushed[ i ].view==head.view ) { p = &m->pushed[ i ]; break; }
-    if( m->pushed[ i ].view<p->view ) p = &m->pushed[ i ];
-  }
-  if( p->view!=head.view ) *p = (pushed_t){ .view = head.view };
-  if( p->cnt==2 ) { n->stat.frames_dropped++; return false; }
-  if( !dmg_wire_head_verify( &head, &n->cfg.genesis, &m->peer ) ) { n->stat.bodies_bad++; frame_bad( n, m ); return false; }
-  dmg_verdict_t v = body_judge( n, body, &head.body_hash );
-  if( v.kind==DMG_VERDICT_BAD || body.sz!=head.body_len ) { n->stat.bodies_bad++; frame_bad( n, m ); return false; }
-  if( v.kind ) { n->stat.frames_dropped++; return false; }   /* no memory: it can be fetched */
-  p->cnt++;
-  n->stat.bodies_in++;
-  out->kind  = DMG_CHAINNET_PUSHED;
-  out->peer  = (uint16_t)member;
-  out->head  = head;
-  out->hash  = head.body_hash;
-  out->bytes = body;
-  return true;
-}
-
 /* --- streams ---------------------------------------------------------------------------------------------- */
 
 static uint8_t hello_judge( net_t * n, int i, dmg_span_t data ) {
@@ -377,7 +349,7 @@ static void on_theirs( net_t * n, int i, dmg_net_ev_t const * ev ) {
     return;
   }
   member_t * m = &n->members[ n->conns[ i ].member ];
-  stream_t * s = ev->proto==DMG_CHAINNET_CONS ? &m->cons_in : &m->body_in;
+  stream_t * s = ev->proto==DMG_CHAINNET_CONS ? &m->cons_in : &m->side_in[ ev->proto-DMG_CHAINNET_BODY ];
   stream_end( n, s );                              /* a newer one: they lost the other */
   *s = (stream_t){ .id = ev->id, .state = STREAM_UP };
   link_judge( n, m );
@@ -391,18 +363,20 @@ static void on_down( net_t * n, member_t * m, dmg_net_ev_t const * ev ) {
     net_wake( n, m->retry_us = n->now_us+net_jitter( n, m->backoff_us ) );
     if( ev->code==DMG_NET_END_REFUSED+DMG_WIRE_OTHER_CHAIN && m->line>=0 ) conn_close( n, &n->conns[ m->line ], DMG_CHAINNET_WHY_OTHER_CHAIN );
   }
-  if( m->body_out.state && m->body_out.id==ev->id ) {
-    m->body_out = (stream_t){ 0 };
-    net_wake( n, m->body_retry_us = n->now_us+net_jitter( n, SEC ) );
-  }
   if( m->cons_in.state && m->cons_in.id==ev->id ) m->cons_in = (stream_t){ 0 };
-  if( m->body_in.state && m->body_in.id==ev->id ) m->body_in = (stream_t){ 0 };
+  for( unsigned i = 0; i<SIDE_CNT; i++ ) {
+    if( m->side_out[ i ].state && m->side_out[ i ].id==ev->id ) {
+      m->side_out[ i ] = (stream_t){ 0 };
+      net_wake( n, m->side_retry_us = n->now_us+net_jitter( n, SEC ) );
+    }
+    if( m->side_in[ i ].state && m->side_in[ i ].id==ev->id ) m->side_in[ i ] = (stream_t){ 0 };
+  }
   link_judge( n, m );
 }
 
 bool links_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out ) {
   int i = conn_find( n, ev->conn );
-  if( i<0 || ev->proto>DMG_CHAINNET_BODY ) return false;
+  if( i<0 || ev->proto>DMG_CHAINNET_TXFWD ) return false;
   if( ev->kind==DMG_NET_NOTIFY_UP && !ev->code ) { on_theirs( n, i, ev ); return false; }
   int member = n->conns[ i ].member;
   if( member<0 || n->members[ member ].line!=i ) return false;
@@ -410,12 +384,16 @@ bool links_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out )
   if( ev->kind==DMG_NET_NOTIFY_DOWN ) { on_down( n, m, ev ); return false; }
   if( ev->kind==DMG_NET_NOTIFY_UP ) {
     if( m->cons_out.state && m->cons_out.id==ev->id ) m->cons_out.state = STREAM_UP;
-    if( m->body_out.state && m->body_out.id==ev->id ) m->body_out.state = STREAM_UP;
+    for( unsigned k = 0; k<SIDE_CNT; k++ ) if( m->side_out[ k ].state && m->side_out[ k ].id==ev->id ) m->side_out[ k ].state = STREAM_UP;
     link_judge( n, m );
     return false;
   }
   if( is_shut( n, m ) ) return false;
-  if( ev->proto==DMG_CHAINNET_BODY ) return m->body_in.state && m->body_in.id==ev->id && on_pushed( n, member, ev->data, out );
+  if( ev->proto!=DMG_CHAINNET_CONS ) {
+    stream_t const * s = &m->side_in[ ev->proto-DMG_CHAINNET_BODY ];
+    if( !s->state || s->id!=ev->id ) return false;
+    return ev->proto==DMG_CHAINNET_BODY ? body_frame( n, member, ev->data, out ) : ev->proto==DMG_CHAINNET_SHRED ? shred_frame( n, member, ev->data, out ) : fwd_frame( n, member, ev->data, out );
+  }
   if( !m->is_direct || !m->cons_in.state || m->cons_in.id!=ev->id ) { n->stat.frames_dropped++; return false; }
   /* Others' frames say nothing of its own core. */
   if( ev->data.sz && ev->data.p[ 0 ]==DMG_FRAME_RELAYED ) return relay_in( n, member, ev->data, out );
@@ -473,24 +451,6 @@ void dmg_chainnet_close( dmg_chainnet_t * n, uint16_t peer, uint64_t for_us, uin
   m->closed_until_us = n->now_us+for_us;
   relay_end( n, m );
   if( m->line>=0 ) conn_close( n, &n->conns[ m->line ], DMG_CHAINNET_WHY_CORE );
-}
-
-dmg_err_t dmg_chainnet_push_body( dmg_chainnet_t * n, uint32_t epoch, uint64_t view, dmg_hash_t const * body_hash, dmg_span_t body ) {
-  if( body.sz>DMG_WIRE_BODY_SZ_MAX ) return DMG_ERR_LIMIT;
-  dmg_wire_head_t head = { .epoch = epoch, .view = view, .body_hash = *body_hash, .body_len = (uint32_t)body.sz };
-  dmg_wire_head_sign( &head, &n->cfg.genesis, n->cfg.seed );
-  uint8_t b[ DMG_WIRE_HEAD_SZ ];
-  dmg_wire_head_encode( &head, b );
-  dmg_buf_clear( &n->chunk );
-  DMG_TRY( dmg_buf_append( &n->chunk, b, sizeof b ) );
-  DMG_TRY( dmg_buf_append( &n->chunk, body.p, body.sz ) );
-  for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) {
-    member_t * m = &n->members[ i ];
-    if( !m->is_used || m->body_out.state==STREAM_NONE ) continue;
-    dmg_err_t err = dmg_net_notify_send( n->port, m->body_out.id, view, 0, dmg_buf_span( &n->chunk ) );
-    if( err ) n->stat.frames_dropped++;            /* they fetch it */
-  }
-  return DMG_OK;
 }
 
 void links_tick( net_t * n ) {

@@ -15,7 +15,7 @@ static void refuse_by( net_t * n, uint64_t id, dmg_err_t err ) {
     n->chain->head( n->chain->ctx, &head );
     dmg_store_u64le( b, head.first_body );
     refuse( n, id, DMG_WIRE_PRUNED, DMG_SPAN( b ) );
-  } else refuse( n, id, err==DMG_ERR_NOT_FOUND ? DMG_WIRE_NOT_HERE : DMG_WIRE_SERVER, dmg_span( NULL, 0 ) );
+  } else refuse( n, id, err==DMG_ERR_NOT_FOUND ? DMG_WIRE_NOT_HERE : err==DMG_ERR_INVALID ? DMG_WIRE_BAD_REQUEST : DMG_WIRE_SERVER, dmg_span( NULL, 0 ) );
 }
 
 static void slow_down( net_t * n, conn_t * c, uint64_t id, uint32_t ms ) {
@@ -69,10 +69,41 @@ static dmg_err_t make_headers( net_t * n, serve_t * s, uint32_t * out_cnt, bool 
 static dmg_err_t make_body( net_t * n, serve_t * s, bool * out_is_last ) {
   dmg_buf_clear( &n->raw );
   dmg_buf_clear( &n->chunk );
-  dmg_err_t err = n->chain->body( n->chain->ctx, &s->bodies->hashes[ s->pos ], &n->raw );
+  dmg_err_t err = n->chain->body( n->chain->ctx, &s->mem->bodies.hashes[ s->pos ], &n->raw );
   if( err && err!=DMG_ERR_NOT_FOUND && err!=DMG_ERR_PRUNED ) return err;
   DMG_TRY( dmg_wire_body_encode( err ? dmg_span( NULL, 0 ) : dmg_buf_span( &n->raw ), &n->chunk ) );
-  *out_is_last = s->pos+1==s->bodies->cnt;
+  *out_is_last = s->pos+1==s->mem->bodies.cnt;
+  return DMG_OK;
+}
+
+/* N8.7: transactions of a body that was pushed here or by us. */
+static dmg_err_t make_bodytx( net_t * n, serve_t * s, bool * out_is_last ) {
+  dmg_wire_bodytx_req_t const * r = &s->mem->bodytx;
+  kept_t * k = kept_find( n, &r->body_hash );
+  dmg_buf_clear( &n->chunk );
+  if( !k ) return DMG_ERR_NOT_FOUND;
+  if( r->idx[ r->cnt-1 ]>=k->tx_cnt ) return DMG_ERR_INVALID;   /* ascending: the last is the highest */
+  place_t at;
+  memcpy( &at, k->places.p+(size_t)r->idx[ s->pos ]*sizeof at, sizeof at );
+  DMG_TRY( dmg_buf_append( &n->chunk, k->body.p+at.off, at.sz ) );
+  *out_is_last = s->pos+1==r->cnt;
+  if( k->is_own ) k->asked_sz += at.sz;
+  if( k->is_own && *out_is_last ) {                /* N8.6: what is expected to be missing next time */
+    uint32_t links = 0;
+    for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) links += n->members[ i ].is_used && n->members[ i ].is_link;
+    n->miss_sz = dmg_max_u64( n->miss_sz, k->asked_sz/( links ? links : 1 ) );
+  }
+  return DMG_OK;
+}
+
+static dmg_err_t make_tx( net_t * n, serve_t * s, bool * out_is_last ) {
+  uint8_t * p;
+  dmg_buf_clear( &n->chunk );
+  DMG_TRY( dmg_buf_grow( &n->chunk, 1, &p ) );
+  dmg_err_t err = n->chain->tx( n->chain->ctx, &s->mem->ids.ids[ s->pos ], &n->chunk );
+  if( err && err!=DMG_ERR_NOT_FOUND ) return err;
+  n->chunk.p[ 0 ] = !err;
+  *out_is_last = s->pos+1==s->mem->ids.cnt;
   return DMG_OK;
 }
 
@@ -84,6 +115,8 @@ static bool serve_chunk( net_t * n, serve_t * s ) {
   switch( s->proto ) {
     case DMG_CHAINNET_HEADERS: err = make_headers( n, s, &cnt, &is_last ); break;
     case DMG_CHAINNET_BODIES:  err = make_body( n, s, &is_last ); break;
+    case DMG_CHAINNET_BODYTX:  err = make_bodytx( n, s, &is_last ); break;
+    case DMG_CHAINNET_TXREQ:   err = make_tx( n, s, &is_last ); break;
     case DMG_CHAINNET_EPOCHS:
       dmg_buf_clear( &n->chunk );
       err = n->chain->handover( n->chain->ctx, s->epoch, &n->chunk );
@@ -114,7 +147,7 @@ static bool serve_chunk( net_t * n, serve_t * s ) {
   uint64_t paid = (uint64_t)n->chunk.sz*SEC;
   c->in_bytes.level = c->in_bytes.level>paid ? c->in_bytes.level-paid : 0;
   s->cursor   = next;
-  s->left    -= s->proto==DMG_CHAINNET_BODIES ? 0 : cnt;
+  if( s->left ) s->left -= cnt;
   s->pos++;
   s->epoch++;
   if( is_last ) serve_free( n, s );
@@ -150,7 +183,7 @@ void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
   for( int i = 0; i<SERVE_MAX && !s; i++ ) if( !n->serves[ i ].is_used ) s = &n->serves[ i ];
   /* What a slow reader keeps open is bounded; DMG_CHAINNET_CONN_MAX of them leave room for validators. */
   if( !s || ( c->member<0 && c->serve_cnt>=SERVE_CONN_MAX ) ) { slow_down( n, c, ev->id, 1000 ); return; }
-  *s = (serve_t){ .proto = (uint8_t)ev->proto, .conn = (uint16_t)( c-n->conns ), .id = ev->id, .bodies = &n->bodies_mem[ s-n->serves ] };
+  *s = (serve_t){ .proto = (uint8_t)ev->proto, .conn = (uint16_t)( c-n->conns ), .id = ev->id, .mem = &n->serve_mem[ s-n->serves ] };
   dmg_verdict_t v;
   uint64_t units = 1, per_10s = 0;
   switch( ev->proto ) {
@@ -165,9 +198,19 @@ void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
       break;
     }
     case DMG_CHAINNET_BODIES:
-      v = dmg_wire_bodies_req_decode( ev->data, s->bodies );
-      units   = v.kind ? 1 : s->bodies->cnt;
+      v = dmg_wire_bodies_req_decode( ev->data, &s->mem->bodies );
+      units   = v.kind ? 1 : s->mem->bodies.cnt;
       per_10s = 1024;
+      break;
+    case DMG_CHAINNET_BODYTX:
+      v = dmg_wire_bodytx_req_decode( ev->data, &s->mem->bodytx );
+      units   = v.kind ? 1 : s->mem->bodytx.cnt;
+      per_10s = 10u*DMG_WIRE_BODYTX_MAX;
+      break;
+    case DMG_CHAINNET_TXREQ:
+      v = dmg_wire_ids_req_decode( ev->data, &s->mem->ids );
+      units   = v.kind ? 1 : s->mem->ids.cnt;
+      per_10s = 16u*DMG_WIRE_IDS_MAX;
       break;
     case DMG_CHAINNET_PROPOSAL: {
       dmg_wire_proposal_req_t r;

@@ -91,8 +91,10 @@ dmg_verdict_t dmg_wire_head_decode( dmg_span_t bytes, dmg_wire_head_t * out ) {
   dmg_verdict_t v = end( &rd, "head" );
   if( v.kind ) return v;
   if( !h.view )                                  return dmg_verdict_bad( "head.view", "zero, which is the anchor", 4 );
-  if( h.form )                                   return dmg_verdict_bad( "head.form", "not the full form", 48 );
-  if( h.k || !dmg_hash_is_zero( &h.shard_root ) ) return dmg_verdict_bad( "head.k", "shards in a full form", 49 );
+  if( h.form>=DMG_WIRE_FORM_CNT )                return dmg_verdict_bad( "head.form", "not full, compact or shreds", 48 );
+  bool is_shreds = h.form==DMG_WIRE_SHREDS;
+  if( is_shreds ? !h.k || h.k>DMG_WIRE_SHARD_CNT_MAX/2 : h.k || !dmg_hash_is_zero( &h.shard_root ) ) return dmg_verdict_bad( "head.k", is_shreds ? "not 1 to 64" : "shards in another form", 49 );
+  if( h.form && ( h.body_len<=DMG_BODY_EMPTY_SZ || h.body_len>DMG_WIRE_BODY_SZ_MAX ) ) return dmg_verdict_bad( "head.body_len", "not 4 to 1,048,576", 44 );
   *out = h;
   return v;
 }

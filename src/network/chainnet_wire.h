@@ -3,17 +3,27 @@
      ids and topics  /dmg/<net8>/<name>/1       net8 = hex of the first 4 bytes of H("dmg/net/id/v1", genesis | fork u32)
 
      cons/1     notify, opened by each side        hello 36 { genesis[32], epoch u32 }, then frames of types/agree.h
-     body/1     notify                             hello as above, then  head 147 | the body's bytes
-     head 147   0 epoch u32   4 view u64   12 body_hash[32]   44 body_len u32   48 form u8 {0 full}   49 k u16 = 0   51 shard_root[32] = 0
+     body/1     notify                             hello as above, then  head 147 | the body's bytes, or a compact one
+     shred/1    notify                             hello as above, then  head 147 | index u16 | path list<=16 of { is_left u8, sibling[32] } | shard
+     txfwd/1    notify                             hello as above, then  what topic tx carries
+     head 147   0 epoch u32   4 view u64   12 body_hash[32]   44 body_len u32   48 form u8 {0 full 1 compact 2 shreds}
+                49 k u16, 0 but of shreds   51 shard_root[32], zero but of shreds
                 83 sig[64] of the leader's node identity over H("dmg/net/body/v1", genesis | the 83 bytes before)
      relayed    of cons/1, after its kind: 0 epoch u32   4 origin u16   6 target u16 (places in that epoch's set)   8 seq u64
                 16 sig[64] of the origin's node identity over H("dmg/net/relay/v1", genesis | the 16 bytes before | inner)   80 inner: a frame, not relayed
+     compact    nonce u64 | lists bytes<17,408>: the body's bytes before its transactions | list<0..10,000> of short id[6]
+                | list<0..10,000> of { index u16, bytes<65536> }, ascending by index: together all transactions, 1 to 10,000
+     short id   low 48 bits of SipHash-2-4 of the leaf H("dmg/body/tx/v1", transaction) under the first 16 bytes of H("dmg/net/short/v1", body_hash | nonce)
+     shard      ceil( body_len / k ) rounded up to 64 bytes: of the body followed by zeros, or of its parity (rs.h);
+                leaf H("dmg/net/shred/leaf/v1", shard), nodes "dmg/net/shred/node/v1", as merkle.h
      status/1   request and answer 215  0 genesis[32]  32 fork u32  36 epoch u32  40 final_view u64  48 height u64  56 hash[32]  88 FINALIZATION[109]
                                       197 roles u16  199 first_body u64  207 first_state u64
      headers/1  { hash[32], count u16 1..512 }     chunks list<1..64> of signed header[410]: that block, its parent, ..
      bodies/1   list<1..64> of block hash          a chunk a block, in order: found: u8 1, raw_len u32, zstd frame; not here: u8 0
      proposal/1 { epoch u32, view u64, hash[32] }  one chunk: a proposal as types/agree.h draws it
      epochs/1   { from u32, count u8 1..64 }       a chunk an epoch: handover bytes of C2.2: the one that ends epoch from, from+1, ..
+     bodytx/1   { body_hash[32], list<1..4096> of index u16, ascending }   a chunk an index: that transaction
+     txs/1      list<1..256> of id[32]             a chunk an id: found: u8 1, transaction; not here: u8 0
      topic tx     list<1..512> of bytes<65536>, 32 KiB together or one transaction
      topic final  header[362] | FINALIZATION[109]
 
@@ -28,6 +38,8 @@
 
 #include "network/net_port.h"
 #include "types/agree.h"
+#include "types/block.h"
+#include "types/merkle.h"
 
 /* --- names ------------------------------------------------------------------------------------------------ */
 
@@ -51,6 +63,10 @@ dmg_verdict_t dmg_wire_hello_decode( dmg_span_t bytes, dmg_wire_hello_t * out );
 /* N4.2: what a hello is answered with; what is not 0 ends the stream. */
 typedef enum { DMG_WIRE_OK = 0, DMG_WIRE_MALFORMED = 1, DMG_WIRE_OTHER_CHAIN = 2, DMG_WIRE_NO_VALIDATOR = 3, DMG_WIRE_TWICE = 4 } dmg_wire_answer_t;
 
+#define DMG_WIRE_BODY_SZ_MAX ( 1u<<20 )
+
+typedef enum { DMG_WIRE_FULL, DMG_WIRE_COMPACT, DMG_WIRE_SHREDS, DMG_WIRE_FORM_CNT } dmg_wire_form_t;
+
 #define DMG_WIRE_HEAD_SZ 147
 #define DMG_WIRE_HEAD_SIGNED_SZ 83
 typedef struct {
@@ -71,6 +87,27 @@ void          dmg_wire_relayed_encode( dmg_wire_relayed_t const * relayed, uint8
 dmg_verdict_t dmg_wire_relayed_decode( dmg_span_t bytes, dmg_wire_relayed_t * out );
 void dmg_wire_relayed_sign  ( dmg_wire_relayed_t * relayed, dmg_hash_t const * genesis, uint8_t const seed[ 32 ] );
 bool dmg_wire_relayed_verify( dmg_wire_relayed_t const * relayed, dmg_hash_t const * genesis, dmg_net_peer_t const * origin );
+
+#define DMG_WIRE_LISTS_SZ_MAX    17408   /* attendance and evidence (C2.5) */
+#define DMG_WIRE_SHORT_SZ        6
+#define DMG_WIRE_PREFILLED_TX_MAX 65536
+/* ids: those of the transactions that are not prefilled, in the body's order. */
+typedef struct { uint64_t nonce; dmg_span_t lists, ids; uint32_t tx_cnt; } dmg_wire_compact_t;
+/* txs[ DMG_BODY_TX_MAX ], the first tx_cnt: prefilled ones, p NULL the others.  Appends; LIMIT, NOMEM. */
+DMG_MUST_USE dmg_err_t dmg_wire_compact_encode( dmg_wire_compact_t const * compact, dmg_span_t const * txs, dmg_buf_t * out );
+dmg_verdict_t dmg_wire_compact_decode( dmg_span_t bytes, dmg_wire_compact_t * out, dmg_span_t * out_txs );
+
+void     dmg_wire_short_key( dmg_hash_t const * body_hash, uint64_t nonce, uint8_t out_key[ 16 ] );
+static inline uint64_t dmg_wire_short_id( uint8_t const key[ 16 ], dmg_hash_t const * leaf ) { return dmg_siphash24( key, dmg_hash_span( leaf ) ) & 0xffffffffffffull; }
+
+#define DMG_WIRE_SHARD_CNT_MAX 128
+#define DMG_WIRE_SHARD_FRAME_MAX ( DMG_WIRE_HEAD_SZ+2+DMG_MERKLE_PATH_BCS_MAX+DMG_WIRE_BODY_SZ_MAX+64 )
+typedef struct { dmg_wire_head_t head; uint16_t index; dmg_merkle_path_t path; dmg_span_t bytes; } dmg_wire_shard_t;
+/* body_len, k > 0. */
+static inline size_t dmg_wire_shard_sz( uint32_t body_len, uint32_t k ) { return ( (size_t)( body_len+k-1 )/k+63 )/64*64; }
+DMG_MUST_USE dmg_err_t dmg_wire_shard_encode( dmg_wire_shard_t const * shard, dmg_buf_t * out );
+/* Also: form, index, size of the shard; the path is the reader's to climb. */
+dmg_verdict_t dmg_wire_shard_decode( dmg_span_t bytes, dmg_wire_shard_t * out );
 
 /* --- requests --------------------------------------------------------------------------------------------- */
 
@@ -104,10 +141,21 @@ size_t        dmg_wire_bodies_req_encode( dmg_wire_bodies_req_t const * req, uin
 dmg_verdict_t dmg_wire_bodies_req_decode( dmg_span_t bytes, dmg_wire_bodies_req_t * out );
 /* A chunk of an answer; raw_max: what a body may have.  decode: GOOD with *out_is_found; the raw body appended to out_raw (cleared first);
    LOCAL: no memory. */
-#define DMG_WIRE_BODY_SZ_MAX   ( 1u<<20 )
 #define DMG_WIRE_BODY_CHUNK_MAX ( DMG_WIRE_BODY_SZ_MAX+( 8u<<10 ) )
 DMG_MUST_USE dmg_err_t dmg_wire_body_encode( dmg_span_t body, dmg_buf_t * out );   /* p NULL: not here */
 dmg_verdict_t dmg_wire_body_decode( dmg_span_t chunk, bool * out_is_found, dmg_buf_t * out_raw );
+
+#define DMG_WIRE_BODYTX_MAX 4096
+#define DMG_WIRE_BODYTX_REQ_SZ_MAX ( 34+2*DMG_WIRE_BODYTX_MAX )
+typedef struct { dmg_hash_t body_hash; uint32_t cnt; uint16_t idx[ DMG_WIRE_BODYTX_MAX ]; } dmg_wire_bodytx_req_t;
+size_t        dmg_wire_bodytx_req_encode( dmg_wire_bodytx_req_t const * req, uint8_t out[ DMG_WIRE_BODYTX_REQ_SZ_MAX ] );
+dmg_verdict_t dmg_wire_bodytx_req_decode( dmg_span_t bytes, dmg_wire_bodytx_req_t * out );
+
+#define DMG_WIRE_IDS_MAX 256
+#define DMG_WIRE_IDS_REQ_SZ_MAX ( 2+32*DMG_WIRE_IDS_MAX )
+typedef struct { uint32_t cnt; dmg_hash_t ids[ DMG_WIRE_IDS_MAX ]; } dmg_wire_ids_req_t;
+size_t        dmg_wire_ids_req_encode( dmg_wire_ids_req_t const * req, uint8_t out[ DMG_WIRE_IDS_REQ_SZ_MAX ] );
+dmg_verdict_t dmg_wire_ids_req_decode( dmg_span_t bytes, dmg_wire_ids_req_t * out );
 
 #define DMG_WIRE_PROPOSAL_REQ_SZ 44
 typedef struct { uint32_t epoch; uint64_t view; dmg_hash_t hash; } dmg_wire_proposal_req_t;

@@ -1,6 +1,8 @@
 /* A chainnet against a peer that says what the input says: streams, frames, questions, answers, gossip, time.  It must neither assert nor grow. */
 #include "network/chainnet.h"
 #include "network/port_mem.h"
+#include "network/rs.h"
+#include "codec/bcs.h"
 #include "base/assert.h"
 #include "crypto/sig.h"
 
@@ -57,7 +59,18 @@ static dmg_verdict_t judge( void * ctx, dmg_cert_t const * c ) {
 static dmg_verdict_t take( void * ctx, dmg_span_t h ) { (void)ctx; return h.sz%2 ? dmg_verdict_bad( "handover", "odd", 0 ) : dmg_verdict_local( DMG_ERR_AGAIN ); }
 static int leader( void * ctx, uint32_t epoch, uint64_t view ) { (void)ctx; (void)epoch; return (int)( view%2 ); }
 
-static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .handover = handover, .judge_final = judge, .take_handover = take, .leader = leader };
+static bool seed_of( void * ctx, uint32_t epoch, dmg_hash_t * out ) { (void)ctx; (void)epoch; *out = genesis; return true; }
+static uint8_t const pooled[ 2 ][ 30 ] = { { 7 }, { 9, 1 } };
+static void each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg ) {
+  (void)ctx;
+  for( unsigned i = 0; i<2; i++ ) {
+    dmg_hash_t h = dmg_h( DMG_TAG_BODY_TX, DMG_SPAN( pooled[ i ] ) );
+    visit( arg, &h, DMG_SPAN( pooled[ i ] ), 500 );
+  }
+}
+static dmg_err_t tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { (void)ctx; return id->b[ 0 ]&1 ? dmg_buf_append( out, pooled[ 0 ], 30 ) : DMG_ERR_NOT_FOUND; }
+
+static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .handover = handover, .judge_final = judge, .take_handover = take, .leader = leader, .seed = seed_of, .each_tx = each_tx, .tx = tx };
 
 typedef struct { uint8_t const * p; size_t sz; } in_t;
 static uint8_t take_u8( in_t * in ) { if( !in->sz ) return 0; in->sz--; return *in->p++; }
@@ -71,7 +84,7 @@ static dmg_span_t take_bytes( in_t * in ) {
   return s;
 }
 
-typedef struct { dmg_mem_net_t * world; dmg_net_port_t * mine, * theirs; dmg_chainnet_t * net; uint32_t conn; uint64_t streams[ 2 ], asked[ ASKED_MAX ]; uint32_t asked_cnt; bool is_up[ DMG_CHAINNET_PEER_MAX ]; } rig_t;
+typedef struct { dmg_mem_net_t * world; dmg_net_port_t * mine, * theirs; dmg_chainnet_t * net; uint32_t conn; uint64_t streams[ 4 ], asked[ ASKED_MAX ]; uint32_t asked_cnt; bool is_up[ DMG_CHAINNET_PEER_MAX ]; } rig_t;
 
 static void step( rig_t * r, uint64_t ms ) {
   dmg_mem_net_advance( r->world, dmg_mem_net_now( r->world )+ms*1000 );
@@ -96,23 +109,92 @@ static void step( rig_t * r, uint64_t ms ) {
   }
 }
 
+/* Heads as they should be, of a view that the other side leads, and what the input puts behind them. */
+static dmg_wire_head_t head_of( uint8_t arg, uint8_t form ) {
+  dmg_wire_head_t h = { .view = 1+2*( arg%4u ), .body_hash = dmg_hash_load( headers[ 0 ]+206 ), .body_len = dmg_load_u32le( headers[ 0 ]+238 ), .form = form };
+  if( arg&4 ) h.body_hash.b[ 0 ] ^= 1;
+  return h;
+}
+
+static void head_sign( dmg_wire_head_t * h ) {
+  uint8_t seed[ 32 ] = { 2 };
+  dmg_wire_head_sign( h, &genesis, seed );
+}
+
+static void send_body( rig_t * r, in_t * in, uint8_t arg ) {
+  uint8_t b[ 4096 ];
+  dmg_wire_head_t h = head_of( arg, arg&8 ? DMG_WIRE_COMPACT : DMG_WIRE_FULL );
+  head_sign( &h );
+  dmg_wire_head_encode( &h, b );
+  dmg_span_t rest = take_bytes( in );
+  size_t sz = rest.sz<sizeof b-DMG_WIRE_HEAD_SZ ? rest.sz : sizeof b-DMG_WIRE_HEAD_SZ;
+  if( sz ) memcpy( b+DMG_WIRE_HEAD_SZ, rest.p, sz );
+  if( arg&16 ) {                                       /* one that the pool completes */
+    uint8_t key[ 16 ], id[ 8 ];
+    dmg_hash_t leaf = dmg_h( DMG_TAG_BODY_TX, dmg_span( body+4, 30 ) );
+    dmg_bcs_wr_t wr = dmg_bcs_wr( b+DMG_WIRE_HEAD_SZ, 64 );
+    dmg_wire_short_key( &h.body_hash, arg, key );
+    dmg_store_u64le( id, dmg_wire_short_id( key, &leaf ) );
+    dmg_bcs_wr_u64( &wr, arg );
+    dmg_bcs_wr_bytes( &wr, dmg_span( body, 2 ) );
+    dmg_bcs_wr_uleb( &wr, 1 );
+    dmg_bcs_wr_fixed( &wr, id, 6 );
+    dmg_bcs_wr_uleb( &wr, 0 );
+    sz = dmg_bcs_wr_span( &wr ).sz;
+  }
+  dmg_err_t err = dmg_net_notify_send( r->theirs, r->streams[ DMG_CHAINNET_BODY ], 0, 0, dmg_span( b, DMG_WIRE_HEAD_SZ+sz ) );
+  (void)err;
+}
+
+static void send_shard( rig_t * r, in_t * in, uint8_t arg ) {
+  static dmg_rs_t rs;
+  static uint8_t  mem[ 16*64 ];
+  dmg_hash_t leaves[ 16 ];
+  dmg_merkle_t t;
+  dmg_wire_shard_t s = { .head = head_of( arg, DMG_WIRE_SHREDS ) };
+  memset( mem, 0, sizeof mem );
+  memcpy( mem, body, s.head.body_len );
+  dmg_rs_init( &rs, 8, 16 );
+  dmg_rs_encode( &rs, 64, mem, mem+8*64 );
+  if( arg&32 ) mem[ take_u8( in ) ] ^= take_u8( in );
+  dmg_merkle_init( &t );
+  for( unsigned i = 0; i<16; i++ ) { leaves[ i ] = dmg_h( DMG_TAG_NET_SHRED_LEAF, dmg_span( mem+64*i, 64 ) ); dmg_merkle_add( &t, DMG_TAG_NET_SHRED_NODE, &leaves[ i ] ); }
+  s.head.k          = arg&64 ? take_u8( in )%65 : 8;
+  s.head.shard_root = dmg_merkle_end( &t, DMG_TAG_NET_SHRED_NODE );
+  head_sign( &s.head );
+  unsigned first = take_u8( in )%16, cnt = take_u8( in )%17;
+  for( unsigned i = first; i<first+cnt; i++ ) {
+    dmg_hash_t work[ 16 ];
+    memcpy( work, leaves, sizeof work );
+    s.index = (uint16_t)( i%16 );
+    s.bytes = dmg_span( mem+64*s.index, 64 );
+    dmg_merkle_path( DMG_TAG_NET_SHRED_NODE, work, 16, s.index, &s.path );
+    dmg_buf_t f = dmg_buf( 4096 );
+    dmg_err_t err = dmg_wire_shard_encode( &s, &f );
+    if( arg&128 ) f.p[ take_u8( in )%f.sz ] ^= take_u8( in );
+    if( !err ) err = dmg_net_notify_send( r->theirs, r->streams[ DMG_CHAINNET_SHRED ], 0, 0, dmg_buf_span( &f ) );
+    (void)err;
+    dmg_buf_fini( &f );
+  }
+}
+
 static void command( rig_t * r, in_t * in ) {
   uint8_t op = take_u8( in ), arg = take_u8( in );
   dmg_err_t err = DMG_OK;
   uint64_t id, now = dmg_mem_net_now( r->world );
   char topic[ DMG_WIRE_NAME_SZ ];
   dmg_cert_t fin = { .kind = DMG_VOTE_FINALIZE, .view = 1+arg%BLOCKS, .hash = hashes[ arg%BLOCKS ] };
-  switch( op%12 ) {
-    case 0: err = dmg_net_notify_open( r->theirs, r->conn, arg%2, take_bytes( in ), &r->streams[ arg%2 ] ); break;
+  switch( op%14 ) {
+    case 0: err = dmg_net_notify_open( r->theirs, r->conn, arg%4, take_bytes( in ), &r->streams[ arg%4 ] ); break;
     case 1: {                                        /* a hello as it should be */
       uint8_t b[ DMG_WIRE_HELLO_SZ ];
       dmg_wire_hello_encode( &(dmg_wire_hello_t){ .genesis = genesis }, b );
-      err = dmg_net_notify_open( r->theirs, r->conn, arg%2, DMG_SPAN( b ), &r->streams[ arg%2 ] );
+      err = dmg_net_notify_open( r->theirs, r->conn, arg%4, DMG_SPAN( b ), &r->streams[ arg%4 ] );
       break;
     }
-    case 2: err = dmg_net_notify_send( r->theirs, r->streams[ arg%2 ], 0, 0, take_bytes( in ) ); break;
-    case 3: err = dmg_net_request( r->theirs, r->conn, (uint16_t)( DMG_CHAINNET_STATUS+arg%5 ), take_bytes( in ), 1000, &id ); break;
-    case 4: case 5: if( r->asked_cnt ) err = dmg_net_reply( r->theirs, r->asked[ arg%r->asked_cnt ], op%12==4 ? 0 : take_u8( in ), take_bytes( in ), arg>=128 ); break;
+    case 2: err = dmg_net_notify_send( r->theirs, r->streams[ arg%4 ], 0, 0, take_bytes( in ) ); break;
+    case 3: err = dmg_net_request( r->theirs, r->conn, (uint16_t)( DMG_CHAINNET_STATUS+arg%7 ), take_bytes( in ), 1000, &id ); break;
+    case 4: case 5: if( r->asked_cnt ) err = dmg_net_reply( r->theirs, r->asked[ arg%r->asked_cnt ], op%14==4 ? 0 : take_u8( in ), take_bytes( in ), arg>=128 ); break;
     case 6:
       dmg_wire_name( &genesis, 0, arg%2 ? "tx" : "final", topic );
       err = dmg_net_publish( r->theirs, topic, take_bytes( in ) );
@@ -136,6 +218,8 @@ static void command( rig_t * r, in_t * in ) {
       if( arg>=200 ) dmg_chainnet_fetch_cancel( r->net, f.what, &f.hash );
       break;
     }
+    case 12: send_body( r, in, arg ); break;
+    case 13: send_shard( r, in, arg ); break;
     default:
       if( !r->conn ) err = dmg_net_dial( r->theirs, &r->mine->self, (char const *[]){ "/mem" }, 1, false, &r->conn );
       else if( arg%4==0 ) err = dmg_net_close( r->theirs, r->conn, DMG_NET_WHY_APP );
@@ -149,13 +233,14 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   height = 4;
   dmg_chainnet_setup_t setup;
   dmg_chainnet_setup( &genesis, 0, &setup );
-  dmg_chainnet_member_t members[ 2 ];
+  dmg_chainnet_member_t members[ 2 ] = { 0 };
   uint8_t seed[ 2 ][ 32 ] = { { 1 }, { 2 } }, key[ 32 ];
   rig_t r = { .world = dmg_mem_net_new( 1 ) };
   for( unsigned i = 0; i<2; i++ ) {
     dmg_ed25519_public( seed[ i ], key );
     dmg_wire_peer_of_key( key, &members[ i ].peer );
     memset( members[ i ].key, (int)( i+1 ), DMG_BLS_KEY_SZ );
+    members[ i ].weight = 1;
     dmg_net_port_t * port = dmg_mem_port_open( r.world, key, setup.protos, DMG_CHAINNET_PROTO_CNT );
     if( i ) r.theirs = port;
     else    r.mine = port;

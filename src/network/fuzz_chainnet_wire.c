@@ -3,7 +3,7 @@
 #include "network/chainnet_wire_peers.h"
 #include "base/assert.h"
 
-static uint8_t    out[ 1u<<13 ];
+static uint8_t    out[ 1u<<14 ];
 static dmg_span_t txs[ DMG_WIRE_TX_BATCH_MAX ];
 
 static void same( dmg_span_t in, size_t sz ) { DMG_ASSERT( dmg_span_eq( in, dmg_span( out, sz ) ) ); }
@@ -31,15 +31,36 @@ static void batch( dmg_span_t in ) {
   DMG_ASSERT( sz==in.sz );
 }
 
+static void compact( dmg_span_t in ) {
+  static dmg_span_t slots[ DMG_BODY_TX_MAX ];
+  static dmg_buf_t  again;
+  again.max = 8u<<20;
+  dmg_wire_compact_t c;
+  if( dmg_wire_compact_decode( in, &c, slots ).kind ) return;
+  for( uint32_t i = 0; i<c.tx_cnt; i++ ) DMG_ASSERT( !slots[ i ].p || ( slots[ i ].sz && slots[ i ].p>=in.p && slots[ i ].p+slots[ i ].sz<=in.p+in.sz ) );
+  dmg_buf_clear( &again );
+  DMG_ASSERT( dmg_wire_compact_encode( &c, slots, &again )==DMG_OK && dmg_span_eq( in, dmg_buf_span( &again ) ) );
+}
+
+static void shard( dmg_span_t in ) {
+  static dmg_buf_t again;
+  again.max = 4u<<20;
+  dmg_wire_shard_t s;
+  if( dmg_wire_shard_decode( in, &s ).kind ) return;
+  DMG_ASSERT( s.bytes.sz%64==0 && s.bytes.sz*s.head.k>=s.head.body_len );
+  dmg_buf_clear( &again );
+  DMG_ASSERT( dmg_wire_shard_encode( &s, &again )==DMG_OK && dmg_span_eq( in, dmg_buf_span( &again ) ) );
+}
+
 int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz );
 int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   if( !sz ) return 0;
   dmg_span_t in = dmg_span( data+1, sz-1 );
   dmg_wire_hello_t hello; dmg_wire_head_t head; dmg_wire_status_t status; dmg_wire_headers_req_t headers; dmg_wire_proposal_req_t proposal; dmg_wire_epochs_req_t epochs; dmg_wire_final_t fin;
-  static dmg_wire_bodies_req_t bodies;
+  static dmg_wire_bodies_req_t bodies; static dmg_wire_bodytx_req_t bodytx; static dmg_wire_ids_req_t ids;
   dmg_span_t raw;
   uint32_t   cnt;
-  switch( data[ 0 ]%12 ) {
+  switch( data[ 0 ]%16 ) {
     case 0: if( !dmg_wire_hello_decode( in, &hello ).kind )           { dmg_wire_hello_encode( &hello, out );           same( in, DMG_WIRE_HELLO_SZ ); } break;
     case 1: if( !dmg_wire_head_decode( in, &head ).kind )             { dmg_wire_head_encode( &head, out );             same( in, DMG_WIRE_HEAD_SZ ); } break;
     case 2: if( !dmg_wire_status_decode( in, &status ).kind )         { dmg_wire_status_encode( &status, out );         same( in, DMG_WIRE_STATUS_SZ ); } break;
@@ -66,6 +87,10 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
       DMG_ASSERT( !dmg_wire_peerinfo_decode( dmg_span( told, n ), &q ).kind && q.record_cnt==p.record_cnt && q.rpc_cnt==p.rpc_cnt );
       break;
     }
+    case 11: compact( in ); break;
+    case 12: shard( in ); break;
+    case 13: if( !dmg_wire_bodytx_req_decode( in, &bodytx ).kind )    same( in, dmg_wire_bodytx_req_encode( &bodytx, out ) ); break;
+    case 14: if( !dmg_wire_ids_req_decode( in, &ids ).kind )          same( in, dmg_wire_ids_req_encode( &ids, out ) ); break;
     default: if( sz%2 ) body( in ); else batch( in );
   }
   return 0;

@@ -15,12 +15,16 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-enum { VALIDATORS = 4, STORE_MAX = 4096, FRAMES_KEPT = 64, HASHES_KEPT = 4096 };
+#ifndef VALIDATORS_N
+#define VALIDATORS_N 4
+#endif
+enum { VALIDATORS = VALIDATORS_N, STORE_MAX = 4096, FRAMES_KEPT = 64, HASHES_KEPT = 4096 };
 
 typedef struct { dmg_hash_t hash; uint8_t header[ DMG_SIGNED_HEADER_SZ ]; dmg_buf_t body; uint32_t epoch; uint64_t view, height; } block_t;
 typedef struct { dmg_hash_t genesis; block_t blocks[ STORE_MAX ]; uint32_t cnt; uint16_t table[ 4*STORE_MAX ]; uint64_t seed; } store_t;   /* blocks[ h-1 ]; table: index+1 */
 
 typedef struct { uint16_t peer; uint32_t sz; uint8_t head[ 64 ]; } seen_frame_t;
+typedef struct { dmg_span_t raw; uint64_t age_ms; bool is_impostor; dmg_hash_t leaf; } pool_tx_t;   /* an impostor says it is of another leaf: as if short ids met */
 
 typedef struct {
   dmg_net_port_t *  port;
@@ -37,6 +41,8 @@ typedef struct {
   /* what happened */
   bool              is_up[ DMG_CHAINNET_PEER_MAX ];
   uint32_t          ups, downs, frames, pushed, got, got_none, txs, batches, syncs, synced, sync_bad, stopped;
+  pool_tx_t *       pool; uint32_t pool_cnt, looks;   /* of the test's memory */
+  uint64_t          pushed_us;
   uint32_t          by_kind[ DMG_FRAME_CNT ];
   seen_frame_t      kept[ FRAMES_KEPT ];
   dmg_hash_t        last_hash, last_got;
@@ -60,6 +66,7 @@ static void members_make( void ) {
     dmg_ed25519_public( seeds[ i ], key );
     dmg_wire_peer_of_key( key, &members[ i ].peer );
     memset( members[ i ].key, (int)( 0xa0+i ), DMG_BLS_KEY_SZ );
+    members[ i ].weight = 100;
   }
 }
 
@@ -206,6 +213,27 @@ static dmg_verdict_t chain_judge_final( void * ctx, dmg_cert_t const * cert ) {
 
 static int chain_leader( void * ctx, uint32_t epoch, uint64_t view ) { (void)ctx; (void)epoch; return (int)( ( view-1 )/4%VALIDATORS ); }
 
+static bool chain_seed( void * ctx, uint32_t epoch, dmg_hash_t * out ) { (void)ctx; *out = (dmg_hash_t){ { 0x77, (uint8_t)epoch } }; return true; }
+
+/* The pool: transactions with their age. */
+static void chain_each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg ) {
+  node_t * nd = ctx;
+  nd->looks++;
+  for( uint32_t i = 0; i<nd->pool_cnt; i++ ) {
+    dmg_hash_t leaf = dmg_h( DMG_TAG_BODY_TX, nd->pool[ i ].raw );
+    visit( arg, nd->pool[ i ].is_impostor ? &nd->pool[ i ].leaf : &leaf, nd->pool[ i ].raw, nd->pool[ i ].age_ms );
+  }
+}
+
+static dmg_err_t chain_tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) {
+  node_t * nd = ctx;
+  for( uint32_t i = 0; i<nd->pool_cnt; i++ ) {
+    dmg_hash_t h = dmg_sha256( nd->pool[ i ].raw );
+    if( dmg_hash_eq( &h, id ) ) return dmg_buf_append( out, nd->pool[ i ].raw.p, nd->pool[ i ].raw.sz );
+  }
+  return DMG_ERR_NOT_FOUND;
+}
+
 /* --- nodes ------------------------------------------------------------------------------------------------ */
 
 static dmg_chainnet_chain_t chains[ 64 ];
@@ -217,7 +245,7 @@ static void node_begin( node_t * nd, int index, uint8_t const seed[ 32 ], dmg_ne
   memcpy( nd->seed, seed, 32 );
   dmg_chainnet_chain_t * chain = &chains[ chain_cnt++%64 ];
   *chain = (dmg_chainnet_chain_t){ .ctx = nd, .head = chain_head, .header = chain_header, .body = chain_body, .proposal = chain_proposal, .handover = chain_handover,
-                                   .judge_final = chain_judge_final, .take_handover = chain_take_handover, .leader = chain_leader };
+                                   .judge_final = chain_judge_final, .take_handover = chain_take_handover, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_tx };
   dmg_chainnet_cfg_t cfg = { .port = port, .chain = chain, .genesis = store ? store->genesis : test_genesis, .is_follower = is_follower, .is_private = is_private, .wall_ms = 1790000000000u+now_us/1000, .agent = "test" };
   memcpy( cfg.seed, seed, 32 );
   memcpy( cfg.secret, seed, 32 );
@@ -288,6 +316,7 @@ static bool node_step( node_t * nd, uint64_t now_us ) {
     }
     case DMG_CHAINNET_PUSHED:
       nd->pushed++;
+      nd->pushed_us = now_us;
       nd->last_hash = o.head.body_hash;
       nd->last_bytes_sz = (uint32_t)o.bytes.sz;
       break;

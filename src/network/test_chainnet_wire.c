@@ -92,7 +92,7 @@ static void test_hello_and_head( void ** state ) {
     if( dmg_wire_head_decode( dmg_span( b, DMG_WIRE_HEAD_SZ ), &back ).kind==DMG_VERDICT_GOOD ) assert_false( dmg_wire_head_verify( &back, &genesis, &leader ) );
     b[ i ] ^= 0x10;
   }
-  b[ 48 ] = 1;
+  b[ 48 ] = DMG_WIRE_FORM_CNT;
   assert_true( is_bad( dmg_wire_head_decode( dmg_span( b, DMG_WIRE_HEAD_SZ ), &back ), "head.form" ) );
   b[ 48 ] = 0; b[ 49 ] = 1;
   assert_true( is_bad( dmg_wire_head_decode( dmg_span( b, DMG_WIRE_HEAD_SZ ), &back ), "head.k" ) );

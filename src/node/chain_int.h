@@ -248,6 +248,9 @@ DMG_MUST_USE dmg_err_t dmg_chain_votes_final( dmg_chain_t * chain, uint64_t heig
 
 /* chain_pool.c: tx_submit; is_foreign: others sent them. */
 void dmg_chain_submit( dmg_chain_t * chain, dmg_query_submit_t * items, size_t cnt, bool is_foreign );
+/* Those that wait in the pool, for bodies of others' (N8.7); with `lock`. */
+void dmg_chain_each_tx( dmg_chain_t * chain, dmg_txpool_visit_t visit, void * arg );
+DMG_MUST_USE dmg_err_t dmg_chain_tx( dmg_chain_t * chain, dmg_hash_t const * id, dmg_buf_t * out );   /* appends; NOT_FOUND */
 /* chain.c: the votes of a chain of one for an attached block, and its commit. */
 DMG_MUST_USE dmg_err_t dmg_chain_solo_finish( dmg_chain_t * chain, dmg_chain_block_t * block, dmg_chain_made_t * out );
 

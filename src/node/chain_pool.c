@@ -283,6 +283,20 @@ void dmg_chain_submit( dmg_chain_t * chain, dmg_query_submit_t * items, size_t c
 
 static void q_tx_submit( void * ctx, dmg_query_submit_t * items, size_t cnt ) { dmg_chain_submit( ctx, items, cnt, false ); }
 
+void dmg_chain_each_tx( dmg_chain_t * chain, dmg_txpool_visit_t visit, void * arg ) {
+  pthread_mutex_lock( &chain->lock );
+  dmg_txpool_each( chain->pool, dmg_os_wall_ms(), visit, arg );
+  pthread_mutex_unlock( &chain->lock );
+}
+
+dmg_err_t dmg_chain_tx( dmg_chain_t * chain, dmg_hash_t const * id, dmg_buf_t * out ) {
+  dmg_tx_t const * tx;
+  pthread_mutex_lock( &chain->lock );
+  dmg_err_t err = dmg_txpool_get( chain->pool, id, &tx ) ? dmg_buf_append( out, tx->raw.p, tx->raw.sz ) : DMG_ERR_NOT_FOUND;
+  pthread_mutex_unlock( &chain->lock );
+  return err;
+}
+
 static dmg_err_t q_nonce( void * ctx, dmg_hash_t const * account, uint16_t lane, uint64_t * out_state, uint64_t * out_next ) {
   dmg_chain_t * chain = ctx;
   pthread_mutex_lock( &chain->lock );

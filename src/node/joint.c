@@ -42,6 +42,7 @@ static void w_members( void * ctx, uint32_t epoch, dmg_set_t const * set ) {
   dmg_chainnet_member_t m[ DMG_SET_MAX ] = { 0 };
   for( uint32_t i = 0; i<set->cnt; i++ ) {
     memcpy( m[ i ].key, set->members[ i ].key, sizeof m[ i ].key );
+    m[ i ].weight = set->members[ i ].weight;
     for( uint32_t k = 0; k<j->chain->genesis->validator_cnt; k++ ) {
       dmg_genesis_validator_t const * v = &j->chain->genesis->validators[ k ];
       if( memcmp( v->key, m[ i ].key, sizeof v->key ) || v->peer.sz>DMG_NET_PEER_SZ ) continue;
@@ -70,6 +71,9 @@ static dmg_err_t a_handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { ret
 static dmg_verdict_t a_judge( void * ctx, dmg_cert_t const * cert ) { return dmg_validator_judge_final( ( (dmg_joint_t *)ctx )->v, cert ); }
 static dmg_verdict_t a_take ( void * ctx, dmg_span_t handover ) { return dmg_validator_take_handover( ( (dmg_joint_t *)ctx )->v, handover ); }
 static int a_leader( void * ctx, uint32_t epoch, uint64_t view ) { return dmg_validator_leader( ( (dmg_joint_t *)ctx )->v, epoch, view ); }
+static bool a_seed( void * ctx, uint32_t epoch, dmg_hash_t * out ) { return dmg_validator_seed( ( (dmg_joint_t *)ctx )->v, epoch, out ); }
+static void a_each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg ) { dmg_chain_each_tx( ( (dmg_joint_t *)ctx )->chain, visit, arg ); }
+static dmg_err_t a_tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { return dmg_chain_tx( ( (dmg_joint_t *)ctx )->chain, id, out ); }
 
 /* ---- What comes in ---- */
 
@@ -142,7 +146,7 @@ dmg_err_t dmg_joint_open( dmg_joint_cfg_t const * cfg, uint64_t now_us, uint64_t
   j->now_us = now_us;
   j->txs    = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
   j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .fetch = w_fetch, .sync_to = w_sync, .synced = w_synced, .final = w_final, .members = w_members, .view = w_view };
-  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .handover = a_handover, .judge_final = a_judge, .take_handover = a_take, .leader = a_leader };
+  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .handover = a_handover, .judge_final = a_judge, .take_handover = a_take, .leader = a_leader, .seed = a_seed, .each_tx = a_each_tx, .tx = a_tx };
   dmg_chainnet_cfg_t ncfg = { .port = cfg->port, .chain = &j->asked, .genesis = chain->chain_id, .wall_ms = wall_ms, .is_private = cfg->is_private, .agent = "demiurge/" DMG_VERSION, .body_max = chain->record.body_max, .is_follower = chain->signer==NULL };
   memcpy( ncfg.seed, cfg->seed, sizeof ncfg.seed );
   memcpy( ncfg.secret, cfg->secret, sizeof ncfg.secret );

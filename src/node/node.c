@@ -391,6 +391,21 @@ static size_t rtts( dmg_node_t const * n, uint64_t out[ PEERS_SHOWN ] ) {
   return cnt;
 }
 
+/* N8.5-N8.8, N9.2 */
+static dmg_err_t bodies_metrics( dmg_chainnet_info_t const * net, dmg_buf_t * out ) {
+  return dmg_buf_printf( out,
+    "# TYPE demiurge_net_bodies_total counter\ndemiurge_net_bodies_total{dir=\"out\",form=\"full\"} %lu\ndemiurge_net_bodies_total{dir=\"out\",form=\"compact\"} %lu\ndemiurge_net_bodies_total{dir=\"out\",form=\"shreds\"} %lu\n"
+    "demiurge_net_bodies_total{dir=\"in\",form=\"full\"} %lu\ndemiurge_net_bodies_total{dir=\"in\",form=\"compact\"} %lu\ndemiurge_net_bodies_total{dir=\"in\",form=\"shreds\"} %lu\n"
+    "# TYPE demiurge_net_body_bytes_total counter\ndemiurge_net_body_bytes_total{dir=\"out\"} %lu\n# TYPE demiurge_net_bodies_rebuilt_total counter\ndemiurge_net_bodies_rebuilt_total %lu\n"
+    "# TYPE demiurge_net_body_transactions_missing_total counter\ndemiurge_net_body_transactions_missing_total %lu\n# TYPE demiurge_net_body_collisions_total counter\ndemiurge_net_body_collisions_total %lu\n"
+    "# TYPE demiurge_net_shards_total counter\ndemiurge_net_shards_total{kind=\"in\"} %lu\ndemiurge_net_shards_total{kind=\"relayed\"} %lu\ndemiurge_net_shards_total{kind=\"bad\"} %lu\n"
+    "# TYPE demiurge_net_transactions_forwarded_total counter\ndemiurge_net_transactions_forwarded_total %lu\n",
+    (unsigned long)net->bodies_by_out[ DMG_WIRE_FULL ], (unsigned long)net->bodies_by_out[ DMG_WIRE_COMPACT ], (unsigned long)net->bodies_by_out[ DMG_WIRE_SHREDS ],
+    (unsigned long)net->bodies_by_in[ DMG_WIRE_FULL ], (unsigned long)net->bodies_by_in[ DMG_WIRE_COMPACT ], (unsigned long)net->bodies_by_in[ DMG_WIRE_SHREDS ],
+    (unsigned long)net->bodies_sz_out, (unsigned long)net->bodies_rebuilt, (unsigned long)net->txs_missing, (unsigned long)net->body_collisions,
+    (unsigned long)net->shards_in, (unsigned long)net->shards_relayed, (unsigned long)net->shards_bad, (unsigned long)net->txs_forwarded );
+}
+
 dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
   uint64_t us[ PEERS_SHOWN ] = { 0 };
   pthread_mutex_lock( &n->lock );
@@ -399,6 +414,7 @@ dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
   dmg_chainnet_info_t net = n->net_info;
   pthread_mutex_unlock( &n->lock );
   dmg_cons_info_t const * c = &i.validator.cons;
+  DMG_TRY( bodies_metrics( &net, out ) );
   return dmg_buf_printf( out,
     "# TYPE demiurge_net_connections gauge\ndemiurge_net_connections %u\n# TYPE demiurge_net_links gauge\ndemiurge_net_links %u\n"
     "# TYPE demiurge_net_relayed gauge\ndemiurge_net_relayed %u\n# TYPE demiurge_net_forwarded_total counter\ndemiurge_net_forwarded_total %lu\n"

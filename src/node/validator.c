@@ -617,6 +617,12 @@ dmg_verdict_t dmg_validator_take_handover( val_t * v, dmg_span_t bytes ) {
   return err ? dmg_verdict_local( err ) : dmg_verdict_good();
 }
 
+bool dmg_validator_seed( val_t * v, uint32_t epoch, dmg_hash_t * out ) {
+  dmg_record_t const * r = v->head.record.epoch==epoch ? &v->head.record : v->head.has_next_record && v->head.next_record.epoch==epoch ? &v->head.next_record : v->told.epoch==epoch && epoch ? &v->told : NULL;
+  if( r ) *out = r->seed;
+  return r!=NULL;
+}
+
 int dmg_validator_leader( val_t * v, uint32_t epoch, uint64_t view ) { return epoch==v->info.epoch && view ? (int)dmg_cons_leader( v->core, view ) : -1; }
 
 void dmg_validator_info( val_t * v, dmg_validator_info_t * out ) {

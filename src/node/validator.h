@@ -98,6 +98,7 @@ DMG_MUST_USE dmg_err_t dmg_validator_handover( dmg_validator_t * v, uint32_t epo
 /* A certificate by the set of its epoch; LOCAL: an epoch that is not known here. */
 dmg_verdict_t dmg_validator_judge_final  ( dmg_validator_t * v, dmg_cert_t const * cert );
 dmg_verdict_t dmg_validator_take_handover( dmg_validator_t * v, dmg_span_t handover );
+bool          dmg_validator_seed         ( dmg_validator_t * v, uint32_t epoch, dmg_hash_t * out );   /* of the epoch's record; false: not known */
 int           dmg_validator_leader       ( dmg_validator_t * v, uint32_t epoch, uint64_t view );   /* index in the set; -1: not known */
 
 typedef struct {

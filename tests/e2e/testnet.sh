@@ -50,6 +50,22 @@ check "a transfer given to node 1 is final" send 1 12.5
 until_ok 5 has 4 "$you" 1250000000 || die "node 4 does not see it"
 printf 'ok   node 4 has the final balance\n'
 
+# A body above 16 KiB goes as short ids (N8.6): 600 payments in three transactions.
+metric() { curl -sS "http://127.0.0.1:$(( base+$1-1 ))/metrics" | awk -v name="$2" '$1==name { print $2 }'; }
+compact() { local n sum=0; for n in 1 2 3 4; do sum=$(( sum+$(metric $n "demiurge_net_bodies_total{dir=\"$1\",form=\"compact\"}") )); done; [ $sum -ge "$2" ]; }
+DEMIURGE_PASSPHRASE_FD=4 "$demiurge" key new crowd 4< <(echo open) >/dev/null 2>&1
+pay='{"to":"'$("$demiurge" key list | sed -n 's/^crowd .* \(dmg1[a-z0-9]*\)$/\1/p')'","amount":"1000000"}'
+call='{"module":"balances","call":"transfer_many","args":{"payments":['"$pay$(printf ",$pay%.0s" {1..199})"']}}'
+large=()
+for lane in 1 2 3; do
+  tx=$("$demiurge" tx build --calls "[$call]" --from me --lane $lane --rpc "$(rpc 1)" -q)
+  large+=("$(DEMIURGE_PASSPHRASE_FD=4 "$demiurge" tx sign "$tx" --from me --yes --rpc "$(rpc 1)" -q 4< <(echo open))")
+done
+check "600 payments in three transactions are final" "$demiurge" tx submit "${large[@]}" --wait final --rpc "$(rpc 1)"
+until_ok 5 compact in 3 || die "no compact body reached three others: $(curl -sS "http://127.0.0.1:$base/metrics" | grep bodies)"
+compact out 1 || die "no leader sent a compact body"
+printf 'ok   its body went as short ids\n'
+
 # One dies; the others go on with exactly a quorum.
 victim=$(sed -n 's/.*"pid":\([0-9]*\),"data":"[^"]*node-3".*/\1/p' "$e2e_dir/net.json")
 kill -9 "$victim"
