@@ -65,12 +65,14 @@ void try_next_epoch( cons_t * c ) {
     blk_t * x = &c->ring[ i ].blk[ k ];
     if( c->ring[ i ].view && x->is_used && dmg_hash_eq( &x->hash, &c->boundary_hash ) ) b = x;
   }
-  if( !b || !b->has_root ) {
+  if( !b ) {
     uint8_t all[ DMG_BITMAP_SZ ];
     memset( all, 0xff, sizeof all );
-    if( !b ) fetch( c, 0, &c->boundary_hash, all );   /* the view of B is not known from a closing header */
+    fetch( c, 0, &c->boundary_hash, all );   /* the view of B is not known from a closing header */
     return;
   }
+  /* A header that came before its parent's was not judged, and its view is closed now. */
+  if( !b->has_root ) { want_state( c, b ); return; }
   c->anchor = (dmg_cons_anchor_t){ .hash = b->hash, .height = b->sh.header.height, .time_ms = b->sh.header.time_ms, .root = b->root };
   c->rec      = c->next_rec;
   c->set      = c->next_set;

@@ -234,6 +234,7 @@ bool slot_verify( cons_t * c, view_t * s, uint8_t kind, uint32_t signer );   /* 
 /* cons_judge.c */
 bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own );   /* false: malformed or forged */
 void judge_view   ( cons_t * c, uint64_t view );
+void want_state   ( cons_t * c, blk_t * b );                           /* CHECK, unless it is asked for, known or invalid */
 void on_verdict   ( cons_t * c, dmg_cons_event_t const * ev );
 prop_t * prop_find( cons_t * c, uint64_t view, dmg_hash_t const * hash );
 typedef struct { uint64_t height, time_ms; bool has_root; dmg_hash_t root; uint8_t kind; dmg_header_t const * header; } parent_t;

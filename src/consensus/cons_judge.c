@@ -119,7 +119,7 @@ static void try_notarize( cons_t * c, view_t * s, blk_t * b ) {
   cast_vote( c, s, DMG_VOTE_NOTARIZE, &b->hash );
 }
 
-static void check( cons_t * c, blk_t * b ) {
+void want_state( cons_t * c, blk_t * b ) {
   dmg_cons_action_t * a = !b->is_asked && b->body!=BODY_INVALID && !b->has_root ? action( c, DMG_CONS_CHECK ) : NULL;
   if( !a ) return;
   b->is_asked = true;
@@ -132,7 +132,7 @@ static void judge( cons_t * c, view_t * s, blk_t * b ) {
   dmg_header_t const * h = &b->sh.header;
   /* What a quorum certified needs no judgement of ours to stand on: only its state is wanted, whatever is known of its parents. */
   bool is_certified = ( s->has_n && dmg_hash_eq( &s->n.hash, &b->hash ) ) || ( s->has_f && dmg_hash_eq( &s->f.hash, &b->hash ) );
-  if( is_certified ) check( c, b );
+  if( is_certified ) want_state( c, b );
   if( s->view<=c->v_fin ) return;
   if( b->stat==STAT_NEW ) judge_static( c, b );
   if( b->stat==STAT_NEW ) return;
@@ -148,7 +148,7 @@ static void judge( cons_t * c, view_t * s, blk_t * b ) {
   blk_t * other = &s->blk[ b==&s->blk[ 0 ] ];
   /* Two headers of a view are kept, one body is executed, unless the other one is notarized. */
   bool is_second = other->is_used && ( other->is_asked || other->body!=BODY_NONE ) && !( s->has_n && dmg_hash_eq( &s->n.hash, &b->hash ) );
-  if( !is_second ) check( c, b );
+  if( !is_second ) want_state( c, b );
   if( !p.has_root ) return;   /* an unfinished execution: wait */
   if( !dmg_hash_eq( &h->parent_state_root, &p.root ) ) {
     if( !b->is_judged ) alarm_text( c, "a foreign state root", s->view, &p.root, &h->parent_state_root );   /* log both */
@@ -265,8 +265,8 @@ bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
   if( s && ( b==&s->blk[ 0 ] || b==&s->blk[ 1 ] ) ) {
     if( view<=c->cur || s->has_n ) judge( c, s, b );
     else if( b->stat==STAT_NEW ) judge_static( c, b );
-  } else check( c, b );   /* outside the ring: others rest on it */
-  if( c->is_done && dmg_hash_eq( &hash, &c->boundary_hash ) ) { check( c, b ); try_next_epoch( c ); return true; }
+  } else want_state( c, b );   /* outside the ring: others rest on it */
+  if( c->is_done && dmg_hash_eq( &hash, &c->boundary_hash ) ) { try_next_epoch( c ); return true; }
   /* Whoever waited for it as a parent. */
   judge_view( c, c->cur );
   if( view==c->v_fin ) on_final_block( c );

@@ -549,6 +549,28 @@ static void test_far_from_finality_bodies_are_empty( void ** state ) {
 static void edit_boundary( dmg_header_t * h ) { h->kind = DMG_BLOCK_BOUNDARY; }
 static dmg_hash_t next_root;
 static void edit_boundary_next( dmg_header_t * h ) { edit_boundary( h ); h->next_epoch_root = next_root; }
+/* Found by twins (seed 1033828761): the last block's header was held, its parent's was not, and it became final through a closing one; nobody asked for its state. */
+static void test_an_epoch_ends_though_its_last_block_was_not_judged( void ** state ) {
+  up( not_leading( 4 ), 2 );   /* an epoch of two blocks */
+  dmg_record_t next = r.cfg.record;
+  next.epoch = 1; next.first_height = 3; next.last_height = 3;
+  next_root = dmg_record_hash( &next );
+  dmg_hash_t unknown = { { 77 } }, b;
+  dmg_cert_t n1 = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &unknown, others() );
+  size_t sz = rig_proposal( &r, 2, &n1, 2, r.wall_ms+1, NULL, 0, edit_boundary_next, frame, &b );
+  rig_frame( &r, rig_leader( &r, 2 ), DMG_FRAME_PROPOSAL, frame, sz );
+  assert_int_equal( r.checks, 0 );
+  dmg_header_t closing = { .version = 1, .kind = DMG_BLOCK_CLOSING, .leader = (uint16_t)rig_leader( &r, 3 ), .view = 3, .height = 2, .parent_hash = b, .parent_view = 2,
+    .parent_cert = rig_cert( &r, DMG_VOTE_NOTARIZE, 2, &b, others() ), .body_hash = b, .next_epoch_root = next_root, .time_ms = r.wall_ms+2 };
+  dmg_hash_t h = dmg_header_hash( &closing );
+  dmg_cert_t f = rig_cert( &r, DMG_VOTE_FINALIZE, 3, &h, others() );
+  sz = dmg_handover_encode( &closing, &f, &next, &r.set, &r.set, frame );
+  rig_frame( &r, other( 0 ), DMG_FRAME_HANDOVER, frame, sz );
+  assert_int_equal( r.dones, 1 );
+  assert_int_equal( r.checks, 1 );
+  assert_int_equal( rig_info( &r ).epoch, 1 );
+}
+
 static void test_closing_is_no_fork( void ** state ) {
   up( not_leading( 4 ), 1 );   /* an epoch of one block */
   dmg_record_t next = r.cfg.record;
@@ -718,7 +740,7 @@ int main( void ) {
     T( test_own_nullify_replay ), T( test_nullified_then_notarized ), T( test_finalized_is_never_nullified ), T( test_jump_over_gap ), T( test_both_in_log ), T( test_state_ahead_of_wal ),
     T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_a_window_s_reveal_is_checked_once ), T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
     T( test_backoff_only_by_finality ), T( test_resend_bounded ), T( test_suspect_still_counts ), T( test_three_bad_votes_close_the_link ), T( test_frames_before_the_link_are_nothing ),
-    T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
+    T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_an_epoch_ends_though_its_last_block_was_not_judged ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
     T( test_bad_frames_are_counted_and_dropped ), T( test_the_next_epoch_s_frames_wait ), T( test_attendance_is_due_by_place ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
