@@ -25,8 +25,20 @@ void alarm_text( cons_t * c, char const * text, uint64_t view, dmg_hash_t const 
 void observe( cons_t * c, char const * reason ) {
   if( c->is_observer ) return;
   c->is_observer = true;
+  c->from_ms     = dmg_max_u64( c->from_ms, c->wall_ms );   /* C6.5: every fall to observe */
   dmg_cons_action_t * a = action( c, DMG_CONS_OBSERVE );
   if( a ) a->observe.reason = reason;
+}
+
+/* C6.5: what a lost past signed is older than from_ms: an epoch that began later is free of it. */
+void observe_by_time( cons_t * c ) { c->is_observer = c->cfg.is_observer || ( c->from_ms && c->anchor.time_ms<=c->from_ms+2*(uint64_t)c->rec.skew_ms ); }
+
+void raise_from( cons_t * c, uint64_t header_ms ) {
+  if( !c->from_ms || header_ms<=c->from_ms ) return;
+  c->from_ms = header_ms;
+  dmg_cons_action_t * a = action( c, DMG_CONS_RAISE );
+  if( a ) a->raise.from_ms = header_ms;
+  observe_by_time( c );
 }
 
 void record( cons_t * c, uint8_t kind, dmg_span_t payload, dmg_hash_t const * block ) {
@@ -232,7 +244,9 @@ void reset_epoch( cons_t * c ) {
   memset( c->fetches, 0, sizeof c->fetches );
   c->has_boundary = false;
   c->is_done = false;
-  c->is_run_dropped = false;
+  c->is_run_dropped = c->has_run_alarm = false;
+  for( unsigned i = 0; i<WORK_CNT; i++ ) c->works[ i ].kind = WORK_FREE;
+  for( unsigned i = 0; i<JUST_CNT; i++ ) c->justs[ i ].view = 0;
   c->still_attempt = 0;
   c->future_at_us = NEVER;
   c->me = dmg_set_find( &c->set, c->cfg.key );
@@ -267,7 +281,7 @@ void replay( cons_t * c, dmg_cons_record_t const * records, uint32_t cnt ) {
       }
       case DMG_CONS_REC_PROPOSAL: (void)take_proposal( c, r->payload, true ); break;
       case DMG_CONS_REC_CERT:     if( !dmg_cert_decode( r->payload, &cert ).kind ) (void)take_cert( c, &cert, true ); break;
-      case DMG_CONS_REC_RUN:      if( !dmg_run_decode( r->payload, &run ).kind ) { (void)take_run( c, &run, r->payload, true ); advance( c ); } break;
+      case DMG_CONS_REC_RUN:      if( !dmg_run_decode( r->payload, &run ).kind ) { take_run( c, &run, true ); advance( c ); } break;
       case DMG_CONS_REC_FLOOR:
         if( r->payload.sz!=DMG_CONS_REC_FLOOR_SZ || dmg_cert_decode( dmg_span( r->payload.p+48, DMG_CERT_SZ ), &cert ).kind ) break;
         (void)take_cert( c, &cert, true );
@@ -306,6 +320,7 @@ dmg_cons_t * dmg_cons_new( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_
   c->cfg.set  = NULL;
   c->anchor   = cfg->anchor;
   c->runs_max = cfg->runs_max ? cfg->runs_max : DMG_CONS_RUNS_MAX;
+  c->prefix_sz = cfg->prefix_sz && cfg->prefix_sz<DMG_RUNS_SZ_MAX ? cfg->prefix_sz : DMG_RUNS_SZ_MAX;
   c->n_max    = cfg->n_max ? cfg->n_max : DMG_SET_MAX;
   if( c->n_max<cfg->set->cnt || c->n_max>DMG_SET_MAX ) return NULL;
   c->ring        = DMG_ARENA_NEW( arena, view_t, DMG_CONS_RING );
@@ -322,10 +337,19 @@ dmg_cons_t * dmg_cons_new( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_
   if( !c->ring || !c->runs || !c->order || !c->frames || !c->records || !c->saves || !c->scratch || !c->draft || !c->early || c->runs_max>UINT16_MAX ) return NULL;
   for( uint32_t i = 0; i<DMG_CONS_RING; i++ ) if( !( c->ring[ i ].slots = DMG_ARENA_NEW( arena, slot_t, 3*(size_t)c->n_max ) ) ) return NULL;
   for( uint32_t i = 0; i<PROP_CNT; i++ ) if( !( c->props[ i ].bytes = DMG_ARENA_NEW( arena, uint8_t, PROP_SZ_MAX ) ) ) return NULL;
+  for( unsigned i = 0; i<WORK_CNT; i++ ) if( !( c->works[ i ].bytes = DMG_ARENA_NEW( arena, uint8_t, DMG_RUNS_SZ_MAX ) ) ) return NULL;
+  for( unsigned i = 0; i<JUST_CNT; i++ ) {
+    just_t * j = &c->justs[ i ];
+    j->bytes  = DMG_ARENA_NEW( arena, uint8_t, (size_t)c->runs_max*DMG_RUN_SZ_MAX );
+    j->offs   = DMG_ARENA_NEW( arena, uint32_t, c->runs_max );
+    j->levels = DMG_ARENA_NEW( arena, dmg_hash_t, 2*c->runs_max+DMG_MERKLE_PATH_MAX );
+    if( !j->bytes || !j->offs || !j->levels ) return NULL;
+  }
   if( !dmg_keys_init( &c->keys, cfg->crypto, &cfg->chain_id, c->rec.epoch, &c->set ) ) return NULL;
   dmg_schedule_init( &c->schedule, &c->rec.seed, &c->set );
   for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) c->peers[ i ].idx = -1;
-  c->is_observer = cfg->is_observer;
+  c->from_ms = cfg->from_ms;
+  observe_by_time( c );
   c->next_id = 1; c->next_seq = 1;
   c->timer_us = NEVER;
   reset_epoch( c );
@@ -380,7 +404,13 @@ static void try_end_wait( cons_t * c ) {
   if( c->rec.epoch==0 && c->wall_ms<c->anchor.time_ms ) return;   /* nobody enters view 1 of epoch 0 before the genesis time */
   uint64_t w = c->me>=0 ? c->keys.weights[ c->me ] : 0;
   for( uint32_t i = 0; i<c->keys.n; i++ ) if( (int32_t)i!=c->me && c->peer_of[ i ]>=0 && c->peers[ c->peer_of[ i ] ].is_heard ) w += c->keys.weights[ i ];
-  if( w<c->keys.quorum && c->now_us<c->wait_until_us ) return;
+  if( ( w<c->keys.quorum || c->cfg.is_listening ) && c->now_us<c->wait_until_us ) return;
+  if( c->cfg.is_fresh && c->from_ms && c->v_fin ) {
+    /* The clock may have been behind when from_ms was set: it rises to the highest F heard, and no vote before that is executed. */
+    blk_t const * b = blk_find( c, c->v_fin, &c->fin.hash );
+    if( !b || !b->has_root ) return;
+    raise_from( c, b->sh.header.time_ms );
+  }
   c->is_waiting = false;
   begin_votes( c );
 }
@@ -403,6 +433,7 @@ void dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t 
   c->out        = out;
   c->frames_sz  = 0;
   c->saves_sz   = c->saves_props = 0;
+  c->units      = WORK_UNITS;
   c->record_cnt = 0;
   c->now_us     = ev->now_us;
   c->wall_ms    = ev->wall_ms;
@@ -415,8 +446,9 @@ void dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t 
     case DMG_CONS_VERDICT: on_verdict( c, ev ); break;
     case DMG_CONS_BUILT:   on_built  ( c, ev ); break;
     case DMG_CONS_GOT:     if( !take_proposal( c, ev->got.proposal, false ) ) c->bad_frames++; break;
+    case DMG_CONS_GOT_RUNS: on_got_runs( c, ev ); advance( c ); judge_view( c, c->cur ); break;
     case DMG_CONS_EPOCH:   on_epoch  ( c, ev ); break;
-    case DMG_CONS_TICK:
+    case DMG_CONS_TICK:    work_tick( c ); break;   /* not in others' steps: a frame costs its own measure only */
     case DMG_CONS_WORK:    break;
     default:               DMG_ASSERT( !"an unknown event" );
   }

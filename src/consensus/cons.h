@@ -1,7 +1,7 @@
 /* cons: one validator's side of agreement (Simplex-W), as a pure state machine.
 
-     MSG LINK TICK WORK SAVED SIGNED VERDICT BUILT GOT EPOCH --> step() --> SAVE SIGN SEND CHECK BUILD FETCH TIMER COMMIT
-                                                                            EVIDENCE ALARM CLOSE OBSERVE DONE
+     MSG LINK TICK WORK SAVED SIGNED VERDICT BUILT GOT GOT_RUNS EPOCH --> step() --> SAVE SIGN SEND CHECK BUILD FETCH TIMER COMMIT
+                                                                            EVIDENCE ALARM CLOSE OBSERVE RAISE DONE
    It reads no clock, socket, disk or random source.  The driver (node/, tests/sim) feeds events and carries out the actions in order.  Equal states and events
    give equal actions (C11.1), so the simulator replays any run from its seed.
 
@@ -11,11 +11,12 @@
    An epoch   EPOCH tells record and set of e+1 once they are known; F of the boundary block or of a closing descendant -> DONE{handover}, silence in e; VERDICT for
               the boundary block -> view 1 of e+1 in the same object.
 
-   Memory    all of it from the arena in _new: about n x 50 KiB + runs_max x 2.3 KiB + 1.5 MiB; spans in actions live until the next step
+   Memory    all of it from the arena in _new: about n x 50 KiB + runs_max x 4.5 KiB + 2.5 MiB; spans in actions live until the next step
    Threads   one at a time
    Failure   none to return: a bad signature or stale view is a normal input, counted and dropped; a failed SAVE is the driver's to make final
    Bounds    DMG_CONS_ACTION_MAX actions a step; votes of DMG_CONS_RING views, certificates as C11.1 says
-   Crypto    a table (C12.1): dmg_cons_bls over crypto/bls.h, or the simulator's keyed tags; verification runs inside step
+   Crypto    a table (C12.1): dmg_cons_bls over crypto/bls.h, or the simulator's keyed tags; verification runs inside step, of runs a slice
+             of some 30 ms at most; what is left waits for the TICK that TIMER asks for (C11.2)
    Spec      docs/spec/consensus.md; the code cites its rule numbers
    Not here  disk (storage/wal.h), the safety file's rules (consensus/safety.h), bodies, sync below the newest views */
 #ifndef DMG_CONSENSUS_CONS_H
@@ -61,10 +62,14 @@ typedef struct {
   dmg_set_t const *         set;                      /* copied */
   dmg_cons_anchor_t         anchor;
   uint32_t                  runs_max;                 /* merged runs kept; 0: DMG_CONS_RUNS_MAX */
+  uint32_t                  prefix_sz;                /* bytes of runs in an own proposal, at most and 0: DMG_RUNS_SZ_MAX; less is for tests */
   uint32_t                  n_max;                    /* largest set of any epoch to come; 0: DMG_SET_MAX */
   uint64_t                  marks[ 3 ];               /* highest own view by kind, from the safety file (C6.5), .. */
   uint32_t                  marks_epoch;              /* .. in this epoch: the record's, or the next one if the crash came behind the handover */
   bool                      is_observer;              /* never votes */
+  uint64_t                  from_ms;                  /* C6.5, of the safety file: an epoch votes only if it began later than this + 2 skew; 0: any */
+  bool                      is_fresh;                 /* C6.5: the file has signed nothing since from_ms was set, so that rises to the highest F heard */
+  bool                      is_listening;             /* C6.5, a file new, imported or of another host: the start waits its whole time */
   bool                      is_wait_off;              /* solo and tests: no wait at the start */
   uint8_t                   mutant;
 } dmg_cons_cfg_t;
@@ -81,7 +86,7 @@ typedef struct { dmg_cons_record_t const * records; uint32_t cnt; } dmg_cons_res
 
 /* --- events ---------------------------------------------------------------------------------------------- */
 
-typedef enum { DMG_CONS_MSG, DMG_CONS_LINK, DMG_CONS_TICK, DMG_CONS_WORK, DMG_CONS_SAVED, DMG_CONS_SIGNED, DMG_CONS_VERDICT, DMG_CONS_BUILT, DMG_CONS_GOT, DMG_CONS_EPOCH } dmg_cons_event_kind_t;
+typedef enum { DMG_CONS_MSG, DMG_CONS_LINK, DMG_CONS_TICK, DMG_CONS_WORK, DMG_CONS_SAVED, DMG_CONS_SIGNED, DMG_CONS_VERDICT, DMG_CONS_BUILT, DMG_CONS_GOT, DMG_CONS_GOT_RUNS, DMG_CONS_EPOCH } dmg_cons_event_kind_t;
 typedef enum { DMG_CONS_VALID, DMG_CONS_INVALID, DMG_CONS_WAIT } dmg_cons_verdict_t;
 
 typedef struct {
@@ -96,6 +101,7 @@ typedef struct {
     struct { uint64_t view; dmg_hash_t hash; uint8_t verdict; bool has_root; dmg_hash_t root; } verdict;   /* root: after the block; WAIT: try later */
     struct { uint64_t id; bool is_ok; dmg_hash_t body_hash; uint32_t body_len; } built;
     struct { dmg_span_t proposal; } got;                                    /* a header that FETCH asked for, as a proposal frame's bytes */
+    struct { dmg_hash_t hash; uint32_t first; dmg_span_t bytes; } got_runs; /* dmg_leaves_t's bytes, from anybody */
     struct { dmg_record_t const * record; dmg_set_t const * set; } epoch;   /* of e+1 */
   };
 } dmg_cons_event_t;
@@ -103,7 +109,8 @@ typedef struct {
 /* --- actions --------------------------------------------------------------------------------------------- */
 
 typedef enum { DMG_CONS_SAVE, DMG_CONS_SIGN, DMG_CONS_SEND, DMG_CONS_CHECK, DMG_CONS_BUILD, DMG_CONS_FETCH, DMG_CONS_TIMER, DMG_CONS_COMMIT, DMG_CONS_EVIDENCE, DMG_CONS_ALARM,
-               DMG_CONS_CLOSE, DMG_CONS_OBSERVE, DMG_CONS_DONE } dmg_cons_action_kind_t;
+               DMG_CONS_CLOSE, DMG_CONS_OBSERVE, DMG_CONS_RAISE, DMG_CONS_DONE } dmg_cons_action_kind_t;
+typedef enum { DMG_CONS_FETCH_HEADER, DMG_CONS_FETCH_RUNS } dmg_cons_fetch_t;
 #define DMG_CONS_SIGN_REVEAL 4   /* beside dmg_vote_kind_t in sign.kind; view is the window */
 
 typedef struct { uint64_t w[ DMG_CONS_PEER_MAX/64 ]; } dmg_peers_t;
@@ -117,13 +124,15 @@ typedef struct {
     struct { dmg_peers_t peers; dmg_span_t frame; uint64_t seq; } send;                                /* only when seq is durable: the driver asserts */
     struct { dmg_header_t header; dmg_hash_t hash; uint8_t sig[ DMG_BLS_SIG_SZ ]; } check;           /* sig: PROPOSE, verified; zero: our own, not signed yet */
     struct { uint64_t id, view, height; dmg_hash_t parent; uint64_t parent_view; bool is_empty; } build;
-    struct { uint64_t view; dmg_hash_t hash; dmg_peers_t peers; } fetch;                                /* the header of a block (N9.1 `proposal`) */
+    /* HEADER: of a block (N9.1 `proposal`); RUNS: leaves first .. first+count-1 under root, the just_root of a block (N9.1 `runs`). */
+    struct { uint8_t what; uint64_t view; dmg_hash_t hash, root; uint32_t first, count; dmg_peers_t peers; } fetch;
     struct { uint64_t at_us; } timer;                                                                   /* replaces the last; UINT64_MAX: none */
     struct { dmg_cert_t cert; } commit;                                                                 /* C4.6: cert.hash and its ancestors */
     struct { dmg_span_t bytes; } evidence;
     struct { char const * text; uint64_t view; dmg_hash_t ours, theirs; } alarm;
     struct { uint16_t peer; uint64_t for_us; } close;
-    struct { char const * reason; } observe;
+    struct { char const * reason; } observe;                                                            /* from_ms is the event's wall_ms from here on */
+    struct { uint64_t from_ms; } raise;                                                                  /* C6.5: the safety file's rises to this */
     struct { dmg_span_t handover; dmg_hash_t boundary; } done;
   };
 } dmg_cons_action_t;
@@ -141,6 +150,11 @@ void         dmg_cons_step( dmg_cons_t * cons, dmg_cons_event_t const * event, d
 
 /* C8.2: what a block at `view` on `parent` may record of views above last_view: up to 8, ascending, from the votes held now.  Returns how many. */
 uint32_t     dmg_cons_attendance( dmg_cons_t * cons, uint64_t view, dmg_hash_t const * parent, uint64_t parent_view, uint64_t last_view, dmg_attendance_t out[ DMG_BODY_ATT_MAX ] );
+
+/* For those who ask (N9.1 `proposal`): a signed header with its runs, or their prefix, of the newest seen; p NULL: not here.  Until the next step. */
+dmg_span_t   dmg_cons_proposal( dmg_cons_t * cons, dmg_hash_t const * block );
+/* N9.1 `runs`: up to count leaves from first on of a header whose runs did not fit into its proposal, as many as fit; bytes written, 0: not here. */
+size_t       dmg_cons_runs( dmg_cons_t * cons, dmg_hash_t const * block, uint32_t first, uint32_t count, uint8_t out[ DMG_LEAVES_SZ_MAX ] );
 
 typedef struct {
   uint32_t epoch;

@@ -101,6 +101,48 @@ static dmg_side_t propose_side( cons_t * c, blk_t const * b ) {
   return s;
 }
 
+/* --- E5 by runs (C2.4): a false cover shows in the first leaf, the last, or two neighbours; a false run in itself --- */
+
+/* Leaf i of the runs, with its path. */
+static void open_leaf( cons_t * c, dmg_runs_t runs, uint32_t i, dmg_evidence_t * e ) {
+  dmg_opening_t * o = &e->openings[ e->opening_cnt++ ];
+  dmg_hash_t * hashes = (dmg_hash_t *)(void *)c->scratch;   /* of 727 leaves at most: 77 bytes a run */
+  dmg_run_t  run;
+  dmg_span_t raw;
+  uint32_t cnt = 0;
+  while( dmg_runs_next( &runs, &run, &raw ) ) {
+    hashes[ cnt ] = dmg_run_leaf( raw );
+    if( cnt==i ) { o->run = run; o->leaf = hashes[ cnt ]; }
+    cnt++;
+  }
+  dmg_merkle_path( DMG_TAG_JUST_NODE, hashes, cnt, i, &o->path );
+}
+
+/* false: nothing that we hold shows it. */
+static bool open_cover( cons_t * c, blk_t const * b, dmg_evidence_t * e ) {
+  dmg_header_t const * h = &b->sh.header;
+  if( ( h->view!=h->parent_view+1 )==dmg_hash_is_zero( &h->just_root ) ) return true;   /* the header alone does */
+  prop_t * p = prop_find( c, h->view, &b->hash );
+  dmg_proposal_t d;
+  if( !p || dmg_proposal_decode( dmg_span( p->bytes, p->sz ), &d ).kind || d.runs.cnt>( DMG_RUNS_SZ_MAX/DMG_RUN_SZ( 1 ) ) ) return false;
+  dmg_cover_t cover = dmg_cover( h->parent_view, h->view );
+  dmg_run_t  run;
+  dmg_span_t raw;
+  uint32_t i = 0;
+  for( dmg_runs_t at = d.runs; dmg_runs_next( &at, &run, &raw ); i++ ) {
+    if( !dmg_cover_add( &cover, run.first, dmg_run_last( &run ) ) ) {
+      bool is_alone = !i || dmg_run_last( &run )<=h->parent_view || dmg_run_last( &run )>=h->view;
+      if( !is_alone ) open_leaf( c, d.runs, i-1, e );
+      open_leaf( c, d.runs, i, e );
+      return true;
+    }
+    dmg_hash_t leaf = dmg_run_leaf( raw );
+    if( !run_was_seen( c, &leaf ) && !dmg_run_verify( &c->keys, &run ) ) { open_leaf( c, d.runs, i, e ); return true; }
+  }
+  if( i && !dmg_cover_end( &cover ) ) { open_leaf( c, d.runs, i-1, e ); return true; }
+  return false;   /* among leaves that a proposal does not hold: it was fetched, and is not kept once it is false */
+}
+
 /* E4: two headers of one leader and view.  E5: a NOTARIZE of a header with a false clause. */
 void detect_header( cons_t * c, view_t * s ) {
   blk_t * x = &s->blk[ 0 ], * y = &s->blk[ 1 ];
@@ -111,13 +153,19 @@ void detect_header( cons_t * c, view_t * s ) {
   }
   for( unsigned k = 0; k<2; k++ ) {
     blk_t * b = &s->blk[ k ];
-    if( !b->is_used || b->stat!=STAT_BAD || b->is_cover_bad ) continue;   /* a false cover needs its openings: not exported yet */
+    if( !b->is_used || b->stat!=STAT_BAD ) continue;
+    dmg_evidence_t e;
+    bool is_open = false;
     for( uint32_t i = 0; i<c->keys.n; i++ ) {
       slot_t const * slot = slot_of( c, s, DMG_VOTE_NOTARIZE, i );
       if( slot->state==SLOT_EMPTY || !dmg_hash_eq( &slot->hash, &b->hash ) || bit_get( s->accused, i ) || !slot_verify( c, s, DMG_VOTE_NOTARIZE, i ) ) continue;
-      dmg_evidence_t e = { .kind = 1, .header = b->sh.header };
+      if( !is_open ) {
+        e = (dmg_evidence_t){ .kind = 1, .header = b->sh.header };
+        if( b->is_cover_bad && !open_cover( c, b, &e ) ) break;
+        is_open = true;
+      }
       if( !side_of( c, DMG_VOTE_NOTARIZE, s->view, i, &slot->hash, slot->sig, &e.a ) ) continue;
-      blk_t * p = b->sh.header.parent_view ? blk_find( c, b->sh.header.parent_view, &b->sh.header.parent_hash ) : NULL;
+      blk_t * p = b->sh.header.parent_view && !b->is_cover_bad ? blk_find( c, b->sh.header.parent_view, &b->sh.header.parent_hash ) : NULL;
       if( p ) { e.has_parent = true; e.parent = p->sh.header; }
       bit_set( s->accused, i );
       tell( c, &e );

@@ -87,6 +87,8 @@ void try_next_epoch( cons_t * c ) {
   }
   dmg_schedule_init( &c->schedule, &c->rec.seed, &c->set );
   reset_epoch( c );
+  if( c->is_waiting && c->cfg.is_fresh ) raise_from( c, c->anchor.time_ms );   /* the F that was heard */
+  observe_by_time( c );   /* who listened may vote again */
   for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) c->peers[ i ].has_hello = false;
   if( c->later_cnt ) { replay( c, c->later, c->later_cnt ); c->later_cnt = 0; }
   if( !c->is_waiting ) begin_votes( c );

@@ -6,6 +6,7 @@
      cons_judge.c  proposals: static judgement, runtime's verdict (C5)
      cons_lead.c   proposing (C4.2)
      cons_timer.c  time-outs, resends, standstill (C4.4, C4.7-C4.9)
+     cons_work.c   runs on their way in: pairings in slices, lists by leaves (C11.2, C2.4)
      cons_peer.c   links, frames in (N8.2), bundles out
      cons_epoch.c  boundary, handover, next instance (C7)
      cons_detect.c evidence seen while voting (C9.1) */
@@ -29,7 +30,10 @@
 #define PROP_SZ_MAX     ( DMG_PROPOSAL_HEAD_MAX+DMG_RUNS_SZ_MAX )
 #define EXTRA_CNT       16
 #define FETCH_CNT       8
-#define SEEN_CNT        256
+#define SEEN_CNT        4096
+#define WORK_CNT        16
+#define WORK_UNITS      67    /* of a step: a run of 64 views (C2.3: it cannot be split), or 16 single ones: some 30 ms */
+#define JUST_CNT        2
 #define FRAMES_SZ       ( 1u<<20 )
 #define EARLY_SZ        ( 256u<<10 )
 #define EARLY_PEER_SZ   ( 64u<<10 )
@@ -48,12 +52,15 @@ typedef enum { SLOT_EMPTY, SLOT_HELD, SLOT_GOOD } slot_state_t;
 typedef struct { dmg_hash_t hash; uint8_t sig[ DMG_BLS_SIG_RAW_SZ ]; uint8_t state; } slot_t;
 
 typedef enum { STAT_NEW, STAT_GOOD, STAT_BAD } stat_t;
+typedef enum { PREFIX_NONE, PREFIX_FALSE, PREFIX_GOOD } prefix_t;   /* FALSE: not even what came verifies */
 typedef enum { BODY_NONE, BODY_VALID, BODY_INVALID } body_t;
 typedef struct {
   dmg_hash_t          hash;
   dmg_signed_header_t sh;
   bool                is_used, has_just;   /* has_just: its runs verify as committed */
   bool                is_cover_bad;         /* they do not */
+  bool                is_working;           /* not looked at to the end */
+  uint8_t             prefix;               /* prefix_t: what came is not all */
   bool                is_judged;            /* its fault was acted on */
   uint8_t             stat, body;
   bool                is_asked;             /* CHECK is out */
@@ -87,13 +94,31 @@ typedef struct {
   uint64_t    heard_us, bundle_us, handover_us, ask_us, closed_until_us;
   uint64_t    fill_us;                /* N8.3: tokens of resends */
   uint32_t    tokens_b, tokens_f;
-  uint32_t    bad;
+  uint32_t    bad, lies;             /* lies: aggregates that do not verify */
   uint32_t    early_sz, early_cnt;
   bool        has_hello;
   dmg_hello_t hello;
 } peer_t;
 
 typedef struct { uint64_t view; dmg_hash_t hash; size_t sz; uint8_t * bytes; } prop_t;
+
+/* Runs to verify; left: what is still to be looked at. */
+typedef enum { WORK_FREE, WORK_BUNDLE, WORK_PROPOSAL, WORK_LEAVES } work_kind_t;
+typedef struct { uint8_t kind; bool is_committed; uint16_t peer; uint64_t view, order; dmg_hash_t hash; dmg_runs_t left; uint8_t * bytes; } work_t;
+
+/* The runs under a header, of those that are more than a proposal holds; view 0: none. */
+typedef struct {
+  uint64_t     view, parent_view;
+  dmg_hash_t   hash, root;
+  dmg_cover_t  cover;
+  uint32_t     leaf_cnt, got, tail;   /* got: verified leaves; tail: those behind them that are not yet */
+  bool         is_whole;
+  uint64_t     asked_us;
+  size_t       sz;
+  uint8_t *    bytes;
+  uint32_t *   offs;
+  dmg_hash_t * levels;                /* leaves, and once whole the levels above them */
+} just_t;
 
 struct dmg_cons {
   dmg_cons_cfg_t cfg;
@@ -109,6 +134,7 @@ struct dmg_cons {
   uint64_t now_us, wall_ms;
   bool     is_started, is_waiting, is_observer, is_done;
   uint64_t wait_until_us;
+  uint64_t from_ms;                   /* C6.5 */
 
   /* C4.1 */
   uint64_t   cur, entered_us;
@@ -129,9 +155,13 @@ struct dmg_cons {
 
   held_run_t * runs;                  /* pool */
   uint16_t   * order;                 /* run_cnt indexes, then free ones; first and last strictly ascending */
-  uint32_t     run_cnt, runs_max;
-  bool         is_run_dropped;
+  uint32_t     run_cnt, runs_max, prefix_sz;
+  bool         is_run_dropped, has_run_alarm;
   uint64_t     seen[ SEEN_CNT ];      /* of run leaves that verified */
+  work_t       works[ WORK_CNT ];
+  uint64_t     work_order;
+  uint32_t     units;                 /* of pairings that this step may still do */
+  just_t       justs[ JUST_CNT ];
 
   own_t    own[ OWN_MAX ];
   uint64_t next_id, next_seq, saved_seq;
@@ -205,6 +235,8 @@ void cast_nullify( cons_t * c, uint64_t view );                                 
 void cast_vote( cons_t * c, view_t * s, uint8_t kind, dmg_hash_t const * hash ); /* decided: reasons and vote go to SAVE */
 void try_finalize( cons_t * c, view_t * s );
 void observe( cons_t * c, char const * reason );
+void observe_by_time( cons_t * c );   /* C6.5, for the epoch that runs */
+void raise_from( cons_t * c, uint64_t header_ms );
 uint64_t ask_signature( cons_t * c, uint8_t kind, uint64_t view, dmg_hash_t const * hash );   /* at once: for a reveal; returns the id */
 void record( cons_t * c, uint8_t kind, dmg_span_t payload, dmg_hash_t const * block );
 dmg_cons_action_t * action( cons_t * c, uint8_t kind );
@@ -219,8 +251,11 @@ view_t * view_touch( cons_t * c, uint64_t view );          /* moves the ring up 
 blk_t *  blk_find  ( cons_t * c, uint64_t view, dmg_hash_t const * hash );
 blk_t *  blk_keep  ( cons_t * c );                         /* room for a block outside the ring */
 bool     take_cert ( cons_t * c, dmg_cert_t const * cert, bool is_trusted );   /* verified unless trusted; false: it does not hold */
-bool     take_run  ( cons_t * c, dmg_run_t const * run, dmg_span_t raw, bool is_trusted );
+void     take_run  ( cons_t * c, dmg_run_t const * run, bool is_trusted );      /* one that verified; trusted: our own, or of the log */
+bool     run_is_useful( cons_t const * c, dmg_run_t const * run );
 bool     has_null  ( cons_t const * c, uint64_t view );
+bool     has_own_above( cons_t const * c, uint8_t kind, uint64_t view, uint8_t const bitmap[ DMG_BITMAP_SZ ] );
+bool     run_has_own_above( cons_t const * c, dmg_run_t const * run );
 void     advance   ( cons_t * c );                         /* C4.1: cur from what is held */
 held_run_t * run_at( cons_t const * c, uint64_t view );    /* the held run that reaches farthest among those with first <= view; NULL if it ends before view */
 void     cert_peers( cons_t const * c, uint8_t const bitmap[ DMG_BITMAP_SZ ], dmg_peers_t * out );   /* linked signers, else all linked */
@@ -240,6 +275,15 @@ prop_t * prop_find( cons_t * c, uint64_t view, dmg_hash_t const * hash );
 typedef struct { uint64_t height, time_ms; bool has_root; dmg_hash_t root; uint8_t kind; dmg_header_t const * header; } parent_t;
 bool parent_of( cons_t * c, uint64_t parent_view, dmg_hash_t const * hash, parent_t * out );
 
+/* cons_work.c */
+void work_add  ( cons_t * c, work_t * w );   /* left: in the caller's bytes; copied if it waits */
+void work_tick ( cons_t * c );
+bool work_waits( cons_t const * c );
+bool run_was_seen( cons_t const * c, dmg_hash_t const * leaf );   /* it verified, lately */
+void just_want ( cons_t * c, blk_t const * b );
+void just_own  ( cons_t * c, dmg_header_t const * h, dmg_hash_t const * hash );   /* of our own header, for those who ask */
+void on_got_runs( cons_t * c, dmg_cons_event_t const * ev );
+
 /* cons_lead.c */
 void lead( cons_t * c );                                            /* C4.2, whatever step is next */
 void on_built( cons_t * c, dmg_cons_event_t const * ev );
@@ -258,13 +302,14 @@ bool is_inactive( cons_t const * c, uint32_t signer );
 void on_link( cons_t * c, dmg_cons_event_t const * ev );
 void on_frame( cons_t * c, uint16_t peer, dmg_span_t frame );
 void send_frame( cons_t * c, dmg_peers_t const * peers, uint8_t kind, dmg_span_t head, dmg_span_t rest, uint64_t seq );
-void send_bundle( cons_t * c, dmg_peers_t const * peers, uint64_t peer_cur );   /* from the run that holds peer_cur */
+void send_bundle( cons_t * c, dmg_peers_t const * peers, uint64_t peer_cur, bool is_again );   /* from the run that holds peer_cur, or what each said of itself */
 void send_hello( cons_t * c, dmg_peers_t const * peers );
 void send_cert( cons_t * c, dmg_peers_t const * peers, dmg_cert_t const * cert );
 void send_own( cons_t * c, dmg_peers_t const * peers, view_t const * s, uint8_t kind );
 dmg_peers_t peers_up( cons_t const * c );
 dmg_peers_t peers_resend( cons_t * c, dmg_peers_t const * peers, size_t sz );   /* those whose bucket has room; takes from it */
 void peer_bad( cons_t * c, uint16_t peer );
+void peer_lied( cons_t * c, uint16_t peer );   /* an aggregate or a header's signature that cost a pairing and does not hold */
 void map_peers( cons_t * c );
 void early_replay( cons_t * c );
 

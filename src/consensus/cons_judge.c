@@ -9,8 +9,9 @@ prop_t * prop_find( cons_t * c, uint64_t view, dmg_hash_t const * hash ) {
 }
 
 static void prop_keep( cons_t * c, uint64_t view, dmg_hash_t const * hash, dmg_span_t bytes ) {
-  prop_t * best = &c->props[ 0 ];
-  for( unsigned i = 1; i<PROP_CNT; i++ ) if( c->props[ i ].view<best->view ) best = &c->props[ i ];
+  prop_t * best = prop_find( c, view, hash );
+  if( !best ) best = &c->props[ 0 ];
+  if( best->view!=view || !dmg_hash_eq( &best->hash, hash ) ) for( unsigned i = 1; i<PROP_CNT; i++ ) if( c->props[ i ].view<best->view ) best = &c->props[ i ];
   DMG_ASSERT( bytes.sz<=PROP_SZ_MAX );
   best->view = view;
   best->hash = *hash;
@@ -156,6 +157,7 @@ static void judge( cons_t * c, view_t * s, blk_t * b ) {
     return;
   }
   if( b->body==BODY_VALID && b->has_just ) try_notarize( c, s, b );
+  if( b->prefix && !b->has_just && s->view==c->cur && !is_certified ) just_want( c, b );
 }
 
 void judge_view( cons_t * c, uint64_t view ) {
@@ -182,14 +184,15 @@ void on_verdict( cons_t * c, dmg_cons_event_t const * ev ) {
 
 /* --- taking a proposal ------------------------------------------------------------------------------------- */
 
-/* C2.4: all runs here, canonical, under just_root, each valid: has_just.  A false one under a true root: is_cover_bad. */
-static void take_runs( cons_t * c, blk_t * b, dmg_runs_t runs ) {
+/* C2.4: all runs here, canonical, under just_root, each valid: has_just.  A false one under a true root: is_cover_bad.  is_trusted: ours,
+   or of our log. */
+static void take_runs( cons_t * c, blk_t * b, dmg_runs_t runs, bool is_trusted ) {
   dmg_header_t const * h = &b->sh.header;
   dmg_cover_t  cover = dmg_cover( h->parent_view, h->view );
   dmg_merkle_t tree;
   dmg_run_t    run;
   dmg_span_t   raw;
-  bool is_canonical = true, is_valid = true;
+  bool is_canonical = true;
   dmg_merkle_init( &tree );
   for( dmg_runs_t it = runs; dmg_runs_next( &it, &run, &raw ); ) {
     dmg_hash_t leaf = dmg_run_leaf( raw );
@@ -200,19 +203,15 @@ static void take_runs( cons_t * c, blk_t * b, dmg_runs_t runs ) {
   bool is_committed = dmg_hash_eq( &root, &h->just_root );
   is_canonical &= dmg_cover_end( &cover );
   if( MUTANT( c, SKIP_WITHOUT_Z ) ) is_canonical = true;
-  for( dmg_runs_t it = runs; dmg_runs_next( &it, &run, &raw ); ) {
-    dmg_hash_t leaf = dmg_run_leaf( raw );
-    uint64_t   tag  = dmg_load_u64le( leaf.b ), * seen = &c->seen[ leaf.b[ 8 ]%SEEN_CNT ];
-    /* C4.3: every run verifies as committed, whatever else is held for its views. */
-    if( *seen!=tag ) {
-      if( !dmg_run_verify( &c->keys, &run ) ) { is_valid = false; break; }
-      *seen = tag;
-    }
-    take_run( c, &run, raw, false );
+  if( is_trusted ) {
+    for( dmg_runs_t it = runs; dmg_runs_next( &it, &run, &raw ); ) take_run( c, &run, true );
+    b->has_just = is_committed && is_canonical;
+    return;
   }
-  if( is_committed && is_canonical && is_valid ) b->has_just = true;
-  else if( is_committed )                        b->is_cover_bad = true;
-  /* Else a prefix: the rest comes by `runs` (N9.1), or never, and t_notar decides. */
+  if( is_committed && !is_canonical ) { b->is_cover_bad = true; b->stat = STAT_BAD; return; }
+  work_t w = { .kind = WORK_PROPOSAL, .is_committed = is_committed, .view = h->view, .hash = b->hash, .left = runs };
+  b->prefix = PREFIX_NONE;
+  work_add( c, &w );
 }
 
 /* Others rest on it: the base's block, the final one, the boundary of an epoch that is over, what was fetched. */
@@ -232,7 +231,7 @@ bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
   bool is_wanted = is_asked( c, &p.hash );
   if( h->view<=c->v_fin && !is_wanted ) return true;   /* closed */
   blk_t * b = blk_find( c, h->view, &p.hash );
-  if( b && ( b->has_just || b->is_cover_bad ) ) return true;
+  if( b && ( b->has_just || b->is_cover_bad || b->is_working ) ) return true;
   if( !b && !is_own ) {
     uint8_t msg[ DMG_VOTE_MSG_SZ ];
     dmg_bls_sig_t sig;
@@ -255,9 +254,15 @@ bool take_proposal( cons_t * c, dmg_span_t bytes, bool is_own ) {
     prop_keep( c, h->view, &p.hash, bytes );
     if( s && s->blk[ 0 ].is_used && s->blk[ 1 ].is_used ) detect_header( c, s );
   }
+  else if( b->prefix ) {
+    /* Again, and with more of its runs than whoever sent it first gave us: the leader signs none of them. */
+    prop_t const * had = prop_find( c, h->view, &p.hash );
+    if( had && had->sz>=bytes.sz ) return true;
+    prop_keep( c, h->view, &p.hash, bytes );
+  }
   dmg_hash_t hash = b->hash;
   uint64_t   view = h->view;
-  take_runs( c, b, p.runs );
+  take_runs( c, b, p.runs, is_own );
   advance( c );
   b = blk_find( c, view, &hash );
   if( !b ) return true;

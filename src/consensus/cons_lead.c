@@ -39,7 +39,7 @@ static void propose( cons_t * c, parent_t const * p, dmg_hash_t const * body_has
     size_t  sz = dmg_run_encode( &hr->run, b );
     dmg_hash_t leaf = dmg_run_leaf( dmg_span( b, sz ) );
     dmg_merkle_add( &tree, DMG_TAG_JUST_NODE, &leaf );
-    is_prefix |= runs_sz+sz>DMG_RUNS_SZ_MAX;
+    is_prefix |= runs_sz+sz>c->prefix_sz;
     if( !is_prefix ) { memcpy( runs+runs_sz, b, sz ); runs_sz += sz; run_cnt++; }
     v = dmg_run_last( &hr->run )+1;
   }
@@ -55,6 +55,8 @@ static void propose( cons_t * c, parent_t const * p, dmg_hash_t const * body_has
   if( !take_proposal( c, dmg_span( bytes, head_sz+runs_sz ), true ) ) return;
   blk_t * b = blk_find( c, h->view, &hash );
   if( !b ) return;
+  if( is_prefix ) just_own( c, h, &hash );
+  b->has_just = true;   /* they are what we hold */
   /* PROPOSE and NOTARIZE share one sync: what we built is valid, on a root of our own; CHECK only asks for the root after it. */
   if( !s->own[ DMG_VOTE_PROPOSE ] ) cast_vote( c, s, DMG_VOTE_PROPOSE, &hash );
   if( b->body!=BODY_INVALID ) b->body = BODY_VALID;

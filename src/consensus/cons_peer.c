@@ -69,9 +69,11 @@ void send_hello( cons_t * c, dmg_peers_t const * peers ) {
   send_frame( c, peers, DMG_FRAME_HELLO, DMG_SPAN( b ), dmg_span( NULL, 0 ), 0 );
 }
 
-/* C2.2, C4.4: base and the runs up to cur, lower views first, each frame self-standing; for a peer in peer_cur from the run that holds it, our base first if above it. */
-void send_bundle( cons_t * c, dmg_peers_t const * peers, uint64_t peer_cur ) {
-  if( !c->out || !peers_any( peers ) || c->cur==1 ) return;
+/* C2.2, C4.4: base and the runs up to cur, lower views first, each frame self-standing; for a peer in peer_cur from the run that holds it, our base first if above it.
+   is_again: within N8.3, and whom there was no room for gets nothing behind it. */
+static void bundle( cons_t * c, dmg_peers_t const * to, uint64_t peer_cur, bool is_again ) {
+  if( !c->out || c->cur==1 ) return;
+  dmg_peers_t left = *to, * peers = &left;
   uint64_t v = c->base_view+1;
   if( peer_cur>v ) v = peer_cur;
   uint8_t * runs = c->scratch;
@@ -86,13 +88,43 @@ void send_bundle( cons_t * c, dmg_peers_t const * peers, uint64_t peer_cur ) {
       v = dmg_run_last( &h->run )+1;
     }
     uint8_t head[ DMG_BUNDLE_HEAD_MAX ];
+    if( is_again ) left = peers_resend( c, peers, 1+DMG_BUNDLE_HEAD_MAX+sz );
     send_frame( c, peers, DMG_FRAME_BUNDLE, dmg_span( head, dmg_bundle_head( &c->base_cert, cnt, head ) ), dmg_span( runs, sz ), 0 );
-  } while( v<c->cur && ++frames<4 );   /* the rest with the next resend: what came moves the peer on */
+  } while( v<c->cur && ++frames<4 && peers_any( peers ) );   /* the rest with the next resend: what came moves the peer on */
+}
+
+void send_bundle( cons_t * c, dmg_peers_t const * peers, uint64_t peer_cur, bool is_again ) {
+  /* Who said where it is has all below: after a long stall the list is long, and most stand a view or two behind. */
+  dmg_peers_t near = { 0 }, far = { 0 };
+  uint64_t lo = c->cur;
+  for( uint32_t i = 0; i<DMG_CONS_PEER_MAX; i++ ) {
+    peer_t const * p = &c->peers[ i ];
+    if( !dmg_peers_has( peers, i ) ) continue;
+    uint64_t at = p->has_hello && p->hello.epoch==c->rec.epoch ? p->hello.cur : 0;
+    if( peer_cur>at ) at = peer_cur;
+    if( at<c->cur && at+2*c->rec.window>=c->cur && at<lo ) lo = at;
+    dmg_peers_t * in = at+2*c->rec.window>=c->cur ? &near : &far;
+    in->w[ i/64 ] |= (uint64_t)1<<( i%64 );
+  }
+  if( peers_any( &near ) ) bundle( c, &near, lo, is_again );
+  if( peers_any( &far ) )  bundle( c, &far, peer_cur, is_again );
 }
 
 /* --- in --------------------------------------------------------------------------------------------------- */
 
 void peer_bad( cons_t * c, uint16_t peer ) { c->bad_frames++; c->peers[ peer ].bad++; }
+
+/* C2.6's measure for what costs us a pairing and cannot come from an honest peer: each third closes the link for 10 min, never longer. */
+void peer_lied( cons_t * c, uint16_t peer ) {
+  peer_t * p = &c->peers[ peer ];
+  peer_bad( c, peer );
+  if( ++p->lies%SUSPECT_MAX ) return;
+  p->closed_until_us = c->now_us+CLOSE_US;
+  dmg_cons_action_t * a = action( c, DMG_CONS_CLOSE );
+  if( !a ) return;
+  a->close.peer   = peer;
+  a->close.for_us = CLOSE_US;
+}
 
 void map_peers( cons_t * c ) {
   for( uint32_t i = 0; i<DMG_SET_MAX; i++ ) c->peer_of[ i ] = -1;
@@ -157,7 +189,7 @@ static void on_vote( cons_t * c, uint16_t peer, dmg_vote_t const * v ) {
     /* C4.7: to a peer voting below cur, once a second. */
     dmg_peers_t one = peers_one( peer );
     p->bundle_us = c->now_us;
-    send_bundle( c, &one, v->view );
+    send_bundle( c, &one, v->view, true );
   }
   if( c->is_done ) return;
   if( v->view<=c->v_fin ) {
@@ -172,22 +204,18 @@ static void on_vote( cons_t * c, uint16_t peer, dmg_vote_t const * v ) {
   tally_vote( c, s, v->kind, v->signer, &v->hash, v->sig );
 }
 
-static bool on_bundle( cons_t * c, uint16_t peer, dmg_bundle_t * b ) {
-  bool is_good = true;
-  if( b->base.view ) {
-    if( b->base.epoch<c->rec.epoch ) { send_handover( c, peer ); return true; }
-    if( b->base.epoch>c->rec.epoch ) return true;
-    is_good = take_cert( c, &b->base, false );
-  }
+static void on_bundle( cons_t * c, uint16_t peer, dmg_bundle_t const * b ) {
+  dmg_runs_t at = b->runs;
   dmg_run_t  run;
-  dmg_span_t raw;
-  while( is_good && dmg_runs_next( &b->runs, &run, &raw ) ) {
-    if( run.epoch<c->rec.epoch ) { send_handover( c, peer ); return true; }
-    if( run.epoch>c->rec.epoch ) return true;
-    is_good = take_run( c, &run, raw, false );
-  }
+  bool has_run = dmg_runs_next( &at, &run, NULL );
+  uint32_t epoch = b->base.view ? b->base.epoch : has_run ? run.epoch : c->rec.epoch;
+  if( epoch<c->rec.epoch ) { send_handover( c, peer ); return; }
+  if( epoch>c->rec.epoch ) return;
+  if( b->base.view && !take_cert( c, &b->base, false ) ) { peer_lied( c, peer ); return; }
+  if( c->rec.epoch!=epoch ) return;
+  work_t w = { .kind = WORK_BUNDLE, .peer = peer, .left = b->runs };
+  work_add( c, &w );
   advance( c );
-  return is_good;
 }
 
 static void on_want( cons_t * c, uint16_t peer, dmg_want_t const * w ) {
@@ -268,7 +296,7 @@ void on_frame( cons_t * c, uint16_t peer, dmg_span_t frame ) {
       is_good = !dmg_cert_decode( in, &cert ).kind;
       if( !is_good ) break;
       if( cert.epoch<c->rec.epoch )       send_handover( c, peer );
-      else if( cert.epoch==c->rec.epoch ) is_good = take_cert( c, &cert, false );
+      else if( cert.epoch==c->rec.epoch && !take_cert( c, &cert, false ) ) peer_lied( c, peer );
       break;
     }
     case DMG_FRAME_PROPOSAL: {
@@ -280,7 +308,7 @@ void on_frame( cons_t * c, uint16_t peer, dmg_span_t frame ) {
       break;
     }
     case DMG_FRAME_WANT:     { dmg_want_t w;   is_good = !dmg_want_decode( in, &w ).kind;   if( is_good ) on_want( c, peer, &w ); break; }
-    case DMG_FRAME_BUNDLE:   { dmg_bundle_t b; is_good = !dmg_bundle_decode( in, &b ).kind; if( is_good ) is_good = on_bundle( c, peer, &b ); break; }
+    case DMG_FRAME_BUNDLE:   { dmg_bundle_t b; is_good = !dmg_bundle_decode( in, &b ).kind; if( is_good ) on_bundle( c, peer, &b ); break; }
     case DMG_FRAME_HANDOVER: is_good = take_handover( c, in ); break;
     case DMG_FRAME_EVIDENCE: {
       /* Judged where it is used (the body, the module): here it only travels on to the driver. */

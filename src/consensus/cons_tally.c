@@ -83,7 +83,7 @@ static void certify( cons_t * c, view_t * s, uint8_t kind, dmg_hash_t const * ha
     dmg_run_t run = { .epoch = c->rec.epoch, .first = view, .cnt = 1 };
     for( uint32_t i = 0; i<cnt; i++ ) bit_set( run.bitmaps[ 0 ], who[ i ] );
     c->cfg.crypto->sig_store( sum, run.sig );
-    take_run( c, &run, dmg_span( NULL, 0 ), true );
+    take_run( c, &run, true );
     detect_null( c, &run );
     advance( c );
     return;

@@ -48,7 +48,7 @@ void timers_enter( cons_t * c ) {
   dmg_peers_t to = { 0 };
   if( is_by_null ) to = peers_up( c );
   else if( ( c->cur-1 )%c->rec.window==0 && (int32_t)leader!=c->me && c->peer_of[ leader ]>=0 && c->peers[ c->peer_of[ leader ] ].is_up ) to.w[ c->peer_of[ leader ]/64 ] |= (uint64_t)1<<( c->peer_of[ leader ]%64 );
-  send_bundle( c, &to, 0 );
+  send_bundle( c, &to, 0, false );
   if( is_inactive( c, leader ) ) nullify_window( c );
   judge_view( c, c->cur );
 }
@@ -56,8 +56,8 @@ void timers_enter( cons_t * c ) {
 /* The highest F, the bundle, N above v_fin (newest 64), own votes in the newest 64 open views unless a certificate sent covers them; hello last, so that who has it has the rest. */
 void standstill( cons_t * c, dmg_peers_t const * peers ) {
   if( c->v_fin ) { dmg_peers_t to = peers_resend( c, peers, DMG_CERT_SZ+1 ); send_cert( c, &to, &c->fin ); }
-  dmg_peers_t to = peers_resend( c, peers, DMG_CERT_SZ+DMG_RUN_SZ_MAX );
-  send_bundle( c, &to, 0 );
+  dmg_peers_t to;
+  send_bundle( c, peers, 0, true );
   uint64_t lo = dmg_max_u64( c->v_fin+1, c->ring_hi>N_KEPT ? c->ring_hi-N_KEPT+1 : 1 );
   for( uint64_t v = c->ring_hi; v>=lo; v-- ) {
     view_t * s = view_get( c, v );
@@ -93,7 +93,7 @@ static void resend_cur( cons_t * c ) {
     dmg_peers_t to = { 0 };
     to.w[ i/64 ] |= (uint64_t)1<<( i%64 );
     p->bundle_us = c->now_us;
-    send_bundle( c, &to, p->hello.cur );
+    send_bundle( c, &to, p->hello.cur, true );
   }
   try_next_epoch( c );   /* the boundary block: fetched again */
   need_base( c );
@@ -145,6 +145,7 @@ void timers_fire( cons_t * c ) {
 
 uint64_t timers_next( cons_t const * c ) {
   uint64_t at = dmg_min_u64( c->resend_at_us, c->hello_at_us );
+  if( work_waits( c ) ) at = c->now_us+1;   /* the next turn: frames are read between two slices */
   if( c->is_waiting ) {
     if( c->rec.epoch==0 && c->wall_ms<c->anchor.time_ms ) at = dmg_min_u64( at, c->now_us+( c->anchor.time_ms-c->wall_ms )*1000 );
     return dmg_min_u64( at, c->wait_until_us>c->now_us ? c->wait_until_us : NEVER );

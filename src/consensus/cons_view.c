@@ -101,7 +101,8 @@ static void run_insert( cons_t * c, dmg_run_t const * run, bool is_logged ) {
     /* C11.1: full: drop, want.  Those nearest above the base justify the next proposal and stay. */
     if( at && dmg_run_last( &c->runs[ c->order[ 0 ] ].run )<=c->base_view ) { run_remove( c, 0 ); at--; }
     else {
-      c->is_run_dropped = true;
+      if( !c->has_run_alarm ) alarm_text( c, "more runs than are kept: the farthest are dropped and wanted again", run->first, NULL, NULL );
+      c->has_run_alarm = c->is_run_dropped = true;
       c->drops++;
       if( at==c->run_cnt ) return;
       run_remove( c, c->run_cnt-1 );
@@ -117,38 +118,31 @@ static void run_insert( cons_t * c, dmg_run_t const * run, bool is_logged ) {
   if( at && run_merge( c, &c->runs[ c->order[ at-1 ] ], &c->runs[ idx ] ) ) run_remove( c, at );
 }
 
-static uint64_t * seen_of( cons_t * c, dmg_hash_t const * leaf ) { return &c->seen[ leaf->b[ 8 ]%SEEN_CNT ]; }
+bool has_own_above( cons_t const * c, uint8_t kind, uint64_t view, uint8_t const bitmap[ DMG_BITMAP_SZ ] ) { return c->me>=0 && !c->is_observer && bit_get( bitmap, (uint32_t)c->me ) && view>c->marks[ kind ]; }
+bool run_has_own_above( cons_t const * c, dmg_run_t const * run ) {
+  for( uint32_t i = 0; i<run->cnt; i++ ) if( has_own_above( c, DMG_VOTE_NULLIFY, run->first+i, run->bitmaps[ i ] ) ) return true;
+  return false;
+}
 
 /* A bit of ours in what others hold, above what we know to have signed: another life under our key, or a lost record. */
 static void check_own_bit( cons_t * c, uint8_t kind, uint64_t view, uint8_t const bitmap[ DMG_BITMAP_SZ ] ) {
-  if( c->me<0 || c->is_observer || !bit_get( bitmap, (uint32_t)c->me ) || view<=c->marks[ kind ] ) return;
+  if( !has_own_above( c, kind, view, bitmap ) ) return;
   alarm_text( c, "our signature above our marks", view, NULL, NULL );   /* C6.5 */
   observe( c, "a certificate carries a vote of ours that we do not know" );
 }
 
-bool take_run( cons_t * c, dmg_run_t const * run, dmg_span_t raw, bool is_trusted ) {
-  if( run->epoch!=c->rec.epoch ) return false;
+bool run_is_useful( cons_t const * c, dmg_run_t const * run ) {
   uint64_t last = dmg_run_last( run );
-  bool is_useful = last>c->v_fin && !( last<=c->base_view && !view_get( c, last ) );
-  if( is_useful ) {
-    held_run_t * h = run_at( c, run->first );
-    if( h && dmg_run_last( &h->run )>=last ) is_useful = false;
-  }
-  if( !is_useful ) return true;
-  if( !is_trusted ) {
-    uint8_t buf[ DMG_RUN_SZ_MAX ];
-    if( !raw.p ) raw = dmg_span( buf, dmg_run_encode( run, buf ) );
-    dmg_hash_t leaf = dmg_run_leaf( raw );
-    uint64_t   tag  = dmg_load_u64le( leaf.b );
-    if( *seen_of( c, &leaf )!=tag ) {
-      if( !dmg_run_verify( &c->keys, run ) ) return false;
-      *seen_of( c, &leaf ) = tag;
-    }
-    for( uint32_t i = 0; i<run->cnt; i++ ) check_own_bit( c, DMG_VOTE_NULLIFY, run->first+i, run->bitmaps[ i ] );
-    detect_null( c, run );
-  }
+  if( run->epoch!=c->rec.epoch || last<=c->v_fin || ( last<=c->base_view && !view_get( c, last ) ) ) return false;
+  held_run_t const * h = run_at( c, run->first );
+  return !h || dmg_run_last( &h->run )<last;
+}
+
+void take_run( cons_t * c, dmg_run_t const * run, bool is_trusted ) {
+  if( !is_trusted ) for( uint32_t i = 0; i<run->cnt; i++ ) check_own_bit( c, DMG_VOTE_NULLIFY, run->first+i, run->bitmaps[ i ] );
+  if( !run_is_useful( c, run ) ) return;
+  if( !is_trusted ) detect_null( c, run );
   run_insert( c, run, false );
-  return true;
 }
 
 /* --- bases and finality ---------------------------------------------------------------------------------- */
@@ -181,6 +175,7 @@ ask:;
   cert_peers( c, bitmap, &peers );
   dmg_cons_action_t * a = action( c, DMG_CONS_FETCH );
   if( !a ) return;
+  a->fetch.what  = DMG_CONS_FETCH_HEADER;
   a->fetch.view  = view;
   a->fetch.hash  = *hash;
   a->fetch.peers = peers;
@@ -241,6 +236,9 @@ static void hold_cert( cons_t * c, dmg_cert_t const * held, bool is_logged ) {
 bool take_cert( cons_t * c, dmg_cert_t const * cert, bool is_trusted ) {
   if( cert->epoch!=c->rec.epoch || !cert->view ) return false;
   bool is_final = cert->kind==DMG_VOTE_FINALIZE;
+  /* C6.5: ever, also where the certificate is of no other use. */
+  bool is_ours = !is_trusted && has_own_above( c, cert->kind, cert->view, cert->bitmap );
+  if( is_ours && dmg_cert_verify( &c->keys, cert ) ) check_own_bit( c, cert->kind, cert->view, cert->bitmap );
   if( cert->view<=c->v_fin ) {
     /* Two finalized blocks in one view: more than a third is Byzantine, and no rule picks a side (C9.5). */
     if( is_final && cert->view==c->v_fin && !dmg_hash_eq( &cert->hash, &c->fin.hash ) && dmg_cert_verify( &c->keys, cert ) ) alarm_text( c, "two finalized blocks in one view", cert->view, &c->fin.hash, &cert->hash );
@@ -254,7 +252,6 @@ bool take_cert( cons_t * c, dmg_cert_t const * cert, bool is_trusted ) {
   if( !is_trusted ) {
     bool is_short = MUTANT( c, QUORUM_SHORT ) && dmg_keys_weigh( &c->keys, cert->bitmap )>=quorum( c ) && dmg_aggregate_verify( &c->keys, cert->kind, cert->view, &cert->hash, cert->bitmap, cert->sig );
     if( !is_short && !dmg_cert_verify( &c->keys, cert ) ) return false;
-    check_own_bit( c, cert->kind, cert->view, cert->bitmap );
   }
   hold_cert( c, cert, is_trusted && !c->out );
   return true;

@@ -11,7 +11,7 @@ enum { POLL_URGENT = 32, POLL_COMMON = 16, BODY_MEM = 8u<<20 };
 #define PROTO( name, class, ... ) { .cls = DMG_NET_CLS_##class, .in_max = 2, .out_max = 2, .first_ms = 5000, .next_ms = 10000, __VA_ARGS__ }
 
 void dmg_chainnet_setup( dmg_hash_t const * genesis, uint32_t fork, dmg_chainnet_setup_t * out ) {
-  static char const * const names[ DMG_CHAINNET_PROTO_CNT ] = { "cons", "body", "shred", "txfwd", "status", "headers", "bodies", "proposal", "epochs", "peerinfo", "bodytx", "txs" };
+  static char const * const names[ DMG_CHAINNET_PROTO_CNT ] = { "cons", "body", "shred", "txfwd", "status", "headers", "bodies", "proposal", "epochs", "peerinfo", "runs", "bodytx", "txs" };
   static dmg_net_proto_t const protos[ DMG_CHAINNET_PROTO_CNT ] = {
     [ DMG_CHAINNET_CONS ]     = PROTO( cons,     CONSENSUS, .is_notify = true, .frame_max = DMG_FRAME_SZ_MAX, .queue_max = 512u<<10, .frames_per_s = 400, .frames_burst = 512 ),   /* N8.2 */
     [ DMG_CHAINNET_BODY ]     = PROTO( body,     BODIES,    .is_notify = true, .frame_max = DMG_WIRE_HEAD_SZ+DMG_WIRE_BODY_SZ_MAX, .queue_max = 4u<<20, .frames_per_s = 20, .frames_burst = 40 ),
@@ -22,6 +22,7 @@ void dmg_chainnet_setup( dmg_hash_t const * genesis, uint32_t fork, dmg_chainnet
     [ DMG_CHAINNET_BODIES ]   = PROTO( bodies,   BULK,      .frame_max = DMG_WIRE_BODY_CHUNK_MAX, .request_max = DMG_WIRE_BODIES_REQ_SZ_MAX, .queue_max = 4u<<20 ),
     [ DMG_CHAINNET_PROPOSAL ] = PROTO( proposal, BODIES,    .frame_max = DMG_FRAME_SZ_MAX, .request_max = DMG_WIRE_PROPOSAL_REQ_SZ, .queue_max = 256u<<10 ),
     [ DMG_CHAINNET_PEERINFO ] = PROTO( peerinfo, GOSSIP,    .frame_max = DMG_WIRE_PEERINFO_SZ_MAX, .request_max = 1, .queue_max = 256u<<10 ),
+    [ DMG_CHAINNET_RUNS ]     = PROTO( runs,     BODIES,    .frame_max = DMG_LEAVES_SZ_MAX, .request_max = DMG_WIRE_RUNS_REQ_SZ, .queue_max = 256u<<10 ),
     [ DMG_CHAINNET_EPOCHS ]   = PROTO( epochs,   BULK,      .frame_max = DMG_HANDOVER_SZ_MAX, .request_max = DMG_WIRE_EPOCHS_REQ_SZ, .queue_max = 1u<<20 ),
     [ DMG_CHAINNET_BODYTX ]   = PROTO( bodytx,   BODIES,    .frame_max = DMG_WIRE_PREFILLED_TX_MAX, .request_max = DMG_WIRE_BODYTX_REQ_SZ_MAX, .queue_max = 2u<<20 ),
     [ DMG_CHAINNET_TXREQ ]    = PROTO( txs,      GOSSIP,    .frame_max = 1+DMG_WIRE_PREFILLED_TX_MAX, .request_max = DMG_WIRE_IDS_REQ_SZ_MAX, .queue_max = 256u<<10 ),

@@ -61,7 +61,7 @@ typedef enum {
 
 typedef enum {
   DMG_CHAINNET_CONS, DMG_CHAINNET_BODY, DMG_CHAINNET_SHRED, DMG_CHAINNET_TXFWD,   /* notify: a line's */
-  DMG_CHAINNET_STATUS, DMG_CHAINNET_HEADERS, DMG_CHAINNET_BODIES, DMG_CHAINNET_PROPOSAL, DMG_CHAINNET_EPOCHS, DMG_CHAINNET_PEERINFO, DMG_CHAINNET_BODYTX, DMG_CHAINNET_TXREQ,
+  DMG_CHAINNET_STATUS, DMG_CHAINNET_HEADERS, DMG_CHAINNET_BODIES, DMG_CHAINNET_PROPOSAL, DMG_CHAINNET_EPOCHS, DMG_CHAINNET_PEERINFO, DMG_CHAINNET_RUNS, DMG_CHAINNET_BODYTX, DMG_CHAINNET_TXREQ,
   DMG_CHAINNET_PROTO_CNT
 } dmg_chainnet_proto_t;
 
@@ -94,6 +94,7 @@ typedef struct {
   dmg_err_t (*header)  ( void * ctx, dmg_hash_t const * block, uint8_t out[ DMG_SIGNED_HEADER_SZ ] );   /* any block held, final or not */
   dmg_err_t (*body)    ( void * ctx, dmg_hash_t const * block, dmg_buf_t * out );
   dmg_err_t (*proposal)( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * block, dmg_buf_t * out );
+  dmg_err_t (*runs)    ( void * ctx, dmg_hash_t const * block, uint32_t first, uint32_t count, dmg_buf_t * out );   /* leaves, as many as fit into DMG_LEAVES_SZ_MAX */
   dmg_err_t (*handover)( void * ctx, uint32_t epoch, dmg_buf_t * out );                                 /* the one that ends the epoch */
   /* A certificate by the set of its epoch: GOOD weighs enough and verifies; BAD; LOCAL: we cannot say (epoch unknown, memory). */
   dmg_verdict_t (*judge_final)( void * ctx, dmg_cert_t const * cert );
@@ -168,7 +169,7 @@ typedef enum {
   DMG_CHAINNET_STOPPED  /* after dmg_chainnet_stop: the port is done */
 } dmg_chainnet_out_kind_t;
 
-typedef enum { DMG_FETCH_HEADER, DMG_FETCH_BODY, DMG_FETCH_PROPOSAL } dmg_fetch_what_t;
+typedef enum { DMG_FETCH_HEADER, DMG_FETCH_BODY, DMG_FETCH_PROPOSAL, DMG_FETCH_RUNS } dmg_fetch_what_t;
 
 typedef struct {
   uint8_t         kind;
@@ -177,6 +178,7 @@ typedef struct {
   uint8_t         what;
   uint8_t         key[ DMG_BLS_KEY_SZ ];
   uint64_t        id, height;
+  uint32_t        first;               /* GOT of RUNS */
   dmg_hash_t      hash;
   dmg_wire_head_t head;
   dmg_cert_t      fin;                 /* SYNC: zero but for the last: that block's FINALIZATION */
@@ -199,9 +201,10 @@ void dmg_chainnet_close( dmg_chainnet_t * net, uint16_t peer, uint64_t for_us, u
 /* An own proposal's body, to all links in the form that fits (N8.6); not the empty one.  LIMIT; INVALID: it is none. */
 DMG_MUST_USE dmg_err_t dmg_chainnet_push_body( dmg_chainnet_t * net, uint32_t epoch, uint64_t view, dmg_hash_t const * body_hash, dmg_span_t body );
 
-/* HEADER, PROPOSAL: by block hash (PROPOSAL: epoch, view too); BODY: by block hash, checked against body_hash (body_len only says LIMIT above 1 MiB: it is the header's word).  peers: whom to ask first, NULL nobody.  One GOT
+/* RUNS: leaves from first on, at most count <= 64, under root, the just_root of block hash; out.first says which.  HEADER, PROPOSAL: by block hash (PROPOSAL: epoch, view too);
+   BODY: by block hash, checked against body_hash (body_len only says LIMIT above 1 MiB: it is the header's word).  peers: whom to ask first, NULL nobody.  One GOT
    follows unless cancelled.  EXISTS: is asked for; FULL. */
-typedef struct { uint8_t what; dmg_hash_t hash, body_hash; uint32_t body_len, epoch; uint64_t view; } dmg_fetch_t;
+typedef struct { uint8_t what; dmg_hash_t hash, body_hash; uint32_t body_len, epoch; uint64_t view; dmg_hash_t root; uint32_t first, count; } dmg_fetch_t;
 DMG_MUST_USE dmg_err_t dmg_chainnet_fetch( dmg_chainnet_t * net, dmg_fetch_t const * fetch, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], uint64_t now_us );
 void dmg_chainnet_fetch_cancel( dmg_chainnet_t * net, uint8_t what, dmg_hash_t const * hash );
 

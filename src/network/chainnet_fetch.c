@@ -1,7 +1,7 @@
 /* Status of peers, and single objects by hash. */
 #include "network/chainnet_int.h"
 
-enum { STATUS_MS = 5000, HEADER_MS = 3000, PROPOSAL_MS = 3000, BODY_MS = 5000, ROUND_US = 500000 };
+enum { STATUS_MS = 5000, HEADER_MS = 3000, PROPOSAL_MS = 3000, RUNS_MS = 3000, BODY_MS = 5000, ROUND_US = 500000 };
 
 /* --- status ----------------------------------------------------------------------------------------------- */
 
@@ -62,7 +62,7 @@ int pick_conn( net_t * n, uint8_t proto, uint64_t const * peers, uint64_t const 
 
 /* --- fetch ------------------------------------------------------------------------------------------------ */
 
-static uint8_t proto_of( uint8_t what ) { return what==DMG_FETCH_HEADER ? DMG_CHAINNET_HEADERS : what==DMG_FETCH_BODY ? DMG_CHAINNET_BODIES : DMG_CHAINNET_PROPOSAL; }
+static uint8_t proto_of( uint8_t what ) { return what==DMG_FETCH_HEADER ? DMG_CHAINNET_HEADERS : what==DMG_FETCH_BODY ? DMG_CHAINNET_BODIES : what==DMG_FETCH_RUNS ? DMG_CHAINNET_RUNS : DMG_CHAINNET_PROPOSAL; }
 
 static fetch_t * fetch_of( net_t * n, uint8_t what, dmg_hash_t const * hash ) {
   for( int i = 0; i<DMG_CHAINNET_FETCH_MAX; i++ ) {
@@ -116,6 +116,13 @@ static void fetch_ask( net_t * n, fetch_t * f ) {
       ms = BODY_MS;
       break;
     }
+    case DMG_FETCH_RUNS: {
+      dmg_wire_runs_req_t r = { .hash = f->f.hash, .first = (uint16_t)f->f.first, .count = (uint8_t)f->f.count };
+      dmg_wire_runs_req_encode( &r, b );
+      sz = DMG_WIRE_RUNS_REQ_SZ;
+      ms = RUNS_MS;
+      break;
+    }
     default: {
       dmg_wire_proposal_req_t r = { .epoch = f->f.epoch, .view = f->f.view, .hash = f->f.hash };
       dmg_wire_proposal_req_encode( &r, b );
@@ -132,9 +139,10 @@ static void fetch_ask( net_t * n, fetch_t * f ) {
 }
 
 dmg_err_t dmg_chainnet_fetch( dmg_chainnet_t * n, dmg_fetch_t const * fetch, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], uint64_t now_us ) {
-  DMG_ASSERT( fetch->what<=DMG_FETCH_PROPOSAL );
+  DMG_ASSERT( fetch->what<=DMG_FETCH_RUNS );
   if( now_us>n->now_us ) n->now_us = now_us;
   if( fetch->what==DMG_FETCH_BODY && ( !fetch->body_len || fetch->body_len>DMG_WIRE_BODY_SZ_MAX ) ) return DMG_ERR_LIMIT;
+  if( fetch->what==DMG_FETCH_RUNS && ( !fetch->count || fetch->count>DMG_LEAVES_MAX || fetch->first>=DMG_MERKLE_LEAF_MAX ) ) return DMG_ERR_LIMIT;
   if( fetch_of( n, fetch->what, &fetch->hash ) ) return DMG_ERR_EXISTS;
   fetch_t * f = NULL;
   for( int i = 0; i<DMG_CHAINNET_FETCH_MAX && !f; i++ ) if( !n->fetches[ i ].is_used ) f = &n->fetches[ i ];
@@ -192,6 +200,13 @@ static dmg_verdict_t fetch_judge( net_t * n, fetch_t const * f, dmg_span_t data,
       *out_bytes = dmg_buf_span( &n->raw );
       return body_judge( n, *out_bytes, &f->f.body_hash );
     }
+    case DMG_FETCH_RUNS: {
+      dmg_leaves_t l;
+      dmg_verdict_t v = dmg_leaves_decode( data, &l );
+      if( v.kind ) return v;
+      *out_bytes = data;
+      return l.cnt<=f->f.count && dmg_leaves_verify( &l, f->f.first, &f->f.root ) ? v : dmg_verdict_bad( "runs", "not the leaves asked for", 0 );
+    }
     default: {
       dmg_proposal_t p;
       dmg_verdict_t v = dmg_proposal_decode( data, &p );
@@ -226,6 +241,7 @@ bool fetch_chunk( net_t * n, int conn, dmg_net_ev_t const * ev, dmg_chainnet_out
   out->kind  = DMG_CHAINNET_GOT;
   out->what  = f->f.what;
   out->hash  = f->f.hash;
+  out->first = f->f.first;
   out->bytes = bytes;
   fetch_free( n, f );
   f->is_used = false;
@@ -261,6 +277,7 @@ bool fetch_tell( net_t * n, dmg_chainnet_out_t * out ) {
     out->hash  = f->f.hash;
     kept_t const * k = f->f.what==DMG_FETCH_BODY ? kept_find( n, &f->f.body_hash ) : NULL;
     if( k ) out->bytes = dmg_buf_span( &k->body );
+    out->first = f->f.first;
     f->is_used = false;
     return true;
   }

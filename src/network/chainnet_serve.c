@@ -123,6 +123,10 @@ static bool serve_chunk( net_t * n, serve_t * s ) {
       dmg_buf_clear( &n->raw );
       is_last = s->left==1 || n->chain->handover( n->chain->ctx, s->epoch+1, &n->raw )!=DMG_OK;
       break;
+    case DMG_CHAINNET_RUNS:
+      dmg_buf_clear( &n->chunk );
+      err = n->chain->runs( n->chain->ctx, &s->cursor, s->epoch, s->left, &n->chunk );
+      break;
     default:
       dmg_buf_clear( &n->chunk );
       err = n->chain->proposal( n->chain->ctx, s->epoch, s->view, &s->cursor, &n->chunk );
@@ -221,6 +225,17 @@ void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
       s->view   = r.view;
       s->left   = 1;
       per_10s   = 128;
+      break;
+    }
+    case DMG_CHAINNET_RUNS: {
+      dmg_wire_runs_req_t r;
+      v = dmg_wire_runs_req_decode( ev->data, &r );
+      if( v.kind ) break;
+      s->cursor = r.hash;
+      s->epoch  = r.first;
+      s->left   = r.count;
+      units     = r.count;
+      per_10s   = 4096;
       break;
     }
     case DMG_CHAINNET_EPOCHS: {

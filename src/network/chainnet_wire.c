@@ -283,6 +283,24 @@ dmg_verdict_t dmg_wire_proposal_req_decode( dmg_span_t bytes, dmg_wire_proposal_
   return v;
 }
 
+void dmg_wire_runs_req_encode( dmg_wire_runs_req_t const * req, uint8_t out[ DMG_WIRE_RUNS_REQ_SZ ] ) {
+  memcpy( out, req->hash.b, 32 );
+  dmg_store_u16le( out+32, req->first );
+  out[ 34 ] = req->count;
+}
+
+dmg_verdict_t dmg_wire_runs_req_decode( dmg_span_t bytes, dmg_wire_runs_req_t * out ) {
+  dmg_bcs_rd_t rd = dmg_bcs_rd( bytes );
+  dmg_wire_runs_req_t r;
+  dmg_bcs_rd_copy( &rd, r.hash.b, 32 );
+  r.first = dmg_bcs_rd_u16( &rd );
+  r.count = dmg_bcs_rd_u8( &rd );
+  dmg_verdict_t v = end( &rd, "runs" );
+  if( !v.kind && ( !r.count || r.count>DMG_LEAVES_MAX ) ) v = dmg_verdict_bad( "runs.count", "not 1 to 64", 34 );
+  if( !v.kind ) *out = r;
+  return v;
+}
+
 void dmg_wire_epochs_req_encode( dmg_wire_epochs_req_t const * req, uint8_t out[ DMG_WIRE_EPOCHS_REQ_SZ ] ) {
   dmg_store_u32le( out, req->from );
   out[ 4 ] = req->count;

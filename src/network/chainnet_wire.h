@@ -21,6 +21,7 @@
      headers/1  { hash[32], count u16 1..512 }     chunks list<1..64> of signed header[410]: that block, its parent, ..
      bodies/1   list<1..64> of block hash          a chunk a block, in order: found: u8 1, raw_len u32, zstd frame; not here: u8 0
      proposal/1 { epoch u32, view u64, hash[32] }  one chunk: a proposal as types/agree.h draws it
+     runs/1     { hash[32], first leaf u16, count u8 1..64 }   one chunk: leaves as types/agree.h draws them, from first on, as many of count as fit
      epochs/1   { from u32, count u8 1..64 }       a chunk an epoch: handover bytes of C2.2: the one that ends epoch from, from+1, ..
      bodytx/1   { body_hash[32], list<1..4096> of index u16, ascending }   a chunk an index: that transaction
      txs/1      list<1..256> of id[32]             a chunk an id: found: u8 1, transaction; not here: u8 0
@@ -161,6 +162,11 @@ dmg_verdict_t dmg_wire_ids_req_decode( dmg_span_t bytes, dmg_wire_ids_req_t * ou
 typedef struct { uint32_t epoch; uint64_t view; dmg_hash_t hash; } dmg_wire_proposal_req_t;
 void          dmg_wire_proposal_req_encode( dmg_wire_proposal_req_t const * req, uint8_t out[ DMG_WIRE_PROPOSAL_REQ_SZ ] );
 dmg_verdict_t dmg_wire_proposal_req_decode( dmg_span_t bytes, dmg_wire_proposal_req_t * out );
+
+#define DMG_WIRE_RUNS_REQ_SZ 35
+typedef struct { dmg_hash_t hash; uint16_t first; uint8_t count; } dmg_wire_runs_req_t;
+void          dmg_wire_runs_req_encode( dmg_wire_runs_req_t const * req, uint8_t out[ DMG_WIRE_RUNS_REQ_SZ ] );
+dmg_verdict_t dmg_wire_runs_req_decode( dmg_span_t bytes, dmg_wire_runs_req_t * out );
 
 #define DMG_WIRE_EPOCHS_REQ_SZ 5
 #define DMG_WIRE_EPOCHS_MAX    64

@@ -45,6 +45,7 @@ static dmg_err_t body_get( void * ctx, dmg_hash_t const * block, dmg_buf_t * out
   DMG_TRY( header( ctx, block, h ) );
   return dmg_buf_append( out, body, dmg_load_u32le( h+238 ) );
 }
+static dmg_err_t runs( void * ctx, dmg_hash_t const * block, uint32_t first, uint32_t count, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
 static dmg_err_t proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * block, dmg_buf_t * out ) {
   (void)epoch; (void)view;
   uint8_t h[ DMG_SIGNED_HEADER_SZ ];
@@ -70,7 +71,8 @@ static void each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * l
 }
 static dmg_err_t tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { (void)ctx; return id->b[ 0 ]&1 ? dmg_buf_append( out, pooled[ 0 ], 30 ) : DMG_ERR_NOT_FOUND; }
 
-static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .handover = handover, .judge_final = judge, .take_handover = take, .leader = leader, .seed = seed_of, .each_tx = each_tx, .tx = tx };
+static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .runs = runs, .handover = handover, .judge_final = judge, .take_handover = take,
+                                            .leader = leader, .seed = seed_of, .each_tx = each_tx, .tx = tx };
 
 typedef struct { uint8_t const * p; size_t sz; } in_t;
 static uint8_t take_u8( in_t * in ) { if( !in->sz ) return 0; in->sz--; return *in->p++; }

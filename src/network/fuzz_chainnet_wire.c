@@ -56,11 +56,11 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz );
 int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   if( !sz ) return 0;
   dmg_span_t in = dmg_span( data+1, sz-1 );
-  dmg_wire_hello_t hello; dmg_wire_head_t head; dmg_wire_status_t status; dmg_wire_headers_req_t headers; dmg_wire_proposal_req_t proposal; dmg_wire_epochs_req_t epochs; dmg_wire_final_t fin;
+  dmg_wire_hello_t hello; dmg_wire_head_t head; dmg_wire_status_t status; dmg_wire_headers_req_t headers; dmg_wire_proposal_req_t proposal; dmg_wire_epochs_req_t epochs; dmg_wire_runs_req_t runs; dmg_wire_final_t fin;
   static dmg_wire_bodies_req_t bodies; static dmg_wire_bodytx_req_t bodytx; static dmg_wire_ids_req_t ids;
   dmg_span_t raw;
   uint32_t   cnt;
-  switch( data[ 0 ]%16 ) {
+  switch( data[ 0 ]%17 ) {
     case 0: if( !dmg_wire_hello_decode( in, &hello ).kind )           { dmg_wire_hello_encode( &hello, out );           same( in, DMG_WIRE_HELLO_SZ ); } break;
     case 1: if( !dmg_wire_head_decode( in, &head ).kind )             { dmg_wire_head_encode( &head, out );             same( in, DMG_WIRE_HEAD_SZ ); } break;
     case 2: if( !dmg_wire_status_decode( in, &status ).kind )         { dmg_wire_status_encode( &status, out );         same( in, DMG_WIRE_STATUS_SZ ); } break;
@@ -91,6 +91,7 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
     case 12: shard( in ); break;
     case 13: if( !dmg_wire_bodytx_req_decode( in, &bodytx ).kind )    same( in, dmg_wire_bodytx_req_encode( &bodytx, out ) ); break;
     case 14: if( !dmg_wire_ids_req_decode( in, &ids ).kind )          same( in, dmg_wire_ids_req_encode( &ids, out ) ); break;
+    case 15: if( !dmg_wire_runs_req_decode( in, &runs ).kind )         { dmg_wire_runs_req_encode( &runs, out );         same( in, DMG_WIRE_RUNS_REQ_SZ ); } break;
     default: if( sz%2 ) body( in ); else batch( in );
   }
   return 0;

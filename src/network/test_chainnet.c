@@ -605,14 +605,17 @@ static void test_fetch_finds_the_one_who_has_it( void ** state ) {
   validators( 4 );
   nodes[ 3 ].height = 100;                             /* the others have nothing */
   RUN_UNTIL( is_mesh( 4 ), 5000 );
-  for( unsigned what = 0; what<=DMG_FETCH_PROPOSAL; what++ ) {
+  leaves_make( 0, 5 );
+  for( unsigned what = 0; what<=DMG_FETCH_RUNS; what++ ) {
     dmg_fetch_t f = fetch_for( (uint8_t)what, 50 );
+    f.root = leaves_root; f.first = 3; f.count = 64;
     uint64_t now = dmg_mem_net_now( world );
     assert_int_equal( dmg_chainnet_fetch( nodes[ 0 ].net, &f, NULL, now ), DMG_OK );
     assert_int_equal( dmg_chainnet_fetch( nodes[ 0 ].net, &f, NULL, now ), DMG_ERR_EXISTS );
     RUN_UNTIL( nodes[ 0 ].got==what+1u, 3000 );
     assert_memory_equal( nodes[ 0 ].last_hash.b, store->blocks[ 50 ].hash.b, 32 );
     dmg_hash_t want = dmg_sha256( what==DMG_FETCH_BODY ? dmg_buf_span( &store->blocks[ 50 ].body ) : DMG_SPAN( store->blocks[ 50 ].header ) );
+    if( what==DMG_FETCH_RUNS ) { leaves_make( 3, 2 ); want = dmg_sha256( dmg_span( leaves, leaves_sz ) ); }
     if( what!=DMG_FETCH_PROPOSAL ) assert_memory_equal( nodes[ 0 ].last_got.b, want.b, 32 );
   }
   /* Nobody has it: told after 30 s, once.  Cancelled: never. */

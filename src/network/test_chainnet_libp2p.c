@@ -134,9 +134,10 @@ static void talk_over( char const * listen ) {
 
   /* Fetch: only one of them has it. */
   nodes[ 2 ].height = 650;
-  for( unsigned what = 0; what<=DMG_FETCH_PROPOSAL; what++ ) {
+  leaves_make( 0, 5 );
+  for( unsigned what = 0; what<=DMG_FETCH_RUNS; what++ ) {
     block_t const * b = &store->blocks[ 640 ];
-    dmg_fetch_t f = { .what = (uint8_t)what, .hash = b->hash, .body_hash = dmg_hash_load( b->header+206 ), .body_len = (uint32_t)b->body.sz, .epoch = b->epoch, .view = b->view };
+    dmg_fetch_t f = { .what = (uint8_t)what, .hash = b->hash, .body_hash = dmg_hash_load( b->header+206 ), .body_len = (uint32_t)b->body.sz, .epoch = b->epoch, .view = b->view, .root = leaves_root, .count = 5 };
     assert_int_equal( dmg_chainnet_fetch( nodes[ 1 ].net, &f, NULL, now_us() ), DMG_OK );
     PUMP_UNTIL( nodes[ 1 ].got==what+1u );
   }

@@ -186,6 +186,42 @@ static dmg_err_t chain_proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_
   return dmg_buf_append( out, p, dmg_proposal_head( &h, &none, 0, p ) );
 }
 
+/* Five runs under some root, for every block that is held. */
+static uint8_t    leaves[ DMG_LEAVES_SZ_MAX ];
+static size_t     leaves_sz;
+static dmg_hash_t leaves_root;
+__attribute__(( unused )) static void leaves_make( uint32_t first, uint32_t cnt ) {
+  dmg_hash_t hashes[ 5 ], work[ 5 ];
+  uint8_t runs[ 5 ][ DMG_RUN_SZ_MAX ];
+  size_t  sz[ 5 ];
+  dmg_merkle_t tree;
+  dmg_merkle_init( &tree );
+  for( uint32_t i = 0; i<5; i++ ) {
+    dmg_run_t r = { .first = 10*i+1, .cnt = 3+i };
+    sz[ i ] = dmg_run_encode( &r, runs[ i ] );
+    hashes[ i ] = dmg_run_leaf( dmg_span( runs[ i ], sz[ i ] ) );
+    dmg_merkle_add( &tree, DMG_TAG_JUST_NODE, &hashes[ i ] );
+  }
+  leaves_root = dmg_merkle_end( &tree, DMG_TAG_JUST_NODE );
+  dmg_bcs_wr_t wr = dmg_bcs_wr( leaves, sizeof leaves );
+  dmg_leaves_head( 5, cnt, &wr );
+  for( uint32_t i = first; i<first+cnt; i++ ) {
+    dmg_merkle_path_t path;
+    memcpy( work, hashes, sizeof work );
+    dmg_merkle_path( DMG_TAG_JUST_NODE, work, 5, i, &path );
+    dmg_bcs_wr_fixed( &wr, runs[ i ], sz[ i ] );
+    dmg_merkle_path_write( &wr, &path );
+  }
+  leaves_sz = (size_t)( wr.p-leaves );
+}
+static dmg_err_t chain_runs( void * ctx, dmg_hash_t const * hash, uint32_t first, uint32_t count, dmg_buf_t * out ) {
+  node_t * nd = ctx;
+  if( !held( ctx, hash ) || first>=5 ) return DMG_ERR_NOT_FOUND;
+  leaves_make( first, count<5-first ? count : 5-first );
+  if( nd->is_liar ) leaves[ leaves_sz-1 ] ^= 1;
+  return dmg_buf_append( out, leaves, leaves_sz );
+}
+
 /* Fake: "handover" and its epoch, padded as a real one is long. */
 static dmg_err_t chain_handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) {
   node_t * nd = ctx;
@@ -244,7 +280,7 @@ static void node_begin( node_t * nd, int index, uint8_t const seed[ 32 ], dmg_ne
   *nd = (node_t){ .index = index, .port = port, .store = store };
   memcpy( nd->seed, seed, 32 );
   dmg_chainnet_chain_t * chain = &chains[ chain_cnt++%64 ];
-  *chain = (dmg_chainnet_chain_t){ .ctx = nd, .head = chain_head, .header = chain_header, .body = chain_body, .proposal = chain_proposal, .handover = chain_handover,
+  *chain = (dmg_chainnet_chain_t){ .ctx = nd, .head = chain_head, .header = chain_header, .body = chain_body, .proposal = chain_proposal, .runs = chain_runs, .handover = chain_handover,
                                    .judge_final = chain_judge_final, .take_handover = chain_take_handover, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_tx };
   dmg_chainnet_cfg_t cfg = { .port = port, .chain = chain, .genesis = store ? store->genesis : test_genesis, .is_follower = is_follower, .is_private = is_private, .wall_ms = 1790000000000u+now_us/1000, .agent = "test" };
   memcpy( cfg.seed, seed, 32 );

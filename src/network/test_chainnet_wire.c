@@ -177,6 +177,14 @@ static void test_questions_have_bounds( void ** state ) {
   dmg_wire_proposal_req_t p = { .epoch = 1, .view = 2, .hash = hash_of( 3 ) }, p2;
   dmg_wire_proposal_req_encode( &p, b );
   ONLY_WHOLE( dmg_wire_proposal_req_decode( CUT, &p2 ), b, DMG_WIRE_PROPOSAL_REQ_SZ );
+  dmg_wire_runs_req_t n = { .hash = hash_of( 3 ), .first = 744, .count = 64 }, n2;
+  dmg_wire_runs_req_encode( &n, b );
+  ONLY_WHOLE( dmg_wire_runs_req_decode( CUT, &n2 ), b, DMG_WIRE_RUNS_REQ_SZ );
+  assert_true( n2.first==744 && n2.count==64 && dmg_hash_eq( &n2.hash, &n.hash ) );
+  for( unsigned k = 0; k<2; k++ ) {
+    b[ 34 ] = k ? 65 : 0;
+    assert_int_equal( dmg_wire_runs_req_decode( dmg_span( b, DMG_WIRE_RUNS_REQ_SZ ), &n2 ).kind, DMG_VERDICT_BAD );
+  }
 
   dmg_wire_epochs_req_t e = { .from = UINT32_MAX-64, .count = 64 }, e2;
   dmg_wire_epochs_req_encode( &e, b );

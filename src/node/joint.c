@@ -31,6 +31,10 @@ static void w_fetch( void * ctx, dmg_validator_what_t what, dmg_hash_t const * b
   /* EXISTS: it is on its way; FULL: the driver asks again. */
   (void)!dmg_chainnet_fetch( ( (dmg_joint_t *)ctx )->net, &f, peers ? peers->w : NULL, ( (dmg_joint_t *)ctx )->now_us );
 }
+static void w_runs ( void * ctx, dmg_hash_t const * block, dmg_hash_t const * root, uint32_t first, uint32_t count, dmg_peers_t const * peers ) {
+  dmg_fetch_t f = { .what = DMG_FETCH_RUNS, .hash = *block, .root = *root, .first = first, .count = count };
+  (void)!dmg_chainnet_fetch( ( (dmg_joint_t *)ctx )->net, &f, peers->w, ( (dmg_joint_t *)ctx )->now_us );
+}
 static void w_sync ( void * ctx, dmg_cert_t const * fin ) { dmg_chainnet_sync_to( ( (dmg_joint_t *)ctx )->net, fin, ( (dmg_joint_t *)ctx )->now_us ); }
 static void w_synced( void * ctx, uint64_t height, bool is_ok ) { dmg_chainnet_sync_taken( ( (dmg_joint_t *)ctx )->net, height, is_ok ); }
 static void w_final( void * ctx, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first ) { dmg_chainnet_send_final( ( (dmg_joint_t *)ctx )->net, header, fin, is_first, ( (dmg_joint_t *)ctx )->now_us ); }
@@ -65,8 +69,8 @@ static void a_head( void * ctx, dmg_chainnet_head_t * out ) {
 }
 static dmg_err_t a_header  ( void * ctx, dmg_hash_t const * block, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) { return dmg_validator_header( ( (dmg_joint_t *)ctx )->v, block, out ); }
 static dmg_err_t a_body    ( void * ctx, dmg_hash_t const * block, dmg_buf_t * out ) { return dmg_validator_body( ( (dmg_joint_t *)ctx )->v, block, out ); }
-/* Runs are not kept beside a header: who wants them has the next proposal's (N9.1). */
-static dmg_err_t a_proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * block, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
+static dmg_err_t a_proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * block, dmg_buf_t * out ) { return dmg_validator_proposal( ( (dmg_joint_t *)ctx )->v, block, out ); }
+static dmg_err_t a_runs    ( void * ctx, dmg_hash_t const * block, uint32_t first, uint32_t count, dmg_buf_t * out ) { return dmg_validator_runs( ( (dmg_joint_t *)ctx )->v, block, first, count, out ); }
 static dmg_err_t a_handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { return dmg_validator_handover( ( (dmg_joint_t *)ctx )->v, epoch, out ); }
 static dmg_verdict_t a_judge( void * ctx, dmg_cert_t const * cert ) { return dmg_validator_judge_final( ( (dmg_joint_t *)ctx )->v, cert ); }
 static dmg_verdict_t a_take ( void * ctx, dmg_span_t handover ) { return dmg_validator_take_handover( ( (dmg_joint_t *)ctx )->v, handover ); }
@@ -93,7 +97,10 @@ static void on_out( dmg_joint_t * j, dmg_chainnet_out_t const * o ) {
     break;
   case DMG_CHAINNET_FRAME:  dmg_validator_frame( j->v, o->peer, o->bytes ); break;
   case DMG_CHAINNET_PUSHED: dmg_validator_pushed( j->v, &o->head.body_hash, o->bytes ); break;
-  case DMG_CHAINNET_GOT:    dmg_validator_got( j->v, o->what==DMG_FETCH_BODY ? DMG_VALIDATOR_BODY : DMG_VALIDATOR_HEADER, &o->hash, o->bytes ); break;
+  case DMG_CHAINNET_GOT:
+    if( o->what==DMG_FETCH_RUNS ) dmg_validator_got_runs( j->v, &o->hash, o->first, o->bytes );
+    else dmg_validator_got( j->v, o->what==DMG_FETCH_BODY ? DMG_VALIDATOR_BODY : DMG_VALIDATOR_HEADER, &o->hash, o->bytes );
+    break;
   case DMG_CHAINNET_TXS: {
     dmg_err_t err = dmg_validator_txs( j->v, o->txs, o->tx_cnt );
     dmg_chainnet_verdict( j->net, o->id, err==DMG_ERR_INVALID ? DMG_NET_REJECT : err ? DMG_NET_IGNORE : DMG_NET_ACCEPT );
@@ -145,8 +152,9 @@ dmg_err_t dmg_joint_open( dmg_joint_cfg_t const * cfg, uint64_t now_us, uint64_t
   dmg_chain_t * chain = j->chain = cfg->chain;
   j->now_us = now_us;
   j->txs    = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
-  j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .fetch = w_fetch, .sync_to = w_sync, .synced = w_synced, .final = w_final, .members = w_members, .view = w_view };
-  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .handover = a_handover, .judge_final = a_judge, .take_handover = a_take,
+  j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .fetch = w_fetch, .fetch_runs = w_runs,
+                                 .sync_to = w_sync, .synced = w_synced, .final = w_final, .members = w_members, .view = w_view };
+  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .runs = a_runs, .handover = a_handover, .judge_final = a_judge, .take_handover = a_take,
                                   .leader = a_leader, .seed = a_seed, .each_tx = a_each_tx, .tx = a_tx };
   dmg_chainnet_cfg_t ncfg = { .port = cfg->port, .chain = &j->asked, .genesis = chain->chain_id, .wall_ms = wall_ms, .is_private = cfg->is_private, .agent = "demiurge/" DMG_VERSION, .body_max = chain->record.body_max, .is_follower = chain->signer==NULL };
   memcpy( ncfg.seed, cfg->seed, sizeof ncfg.seed );

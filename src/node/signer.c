@@ -279,6 +279,7 @@ dmg_err_t dmg_signer_file_import( dmg_vfs_t * vfs, char const * path, dmg_safety
   dmg_err_t err = file_open( vfs, path, &file, &s, out_why );
   for( uint32_t i = 0; i<cnt && !err; i++ ) is_ours |= dmg_safety_import( &s, in+i, wall_ms );
   if( !err && !is_ours ) err = dmg_open_why( out_why, DMG_ERR_CHAIN, "nothing in the import is of the chain and key of %.300s", path );
+  memset( s.host, 0, sizeof s.host );   /* no host's: its next start listens first (C6.5) */
   if( !err ) err = slot_write( file, &s, true );
   if( !err ) err = slot_write( file, &s, true );
   dmg_file_close( file );

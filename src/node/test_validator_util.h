@@ -79,6 +79,7 @@ static void n_fetch( void * ctx, dmg_validator_what_t what, dmg_hash_t const * b
   for( uint32_t k = 0, at = (uint32_t)rnd( w.n ); k<w.n; k++, at = ( at+1 )%w.n )
     if( at!=me->id && w.p[ at ].is_up ) { post( me->id, at, what==DMG_VALIDATOR_BODY ? TO_ASK_BODY : TO_ASK_HEADER, block, dmg_span( NULL, 0 ) ); return; }
 }
+static void n_runs( void * ctx, dmg_hash_t const * block, dmg_hash_t const * root, uint32_t first, uint32_t count, dmg_peers_t const * peers ) { fail_msg( "no stall here is that long" ); }
 static void n_sync( void * ctx, dmg_cert_t const * fin ) {
   peer_t * me = ctx;
   if( me->has_sync ) return;
@@ -111,7 +112,7 @@ static bool try_start( peer_t * p ) {
   dmg_err_t err = dmg_chain_open( &cfg, &p->chain, why );
   if( err && is_off( p ) ) { p->chain = NULL; return false; }
   if( err ) fail_msg( "node %u: %s: %s", p->id, dmg_err_name( err ), why );
-  p->net = (dmg_validator_net_t){ .ctx = p, .send = n_send, .close = n_close, .push_body = n_push, .fetch = n_fetch, .sync_to = n_sync, .synced = n_synced, .final = n_final, .members = n_members, .view = n_view };
+  p->net = (dmg_validator_net_t){ .ctx = p, .send = n_send, .close = n_close, .push_body = n_push, .fetch = n_fetch, .fetch_runs = n_runs, .sync_to = n_sync, .synced = n_synced, .final = n_final, .members = n_members, .view = n_view };
   dmg_validator_cfg_t vcfg = { .chain = p->chain, .net = &p->net, .on_txs = n_txs, .on_txs_ctx = p, .is_threaded = w.is_threaded, .lag_us = w.lag_us };
   err = dmg_validator_open( &vcfg, w.now, wall(), &p->v, why );
   if( err && ( is_off( p ) || p->checkpoint_err ) ) { assert_true( is_off( p ) || err==p->checkpoint_err ); dmg_chain_close( p->chain ); p->chain = NULL; return false; }

@@ -129,6 +129,7 @@ static void on_fetch( val_t * v, dmg_cons_action_t const * a ) {
   uint8_t bytes[ DMG_SIGNED_HEADER_SZ ];
   dmg_signed_header_t sh;
   vblk_t * b;
+  if( a->fetch.what==DMG_CONS_FETCH_RUNS ) { v->net->fetch_runs( v->net->ctx, &a->fetch.hash, &a->fetch.root, a->fetch.first, a->fetch.count, &a->fetch.peers ); return; }
   if( !dmg_validator_header( v, &a->fetch.hash, bytes ) && !dmg_signed_header_decode( DMG_SPAN( bytes ), &sh ).kind ) { dmg_val_got_header( v, &sh ); return; }
   if( !( b = dmg_val_blk_need( v, &a->fetch.hash ) ) ) return;
   b->is_got = true;
@@ -198,6 +199,11 @@ static void act( val_t * v, dmg_cons_action_t const * a ) {
   }
   case DMG_CONS_CLOSE:    v->net->close( v->net->ctx, a->close.peer, a->close.for_us ); break;
   case DMG_CONS_OBSERVE:  on_observe( v, a->observe.reason ); break;
+  case DMG_CONS_RAISE: {
+    dmg_err_t err = v->chain->signer ? dmg_signer_raise_from( v->chain->signer, a->raise.from_ms ) : DMG_OK;
+    if( err ) dmg_val_halt( v, err, "writing the safety file" );
+    break;
+  }
   case DMG_CONS_DONE: {
     dmg_err_t err = handover_put( v, v->info.epoch, a->done.handover );
     if( err ) dmg_val_halt( v, err, "storing a handover" );
@@ -486,8 +492,14 @@ static dmg_err_t core_open( val_t * v, char out_why[512] ) {
     cfg.marks_epoch = s->epoch>v->head.record.epoch ? s->epoch : v->head.record.epoch;
     if( s->epoch==cfg.marks_epoch ) for( unsigned k = 0; k<3; k++ ) cfg.marks[ k ] = s->marks[ k ].view;
     /* C6.5: what the file does not allow in this epoch is not tried. */
-    cfg.is_observer = s->is_observer || ( s->from_ms && cfg.anchor.time_ms<=s->from_ms+2*(uint64_t)v->head.record.skew_ms );
-    if( cfg.is_observer ) DMG_LOG_WARN( "observing", "the safety file allows no vote in epoch %u: it begins with what was signed before it was made", v->head.record.epoch );
+    bool has_marks = s->floor>0;
+    for( unsigned k = 0; k<DMG_SAFETY_KIND_CNT; k++ ) has_marks |= s->marks[ k ].view>0;
+    cfg.from_ms      = s->from_ms;
+    cfg.is_observer  = s->is_observer && !s->from_ms;
+    cfg.is_fresh     = s->from_ms && ( s->is_observer || !has_marks );
+    cfg.is_listening = cfg.is_fresh || dmg_signer_is_foreign( chain->signer );
+    if( s->is_observer || ( s->from_ms && cfg.anchor.time_ms<=s->from_ms+2*(uint64_t)v->head.record.skew_ms ) )
+      DMG_LOG_WARN( "observing", "the safety file allows no vote in epoch %u: it begins with what was signed before it was made", v->head.record.epoch );
   } else cfg.is_observer = true;
   if( v->wanted.is_set ) cfg.is_observer = true;
   if( !err ) {
@@ -574,6 +586,23 @@ dmg_err_t dmg_validator_body( val_t * v, dmg_hash_t const * block, dmg_buf_t * o
   if( !err ) err = dmg_buf_append( out, buf.p+DMG_SIGNED_HEADER_SZ, buf.sz-DMG_SIGNED_HEADER_SZ );
   dmg_buf_fini( &buf );
   return err;
+}
+
+dmg_err_t dmg_validator_proposal( val_t * v, dmg_hash_t const * block, dmg_buf_t * out ) {
+  dmg_span_t p = dmg_cons_proposal( v->core, block );
+  return p.p ? dmg_buf_append( out, p.p, p.sz ) : DMG_ERR_NOT_FOUND;
+}
+
+dmg_err_t dmg_validator_runs( val_t * v, dmg_hash_t const * block, uint32_t first, uint32_t count, dmg_buf_t * out ) {
+  static _Thread_local uint8_t bytes[ DMG_LEAVES_SZ_MAX ];
+  size_t sz = dmg_cons_runs( v->core, block, first, count, bytes );
+  return sz ? dmg_buf_append( out, bytes, sz ) : DMG_ERR_NOT_FOUND;
+}
+
+void dmg_validator_got_runs( val_t * v, dmg_hash_t const * block, uint32_t first, dmg_span_t bytes ) {
+  if( !bytes.p ) return;   /* asked again by the core's timers */
+  dmg_cons_event_t ev = { .kind = DMG_CONS_GOT_RUNS, .got_runs = { .hash = *block, .first = first, .bytes = bytes } };
+  step( v, &ev );
 }
 
 dmg_err_t dmg_validator_handover( val_t * v, uint32_t epoch, dmg_buf_t * out ) {

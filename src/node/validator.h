@@ -39,6 +39,8 @@ typedef struct {
   void (*push_body)( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * body_hash, dmg_span_t body );
   /* A signed header or a body by block hash, answered by dmg_validator_got.  peers: whom to ask first, NULL anybody. */
   void (*fetch)    ( void * ctx, dmg_validator_what_t what, dmg_hash_t const * block, dmg_header_t const * header, dmg_peers_t const * peers );
+  /* Leaves first .. first+count-1 of a header's just_root, answered by dmg_validator_got_runs. */
+  void (*fetch_runs)( void * ctx, dmg_hash_t const * block, dmg_hash_t const * root, uint32_t first, uint32_t count, dmg_peers_t const * peers );
   /* Bring the blocks from our head up to this final one by dmg_validator_sync; a lower one than asked for before: nothing. */
   void (*sync_to)  ( void * ctx, dmg_cert_t const * fin );
   /* Of dmg_validator_sync, in order: committed, or there already; false: it does not follow from our chain, and what came behind it is
@@ -80,6 +82,8 @@ void dmg_validator_frame ( dmg_validator_t * v, uint16_t peer, dmg_span_t frame 
 void dmg_validator_pushed( dmg_validator_t * v, dmg_hash_t const * body_hash, dmg_span_t body );
 /* bytes.p NULL: nobody had it.  HEADER: signed, it has the hash; BODY: it has the header's body_hash. */
 void dmg_validator_got   ( dmg_validator_t * v, dmg_validator_what_t what, dmg_hash_t const * block, dmg_span_t bytes );
+/* From first on; bytes.p NULL: nobody had them. */
+void dmg_validator_got_runs( dmg_validator_t * v, dmg_hash_t const * block, uint32_t first, dmg_span_t bytes );
 /* The child of our head or of the last one given, an ancestor of a final block or it (fin not NULL).  OK: net->synced will tell;
    FULL: DMG_VALIDATOR_SYNC_MAX are under way, nothing was taken. */
 DMG_MUST_USE dmg_err_t dmg_validator_sync( dmg_validator_t * v, dmg_signed_header_t const * header, dmg_hash_t const * hash, dmg_span_t body, dmg_cert_t const * fin );
@@ -94,6 +98,8 @@ DMG_MUST_USE dmg_err_t dmg_validator_txs( dmg_validator_t * v, dmg_span_t const 
 
 DMG_MUST_USE dmg_err_t dmg_validator_header  ( dmg_validator_t * v, dmg_hash_t const * block, uint8_t out[ DMG_SIGNED_HEADER_SZ ] );   /* final or not; NOT_FOUND */
 DMG_MUST_USE dmg_err_t dmg_validator_body    ( dmg_validator_t * v, dmg_hash_t const * block, dmg_buf_t * out );
+DMG_MUST_USE dmg_err_t dmg_validator_proposal( dmg_validator_t * v, dmg_hash_t const * block, dmg_buf_t * out );                              /* of the newest few; NOT_FOUND */
+DMG_MUST_USE dmg_err_t dmg_validator_runs    ( dmg_validator_t * v, dmg_hash_t const * block, uint32_t first, uint32_t count, dmg_buf_t * out );   /* NOT_FOUND: not more than a proposal holds, or not here */
 DMG_MUST_USE dmg_err_t dmg_validator_handover( dmg_validator_t * v, uint32_t epoch, dmg_buf_t * out );                                /* the one that ends epoch */
 /* A certificate by the set of its epoch; LOCAL: an epoch that is not known here. */
 dmg_verdict_t dmg_validator_judge_final  ( dmg_validator_t * v, dmg_cert_t const * cert );

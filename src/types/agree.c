@@ -131,6 +131,58 @@ bool dmg_runs_next( dmg_runs_t * runs, dmg_run_t * out, dmg_span_t * out_raw ) {
   return true;
 }
 
+static void read_leaf( dmg_bcs_rd_t * rd, dmg_run_t * run, dmg_span_t * raw, dmg_merkle_path_t * path ) {
+  uint8_t const * from = rd->p;
+  dmg_run_read( rd, run );
+  if( raw ) *raw = dmg_span( from, (size_t)( rd->p-from ) );
+  dmg_merkle_path_t skip;
+  dmg_merkle_path_read( rd, path ? path : &skip );
+}
+
+dmg_verdict_t dmg_leaves_decode( dmg_span_t bytes, dmg_leaves_t * out ) {
+  dmg_bcs_rd_t r = dmg_bcs_rd( bytes ), * rd = &r;
+  dmg_field_at_t f = { 0 }, * at = &f;
+  dmg_leaves_t l;
+  dmg_run_t run;
+  F( "leaf_cnt", l.leaf_cnt = dmg_bcs_rd_u32( rd ) );
+  if( !rd->bad && ( !l.leaf_cnt || l.leaf_cnt>DMG_MERKLE_LEAF_MAX || bytes.sz>DMG_LEAVES_SZ_MAX ) ) F( "leaf_cnt", dmg_bcs_rd_fail( rd, DMG_BCS_VALUE ) );
+  F( "leaves", l.cnt = dmg_bcs_rd_len( rd, 1, DMG_LEAVES_MAX ) );
+  l.bytes = dmg_span( rd->p, dmg_bcs_rd_left( rd ) );
+  for( uint32_t i = 0; i<l.cnt && !rd->bad; i++ ) F( "leaves", read_leaf( rd, &run, NULL, NULL ) );
+  dmg_verdict_t v = dmg_fields_end( rd, at );
+  if( !v.kind ) *out = l;
+  return v;
+}
+
+bool dmg_leaves_next( dmg_leaves_t * l, dmg_run_t * run, dmg_span_t * raw, dmg_merkle_path_t * path ) {
+  if( !l->cnt ) return false;
+  dmg_bcs_rd_t rd = dmg_bcs_rd( l->bytes );
+  read_leaf( &rd, run, raw, path );
+  DMG_ASSERT( !rd.bad );
+  size_t sz = dmg_bcs_rd_off( &rd );
+  l->bytes = dmg_span( l->bytes.p+sz, l->bytes.sz-sz );
+  l->cnt--;
+  return true;
+}
+
+bool dmg_leaves_verify( dmg_leaves_t const * leaves, uint32_t first, dmg_hash_t const * root ) {
+  dmg_leaves_t at = *leaves;
+  dmg_run_t run;
+  dmg_span_t raw;
+  dmg_merkle_path_t path;
+  if( at.leaf_cnt<at.cnt || first>at.leaf_cnt-at.cnt ) return false;
+  for( ; dmg_leaves_next( &at, &run, &raw, &path ); first++ ) {
+    dmg_hash_t leaf = dmg_run_leaf( raw );
+    if( !dmg_merkle_verify( DMG_TAG_JUST_NODE, root, &leaf, first, at.leaf_cnt, &path ) ) return false;
+  }
+  return true;
+}
+
+void dmg_leaves_head( uint32_t leaf_cnt, uint32_t cnt, dmg_bcs_wr_t * wr ) {
+  dmg_bcs_wr_u32 ( wr, leaf_cnt );
+  dmg_bcs_wr_uleb( wr, cnt );
+}
+
 /* --- sets and epochs ------------------------------------------------------------------------------------- */
 
 size_t dmg_set_encode( dmg_set_t const * set, uint8_t out[ DMG_SET_SZ_MAX ] ) {

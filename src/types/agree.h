@@ -9,6 +9,7 @@
      bundle          base Cert[109] (zero: the anchor)   list<NullRun>
      proposal        signed header[410]   FINALIZATION[109] (zero: none)   list<NullRun>
      handover        header[362]   Cert[109]   EpochRecord[116]   enum { 0 same set, 1 change, 2 set }
+     leaves          leaf count u32 1..65,535   list<1..64> { NullRun, path }: some of just_root's, in order (N9.1 `runs`)
      evidence        enum { 0 Pair { side, side }, 1 BadHeader { side, header[362], option header[362], list<=2 { NullRun, path } } }
                      side: enum { 0 stored vote, 1 Cert, 2 { NullRun, view u64 } }
      frame           u8 { 0 hello 1 vote 2 certificate 3 proposal 4 evidence 5 want 6 relayed 7 bundle 8 handover }   its bytes
@@ -70,6 +71,18 @@ dmg_hash_t    dmg_run_leaf( dmg_span_t run );
 typedef struct { dmg_span_t bytes; uint32_t cnt; } dmg_runs_t;   /* bytes: the runs, without the list's length */
 /* The next run, and in out_raw (may be NULL) its bytes; false at the end. */
 bool          dmg_runs_next( dmg_runs_t * runs, dmg_run_t * out, dmg_span_t * out_raw );
+
+/* Leaves of a just_root with their paths, in order from the first asked for: an answer of N9.1 `runs`. */
+#define DMG_LEAVES_MAX     64
+#define DMG_LEAVES_HEAD_SZ 5
+#define DMG_LEAVES_SZ_MAX  ( 64u<<10 )
+typedef struct { dmg_span_t bytes; uint32_t cnt, leaf_cnt; } dmg_leaves_t;   /* bytes: without the head; leaf_cnt: of the whole list, as the sender says */
+dmg_verdict_t dmg_leaves_decode( dmg_span_t bytes, dmg_leaves_t * out );
+bool          dmg_leaves_next  ( dmg_leaves_t * leaves, dmg_run_t * out_run, dmg_span_t * out_raw, dmg_merkle_path_t * out_path );   /* each may be NULL but out_run; false at the end */
+/* Each is the place first, first+1, .. of leaf_cnt under root.  A false leaf_cnt can pass: only the whole list decides (C2.4). */
+bool          dmg_leaves_verify( dmg_leaves_t const * leaves, uint32_t first, dmg_hash_t const * root );
+/* The head; cnt times a run and dmg_merkle_path_write follow. */
+void          dmg_leaves_head  ( uint32_t leaf_cnt, uint32_t cnt, dmg_bcs_wr_t * wr );
 
 /* --- sets and epochs ------------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@ void net_send( world_t * w, node_t * from, node_t * to, dmg_span_t frame, uint64
   link_t * l = &w->links[ from->id ][ to->id ];
   if( !to->is_up || l->cut_until>w->now || ( w->twins && !twins_reach( w, from, to ) ) ) return;
   if( w->wan ) { wan_send( w, from, to, frame ); return; }
+  if( w->cfg.is_stalled && !w->is_healing && frame.sz && frame.p[ 0 ]==DMG_FRAME_PROPOSAL ) return;
   if( l->drop_ppm && rng_is( &w->net, l->drop_ppm ) ) return;
   uint64_t d = l->base_us+rng_below( &w->net, l->jitter_us+1 );
   if( !w->is_healing && w->cfg.faults&F_DELAY && rng_is( &w->net, 30000 ) ) d += (uint64_t)10000<<rng_below( &w->net, 9 );   /* a heavy tail */

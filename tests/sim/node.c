@@ -4,7 +4,7 @@
 
 #define GENESIS_MS 1700000000000u
 
-enum { IN_BODY = 0x80, IN_HEADER_REQ, IN_HEADER, IN_BODY_REQ };
+enum { IN_BODY = 0x80, IN_HEADER_REQ, IN_HEADER, IN_BODY_REQ, IN_RUNS_REQ, IN_RUNS };
 
 /* --- clocks ----------------------------------------------------------------------------------------------- */
 
@@ -430,6 +430,15 @@ static void do_action( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
       break;
     }
     case DMG_CONS_FETCH: {
+      if( a->fetch.what==DMG_CONS_FETCH_RUNS ) {
+        uint8_t msg[ 41 ] = { IN_RUNS_REQ };
+        memcpy( msg+1, a->fetch.hash.b, 32 );
+        dmg_store_u32le( msg+33, a->fetch.first );
+        dmg_store_u32le( msg+37, a->fetch.count );
+        for( uint8_t i = 0; i<w->node_cnt; i++ ) if( i!=n->id && dmg_peers_has( &a->fetch.peers, i ) ) net_send( w, n, &w->nodes[ i ], DMG_SPAN( msg ), 0 );
+        w->stats[ ST_LEAVES ]++;
+        break;
+      }
       simblk_t * b = blk_new( w, &a->fetch.hash );
       if( b->st[ n->id ]&HAS_HEADER && b->proposal_sz ) {
         ev_t ev = { .at = w->now, .kind = EV_GOT, .to = n->id, .life = n->life, .data = malloc( b->proposal_sz ), .sz = b->proposal_sz };
@@ -458,6 +467,7 @@ static void do_action( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
       trace( w, "node %u OBSERVE %s", n->id, a->observe.reason );
       if( !n->is_byz ) fail( w, "node %u falls to observe: %s", n->id, a->observe.reason );
       break;
+    case DMG_CONS_RAISE:    dmg_safety_raise_from( &n->safety, a->raise.from_ms ); break;
     case DMG_CONS_DONE:     trace( w, "node %u DONE epoch %u", n->id, n->epoch ); break;
     default: DMG_ASSERT( !"an unknown action" );
   }
@@ -579,7 +589,7 @@ void node_start( world_t * w, node_t * n ) {
   }
   for( uint32_t i = 0; i<n->wal_cnt; i++ ) recs[ cnt++ ] = (dmg_cons_record_t){ .kind = n->wal[ i ].kind, .epoch = n->wal[ i ].epoch, .payload = dmg_span( n->wal[ i ].p, n->wal[ i ].sz ), .block = n->wal[ i ].block };
   epoch_t * ep = &w->epochs[ e ];
-  dmg_cons_cfg_t cfg = { .crypto = w->crypto, .chain_id = w->chain_id, .record = ep->record, .set = &ep->set, .anchor = ep->anchor, .runs_max = w->cfg.runs_max, .n_max = w->cfg.n, .mutant = w->cfg.mutant };
+  dmg_cons_cfg_t cfg = { .crypto = w->crypto, .chain_id = w->chain_id, .record = ep->record, .set = &ep->set, .anchor = ep->anchor, .runs_max = w->cfg.runs_max, .prefix_sz = w->cfg.prefix_sz, .n_max = w->cfg.n, .mutant = w->cfg.mutant };
   memcpy( cfg.key, n->key, sizeof cfg.key );
   /* What the safety file says, or for a liar's twin what it signed. */
   cfg.marks_epoch = n->is_byz ? e : n->safety.epoch>e ? n->safety.epoch : e;
@@ -632,6 +642,18 @@ static void on_frame( world_t * w, node_t * n, ev_t const * ev ) {
       dmg_cons_event_t e = { .kind = DMG_CONS_GOT, .got = { .proposal = bytes } };
       to_core( w, n, &e );
       if( n->is_up ) on_poll( w, n );
+    } else if( kind==IN_RUNS_REQ && ev->sz==41 ) {
+      static uint8_t msg[ 37+DMG_LEAVES_SZ_MAX ];
+      size_t sz = dmg_cons_runs( n->core, &hash, dmg_load_u32le( ev->data+33 ), dmg_load_u32le( ev->data+37 ), msg+37 );
+      if( !sz ) return;
+      /* A liar's leaves: another run in a place, another number of leaves. */
+      if( n->is_byz && !w->is_healing && w->cfg.byz_modes&B_WRONG_ROOT && rng_is( &w->byz, 500000 ) ) msg[ 37+rng_below( &w->byz, rng_is( &w->byz, 500000 ) ? 4 : sz ) ] ^= 1;
+      msg[ 0 ] = IN_RUNS;
+      memcpy( msg+1, ev->data+1, 36 );
+      net_send( w, n, from, dmg_span( msg, 37+sz ), 0 );
+    } else if( kind==IN_RUNS && ev->sz>37 ) {
+      dmg_cons_event_t e = { .kind = DMG_CONS_GOT_RUNS, .got_runs = { .hash = hash, .first = dmg_load_u32le( ev->data+33 ), .bytes = dmg_span( ev->data+37, ev->sz-37 ) } };
+      to_core( w, n, &e );
     } else if( kind==IN_BODY_REQ ) {
       simblk_t * b = blk_get( w, &hash );
       simbody_t * body = b && b->has_header ? body_get( w, &b->h.body_hash ) : NULL;

@@ -102,13 +102,14 @@ void rig_event( rig_t * r, dmg_cons_event_t * ev ) {
         if( r->no_build ) break;
         t->kind = DMG_CONS_BUILT; t->built.id = a->build.id; t->built.is_ok = true; t->built.body_hash = (dmg_hash_t){ { 9 } }; t->built.body_len = 3; todo_cnt++;
         break;
-      case DMG_CONS_FETCH: r->fetches++; r->fetch_peers = a->fetch.peers; r->fetch_hash = a->fetch.hash; break;
+      case DMG_CONS_FETCH: if( a->fetch.what==DMG_CONS_FETCH_RUNS ) { r->leaf_fetches++; r->leaf_first = a->fetch.first; r->leaf_hash = a->fetch.hash; break; } r->fetches++; r->fetch_peers = a->fetch.peers; r->fetch_hash = a->fetch.hash; break;
       case DMG_CONS_TIMER: r->timer_us = a->timer.at_us; break;
       case DMG_CONS_COMMIT: r->commits++; r->commit_hash = a->commit.cert.hash; break;
       case DMG_CONS_EVIDENCE: r->evidences++; r->evidence_sz = a->evidence.bytes.sz; memcpy( r->evidence, a->evidence.bytes.p, a->evidence.bytes.sz ); break;
       case DMG_CONS_ALARM: r->alarms++; break;
       case DMG_CONS_OBSERVE: r->observes++; break;
       case DMG_CONS_CLOSE: r->closes++; break;
+      case DMG_CONS_RAISE: r->raised_ms = a->raise.from_ms; break;
       case DMG_CONS_DONE: r->dones++; break;
       default: DMG_ASSERT( !"an unknown action" );
     }
@@ -198,13 +199,15 @@ size_t rig_proposal( rig_t const * r, uint64_t view, dmg_cert_t const * parent, 
   memcpy( h->reveal, raw, DMG_BLS_SIG_SZ );
   dmg_merkle_t tree;
   dmg_merkle_init( &tree );
-  uint8_t bytes[ 8192 ];
-  size_t sz = 0;
+  static uint8_t bytes[ 128*DMG_RUN_SZ_MAX ];
+  size_t sz = 0, sent = 0;
+  uint32_t sent_cnt = r->sent_runs ? r->sent_runs : run_cnt;
   for( uint32_t i = 0; i<run_cnt; i++ ) {
     size_t k = dmg_run_encode( &runs[ i ], bytes+sz );
     dmg_hash_t leaf = dmg_run_leaf( dmg_span( bytes+sz, k ) );
     dmg_merkle_add( &tree, DMG_TAG_JUST_NODE, &leaf );
     sz += k;
+    if( i<sent_cnt ) sent = sz;
   }
   h->just_root = dmg_merkle_end( &tree, DMG_TAG_JUST_NODE );
   if( edit ) edit( h );
@@ -213,9 +216,9 @@ size_t rig_proposal( rig_t const * r, uint64_t view, dmg_cert_t const * parent, 
   sign( r, rig_leader( r, view ), DMG_BLS_VOTE, DMG_SPAN( msg ), raw );
   memcpy( sh.sig, raw, DMG_BLS_SIG_SZ );
   dmg_cert_t none = { 0 };
-  size_t head = dmg_proposal_head( &sh, &none, run_cnt, out );
-  memcpy( out+head, bytes, sz );
-  return head+sz;
+  size_t head = dmg_proposal_head( &sh, &none, sent_cnt, out );
+  memcpy( out+head, bytes, sent );
+  return head+sent;
 }
 
 uint32_t rig_sent_votes( rig_t const * r, uint8_t kind, uint64_t view, dmg_hash_t * out_hash ) {

@@ -8,7 +8,7 @@
 #define RIG_N     4
 #define RIG_SENDS 4096
 
-typedef struct { uint8_t kind; uint32_t epoch; uint8_t bytes[ 2048 ]; size_t sz; dmg_hash_t block; uint64_t seq; } rig_rec_t;
+typedef struct { uint8_t kind; uint32_t epoch; uint8_t bytes[ 60<<10 ]; size_t sz; dmg_hash_t block; uint64_t seq; } rig_rec_t;
 typedef struct { dmg_peers_t peers; uint8_t bytes[ 1600 ]; size_t sz; } rig_send_t;
 
 typedef struct {
@@ -20,11 +20,15 @@ typedef struct {
   dmg_cons_out_t * out;
   uint32_t         me;
   uint64_t         now_us, wall_ms, timer_us;
+  uint32_t         sent_runs;      /* of those that rig_proposal commits; 0: all */
   bool             no_save, no_sign, no_check, no_build, is_refusing;   /* what the driver leaves undone */
   rig_rec_t *      wal;
   uint32_t         wal_cnt;
   rig_send_t *     sends;
   uint32_t         send_cnt;
+  uint64_t         raised_ms;
+  uint32_t         leaf_fetches, leaf_first;
+  dmg_hash_t       leaf_hash;
   uint32_t         alarms, observes, fetches, commits, evidences, builds, checks, dones, closes;
   dmg_peers_t      fetch_peers;
   dmg_hash_t       fetch_hash, commit_hash, build_parent;

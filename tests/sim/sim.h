@@ -141,6 +141,8 @@ typedef struct {
   uint32_t faults;                /* bits of fault_t */
   uint32_t byz_modes;
   uint32_t runs_max;
+  uint32_t prefix_sz;             /* bytes of runs in a proposal; 0: 56 KiB */
+  bool     is_stalled;            /* no proposal arrives before heal */
   uint8_t  mutant;
   bool     is_real;               /* BLS */
   bool     is_timed;              /* cpu_ns is measured: says nothing to the run */
@@ -187,7 +189,7 @@ typedef struct {
   struct wan * wan;               /* regions and what is measured, or NULL */
 } world_t;
 
-enum { ST_STEPS, ST_FRAMES, ST_KILLS, ST_NULLIFIES, ST_EVIDENCE, ST_ALARMS, ST_BLOCKS, ST_EPOCHS, ST_SAVES, ST_OBSERVE, ST_FETCH, ST_RUNS_MAX, ST_HEAL_US };
+enum { ST_STEPS, ST_FRAMES, ST_KILLS, ST_NULLIFIES, ST_EVIDENCE, ST_ALARMS, ST_BLOCKS, ST_EPOCHS, ST_SAVES, ST_OBSERVE, ST_FETCH, ST_RUNS_MAX, ST_HEAL_US, ST_LEAVES };
 
 extern dmg_cons_crypto_t const sim_fake;
 void     sim_fake_key ( uint32_t id, uint8_t out[ DMG_BLS_KEY_SZ ], dmg_bls_key_t * out_secret );

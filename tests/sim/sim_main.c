@@ -15,7 +15,7 @@ uint8_t mutant_of( char const * name ) {
 
 /* --- one run ------------------------------------------------------------------------------------------------ */
 
-typedef struct { uint64_t chaos_ms, heal_ms; uint32_t faults, byz_modes, faults_off, byz_off; int byz; uint8_t mutant; bool is_calm, has_trace, is_real; uint32_t n, epoch_len; FILE * votes; } opt_t;
+typedef struct { uint64_t chaos_ms, heal_ms; uint32_t faults, byz_modes, faults_off, byz_off; int byz; uint8_t mutant; bool is_calm, has_trace, is_real, is_stalled; uint32_t n, epoch_len; FILE * votes; } opt_t;
 
 static config_t derive( uint64_t seed, opt_t const * o ) {
   rng_t r = { .s = seed^0x64656d6975726765u };
@@ -58,6 +58,11 @@ static config_t derive( uint64_t seed, opt_t const * o ) {
   c.byz_modes &= ~o->byz_off;
   c.mutant     = o->mutant;
   c.is_real    = o->is_real;
+  c.is_stalled = o->is_stalled;
+  if( c.is_stalled ) c.runs_max = 256;   /* 8 hold no stall of that length (C11.1) */
+  /* Lists that do not fit into a proposal without the 3,300 views that make one of 56 KiB. */
+  rng_t r3 = { .s = seed^0x6c65617665730000u };
+  if( rng_is( &r3, 300000 ) ) c.prefix_sz = (uint32_t)rng_in( &r3, 1, 1500 );
   return c;
 }
 
@@ -66,7 +71,7 @@ static void print_config( FILE * f, uint64_t seed, config_t const * c ) {
   for( uint8_t i = 0; i<c->n; i++ ) fprintf( f, " %lu", c->weights[ i ] );
   fprintf( f, ", liar %d", c->byz );
   if( c->byz_cnt>1 ) fprintf( f, " to %d", c->byz+c->byz_cnt-1 );
-  fprintf( f, "%s modes 0x%x, faults 0x%x, chaos %lu ms, epoch %u blocks, runs %u\n", c->twin_cnt ? " (twin)" : "", c->byz>=0 ? c->byz_modes : 0, c->faults, c->chaos_us/1000, c->epoch_len, c->runs_max );
+  fprintf( f, "%s modes 0x%x, faults 0x%x, chaos %lu ms, epoch %u blocks, runs %u of %u bytes\n", c->twin_cnt ? " (twin)" : "", c->byz>=0 ? c->byz_modes : 0, c->faults, c->chaos_us/1000, c->epoch_len, c->runs_max, c->prefix_sz );
 }
 
 /* Runs one seed; true: no invariant broke. */
@@ -152,9 +157,10 @@ static void print_trace( uint64_t seed, config_t const * c, unsigned lines ) {
 }
 
 static void usage( void ) {
-  puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--real] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--votes FILE] [--mutant NAME] [--expect-violation]\n"
+  puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--stall] [--real] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--votes FILE] [--mutant NAME] [--expect-violation]\n"
         "Runs seeds S, S+1, .. of the deterministic simulator: chaos, then heal with exactly q alive, invariants after every event.\n"
-         "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks;\n"
+         "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; "
+         "--stall the same, and no proposal arrives before heal; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks;\n"
          "--votes FILE what each node logged and signed, for `model replay` (C14.4)\n"
          "sim --twins [--help]: scripted partitions of validators that run twice, enumerated (C13)\n"
          "sim --figures [--help]: latencies, bytes and losses behind the delays of AWS regions (C17)" );
@@ -179,6 +185,7 @@ int main( int argc, char ** argv ) {
     else if( !strcmp( a, "--trace" ) )   o.has_trace = true;
     else if( !strcmp( a, "--votes" ) )   { o.votes = votes_open( v ); i++; }
     else if( !strcmp( a, "--calm" ) )    o.is_calm = true;
+    else if( !strcmp( a, "--stall" ) )   o.is_stalled = o.is_calm = true;
     else if( !strcmp( a, "--real" ) )    o.is_real = true;
     else if( !strcmp( a, "--no-liar" ) ) o.byz = 0;
     else if( !strcmp( a, "--twice" ) )   is_twice = true;
@@ -225,7 +232,7 @@ int main( int argc, char ** argv ) {
   }
   free( w );
   double wall = (double)( dmg_os_mono_ns()-t0 )/1e9;
-  printf( "%lu seeds, %.0f s simulated in %.1f s (%.0fx), %lu events, %lu steps, %lu blocks final, last epoch %lu, %lu kills, %lu NULLIFY, %lu evidence, %lu alarms, slowest heal %.1f s\n", done, (double)sim_us/1e6, wall,
-          (double)sim_us/1e6/wall, events, stats[ ST_STEPS ], stats[ ST_BLOCKS ], stats[ ST_EPOCHS ], stats[ ST_KILLS ], stats[ ST_NULLIFIES ], stats[ ST_EVIDENCE ], stats[ ST_ALARMS ], (double)slowest/1e6 );
+  printf( "%lu seeds, %.0f s simulated in %.1f s (%.0fx), %lu events, %lu steps, %lu blocks final, last epoch %lu, %lu kills, %lu NULLIFY, %lu evidence, %lu alarms, %lu leaves asked, slowest heal %.1f s\n", done, (double)sim_us/1e6, wall,
+          (double)sim_us/1e6/wall, events, stats[ ST_STEPS ], stats[ ST_BLOCKS ], stats[ ST_EPOCHS ], stats[ ST_KILLS ], stats[ ST_NULLIFIES ], stats[ ST_EVIDENCE ], stats[ ST_ALARMS ], stats[ ST_LEAVES ], (double)slowest/1e6 );
   return is_expected;
 }

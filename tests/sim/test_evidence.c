@@ -208,8 +208,46 @@ static void test_false_covers( void ** state ) {
   assert_int_equal( header( &h, NULL ), 0 );
 }
 
+/* E5 by runs: who notarizes a header with a false cover is told with the openings that show it, and the judge convicts that one only. */
+static void test_false_covers_are_told( void ** state ) {
+  static uint8_t frame[ 16384 ];
+  static rig_t x;
+  for( uint32_t bad = 0; bad<7; bad++ ) for( uint32_t late = 0; late<2; late++ ) {
+    rig_init( &x, 0, 1000 );
+    uint32_t lead = rig_leader( &x, 21 ), me = ( lead+1 )%RIG_N, who = ( lead+2 )%RIG_N;
+    rig_fini( &x );
+    rig_init( &x, me, 1000 );
+    for( uint32_t i = 0; i<RIG_N; i++ ) if( i!=me ) rig_link( &x, i, true );
+    x.no_sign = true;
+    dmg_run_t z[ 4 ], whole = rig_run( &x, 1, 20, 15 );
+    for( uint32_t i = 0; i<4; i++ ) z[ i ] = rig_run( &x, 5*i+1, 5, 15 );
+    rig_send_run( &x, who, &whole );
+    switch( bad ) {
+    case 0: z[ 0 ] = rig_run( &x, 2, 4, 15 ); break;    /* begins too high */
+    case 1: z[ 3 ] = rig_run( &x, 16, 4, 15 ); break;   /* ends too low */
+    case 2: z[ 1 ] = rig_run( &x, 7, 4, 15 ); break;    /* view 6 is left out */
+    case 3: z[ 2 ] = rig_run( &x, 7, 3, 15 ); break;    /* inside the one before */
+    case 4: z[ 2 ].sig[ 0 ] ^= 1; break;                /* does not verify */
+    case 5: z[ 3 ] = rig_run( &x, 16, 6, 15 ); break;   /* past the view before */
+    default: break;                                     /* none where some belong */
+    }
+    dmg_hash_t h;
+    size_t sz = rig_proposal( &x, 21, NULL, 1, x.wall_ms+1, z, bad==6 ? 0 : 4, NULL, frame, &h );
+    if( !late ) rig_vote( &x, who, DMG_VOTE_NOTARIZE, 21, &h );
+    rig_frame( &x, lead, DMG_FRAME_PROPOSAL, frame, sz );
+    if( late ) rig_vote( &x, who, DMG_VOTE_NOTARIZE, 21, &h );
+    if( x.evidences!=1 ) fail_msg( "lie %u: told %u times", bad, x.evidences );
+    uint8_t accused[ DMG_BITMAP_SZ ] = { 0 };
+    dmg_verdict_t v = dmg_evidence_judge( dmg_span( x.evidence, x.evidence_sz ), &ep, accused );
+    if( v.kind || accused[ 0 ]!=1u<<who ) fail_msg( "lie %u: %s %s, accused %x of %x", bad, v.field, v.text, accused[ 0 ], 1u<<who );
+    rig_vote( &x, who, DMG_VOTE_NOTARIZE, 21, &h );
+    assert_int_equal( x.evidences, 1 );
+    rig_fini( &x );
+  }
+}
+
 int main( void ) {
 #define T( f ) cmocka_unit_test_setup_teardown( f, setup, teardown )
-  struct CMUnitTest const tests[] = { T( test_pairs ), T( test_bad_headers ), T( test_false_covers ) };
+  struct CMUnitTest const tests[] = { T( test_pairs ), T( test_bad_headers ), T( test_false_covers ), T( test_false_covers_are_told ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
