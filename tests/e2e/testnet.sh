@@ -36,7 +36,9 @@ printf 'ok   each is linked with the three others\n'
 "$demiurge" node peers --rpc "$(rpc 2)" >"$e2e_dir/peers"
 [ "$(grep -c ' line ' "$e2e_dir/peers")" = 3 ] || die "node peers tells $(cat "$e2e_dir/peers")"
 [ "$("$demiurge" net scores --rpc "$(rpc 2)" | grep -c '^12D3Koo.* [0-9.-]*$')" = 3 ] || die "net scores tells $(out)"
-"$demiurge" rpc net_info --rpc "$(rpc 3)" | grep -qE '"links":3,"relayed":0,"finalP50Ms":[1-9]' || die "net_info tells $("$demiurge" rpc net_info --rpc "$(rpc 3)")"
+# It tells how soon blocks become final once one has.
+tells() { "$demiurge" rpc net_info --rpc "$(rpc "$1")" | grep -qE '"links":3,"relayed":0,"finalP50Ms":[1-9]'; }
+until_ok 10 tells 3 || die "net_info tells $("$demiurge" rpc net_info --rpc "$(rpc 3)")"
 refuse "an address that is none is not dialled" 2 "is no address of a peer" "$demiurge" net dial /ip4/127.0.0.1/tcp/1 --rpc "$(rpc 1)"
 printf 'ok   peers, scores and finality are told\n'
 

@@ -156,7 +156,7 @@ typedef struct {
 
   bool             is_healing;
   uint64_t         heal_us, heal_height, live_us, live_height;
-  uint64_t         allowance_us;
+  uint64_t         allowance_us, dead_us;
   uint64_t         digest;
   char             why[ 512 ];
   FILE *           trace;

@@ -241,7 +241,10 @@ static bool heal_tick( full_world_t * w ) {
     return false;
   }
   if( !w->allowance_us ) return w->now>w->live_us+5000000;
+  uint64_t dead_us = allowance( w );   /* windows of the dead, in a row now and then */
+  if( dead_us>w->dead_us ) w->dead_us = dead_us;
   if( w->now<w->live_us+w->cfg.heal_us ) return false;
+  if( w->finals_top<w->live_height+w->cfg.heal_us/1000000 && w->now<w->live_us+w->cfg.heal_us+w->dead_us ) return false;
   if( w->finals_top<w->live_height+w->cfg.heal_us/1000000 ) full_fail( "I12: only %lu blocks in %lu s after heal", (unsigned long)( w->finals_top-w->live_height ), (unsigned long)( w->cfg.heal_us/1000000 ) );
   for( uint32_t i = 0; i<w->node_cnt; i++ ) {
     full_node_t const * n = &w->nodes[ i ];

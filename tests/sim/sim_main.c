@@ -83,7 +83,7 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
   faults_start( w );
   for( uint8_t i = 0; i<w->node_cnt; i++ ) push( w, (ev_t){ .at = rng_below( &w->proc, 300000 ), .kind = EV_UP, .to = i } );
   push( w, (ev_t){ .at = c->chaos_us, .kind = EV_HEAL } );
-  uint64_t live_at = 0, live_height = 0;
+  uint64_t live_at = 0, live_height = 0, dead_us = 0;   /* dead_us: what windows of the dead may have taken since */
   ev_t ev;
   while( !w->why[ 0 ] && pop( w, &ev ) ) {
     w->now = ev.at;
@@ -95,7 +95,7 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
       else if( !live_at ) {
         if( world_is_live( w ) ) { live_at = w->now; live_height = w->finals_top; w->strict_at = w->now+10000000; w->stats[ ST_HEAL_US ] = w->now-w->heal_at; trace( w, "LIVE after %lu ms", ( w->now-w->heal_at )/1000 ); }
         else if( w->now>w->heal_at+20000000+world_heal_allowance( w ) ) fail( w, "I12: no new final block %lu ms after heal", ( w->now-w->heal_at )/1000 );
-      } else if( w->now>=live_at+20000000 ) {
+      } else if( w->now>=live_at+20000000+dead_us || ( w->now>=live_at+20000000 && w->finals_top>=live_height+20 ) ) {
         /* All agree, live leaders' windows finalize: with one of four or five dead well over half of the views. */
         if( w->finals_top<live_height+20 ) fail( w, "I12: only %lu blocks in 20 s after heal", w->finals_top-live_height );
         uint64_t lo = UINT64_MAX;
@@ -104,6 +104,7 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
         free( ev.data );
         break;
       }
+      if( live_at ) { uint64_t us = world_heal_allowance( w ); if( us>dead_us ) dead_us = us; }   /* ten windows of one in a row are one time in two million */
       if( w->trace ) for( uint8_t i = 0; i<w->node_cnt; i++ ) {
         node_t * n = &w->nodes[ i ];
         dmg_cons_info_t f;
