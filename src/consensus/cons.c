@@ -358,8 +358,10 @@ dmg_cons_t * dmg_cons_new( dmg_arena_t * arena, dmg_cons_cfg_t const * cfg, dmg_
   return c;
 }
 
-/* C6.3: own votes of the log go to the tally; they need their signatures again, which the safety file allows. */
+/* C6.3: own votes of the log go to the tally; they need their signatures again, which the safety file allows, unless it went on to the next epoch before
+   the crash: asked for the last one's it would refuse, and a refusal means to observe. */
 static void resign( cons_t * c ) {
+  if( !can_vote( c ) ) return;
   for( uint64_t v = c->ring_hi>=DMG_CONS_RING ? c->ring_hi-DMG_CONS_RING+1 : 1; v<=c->ring_hi; v++ ) {
     view_t * s = view_get( c, v );
     if( !s || !is_votable( c, v ) ) continue;

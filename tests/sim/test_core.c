@@ -571,6 +571,35 @@ static void test_an_epoch_ends_though_its_last_block_was_not_judged( void ** sta
   assert_int_equal( rig_info( &r ).epoch, 1 );
 }
 
+/* Found by the simulator (seed 600035151): a crash behind the handover, before its block was executed; the log is replayed in the epoch that is over, and its votes
+   are not signed again: the safety file is in the next one and would refuse. */
+static void test_no_vote_of_an_epoch_that_is_over( void ** state ) {
+  up( not_leading( 4 ), 2 );
+  rig_tick( &r, 460000 );
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NULLIFY, 4, NULL ), 1 );
+  dmg_record_t next = r.cfg.record;
+  next.epoch = 1; next.first_height = 3; next.last_height = 3;
+  next_root = dmg_record_hash( &next );
+  dmg_hash_t unknown = { { 77 } }, b;
+  dmg_cert_t n1 = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &unknown, others() );
+  size_t sz = rig_proposal( &r, 2, &n1, 2, r.wall_ms+1, NULL, 0, edit_boundary_next, frame, &b );
+  rig_frame( &r, rig_leader( &r, 2 ), DMG_FRAME_PROPOSAL, frame, sz );
+  dmg_header_t closing = { .version = 1, .kind = DMG_BLOCK_CLOSING, .leader = (uint16_t)rig_leader( &r, 3 ), .view = 3, .height = 2, .parent_hash = b, .parent_view = 2,
+    .parent_cert = rig_cert( &r, DMG_VOTE_NOTARIZE, 2, &b, others() ), .body_hash = b, .next_epoch_root = next_root, .time_ms = r.wall_ms+2 };
+  dmg_hash_t h = dmg_header_hash( &closing );
+  dmg_cert_t f = rig_cert( &r, DMG_VOTE_FINALIZE, 3, &h, others() );
+  sz = dmg_handover_encode( &closing, &f, &next, &r.set, &r.set, frame );
+  rig_frame( &r, other( 0 ), DMG_FRAME_HANDOVER, frame, sz );
+  assert_int_equal( rig_info( &r ).epoch, 1 );
+  r.cfg.marks_epoch = 1;
+  r.no_check = r.is_refusing = true;
+  rig_restart( &r );
+  for( uint32_t i = 0; i<3; i++ ) rig_link( &r, other( i ), true );
+  rig_tick( &r, 3000000 );
+  assert_int_equal( rig_info( &r ).epoch, 0 );
+  assert_int_equal( r.observes, 0 );
+}
+
 static void test_closing_is_no_fork( void ** state ) {
   up( not_leading( 4 ), 1 );   /* an epoch of one block */
   dmg_record_t next = r.cfg.record;
@@ -983,7 +1012,7 @@ int main( void ) {
     T( test_own_nullify_replay ), T( test_nullified_then_notarized ), T( test_finalized_is_never_nullified ), T( test_jump_over_gap ), T( test_both_in_log ), T( test_state_ahead_of_wal ),
     T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_a_window_s_reveal_is_checked_once ), T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
     T( test_backoff_only_by_finality ), T( test_resend_bounded ), T( test_suspect_still_counts ), T( test_three_bad_votes_close_the_link ), T( test_frames_before_the_link_are_nothing ),
-    T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_an_epoch_ends_though_its_last_block_was_not_judged ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
+    T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_an_epoch_ends_though_its_last_block_was_not_judged ), T( test_no_vote_of_an_epoch_that_is_over ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
     T( test_bad_frames_are_counted_and_dropped ), T( test_the_next_epoch_s_frames_wait ), T( test_attendance_is_due_by_place ),
     T( test_runs_behind_a_prefix_are_fetched ), T( test_false_runs_behind_a_prefix ), T( test_a_stall_of_any_length_is_justified ), T( test_runs_are_verified_in_slices ),
     T( test_a_foreign_file_listens_first ), T( test_from_ms_rises_to_the_f_heard ), T( test_own_bit_above_marks_ever ) };
