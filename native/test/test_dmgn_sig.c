@@ -105,6 +105,7 @@ static void test_bls_refusals_leave_the_output_untouched( void ** state ) {
   assert_false( dmgn_bls_key_load( bytes, &key ) );
   assert_false( dmgn_bls_sig_load( bytes, &sig ) );
   assert_false( dmgn_bls_sig_load_raw( bytes, &sig ) );
+  assert_false( dmgn_bls_sig_load_part( bytes, &sig ) );
   bytes[ 0 ] = 0xc0;                         /* the identity */
   assert_false( dmgn_bls_key_load( bytes, &key ) );
   assert_false( dmgn_bls_sig_load( bytes, &sig ) );

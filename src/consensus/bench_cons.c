@@ -49,13 +49,13 @@ static bool verify( uint32_t cnt ) {
 
 static dmg_cert_t cert;
 
-/* As cons_tally.c does at q: each vote's point with its subgroup, their sum, one pairing. */
+/* As cons_tally.c does at q: each vote's point, their sum and its subgroup, one pairing. */
 static bool aggregate( uint32_t cnt ) {
   static dmg_bls_sig_t sigs[ DMG_SET_MAX ];
   dmg_bls_sig_t const * sp[ DMG_SET_MAX ];
   dmg_bls_key_t const * kp[ DMG_SET_MAX ];
   dmg_bls_sig_t sum;
-  for( uint32_t i = 0; i<cnt; i++ ) { if( !dmg_bls_sig_load_raw( raws[ i ], &sigs[ i ] ) ) return false; sp[ i ] = &sigs[ i ]; kp[ i ] = &keys.points[ i ]; }
+  for( uint32_t i = 0; i<cnt; i++ ) { if( !dmg_bls_sig_load_part( raws[ i ], &sigs[ i ] ) ) return false; sp[ i ] = &sigs[ i ]; kp[ i ] = &keys.points[ i ]; }
   if( !dmg_bls_sig_sum( sp, cnt, &sum ) || !dmg_bls_verify_same( kp, cnt, DMG_BLS_VOTE, DMG_SPAN( msg ), &sum ) ) return false;
   cert = (dmg_cert_t){ .kind = DMG_VOTE_NOTARIZE, .view = 7, .hash = block };
   for( uint32_t i = 0; i<cnt; i++ ) cert.bitmap[ i/8 ] |= (uint8_t)( 1u<<i%8 );

@@ -37,6 +37,7 @@ typedef struct {
   bool (*key_sum)        ( dmg_bls_key_t const * const * keys, size_t cnt, dmg_bls_key_t * out );
   bool (*sig_load)       ( uint8_t const bytes[ DMG_BLS_SIG_SZ ], dmg_bls_sig_t * out );
   bool (*sig_load_raw)   ( uint8_t const bytes[ DMG_BLS_SIG_RAW_SZ ], dmg_bls_sig_t * out );
+  bool (*sig_load_part)  ( uint8_t const bytes[ DMG_BLS_SIG_RAW_SZ ], dmg_bls_sig_t * out );
   void (*sig_store)      ( dmg_bls_sig_t const * sig, uint8_t out[ DMG_BLS_SIG_SZ ] );
   bool (*sig_sum)        ( dmg_bls_sig_t const * const * sigs, size_t cnt, dmg_bls_sig_t * out );
   bool (*verify_same)    ( dmg_bls_key_t const * const * keys, size_t cnt, dmg_bls_use_t use, dmg_span_t msg, dmg_bls_sig_t const * sig );

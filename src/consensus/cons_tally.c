@@ -31,7 +31,8 @@ bool slot_verify( cons_t * c, view_t * s, uint8_t kind, uint32_t signer ) {
   return false;
 }
 
-/* The sum of cnt votes over one message; false: it does not verify. */
+/* The sum of cnt votes over one message; false: it does not verify.  C2.6: the subgroup is tested once, of the sum; votes found good together stay together,
+   as all that are good are counted each time. */
 static bool aggregate( cons_t * c, view_t * s, uint8_t kind, uint8_t const * who, uint32_t cnt, dmg_bls_sig_t * out ) {
   dmg_bls_sig_t         sigs[ DMG_SET_MAX ];
   dmg_bls_sig_t const * sp[ DMG_SET_MAX ] = { NULL };
@@ -41,7 +42,7 @@ static bool aggregate( cons_t * c, view_t * s, uint8_t kind, uint8_t const * who
   DMG_ASSERT( cnt && cnt<=DMG_SET_MAX );
   for( uint32_t i = 0; i<cnt; i++ ) {
     slot_t * slot = slot_of( c, s, kind, who[ i ] );
-    if( !c->cfg.crypto->sig_load_raw( slot->sig, &sigs[ i ] ) ) return false;
+    if( !c->cfg.crypto->sig_load_part( slot->sig, &sigs[ i ] ) ) return false;
     is_all_good &= slot->state==SLOT_GOOD;
     sp[ i ] = &sigs[ i ];
     kp[ i ] = &c->keys.points[ who[ i ] ];

@@ -50,11 +50,13 @@ bool dmg_bls_sign  ( uint8_t const secret[32], dmg_bls_use_t use, dmg_span_t msg
 bool dmg_bls_key_load    ( uint8_t const bytes[96], dmg_bls_key_t * out_key );
 bool dmg_bls_sig_load    ( uint8_t const bytes[48], dmg_bls_sig_t * out_sig );
 bool dmg_bls_sig_load_raw( uint8_t const bytes[96], dmg_bls_sig_t * out_sig );
+/* A summand of dmg_bls_sig_sum, which tests the sum for all of them: on the curve, its own subgroup not tested.  Nothing else may take it. */
+bool dmg_bls_sig_load_part( uint8_t const bytes[96], dmg_bls_sig_t * out_sig );
 void dmg_bls_key_store    ( dmg_bls_key_t const * key, uint8_t out_bytes[96] );
 void dmg_bls_sig_store    ( dmg_bls_sig_t const * sig, uint8_t out_bytes[48] );
 void dmg_bls_sig_store_raw( dmg_bls_sig_t const * sig, uint8_t out_bytes[96] );
 
-/* Sums of cnt points.  False: cnt is 0, or the sum is the identity. */
+/* Sums of cnt points.  False: cnt is 0, or the sum is the identity or outside the subgroup. */
 bool dmg_bls_key_sum( dmg_bls_key_t const * const * keys, size_t cnt, dmg_bls_key_t * out_sum );
 bool dmg_bls_sig_sum( dmg_bls_sig_t const * const * sigs, size_t cnt, dmg_bls_sig_t * out_sum );
 

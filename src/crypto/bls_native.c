@@ -43,6 +43,7 @@ bool dmg_bls_sign( uint8_t const secret[32], dmg_bls_use_t use, dmg_span_t msg, 
 bool dmg_bls_key_load    ( uint8_t const bytes[96], dmg_bls_key_t * out_key ) { return dmgn_bls_key_load( bytes, KEY_OUT( out_key ) ); }
 bool dmg_bls_sig_load    ( uint8_t const bytes[48], dmg_bls_sig_t * out_sig ) { return dmgn_bls_sig_load( bytes, SIG_OUT( out_sig ) ); }
 bool dmg_bls_sig_load_raw( uint8_t const bytes[96], dmg_bls_sig_t * out_sig ) { return dmgn_bls_sig_load_raw( bytes, SIG_OUT( out_sig ) ); }
+bool dmg_bls_sig_load_part( uint8_t const bytes[96], dmg_bls_sig_t * out_sig ) { return dmgn_bls_sig_load_part( bytes, SIG_OUT( out_sig ) ); }
 void dmg_bls_key_store    ( dmg_bls_key_t const * key, uint8_t out_bytes[96] ) { dmgn_bls_key_store( KEY( key ), out_bytes ); }
 void dmg_bls_sig_store    ( dmg_bls_sig_t const * sig, uint8_t out_bytes[48] ) { dmgn_bls_sig_store( SIG( sig ), out_bytes ); }
 void dmg_bls_sig_store_raw( dmg_bls_sig_t const * sig, uint8_t out_bytes[96] ) { dmgn_bls_sig_store_raw( SIG( sig ), out_bytes ); }

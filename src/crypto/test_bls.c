@@ -62,13 +62,20 @@ static void test_encodings( void ** state ) {
     assert_true( dmg_bls_sig_load_raw( raw, &again ) );
     dmg_bls_sig_store( &again, out );
     assert_memory_equal( out, bytes, 48 );
+    dmg_bls_sig_t part;
+    dmg_bls_sig_t const * one[ 1 ] = { &part };
+    assert_true( dmg_bls_sig_load_part( raw, &part ) && dmg_bls_sig_sum( one, 1, &again ) );
+    dmg_bls_sig_store( &again, out );
+    assert_memory_equal( out, bytes, 48 );
     for( size_t i=0; i<96; i+=7 ) {   /* a point off the curve */
       raw[i] ^= 1;
       assert_false( dmg_bls_sig_load_raw( raw, &again ) );
+      assert_false( dmg_bls_sig_load_part( raw, &again ) );
       raw[i] ^= 1;
     }
     raw[0] |= 0x80;   /* compressed, it says, and 96 bytes long */
     assert_false( dmg_bls_sig_load_raw( raw, &again ) );
+    assert_false( dmg_bls_sig_load_part( raw, &again ) );
   }
 }
 

@@ -51,6 +51,12 @@ static bool sig_load_raw( uint8_t const bytes[ DMG_BLS_SIG_RAW_SZ ], dmg_bls_sig
   return true;
 }
 
+static bool sig_load_part( uint8_t const bytes[ DMG_BLS_SIG_RAW_SZ ], dmg_bls_sig_t * out ) {
+  if( !sig_load_raw( bytes, out ) ) return false;
+  sim_price_ns -= 29000;
+  return true;
+}
+
 static void sig_store( dmg_bls_sig_t const * sig, uint8_t out[ DMG_BLS_SIG_SZ ] ) { memcpy( out, sig->opaque, DMG_BLS_SIG_SZ ); }
 
 static bool sig_sum( dmg_bls_sig_t const * const * sigs, size_t cnt, dmg_bls_sig_t * out ) {
@@ -77,7 +83,7 @@ static bool verify_same( dmg_bls_key_t const * const * keys, size_t cnt, dmg_bls
   return key_sum( keys, cnt, &sum ) && verify_distinct( &item, 1, use, sig );
 }
 
-dmg_cons_crypto_t const sim_fake = { key_load, key_sum, sig_load, sig_load_raw, sig_store, sig_sum, verify_same, verify_distinct };
+dmg_cons_crypto_t const sim_fake = { key_load, key_sum, sig_load, sig_load_raw, sig_load_part, sig_store, sig_sum, verify_same, verify_distinct };
 
 void sim_fake_key( uint32_t id, uint8_t out[ DMG_BLS_KEY_SZ ], dmg_bls_key_t * out_secret ) {
   memset( out, 0, DMG_BLS_KEY_SZ );

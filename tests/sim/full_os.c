@@ -55,6 +55,7 @@ WRAP( bool, key_load, ( uint8_t const bytes[96], dmg_bls_key_t * out_key ) ) {
 }
 WRAP( void, key_store, ( dmg_bls_key_t const * key, uint8_t out[96] ) ) { if( is_real() ) __real_dmg_bls_key_store( key, out ); else lanes( key, out ); }
 WRAP( bool, sig_load, ( uint8_t const bytes[48], dmg_bls_sig_t * out_sig ) ) { return is_real() ? __real_dmg_bls_sig_load( bytes, out_sig ) : sim_fake.sig_load( bytes, out_sig ); }
+WRAP( bool, sig_load_part, ( uint8_t const bytes[96], dmg_bls_sig_t * out_sig ) ) { return is_real() ? __real_dmg_bls_sig_load_part( bytes, out_sig ) : sim_fake.sig_load_part( bytes, out_sig ); }
 WRAP( bool, sig_load_raw, ( uint8_t const bytes[96], dmg_bls_sig_t * out_sig ) ) { return is_real() ? __real_dmg_bls_sig_load_raw( bytes, out_sig ) : sim_fake.sig_load_raw( bytes, out_sig ); }
 WRAP( void, sig_store, ( dmg_bls_sig_t const * sig, uint8_t out[48] ) ) { if( is_real() ) __real_dmg_bls_sig_store( sig, out ); else sim_fake.sig_store( sig, out ); }
 WRAP( void, sig_store_raw, ( dmg_bls_sig_t const * sig, uint8_t out[96] ) ) {

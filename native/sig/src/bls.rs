@@ -64,6 +64,12 @@ pub fn sig_load_raw(bytes: &[u8; 96]) -> Option<Signature> {
     (sig.serialize() == *bytes).then_some(sig)
 }
 
+/// A point of the curve, the identity included, its subgroup not tested: for sums, which are tested.
+pub fn sig_load_part(bytes: &[u8; 96]) -> Option<Signature> {
+    let sig = Signature::deserialize(bytes).ok()?;
+    (sig.serialize() == *bytes).then_some(sig)
+}
+
 pub fn key_sum(keys: &[&PublicKey]) -> Option<PublicKey> {
     let sum = AggregatePublicKey::aggregate(keys, false).ok()?.to_public_key(); // refuses an empty list
     sum.validate().ok()?;
@@ -244,6 +250,11 @@ mod tests {
             if let Ok(p) = Signature::uncompress(&sig) {
                 g1 += 1;
                 assert!(sig_load(&sig).is_none() && sig_load_raw(&p.serialize()).is_none());
+                // A summand may be any point of the curve, the sum may not.
+                let part = sig_load_part(&p.serialize()).unwrap();
+                let good = sign(&[7; 32], DST, b"m").unwrap();
+                assert!(part == p && sig_sum(&[&part]).is_none() && sig_sum(&[&good, &part]).is_none());
+                assert!(sig_sum(&[&good, &part, &part]).is_none());
             }
             let mut key = [0; 96];
             key[0] = 0x80;

@@ -173,6 +173,12 @@ pub unsafe extern "C" fn dmgn_bls_sig_load_raw(bytes: *const [u8; 96], out_sig: 
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn dmgn_bls_sig_load_part(bytes: *const [u8; 96], out_sig: *mut Signature) -> bool {
+    // SAFETY: sizes as in the header.
+    unsafe { put(out_sig, bls::sig_load_part(&*bytes)) }
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn dmgn_bls_key_store(key: *const PublicKey, out_bytes: *mut [u8; 96]) {
     // SAFETY: sizes as in the header.
     unsafe { out_bytes.write((*key).compress()) }
