@@ -1010,9 +1010,11 @@ int main( void ) {
   struct CMUnitTest const tests[] = {
     T( test_a_vote_leaves_only_saved_and_signed ), T( test_unsigned_is_not_sent_and_refused_is_observed ), T( test_q_votes_notarize_and_finalize ), T( test_finalize_keeps_reason ),
     T( test_own_nullify_replay ), T( test_nullified_then_notarized ), T( test_finalized_is_never_nullified ), T( test_jump_over_gap ), T( test_both_in_log ), T( test_state_ahead_of_wal ),
-    T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_a_window_s_reveal_is_checked_once ), T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
+    T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_a_window_s_reveal_is_checked_once ),
+    T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
     T( test_backoff_only_by_finality ), T( test_resend_bounded ), T( test_suspect_still_counts ), T( test_three_bad_votes_close_the_link ), T( test_frames_before_the_link_are_nothing ),
-    T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_an_epoch_ends_though_its_last_block_was_not_judged ), T( test_no_vote_of_an_epoch_that_is_over ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
+    T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_an_epoch_ends_though_its_last_block_was_not_judged ),
+    T( test_no_vote_of_an_epoch_that_is_over ), T( test_closing_is_no_fork ), T( test_wants_are_answered ),
     T( test_bad_frames_are_counted_and_dropped ), T( test_the_next_epoch_s_frames_wait ), T( test_attendance_is_due_by_place ),
     T( test_runs_behind_a_prefix_are_fetched ), T( test_false_runs_behind_a_prefix ), T( test_a_stall_of_any_length_is_justified ), T( test_runs_are_verified_in_slices ),
     T( test_a_foreign_file_listens_first ), T( test_from_ms_rises_to_the_f_heard ), T( test_own_bit_above_marks_ever ) };
