@@ -16,7 +16,7 @@ static bool is_true( dmg_bls_sig_t const * s ) { uint8_t b; memcpy( &b, s, 1 ); 
 static bool yes_same( dmg_bls_key_t const * const * k, size_t n, dmg_bls_use_t use, dmg_span_t msg, dmg_bls_sig_t const * s ) { return is_true( s ); }
 static bool yes_distinct( dmg_bls_item_t const * i, size_t n, dmg_bls_use_t use, dmg_bls_sig_t const * s ) { return is_true( s ); }
 
-static dmg_cons_crypto_t const yes = { yes_key, yes_key_sum, yes_sig, yes_raw, put_sig, yes_sum, yes_same, yes_distinct };
+static dmg_cons_crypto_t const yes = { yes_key, yes_key_sum, yes_sig, yes_raw, yes_raw, put_sig, yes_sum, yes_same, yes_distinct };
 
 static dmg_cons_out_t out;
 static dmg_cons_event_t todo[ 64 ];
