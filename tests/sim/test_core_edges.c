@@ -1,0 +1,532 @@
+/* The core at its edges: what does not decode, does not belong together, is full, comes twice, or is of another epoch. */
+#include "wan.h"
+#include "rig.h"
+#include "consensus/evidence.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static rig_t r;
+static uint8_t frame[ 65536 ];
+static dmg_hash_t next_root;
+
+static void up( uint32_t me, uint64_t last_height ) {
+  rig_init( &r, me, last_height );
+  for( uint32_t i = 0; i<RIG_N; i++ ) if( i!=me ) rig_link( &r, i, true );
+}
+static int down( void ** state ) { (void)state; rig_fini( &r ); return 0; }
+static uint64_t cur( void ) { return rig_info( &r ).cur; }
+static uint32_t leader_of( uint64_t view ) { rig_init( &r, 0, 1000 ); uint32_t l = rig_leader( &r, view ); rig_fini( &r ); return l; }
+static uint32_t others( void ) { return 15u&~( 1u<<r.me ); }
+static uint32_t other( unsigned k ) { for( uint32_t i = 0; ; i++ ) if( i!=r.me && !k-- ) return i; }
+static void edit_boundary( dmg_header_t * h ) { h->kind = DMG_BLOCK_BOUNDARY; h->next_epoch_root = next_root; }
+static dmg_record_t next_record( void ) {
+  dmg_record_t n = r.cfg.record;
+  n.epoch = 1; n.first_height = n.last_height = r.cfg.record.last_height+1; n.seed.b[ 0 ] = 9;
+  next_root = dmg_record_hash( &n );
+  return n;
+}
+static void tell_next( dmg_record_t const * next, dmg_set_t const * set ) {
+  dmg_cons_event_t ev = { .kind = DMG_CONS_EPOCH, .epoch = { .record = next, .set = set } };
+  rig_event( &r, &ev );
+}
+static dmg_hash_t propose( uint64_t view, dmg_cert_t const * parent, uint64_t height, rig_edit_t edit ) {
+  dmg_hash_t h;
+  size_t sz = rig_proposal( &r, view, parent, height, r.wall_ms+view, NULL, 0, edit, frame, &h );
+  rig_frame( &r, rig_leader( &r, view ), DMG_FRAME_PROPOSAL, frame, sz );
+  return h;
+}
+
+/* --- start ------------------------------------------------------------------------------------------------- */
+
+/* All its memory comes from the arena in _new: with less than that there is no core, wherever it ends. */
+static void test_new_wants_all_its_memory( void ** state ) {
+  (void)state;
+  rig_init( &r, 0, 1000 );
+  dmg_cons_record_t one = { .kind = DMG_CONS_REC_VOTE, .epoch = 1, .payload = dmg_span( frame, 40000 ) };
+  dmg_cons_restored_t restored = { .records = &one, .cnt = 1 };
+  r.cfg.runs_max = 1; r.cfg.n_max = 4;
+  dmg_arena_t * all = dmg_arena_new( (size_t)64<<20 );
+  assert_non_null( dmg_cons_new( all, &r.cfg, &restored ) );
+  size_t need = dmg_arena_used( all );
+  dmg_arena_free( all );
+  for( size_t sz = 512; sz<need; sz += sz>need-200000 ? 509 : 4001 ) {
+    dmg_arena_t * a = dmg_arena_new( sz );
+    if( dmg_cons_new( a, &r.cfg, &restored ) ) fail_msg( "a core in %zu of %zu bytes", sz, need );
+    dmg_arena_free( a );
+  }
+}
+
+static bool is_core( dmg_cons_cfg_t const * cfg ) {
+  dmg_arena_t * a = dmg_arena_new( (size_t)512<<20 );
+  bool is = dmg_cons_new( a, cfg, NULL )!=NULL;
+  dmg_arena_free( a );
+  return is;
+}
+static void test_new_refuses_what_does_not_belong_together( void ** state ) {
+  (void)state;
+  rig_init( &r, 0, 1000 );
+  dmg_cons_cfg_t c = r.cfg;
+  assert_true( is_core( &c ) );
+  c.record.version = 2;       assert_false( is_core( &c ) ); c = r.cfg;
+  c.record.n = 3;             assert_false( is_core( &c ) ); c = r.cfg;
+  c.record.weight++;          assert_false( is_core( &c ) ); c = r.cfg;
+  c.record.set_hash.b[ 3 ]++; assert_false( is_core( &c ) ); c = r.cfg;
+  c.n_max = 3;                assert_false( is_core( &c ) ); c = r.cfg;
+  c.n_max = DMG_SET_MAX+1;    assert_false( is_core( &c ) ); c = r.cfg;
+  c.runs_max = UINT16_MAX+1;  assert_false( is_core( &c ) ); c = r.cfg;
+  c.runs_max = c.n_max = 0;   assert_true ( is_core( &c ) ); c = r.cfg;   /* the defaults */
+  dmg_set_t set = r.set;
+  memset( set.members[ 0 ].key, 0, DMG_BLS_KEY_SZ );   /* does not load */
+  c.set = &set;
+  c.record.set_hash = dmg_set_hash( &set );
+  assert_false( is_core( &c ) );
+}
+
+/* Records that do not read, or are of no epoch near, are skipped, and what stands behind them counts. */
+static void test_a_record_that_does_not_read_is_skipped( void ** state ) {
+  (void)state;
+  up( 0, 1000 );
+  rig_restart( &r );
+  uint64_t fresh = dmg_cons_digest( r.core );
+  dmg_hash_t h = { { 5 } };
+  dmg_cert_t f = rig_cert( &r, DMG_VOTE_FINALIZE, 1, &h, others() );
+  static struct { uint8_t kind; uint32_t epoch; size_t sz; uint8_t first; } const t[] = { { DMG_CONS_REC_VOTE, 0, 40, 0 }, { DMG_CONS_REC_VOTE, 0, 41, 9 }, { DMG_CONS_REC_VOTE, 0, 41, 0 }, { DMG_CONS_REC_CERT, 0, 3, 0 },
+    { DMG_CONS_REC_RUN, 0, 7, 0 }, { DMG_CONS_REC_FLOOR, 0, 9, 0 }, { DMG_CONS_REC_FLOOR, 0, DMG_CONS_REC_FLOOR_SZ, 0 }, { DMG_CONS_REC_EPOCH, 0, 11, 0 }, { DMG_CONS_REC_PROPOSAL, 0, 11, 0 }, { 77, 0, 11, 0 },
+    { DMG_CONS_REC_CERT, 5, DMG_CERT_SZ, 0 } };
+  for( unsigned i = 0; i<sizeof t/sizeof *t; i++ ) {
+    rig_rec_t * x = &r.wal[ r.wal_cnt++ ];
+    *x = (rig_rec_t){ .kind = t[ i ].kind, .epoch = t[ i ].epoch, .sz = t[ i ].sz };
+    x->bytes[ 0 ] = t[ i ].first;
+    if( t[ i ].kind==DMG_CONS_REC_FLOOR && t[ i ].sz==DMG_CONS_REC_FLOOR_SZ ) memset( x->bytes+48, 0xee, DMG_CERT_SZ );
+    if( t[ i ].epoch ) dmg_cert_encode( &f, x->bytes );
+  }
+  rig_restart( &r );
+  assert_true( dmg_cons_digest( r.core )==fresh );
+  rig_rec_t * x = &r.wal[ r.wal_cnt++ ];
+  *x = (rig_rec_t){ .kind = DMG_CONS_REC_CERT, .sz = DMG_CERT_SZ };
+  dmg_cert_encode( &f, x->bytes );
+  rig_restart( &r );
+  assert_int_equal( rig_info( &r ).final_view, 1 );
+}
+
+/* --- certificates ------------------------------------------------------------------------------------------- */
+
+static void test_what_is_notarized_is_told( void ** state ) {
+  (void)state;
+  up( 0, 1000 );
+  dmg_hash_t a = { { 1 } }, b = { { 2 } };
+  rig_vote( &r, other( 0 ), DMG_VOTE_NOTARIZE, 3, &a );   /* the ring holds views 1 .. 4 now */
+  assert_false( dmg_cons_is_notarized( r.core, 3, &a ) );
+  assert_true ( dmg_cons_is_notarized( r.core, 999, &a ) );   /* not told any more, or not yet */
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 3, &a, others() ), f = rig_cert( &r, DMG_VOTE_FINALIZE, 2, &b, others() );
+  rig_send_cert( &r, other( 0 ), &n );
+  assert_true ( dmg_cons_is_notarized( r.core, 3, &a ) );
+  assert_false( dmg_cons_is_notarized( r.core, 3, &b ) );
+  rig_send_cert( &r, other( 0 ), &f );
+  assert_true ( dmg_cons_is_notarized( r.core, 2, &a ) );     /* closed */
+}
+
+/* More than a third lies: each contradiction of certificates is told with evidence that the judge takes, and no rule picks a side (C9.5). */
+static void test_contradicting_certificates_are_told( void ** state ) {
+  (void)state;
+  static dmg_keys_t keys;
+  static dmg_schedule_t schedule;
+  dmg_hash_t a = { { 1 } }, b = { { 2 } };
+  enum { N = DMG_VOTE_NOTARIZE, F = DMG_VOTE_FINALIZE, Z = 9 };
+  static struct { uint8_t x, y; bool is_same; uint32_t alarms, evidences; } const t[] = { { N, N, false, 1, 1 }, { F, F, false, 1, 0 }, { N, F, false, 0, 1 }, { F, N, false, 0, 0 }, { Z, F, true, 1, 1 }, { N, N, true, 0, 0 }, { N, F, true, 0, 0 } };
+  for( unsigned i = 0; i<sizeof t/sizeof *t; i++ ) {
+    up( 0, 1000 );
+    dmg_cert_t x = rig_cert( &r, t[ i ].x%9, 5, &a, others() ), y = rig_cert( &r, t[ i ].y, 5, t[ i ].is_same ? &a : &b, others() );
+    dmg_run_t z = rig_run( &r, 1, 5, others() );
+    if( t[ i ].x==Z ) rig_send_run( &r, other( 0 ), &z ); else rig_send_cert( &r, other( 0 ), &x );
+    uint32_t was = r.evidences;
+    dmg_cert_t lie = y;
+    lie.sig[ 0 ] ^= 1;
+    if( !t[ i ].is_same ) { rig_send_cert( &r, other( 1 ), &lie ); assert_int_equal( r.alarms+r.evidences, was ); }   /* one that does not hold contradicts nothing */
+    rig_send_cert( &r, other( 1 ), &y );
+    if( r.alarms!=t[ i ].alarms || r.evidences!=t[ i ].evidences ) fail_msg( "case %u: %u alarms, %u evidences", i, r.alarms, r.evidences );
+    if( r.evidences ) {
+      uint8_t accused[ DMG_BITMAP_SZ ] = { 0 };
+      assert_true( dmg_keys_init( &keys, &sim_fake, &r.cfg.chain_id, 0, &r.set ) );
+      dmg_schedule_init( &schedule, &r.cfg.record.seed, &r.set );
+      dmg_evidence_epoch_t ep = { .keys = &keys, .schedule = &schedule, .record = &r.cfg.record, .anchor = r.cfg.anchor };
+      assert_int_equal( dmg_evidence_judge( dmg_span( r.evidence, r.evidence_sz ), &ep, accused ).kind, DMG_VERDICT_GOOD );
+      assert_int_equal( accused[ 0 ], others() );
+    }
+    if( i+1<sizeof t/sizeof *t ) rig_fini( &r );
+  }
+}
+
+/* E1-E3 among votes and against certificates, whichever comes first; a vote that does not verify accuses nobody. */
+static void test_votes_against_what_is_held( void ** state ) {
+  (void)state;
+  dmg_hash_t a = { { 1 } }, b = { { 2 } };
+  enum { N = DMG_VOTE_NOTARIZE, Z = DMG_VOTE_NULLIFY, F = DMG_VOTE_FINALIZE };
+  static struct { uint8_t x, y; bool is_same, is_fault; } const t[] = { { N, N, false, true }, { F, F, false, true }, { F, N, false, true }, { N, F, false, true }, { Z, F, true, true }, { F, Z, true, true }, { N, F, true, false }, { N, Z, true, false } };
+  for( unsigned i = 0; i<sizeof t/sizeof *t; i++ ) for( unsigned form = 0; form<3; form++ ) {   /* 1: the second in a certificate or run; 2: the first does not verify */
+    up( 0, 1000 );
+    uint32_t who = other( 0 );
+    dmg_hash_t const * hy = t[ i ].y==Z ? NULL : t[ i ].is_same ? &a : &b;
+    if( form==2 ) {
+      dmg_vote_t bad = { .kind = t[ i ].x, .view = 2, .hash = t[ i ].x==Z ? (dmg_hash_t){ { 0 } } : a, .signer = (uint16_t)who, .sig = { 1 } };
+      for( unsigned k = 0; k<48; k++ ) bad.sig[ 48+k ] = bad.sig[ k ]^0xff;
+      uint8_t w[ DMG_VOTE_WIRE_SZ ];
+      dmg_vote_encode( &bad, w );
+      rig_frame( &r, who, DMG_FRAME_VOTE, w, sizeof w );
+    } else rig_vote( &r, who, t[ i ].x, 2, t[ i ].x==Z ? NULL : &a );
+    if( form!=1 ) { rig_vote( &r, who, t[ i ].y, 2, hy ); rig_vote( &r, who, t[ i ].y, 2, hy ); }
+    else if( t[ i ].y==Z ) { dmg_run_t z = rig_run( &r, 2, 1, others() ); rig_send_run( &r, other( 1 ), &z ); }
+    else { dmg_cert_t c = rig_cert( &r, t[ i ].y, 2, hy, others() ); rig_send_cert( &r, other( 1 ), &c ); }
+    bool is_told = t[ i ].is_fault && form!=2;
+    if( r.evidences!=is_told ) fail_msg( "case %u, form %u: %u told", i, form, r.evidences );
+    if( i+1<sizeof t/sizeof *t || form<2 ) rig_fini( &r );
+  }
+}
+
+/* C11.1: full: the farthest runs go and are wanted; those at or below the base make room first. */
+static void test_runs_are_full( void ** state ) {
+  (void)state;
+  rig_init( &r, 0, 1000000 );
+  r.cfg.runs_max = 4;
+  rig_restart( &r );
+  for( uint32_t i = 1; i<RIG_N; i++ ) rig_link( &r, i, true );
+  dmg_run_t far[ 4 ], near = rig_run( &r, 1, 64, others() ), beyond = rig_run( &r, 3000, 3, others() );
+  for( uint32_t i = 0; i<4; i++ ) { far[ i ] = rig_run( &r, 200+100*i, 3, others() ); rig_send_run( &r, 1, &far[ i ] ); }
+  assert_int_equal( rig_info( &r ).run_cnt, 4 );
+  assert_int_equal( r.alarms, 0 );
+  rig_send_run( &r, 1, &beyond );                       /* farther than all: dropped */
+  assert_int_equal( rig_info( &r ).run_cnt, 4 );
+  assert_int_equal( r.alarms, 1 );
+  rig_send_run( &r, 1, &near );                         /* it justifies the next proposal: the farthest goes */
+  assert_int_equal( rig_info( &r ).run_cnt, 4 );
+  assert_int_equal( cur(), 65 );
+  assert_int_equal( r.alarms, 1 );                      /* once */
+  uint32_t wants = rig_sent( &r, DMG_FRAME_WANT );
+  rig_tick( &r, 1100000 );
+  assert_true( rig_sent( &r, DMG_FRAME_WANT )>wants );
+  /* A base above: what it covers makes room, and nothing is dropped. */
+  dmg_hash_t h = { { 8 } };
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 250, &h, others() );
+  rig_send_cert( &r, 1, &n );
+  uint64_t drops = rig_info( &r ).drops;
+  rig_send_run( &r, 1, &beyond );
+  assert_int_equal( rig_info( &r ).run_cnt, 4 );
+  assert_int_equal( rig_info( &r ).drops, drops );
+  assert_int_equal( cur(), 251 );
+}
+
+/* The vote log's records wait for a driver that does not answer: what finds no place is decided again, and no vote is lost with the view's. */
+static void test_a_driver_that_never_signs( void ** state ) {
+  (void)state;
+  up( 0, 1000 );
+  r.no_sign = true;
+  uint64_t v = 0;
+  for( ; !rig_info( &r ).drops && v<600; v = cur() ) {
+    dmg_hash_t h = { { 8 } };
+    rig_tick( &r, 460000 );
+    dmg_cert_t f = rig_cert( &r, DMG_VOTE_FINALIZE, cur()+3, &h, others() );
+    rig_send_cert( &r, other( 0 ), &f );
+  }
+  assert_in_range( v, 240, 300 );   /* 256 wait */
+  assert_int_equal( rig_sent( &r, DMG_FRAME_VOTE ), 0 );
+  r.no_sign = false;
+  rig_restart( &r );
+  for( uint32_t i = 0; i<3; i++ ) rig_link( &r, other( i ), true );
+  rig_tick( &r, 700000 );
+  assert_true( rig_sent_votes( &r, DMG_VOTE_NULLIFY, cur(), NULL )>0 );
+}
+
+/* --- epochs -------------------------------------------------------------------------------------------------- */
+
+/* C7.4: each clause of a handover; the last of them is good. */
+static void test_each_false_handover_is_refused( void ** state ) {
+  (void)state;
+  for( unsigned k = 0; k<=9; k++ ) {
+    up( 0, 1 );
+    dmg_record_t next = next_record();
+    dmg_set_t set = r.set;
+    dmg_header_t b = { .version = 1, .kind = k==0 ? DMG_BLOCK_NORMAL : DMG_BLOCK_BOUNDARY, .leader = (uint16_t)rig_leader( &r, 1 ), .view = 1, .height = 1, .parent_hash = r.cfg.anchor.hash, .time_ms = r.wall_ms+1, .next_epoch_root = next_root };
+    if( k==1 ) b.next_epoch_root.b[ 0 ] ^= 1;
+    if( k==2 ) { next.epoch = 2; b.next_epoch_root = dmg_record_hash( &next ); }
+    if( k==3 ) { next.set_hash.b[ 0 ] ^= 1; b.next_epoch_root = dmg_record_hash( &next ); }
+    if( k==4 ) b.epoch = 1;
+    dmg_hash_t h = dmg_header_hash( &b ), x = { { 4 } };
+    dmg_cert_t f = rig_cert( &r, k==5 ? DMG_VOTE_NOTARIZE : DMG_VOTE_FINALIZE, k==6 ? 2 : 1, k==7 ? &x : &h, k==8 ? 3 : others() );
+    size_t sz = dmg_handover_encode( &b, &f, &next, &r.set, &set, frame );
+    uint64_t bad = rig_info( &r ).bad_frames;
+    rig_frame( &r, 1, DMG_FRAME_HANDOVER, frame, sz );
+    if( r.dones!=( k==9 ) ) fail_msg( "clause %u: done %u times", k, r.dones );
+    if( rig_info( &r ).bad_frames-bad!=( k!=9 && k!=4 ) ) fail_msg( "clause %u: whose fault is it", k );
+    if( k<9 ) rig_fini( &r );
+  }
+  rig_frame( &r, 1, DMG_FRAME_HANDOVER, frame, 100 );   /* cut */
+  /* A version that is not known stops whoever hears of it, by an alarm. */
+  rig_fini( &r );
+  up( 0, 1 );
+  dmg_record_t next = next_record();
+  next.version = 2;
+  dmg_header_t b = { .version = 1, .kind = DMG_BLOCK_BOUNDARY, .view = 1, .height = 1, .next_epoch_root = next_root };
+  dmg_hash_t h = dmg_header_hash( &b );
+  dmg_cert_t f = rig_cert( &r, DMG_VOTE_FINALIZE, 1, &h, others() );
+  rig_frame( &r, 1, DMG_FRAME_HANDOVER, frame, dmg_handover_encode( &b, &f, &next, &r.set, &r.set, frame ) );
+  assert_int_equal( r.alarms, 1 );
+  assert_int_equal( r.dones, 0 );
+}
+
+/* While B is not executed the core is silent in e, serves the handover, and asks for B; with its state it enters e+1. */
+static void test_done_and_not_executed( void ** state ) {
+  (void)state;
+  up( leader_of( 1 ) ? 0 : 1, 1 );
+  dmg_record_t next = next_record();
+  tell_next( &next, &r.set );
+  tell_next( &next, &r.set );   /* again: nothing */
+  r.no_check = true;
+  dmg_hash_t b = propose( 1, NULL, 1, edit_boundary );
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &b, others() ), f = rig_cert( &r, DMG_VOTE_FINALIZE, 1, &b, others() );
+  rig_send_cert( &r, other( 0 ), &n );
+  rig_send_cert( &r, other( 0 ), &f );
+  assert_int_equal( r.dones, 1 );
+  assert_int_equal( rig_info( &r ).is_done, true );
+  uint32_t told = rig_sent( &r, DMG_FRAME_HANDOVER ), votes = rig_sent( &r, DMG_FRAME_VOTE );
+  rig_vote( &r, other( 0 ), DMG_VOTE_NULLIFY, 3, NULL );
+  rig_tick( &r, 6000000 );
+  assert_true( rig_sent( &r, DMG_FRAME_HANDOVER )>=told+2*3 );   /* at each standstill, to each */
+  assert_int_equal( rig_sent( &r, DMG_FRAME_VOTE ), votes );
+  assert_int_equal( rig_info( &r ).epoch, 0 );
+  dmg_cons_event_t ev = { .kind = DMG_CONS_VERDICT, .verdict = { .view = 1, .hash = b, .verdict = DMG_CONS_VALID, .has_root = true, .root = rig_root( &r.cfg.anchor.root ) } };
+  r.no_check = false;
+  rig_event( &r, &ev );
+  assert_int_equal( rig_info( &r ).epoch, 1 );
+  /* Frames of the epoch that is over are answered with its end, once a second. */
+  told = rig_sent( &r, DMG_FRAME_HANDOVER );
+  for( unsigned i = 0; i<5; i++ ) { rig_vote( &r, other( 0 ), DMG_VOTE_NULLIFY, 3, NULL ); rig_send_cert( &r, other( 0 ), &n ); rig_frame( &r, other( 0 ), DMG_FRAME_PROPOSAL, frame, 500 ); }
+  assert_in_range( rig_sent( &r, DMG_FRAME_HANDOVER ), told, told+1 );
+  rig_tick( &r, 1100000 );
+  dmg_run_t z = rig_run( &r, 1, 1, others() );
+  rig_send_run( &r, other( 0 ), &z );
+  assert_true( rig_sent( &r, DMG_FRAME_HANDOVER )>told );
+}
+
+/* B itself is unknown: it is asked for by its hash until it comes. */
+static void test_done_without_the_boundary( void ** state ) {
+  (void)state;
+  up( leader_of( 1 ) ? 0 : 1, 1 );
+  dmg_record_t next = next_record();
+  dmg_hash_t b, h;
+  size_t b_sz = rig_proposal( &r, 1, NULL, 1, r.wall_ms+1, NULL, 0, edit_boundary, frame, &b );
+  static uint8_t ho[ DMG_HANDOVER_SZ_MAX ];
+  dmg_header_t closing = { .version = 1, .kind = DMG_BLOCK_CLOSING, .leader = (uint16_t)rig_leader( &r, 3 ), .view = 3, .height = 1, .parent_hash = b, .parent_view = 1,
+    .parent_cert = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &b, others() ), .body_hash = b, .next_epoch_root = next_root, .time_ms = r.wall_ms+2 };
+  h = dmg_header_hash( &closing );
+  dmg_cert_t f = rig_cert( &r, DMG_VOTE_FINALIZE, 3, &h, others() );
+  rig_frame( &r, other( 0 ), DMG_FRAME_HANDOVER, ho, dmg_handover_encode( &closing, &f, &next, &r.set, &r.set, ho ) );
+  assert_int_equal( r.dones, 1 );
+  uint32_t asked = r.fetches;
+  assert_true( asked>=1 && dmg_hash_eq( &r.fetch_hash, &b ) );
+  rig_tick( &r, 2500000 );
+  assert_true( r.fetches>asked );
+  dmg_cons_event_t ev = { .kind = DMG_CONS_GOT, .got = { .proposal = dmg_span( frame, b_sz ) } };
+  rig_event( &r, &ev );
+  assert_int_equal( rig_info( &r ).epoch, 1 );
+  assert_memory_equal( rig_info( &r ).anchor.b, b.b, 32 );
+}
+
+/* A next set that is larger than configured, or whose keys do not load, is told, and nobody votes by it. */
+static void test_a_next_set_that_cannot_be( void ** state ) {
+  (void)state;
+  dmg_record_t next;
+  dmg_set_t set;
+  up( leader_of( 1 ) ? 0 : 1, 1 );
+  set = r.set;
+  for( uint32_t i = 4; i<9; i++ ) { set.members[ i ] = set.members[ 3 ]; memset( set.members[ i ].key, 0xf0+(int)i, DMG_BLS_KEY_SZ ); }
+  set.cnt = 9;   /* of 8 */
+  next = r.cfg.record;
+  next.epoch = 1; next.n = 9; next.weight = 9; next.set_hash = dmg_set_hash( &set );
+  tell_next( &next, &set );
+  assert_int_equal( r.alarms, 1 );
+  rig_fini( &r );
+  up( leader_of( 1 ) ? 0 : 1, 1 );
+  set = r.set;
+  memset( set.members[ 0 ].key, 0, DMG_BLS_KEY_SZ );
+  next = next_record();
+  next.set_hash = dmg_set_hash( &set );
+  next_root = dmg_record_hash( &next );
+  tell_next( &next, &set );
+  dmg_hash_t b = propose( 1, NULL, 1, edit_boundary );
+  dmg_cert_t f = rig_cert( &r, DMG_VOTE_FINALIZE, 1, &b, others() );
+  rig_send_cert( &r, other( 0 ), &f );
+  assert_int_equal( r.observes, 1 );
+  assert_int_equal( r.alarms, 1 );
+  uint32_t votes = rig_sent( &r, DMG_FRAME_VOTE );
+  rig_tick( &r, 3000000 );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_VOTE ), votes );
+}
+
+/* C7.3: who leads behind a boundary that is not final proposes closing headers, the second on the first, both naming B. */
+static void test_a_leader_closes( void ** state ) {
+  (void)state;
+  up( leader_of( 1 ), 1 );
+  dmg_record_t next = next_record();
+  rig_tick( &r, 260000 );
+  assert_int_equal( r.builds, 0 );   /* the last block needs the record of e+1 */
+  tell_next( &next, &r.set );
+  rig_tick( &r, 1000 );
+  assert_int_equal( r.builds, 1 );
+  dmg_header_t at[ 3 ];
+  for( uint32_t v = 1; v<=3; v++ ) {
+    dmg_hash_t h = { { 0 } };
+    rig_tick( &r, 251000 );
+    for( uint32_t i = 0; i<r.send_cnt; i++ ) {
+      dmg_signed_header_t sh;
+      if( r.sends[ i ].bytes[ 0 ]!=DMG_FRAME_PROPOSAL || dmg_signed_header_decode( dmg_span( r.sends[ i ].bytes+1, DMG_SIGNED_HEADER_SZ ), &sh ).kind || sh.header.view!=v ) continue;
+      at[ v-1 ] = sh.header;
+      h = dmg_header_hash( &sh.header );
+    }
+    assert_false( dmg_hash_is_zero( &h ) );
+    for( unsigned k = 0; k<2; k++ ) rig_vote( &r, other( k ), DMG_VOTE_NOTARIZE, v, &h );
+    assert_int_equal( cur(), v+1 );
+  }
+  dmg_hash_t b = dmg_header_hash( &at[ 0 ] );
+  assert_int_equal( at[ 0 ].kind, DMG_BLOCK_BOUNDARY );
+  for( unsigned i = 1; i<3; i++ ) {
+    assert_int_equal( at[ i ].kind, DMG_BLOCK_CLOSING );
+    assert_int_equal( at[ i ].height, 1 );
+    assert_int_equal( at[ i ].body_len, 0 );
+    assert_memory_equal( at[ i ].body_hash.b, b.b, 32 );
+    assert_memory_equal( at[ i ].next_epoch_root.b, next_root.b, 32 );
+  }
+  assert_int_equal( r.builds, 1 );
+}
+
+/* --- signatures ------------------------------------------------------------------------------------------------ */
+
+/* What does not load, is of another epoch, of nobody, or short of q, verifies as nothing. */
+static void test_signatures_that_are_none( void ** state ) {
+  (void)state;
+  static dmg_keys_t k;
+  up( 0, 1000 );
+  assert_true( dmg_keys_init( &k, &sim_fake, &r.cfg.chain_id, 0, &r.set ) );
+  dmg_hash_t h = { { 3 } }, zero = { { 0 } };
+  uint8_t msg[ DMG_VOTE_MSG_SZ ];
+  dmg_vote_t v = { .kind = DMG_VOTE_NOTARIZE, .view = 2, .hash = h, .signer = 1 };
+  dmg_vote_msg( DMG_VOTE_NOTARIZE, &r.cfg.chain_id, 0, 2, &h, msg );
+  sim_fake_sign( &r.secrets[ 1 ], DMG_BLS_VOTE, DMG_SPAN( msg ), v.sig );
+  dmg_vote_stored_t s = { .kind = v.kind, .view = 2, .hash = h, .signer = 1 };
+  memcpy( s.sig, v.sig, sizeof s.sig );
+  dmg_vote_t x = v;          assert_true ( dmg_vote_verify( &k, &x ) );
+  x.epoch = 1;               assert_false( dmg_vote_verify( &k, &x ) ); x = v;
+  x.signer = 4;              assert_false( dmg_vote_verify( &k, &x ) ); x = v;
+  x.view = 3;                assert_false( dmg_vote_verify( &k, &x ) ); x = v;
+  x.sig[ 50 ] ^= 1;          assert_false( dmg_vote_verify( &k, &x ) );
+  dmg_vote_stored_t y = s;   assert_true ( dmg_vote_stored_verify( &k, &y ) );
+  y.signer = 2;              assert_false( dmg_vote_stored_verify( &k, &y ) );
+  memset( y.sig, 0, 48 );    assert_false( dmg_vote_stored_verify( &k, &y ) );
+  dmg_cert_t c = rig_cert( &r, DMG_VOTE_FINALIZE, 2, &h, 7 ), d = c;
+  assert_true( dmg_cert_verify( &k, &d ) );
+  d.epoch = 1;               assert_false( dmg_cert_verify( &k, &d ) ); d = c;
+  d.view = 0;                assert_false( dmg_cert_verify( &k, &d ) ); d = c;
+  d.bitmap[ 0 ] |= 0x10;     assert_false( dmg_cert_verify( &k, &d ) ); d = c;   /* a bit of nobody */
+  memset( d.sig, 0, 48 );    assert_false( dmg_cert_verify( &k, &d ) );
+  uint8_t none[ DMG_BITMAP_SZ ] = { 0 }, wide[ DMG_BITMAP_SZ ] = { 0x1f };
+  assert_false( dmg_aggregate_verify( &k, DMG_VOTE_FINALIZE, 2, &h, none, c.sig ) );
+  assert_false( dmg_aggregate_verify( &k, DMG_VOTE_FINALIZE, 2, &h, wide, c.sig ) );
+  dmg_run_t run = rig_run( &r, 1, 3, 7 ), z = run;
+  assert_true( dmg_run_verify( &k, &z ) );
+  z.epoch = 1;               assert_false( dmg_run_verify( &k, &z ) ); z = run;
+  z.first = 2;               assert_false( dmg_run_verify( &k, &z ) ); z = run;
+  z.bitmaps[ 1 ][ 0 ] = 3;   assert_false( dmg_run_verify( &k, &z ) ); z = run;
+  memset( z.sig, 0, 48 );    assert_false( dmg_run_verify( &k, &z ) );
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 2, &h, 3 );
+  dmg_attendance_t a = { .view = 2, .kind = DMG_VOTE_NOTARIZE };
+  memcpy( a.bitmap, n.bitmap, sizeof a.bitmap );
+  memcpy( a.sig, n.sig, sizeof a.sig );
+  assert_true ( dmg_attendance_verify( &k, &a, &h ) );      /* any weight */
+  assert_false( dmg_attendance_verify( &k, &a, &zero ) );   /* the view was skipped */
+  a.sig[ 0 ] ^= 1;
+  assert_false( dmg_attendance_verify( &k, &a, &h ) );
+}
+
+/* --- frames ------------------------------------------------------------------------------------------------- */
+
+/* Our key on a link is another life of ours: a vote of it above our marks is C6.5's alarm, one that does not verify is nothing. */
+static void test_our_own_key_on_a_link( void ** state ) {
+  (void)state;
+  for( unsigned k = 0; k<3; k++ ) {
+    up( 0, 1000 );
+    rig_link( &r, 0, true );
+    dmg_hash_t h = { { 3 } };
+    if( k==1 ) rig_tick( &r, 460000 );   /* our own NULLIFY of 1 .. 4: nothing new in it */
+    if( k==2 ) {
+      dmg_vote_t bad = { .kind = DMG_VOTE_NOTARIZE, .view = 9, .hash = h, .sig = { 1 } };
+      for( unsigned i = 0; i<48; i++ ) bad.sig[ 48+i ] = bad.sig[ i ]^0xff;
+      uint8_t w[ DMG_VOTE_WIRE_SZ ];
+      dmg_vote_encode( &bad, w );
+      rig_frame( &r, 0, DMG_FRAME_VOTE, w, sizeof w );
+    } else rig_vote( &r, 0, k ? DMG_VOTE_NULLIFY : DMG_VOTE_NOTARIZE, 1, k ? NULL : &h );
+    assert_int_equal( r.observes, k==0 );
+    assert_int_equal( r.alarms, k==0 );
+    if( k<2 ) rig_fini( &r );
+  }
+}
+
+/* Frames that are no frames, votes of others' names, views far ahead, epochs to come. */
+static void test_frames_that_lead_nowhere( void ** state ) {
+  (void)state;
+  up( 0, 1000 );
+  dmg_hash_t h = { { 3 } };
+  uint64_t bad = rig_info( &r ).bad_frames;
+  dmg_cons_event_t empty = { .kind = DMG_CONS_MSG, .msg = { .peer = 1, .frame = dmg_span( frame, 0 ) } };
+  rig_event( &r, &empty );
+  static uint8_t large[ DMG_FRAME_SZ_MAX+1 ];
+  dmg_cons_event_t big = { .kind = DMG_CONS_MSG, .msg = { .peer = 1, .frame = DMG_SPAN( large ) } };
+  rig_event( &r, &big );
+  for( uint8_t kind = 0; kind<12; kind++ ) rig_frame( &r, 1, kind, frame, kind==DMG_FRAME_HELLO ? 3 : 0 );
+  assert_true( rig_info( &r ).bad_frames>=bad+12 );
+  /* Signed by one, sent by another. */
+  dmg_vote_t v = { .kind = DMG_VOTE_NOTARIZE, .view = 1, .hash = h, .signer = 2 };
+  uint8_t w[ DMG_VOTE_WIRE_SZ ], msg[ DMG_VOTE_MSG_SZ ];
+  dmg_vote_msg( DMG_VOTE_NOTARIZE, &r.cfg.chain_id, 0, 1, &h, msg );
+  sim_fake_sign( &r.secrets[ 2 ], DMG_BLS_VOTE, DMG_SPAN( msg ), v.sig );
+  dmg_vote_encode( &v, w );
+  bad = rig_info( &r ).bad_frames;
+  rig_frame( &r, 1, DMG_FRAME_VOTE, w, sizeof w );
+  assert_int_equal( rig_info( &r ).bad_frames, bad+1 );
+  /* Far ahead: two windows beyond cur's are taken, no more (C1.3). */
+  uint64_t drops = rig_info( &r ).drops;
+  rig_vote( &r, 1, DMG_VOTE_NOTARIZE, 12, &h );
+  assert_int_equal( rig_info( &r ).drops, drops );
+  rig_vote( &r, 1, DMG_VOTE_NOTARIZE, 13, &h );
+  assert_int_equal( rig_info( &r ).drops, drops+1 );
+  /* Two epochs ahead: nothing can be known of it. */
+  v.epoch = 2; v.signer = 1;
+  dmg_vote_encode( &v, w );
+  rig_frame( &r, 1, DMG_FRAME_VOTE, w, sizeof w );
+  dmg_cert_t c = rig_cert( &r, DMG_VOTE_FINALIZE, 1, &h, others() );
+  c.epoch = 2;
+  rig_send_cert( &r, 1, &c );
+  dmg_run_t z = rig_run( &r, 1, 1, others() );
+  z.epoch = 1;
+  rig_send_run( &r, 1, &z );
+  assert_int_equal( cur(), 1 );
+  assert_int_equal( rig_info( &r ).final_view, 0 );
+  /* Who is an epoch ahead is told where we are, once a second. */
+  dmg_hello_t hello = { .epoch = 1, .cur = 1 };
+  uint8_t hb[ DMG_HELLO_SZ ];
+  dmg_hello_encode( &hello, hb );
+  uint32_t told = rig_sent( &r, DMG_FRAME_HELLO );
+  for( unsigned i = 0; i<5; i++ ) rig_frame( &r, 1, DMG_FRAME_HELLO, hb, sizeof hb );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_HELLO ), told+1 );
+  assert_int_equal( r.closes, 0 );
+}
+
+int main( void ) {
+#define T( f ) cmocka_unit_test_teardown( f, down )
+  struct CMUnitTest const tests[] = {
+    T( test_new_wants_all_its_memory ), T( test_new_refuses_what_does_not_belong_together ), T( test_a_record_that_does_not_read_is_skipped ), T( test_what_is_notarized_is_told ),
+    T( test_contradicting_certificates_are_told ), T( test_votes_against_what_is_held ), T( test_runs_are_full ), T( test_a_driver_that_never_signs ), T( test_each_false_handover_is_refused ),
+    T( test_done_and_not_executed ), T( test_done_without_the_boundary ), T( test_a_next_set_that_cannot_be ), T( test_a_leader_closes ), T( test_signatures_that_are_none ),
+    T( test_our_own_key_on_a_link ), T( test_frames_that_lead_nowhere ) };
+  return cmocka_run_group_tests( tests, NULL, NULL );
+}
