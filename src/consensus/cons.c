@@ -241,6 +241,7 @@ void reset_epoch( cons_t * c ) {
   c->has_reveal = false;
   c->propose_at_us = NEVER;
   memset( c->suspect, 0, sizeof c->suspect );
+  memset( c->accused, 0, sizeof c->accused );
   memset( c->fetches, 0, sizeof c->fetches );
   c->has_boundary = false;
   c->is_done = false;

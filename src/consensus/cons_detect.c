@@ -1,14 +1,56 @@
 /* Evidence seen while voting (C9.1, C9.5): each vote and certificate against the first seen for its view. */
 #include "consensus/cons_int.h"
+#include "consensus/evidence.h"
+
+/* Whom a side speaks for, if it holds. */
+static void side_bits( dmg_side_t const * s, uint8_t out[ DMG_BITMAP_SZ ] ) {
+  memset( out, 0, DMG_BITMAP_SZ );
+  if( s->kind==DMG_SIDE_CERT )     memcpy( out, s->cert.bitmap, DMG_BITMAP_SZ );
+  else if( s->kind==DMG_SIDE_RUN ) memcpy( out, s->run.bitmaps[ s->run_view-s->run.first ], DMG_BITMAP_SZ );
+  else if( s->vote.signer<DMG_SET_MAX ) bit_set( out, s->vote.signer );
+}
+
+/* Does it accuse anybody who was not told of in this epoch?  One proof is all that a validator can be slashed for (C8), so n of them bound what is kept, and what others can
+   have us verify. */
+static bool is_news( cons_t const * c, dmg_evidence_t const * e ) {
+  uint8_t a[ DMG_BITMAP_SZ ], b[ DMG_BITMAP_SZ ];
+  bool is_any = false;
+  side_bits( &e->a, a );
+  if( !e->kind ) side_bits( &e->b, b );
+  for( unsigned i = 0; i<DMG_BITMAP_SZ; i++ ) is_any |= ( a[ i ]&( e->kind ? 0xff : b[ i ] )&~c->accused[ i ] )!=0;
+  return is_any;
+}
+
+static void note( cons_t * c, uint8_t const accused[ DMG_BITMAP_SZ ] ) { for( unsigned i = 0; i<DMG_BITMAP_SZ; i++ ) c->accused[ i ] |= accused[ i ]; }
 
 static void tell( cons_t * c, dmg_evidence_t const * e ) {
-  if( !c->out || DMG_EVIDENCE_SZ_MAX>FRAMES_SZ-c->frames_sz ) return;
-  uint8_t * p = c->frames+c->frames_sz;
+  if( !c->out || DMG_EVIDENCE_SZ_MAX>FRAMES_SZ-c->frames_sz || !is_news( c, e ) ) return;
+  uint8_t * p = c->frames+c->frames_sz, a[ DMG_BITMAP_SZ ], b[ DMG_BITMAP_SZ ];
   size_t sz = dmg_evidence_encode( e, p, DMG_EVIDENCE_SZ_MAX );
-  dmg_cons_action_t * a = sz ? action( c, DMG_CONS_EVIDENCE ) : NULL;
-  if( !a ) return;
+  dmg_cons_action_t * act = sz ? action( c, DMG_CONS_EVIDENCE ) : NULL;
+  if( !act ) return;
   c->frames_sz += sz;
-  a->evidence.bytes = dmg_span( p, sz );
+  act->evidence.bytes = dmg_span( p, sz );
+  side_bits( &e->a, a );
+  if( !e->kind ) { side_bits( &e->b, b ); for( unsigned i = 0; i<DMG_BITMAP_SZ; i++ ) a[ i ] &= b[ i ]; }
+  note( c, a );
+}
+
+/* What a peer says against others: judged before it goes anywhere, as it is kept on disk. */
+bool take_evidence( cons_t * c, uint16_t peer, dmg_span_t bytes ) {
+  dmg_evidence_t e;
+  uint8_t accused[ DMG_BITMAP_SZ ];
+  if( dmg_evidence_decode( bytes, &e ).kind ) return false;
+  /* Of another epoch, of nobody new, or by a clause that is not decidable here yet: no fault of the sender's. */
+  if( dmg_side_epoch( &e.a )!=c->rec.epoch || !is_news( c, &e ) || ( e.kind && e.header.kind==DMG_BLOCK_BOUNDARY && !c->has_next ) ) { c->drops++; return true; }
+  dmg_hash_t next = dmg_record_hash( &c->next_rec );
+  dmg_evidence_epoch_t ep = { .keys = &c->keys, .schedule = &c->schedule, .record = &c->rec, .next_root = c->has_next ? &next : NULL, .anchor = c->anchor };
+  if( dmg_evidence_judge( bytes, &ep, accused ).kind ) { peer_lied( c, peer ); return true; }
+  dmg_cons_action_t * a = action( c, DMG_CONS_EVIDENCE );
+  if( !a ) return true;
+  a->evidence.bytes = bytes;
+  note( c, accused );
+  return true;
 }
 
 static bool side_of( cons_t * c, uint8_t kind, uint64_t view, uint32_t signer, dmg_hash_t const * hash, uint8_t const raw[ DMG_BLS_SIG_RAW_SZ ], dmg_side_t * out ) {

@@ -186,6 +186,7 @@ struct dmg_cons {
   dmg_peers_t up;
   int16_t  peer_of[ DMG_SET_MAX ];
   uint8_t  suspect[ DMG_SET_MAX ];
+  uint8_t  accused[ DMG_BITMAP_SZ ];  /* in this epoch, by evidence that was told */
   struct { uint64_t view, at_us; dmg_hash_t hash; } fetches[ FETCH_CNT ];
   uint32_t fetch_at;
 
@@ -323,6 +324,7 @@ void try_next_epoch( cons_t * c );
 void detect_vote  ( cons_t * c, view_t * s, uint8_t kind, uint32_t signer, dmg_hash_t const * hash, uint8_t const sig[ DMG_BLS_SIG_RAW_SZ ] );
 void detect_cert  ( cons_t * c, view_t * s, dmg_cert_t const * cert );
 void detect_null  ( cons_t * c, dmg_run_t const * run );
+bool take_evidence( cons_t * c, uint16_t peer, dmg_span_t bytes );   /* false: malformed */
 void detect_header( cons_t * c, view_t * s );
 
 #endif

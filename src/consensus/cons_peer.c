@@ -310,14 +310,7 @@ void on_frame( cons_t * c, uint16_t peer, dmg_span_t frame ) {
     case DMG_FRAME_WANT:     { dmg_want_t w;   is_good = !dmg_want_decode( in, &w ).kind;   if( is_good ) on_want( c, peer, &w ); break; }
     case DMG_FRAME_BUNDLE:   { dmg_bundle_t b; is_good = !dmg_bundle_decode( in, &b ).kind; if( is_good ) on_bundle( c, peer, &b ); break; }
     case DMG_FRAME_HANDOVER: is_good = take_handover( c, in ); break;
-    case DMG_FRAME_EVIDENCE: {
-      /* Judged where it is used (the body, the module): here it only travels on to the driver. */
-      dmg_evidence_t e;
-      is_good = !dmg_evidence_decode( in, &e ).kind;
-      dmg_cons_action_t * a = is_good ? action( c, DMG_CONS_EVIDENCE ) : NULL;
-      if( a ) a->evidence.bytes = in;
-      break;
-    }
+    case DMG_FRAME_EVIDENCE: is_good = take_evidence( c, peer, in ); break;
     default: break;   /* relayed frames are unpacked below this layer */
   }
   if( !is_good ) peer_bad( c, peer );

@@ -521,12 +521,52 @@ static void test_frames_that_lead_nowhere( void ** state ) {
   assert_int_equal( r.closes, 0 );
 }
 
+/* C9.1: what a peer says against others goes to the node's disk, so it is judged first, and one proof of each validator and epoch is enough: neither lies nor repetitions fill it. */
+static size_t pair_of( uint32_t who, uint64_t view, bool is_lie, uint32_t epoch, uint8_t * out ) {
+  dmg_evidence_t e = { 0 };
+  for( unsigned k = 0; k<2; k++ ) {
+    dmg_side_t * s = k ? &e.b : &e.a;
+    uint8_t msg[ DMG_VOTE_MSG_SZ ], raw[ DMG_BLS_SIG_RAW_SZ ];
+    s->vote = (dmg_vote_stored_t){ .kind = DMG_VOTE_NOTARIZE, .epoch = epoch, .view = view, .hash = { { (uint8_t)( k+1 ) } }, .signer = (uint16_t)who };
+    dmg_vote_msg( DMG_VOTE_NOTARIZE, &r.cfg.chain_id, epoch, view, &s->vote.hash, msg );
+    sim_fake_sign( &r.secrets[ who ], DMG_BLS_VOTE, DMG_SPAN( msg ), raw );
+    memcpy( s->vote.sig, raw, DMG_BLS_SIG_SZ );
+    s->vote.sig[ 0 ] ^= is_lie;
+  }
+  return dmg_evidence_encode( &e, out, DMG_EVIDENCE_SZ_MAX );
+}
+static void test_evidence_of_others_is_judged( void ** state ) {
+  (void)state;
+  static uint8_t b[ DMG_EVIDENCE_SZ_MAX ];
+  up( 0, 1000 );
+  for( uint64_t v = 1; v<=50; v++ ) rig_frame( &r, 1, DMG_FRAME_EVIDENCE, b, pair_of( 2, v, false, 0, b ) );
+  assert_int_equal( r.evidences, 1 );
+  rig_frame( &r, 1, DMG_FRAME_EVIDENCE, b, pair_of( 3, 7, false, 1, b ) );   /* of an epoch that nothing is known of here */
+  assert_int_equal( r.evidences, 1 );
+  assert_int_equal( rig_info( &r ).bad_frames, 0 );
+  rig_frame( &r, 1, DMG_FRAME_EVIDENCE, b, 20 );
+  assert_int_equal( rig_info( &r ).bad_frames, 1 );
+  /* Found here: not told twice either, and nobody else is let off. */
+  dmg_hash_t x = { { 1 } }, y = { { 2 } };
+  for( uint32_t who = 2; who<4; who++ ) { rig_vote( &r, who, DMG_VOTE_NOTARIZE, 3, &x ); rig_vote( &r, who, DMG_VOTE_NOTARIZE, 3, &y ); }
+  assert_int_equal( r.evidences, 2 );
+  for( uint64_t v = 1; v<=50; v++ ) rig_frame( &r, 1, DMG_FRAME_EVIDENCE, b, pair_of( 3, v, false, 0, b ) );
+  assert_int_equal( r.evidences, 2 );
+  assert_int_equal( r.closes, 0 );
+  /* Lies: the third closes the link. */
+  for( uint64_t v = 1; v<=50; v++ ) rig_frame( &r, 3, DMG_FRAME_EVIDENCE, b, pair_of( 1, v, true, 0, b ) );
+  assert_int_equal( r.evidences, 2 );
+  assert_int_equal( r.closes, 1 );
+  rig_frame( &r, 2, DMG_FRAME_EVIDENCE, b, pair_of( 1, 9, false, 0, b ) );
+  assert_int_equal( r.evidences, 3 );
+}
+
 int main( void ) {
 #define T( f ) cmocka_unit_test_teardown( f, down )
   struct CMUnitTest const tests[] = {
     T( test_new_wants_all_its_memory ), T( test_new_refuses_what_does_not_belong_together ), T( test_a_record_that_does_not_read_is_skipped ), T( test_what_is_notarized_is_told ),
     T( test_contradicting_certificates_are_told ), T( test_votes_against_what_is_held ), T( test_runs_are_full ), T( test_a_driver_that_never_signs ), T( test_each_false_handover_is_refused ),
     T( test_done_and_not_executed ), T( test_done_without_the_boundary ), T( test_a_next_set_that_cannot_be ), T( test_a_leader_closes ), T( test_signatures_that_are_none ),
-    T( test_our_own_key_on_a_link ), T( test_frames_that_lead_nowhere ) };
+    T( test_our_own_key_on_a_link ), T( test_frames_that_lead_nowhere ), T( test_evidence_of_others_is_judged ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
