@@ -607,6 +607,32 @@ static void test_a_branch_that_loses_is_dropped( void ** state ) {
   end_world();
 }
 
+/* What finds no room among the verdicts that are owed is told to wait, as the core asks for nothing twice that it was not answered. */
+static void test_no_verdict_is_owed_for_ever( void ** state ) {
+  uint8_t const no_sig[ DMG_BLS_SIG_SZ ] = { 0 };
+  make_world( 4, 7, 0, false );
+  start_node( &w.p[ 0 ] );
+  run_for( 10 );
+  dmg_validator_t * v = w.p[ 0 ].v;
+  assert_int_equal( v->queue_cnt, 0 );
+  assert_int_equal( v->pend_cnt, 0 );
+  dmg_header_t h = { .version = 1, .view = 5, .height = 2, .parent_view = 4, .parent_hash = { { 9 } }, .body_len = 100 };
+  for( uint32_t i = 0; i<=PEND_MAX; i++ ) { dmg_hash_t hash = { { 7, (uint8_t)i, (uint8_t)( i>>8 ) } }; dmg_val_on_check( v, &h, &hash, no_sig ); }
+  assert_int_equal( v->queue_cnt, 1 );
+  dmg_cons_event_t const * ev = &v->queue[ v->queue_at ].ev;
+  assert_true( ev->kind==DMG_CONS_VERDICT && ev->verdict.verdict==DMG_CONS_WAIT && ev->verdict.hash.b[ 0 ]==7 && !ev->verdict.hash.b[ 1 ] && !ev->verdict.hash.b[ 2 ] );
+  /* The same where a header finds no room. */
+  uint32_t cnt = v->block_cnt;
+  dmg_hash_t none = { { 8 } };
+  v->block_cnt = DMG_VALIDATOR_BLOCK_MAX;
+  dmg_val_on_check( v, &h, &none, no_sig );
+  v->block_cnt = cnt;
+  assert_int_equal( v->queue_cnt, 2 );
+  ev = &v->queue[ ( v->queue_at+1 )%QUEUE_MAX ].ev;
+  assert_true( ev->kind==DMG_CONS_VERDICT && ev->verdict.verdict==DMG_CONS_WAIT && ev->verdict.hash.b[ 0 ]==8 );
+  end_world();
+}
+
 static void * in_thread( void * arg ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_a_branch_that_loses_is_dropped ),
@@ -615,6 +641,7 @@ static void * in_thread( void * arg ) {
     cmocka_unit_test( test_readers_see_what_is_notarized ),
     cmocka_unit_test( test_jobs_that_take_their_time ),
     cmocka_unit_test( test_jobs_in_threads ),
+    cmocka_unit_test( test_no_verdict_is_owed_for_ever ),
     cmocka_unit_test( test_one_of_four_dies_comes_back_and_votes_again ),
     cmocka_unit_test( test_all_die_at_once_and_go_on ),
     cmocka_unit_test( test_a_long_gap_is_synced ),

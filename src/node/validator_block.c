@@ -205,14 +205,18 @@ void dmg_validator_got( val_t * v, dmg_validator_what_t what, dmg_hash_t const *
 
 /* ---- Verdicts ---- */
 
-static void verdict( val_t * v, uint32_t i, dmg_cons_verdict_t kind, dmg_hash_t const * root ) {
+static void tell( val_t * v, uint64_t view, dmg_hash_t const * hash, dmg_cons_verdict_t kind, dmg_hash_t const * root ) {
   dmg_cons_event_t ev = { .kind = DMG_CONS_VERDICT };
-  ev.verdict.view     = v->pend[ i ].view;
-  ev.verdict.hash     = v->pend[ i ].hash;
+  ev.verdict.view     = view;
+  ev.verdict.hash     = *hash;
   ev.verdict.verdict  = (uint8_t)kind;
   ev.verdict.has_root = root!=NULL;
   if( root ) ev.verdict.root = *root;
   dmg_val_queue_put( v, &ev, NULL );
+}
+
+static void verdict( val_t * v, uint32_t i, dmg_cons_verdict_t kind, dmg_hash_t const * root ) {
+  tell( v, v->pend[ i ].view, &v->pend[ i ].hash, kind, root );
   v->pend[ i ] = v->pend[ --v->pend_cnt ];
 }
 
@@ -245,9 +249,14 @@ static void take_built( val_t * v, vblk_t * b ) {
 
 void dmg_val_on_check( val_t * v, dmg_header_t const * header, dmg_hash_t const * hash, uint8_t const sig[ DMG_BLS_SIG_SZ ] ) {
   vblk_t * b = dmg_val_blk_need( v, hash );
-  if( !b ) return;   /* full: the view passes without our vote */
+  /* Full: no vote on it now.  The core asks again for what it still stands on, as long as it is told that nothing is known. */
+  if( !b ) { tell( v, header->view, hash, DMG_CONS_WAIT, NULL ); return; }
   dmg_val_blk_header( v, b, header, sig );
-  if( v->pend_cnt==PEND_MAX ) { v->pend_cnt--; memmove( v->pend, v->pend+1, v->pend_cnt*sizeof *v->pend ); }
+  if( v->pend_cnt==PEND_MAX ) {
+    tell( v, v->pend[ 0 ].view, &v->pend[ 0 ].hash, DMG_CONS_WAIT, NULL );
+    v->pend_cnt--;
+    memmove( v->pend, v->pend+1, v->pend_cnt*sizeof *v->pend );
+  }
   v->pend[ v->pend_cnt ].view = header->view;
   v->pend[ v->pend_cnt ].hash = *hash;
   v->pend_cnt++;
