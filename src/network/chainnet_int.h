@@ -68,7 +68,7 @@ typedef struct {
   uint64_t       slow_until_us;
   uint32_t       slow_ignored;
   /* chainnet_peers.c */
-  bool           is_feeler, is_asking_peers;
+  bool           is_feeler, is_asking_peers, has_peers;   /* has: the answer came, its end did not */
   uint8_t        peers_asks;
   uint64_t       peers_id, peers_us;        /* peerinfo: our question, the next one */
   dmg_maddr_group_t group;                  /* sz 0: its address is of no kind we know */

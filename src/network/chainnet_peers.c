@@ -112,7 +112,9 @@ bool peers_chunk( net_t * n, int conn, dmg_net_ev_t const * ev ) {
   if( !c->is_asking_peers || ev->id!=c->peers_id ) return false;
   dmg_wire_peerinfo_t p;
   if( ev->code!=DMG_WIRE_DATA ) return true;
-  if( dmg_wire_peerinfo_decode( ev->data, &p ).kind ) { conn_false( n, c ); return true; }
+  /* One chunk: more would have us verify records for as long as the answer lasts. */
+  if( c->has_peers || dmg_wire_peerinfo_decode( ev->data, &p ).kind ) { conn_false( n, c ); return true; }
+  c->has_peers = true;
   for( uint32_t i = 0; i<p.record_cnt; i++ ) if( !on_record( n, c, p.records[ i ] ) ) { conn_false( n, c ); break; }
   net_wake( n, n->out_us );
   return true;
@@ -247,6 +249,7 @@ static uint32_t target( net_t * n ) {
 static void ask( net_t * n, conn_t * c, bool is_few ) {
   if( c->peers_asks<8 ) c->peers_asks++;           /* 2, 4, 8 .. seconds: who is new knows more soon */
   c->peers_us = n->now_us+net_jitter( n, dmg_min_u64( is_few ? PEERINFO_EVERY_US/4 : PEERINFO_EVERY_US, SEC<<c->peers_asks ) );
+  c->has_peers = false;
   c->is_asking_peers = dmg_net_request( n->port, c->conn, DMG_CHAINNET_PEERINFO, dmg_span( NULL, 0 ), ASK_MS, &c->peers_id )==DMG_OK;
 }
 

@@ -154,7 +154,7 @@ static void test_dead_addresses_are_not_hammered( void ** state ) {
 
 /* --- a peer that tells what it wants ---------------------------------------------------------------------- */
 
-typedef struct { dmg_net_port_t * port; uint8_t seed[ 32 ], key[ 32 ]; uint8_t answer[ DMG_WIRE_PEERINFO_SZ_MAX+64 ]; size_t answer_sz; unsigned asked, downs; uint16_t why; uint32_t conn; } evil_t;
+typedef struct { dmg_net_port_t * port; uint8_t seed[ 32 ], key[ 32 ]; uint8_t answer[ DMG_WIRE_PEERINFO_SZ_MAX+64 ]; size_t answer_sz; unsigned asked, downs, chunks; /* more than one */ uint16_t why; uint32_t conn; } evil_t;
 static evil_t evil;
 
 static void evil_begin( uint8_t id ) {
@@ -176,6 +176,7 @@ static void evil_pump( void ) {
       err = dmg_net_reply( evil.port, ev.id, DMG_WIRE_DATA, DMG_SPAN( b ), true );
     } else if( ev.kind==DMG_NET_REQ && ev.proto==DMG_CHAINNET_PEERINFO ) {
       evil.asked++;
+      for( unsigned i = 1; i<evil.chunks; i++ ) err = dmg_net_reply( evil.port, ev.id, DMG_WIRE_DATA, dmg_span( evil.answer, evil.answer_sz ), false );
       err = dmg_net_reply( evil.port, ev.id, DMG_WIRE_DATA, dmg_span( evil.answer, evil.answer_sz ), true );
     }
     dmg_net_release( evil.port, &ev );
@@ -233,7 +234,7 @@ static void test_addresses_of_no_use_are_not_kept( void ** state ) {
 
 static void test_false_records_are_who_told_thems_fault( void ** state ) {
   (void)state;
-  for( unsigned kind = 0; kind<5; kind++ ) {
+  for( unsigned kind = 0; kind<6; kind++ ) {
     begin( 360+kind, 0, 0 );
     node_t * nd = node_add( -1, true );
     evil_begin( (uint8_t)kind );
@@ -249,12 +250,13 @@ static void test_false_records_are_who_told_thems_fault( void ** state ) {
     if( kind==2 ) evil.answer_sz--;                                        /* cut */
     if( kind==3 ) evil.answer[ evil.answer_sz++ ] = 0;                     /* more */
     if( kind==4 ) evil.answer[ 1+4+2+1+1 ] = 17;                           /* says 17 records */
+    if( kind==5 ) evil.chunks = 3;                                         /* the same again and again: each would be verified */
     evil_dial( nd );
     evil_run( 3000 );
     if( kind ) assert_int_equal( evil.asked, 1 );
     else assert_true( evil.asked>=1 );
     assert_int_equal( evil.downs, kind>0 );
-    assert_int_equal( info_of( nd ).new_cnt+info_of( nd ).tried_cnt, kind==0 ? 16 : kind==1 ? 3 : 0 );
+    assert_int_equal( info_of( nd ).new_cnt+info_of( nd ).tried_cnt, kind==0 || kind==5 ? 16 : kind==1 ? 3 : 0 );
     dmg_net_free( evil.port );
     end();
   }
