@@ -121,12 +121,13 @@ void detect_cert( cons_t * c, view_t * s, dmg_cert_t const * cert ) {
   }
 }
 
-/* A run against FINALIZE votes held. */
+/* A run against FINALIZE votes held, singly or as F. */
 void detect_null( cons_t * c, dmg_run_t const * run ) {
   for( uint32_t e = 0; e<run->cnt; e++ ) {
     view_t * s = view_get( c, run->first+e );
     if( !s ) continue;
-    dmg_side_t a = { .kind = DMG_SIDE_RUN, .run = *run, .run_view = s->view }, b;
+    dmg_side_t a = { .kind = DMG_SIDE_RUN, .run = *run, .run_view = s->view }, b = { .kind = DMG_SIDE_CERT, .cert = s->f };
+    if( s->has_f ) { alarm_text( c, "a view finalized and nullified", s->view, &s->f.hash, NULL ); pair_sides( c, &a, &b ); }
     for( uint32_t i = 0; i<c->keys.n; i++ ) {
       slot_t const * slot = slot_of( c, s, DMG_VOTE_FINALIZE, i );
       if( slot->state==SLOT_EMPTY || !bit_get( run->bitmaps[ e ], i ) || bit_get( s->accused, i ) || !slot_verify( c, s, DMG_VOTE_FINALIZE, i ) ) continue;

@@ -240,8 +240,13 @@ bool take_cert( cons_t * c, dmg_cert_t const * cert, bool is_trusted ) {
   bool is_ours = !is_trusted && has_own_above( c, cert->kind, cert->view, cert->bitmap );
   if( is_ours && dmg_cert_verify( &c->keys, cert ) ) check_own_bit( c, cert->kind, cert->view, cert->bitmap );
   if( cert->view<=c->v_fin ) {
-    /* Two finalized blocks in one view: more than a third is Byzantine, and no rule picks a side (C9.5). */
-    if( is_final && cert->view==c->v_fin && !dmg_hash_eq( &cert->hash, &c->fin.hash ) && dmg_cert_verify( &c->keys, cert ) ) alarm_text( c, "two finalized blocks in one view", cert->view, &c->fin.hash, &cert->hash );
+    /* Another block certified in a view that is final: more than a third is Byzantine, and no rule picks a side (C9.5); the proof convicts them (C9.3). */
+    view_t * s = view_get( c, cert->view );
+    dmg_cert_t const * held = s && s->has_f ? &s->f : cert->view==c->v_fin ? &c->fin : NULL;
+    if( held && !dmg_hash_eq( &cert->hash, &held->hash ) && dmg_cert_verify( &c->keys, cert ) ) {
+      alarm_text( c, is_final ? "two finalized blocks in one view" : "another block notarized in a final view", cert->view, &held->hash, &cert->hash );
+      if( s ) detect_cert( c, s, cert );
+    }
     return true;
   }
   view_t * s = view_get( c, cert->view );

@@ -891,6 +891,10 @@ static void test_a_stall_of_any_length_is_justified( void ** state ) {
   assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, VIEW, NULL ), 0 );
   size_t n = dmg_cons_runs( l.core, &h, r.leaf_first, 64, b );
   assert_true( n>0 );
+  static uint8_t all[ DMG_LEAVES_SZ_MAX ];
+  dmg_leaves_t list;
+  assert_int_equal( dmg_leaves_decode( dmg_span( all, dmg_cons_runs( l.core, &h, 0, 64, all ) ), &list ).kind, DMG_VERDICT_GOOD );   /* as many as fit */
+  assert_true( list.leaf_cnt==RUNS && list.cnt>40 && list.cnt<RUNS );
   got_runs( &h, r.leaf_first, b, n );
   for( uint32_t i = 0; i<100 && !rig_sent_votes( &r, DMG_VOTE_NOTARIZE, VIEW, NULL ); i++ ) rig_tick( &r, 1000 );
   assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, VIEW, NULL ), 1 );

@@ -135,17 +135,18 @@ static void test_contradicting_certificates_are_told( void ** state ) {
   static dmg_schedule_t schedule;
   dmg_hash_t a = { { 1 } }, b = { { 2 } };
   enum { N = DMG_VOTE_NOTARIZE, F = DMG_VOTE_FINALIZE, Z = 9 };
-  static struct { uint8_t x, y; bool is_same; uint32_t alarms, evidences; } const t[] = { { N, N, false, 1, 1 }, { F, F, false, 1, 0 }, { N, F, false, 0, 1 }, { F, N, false, 0, 0 }, { Z, F, true, 1, 1 }, { N, N, true, 0, 0 }, { N, F, true, 0, 0 } };
+  static struct { uint8_t x, y; bool is_same; uint32_t alarms, evidences; } const t[] = { { N, N, false, 1, 1 }, { F, F, false, 1, 1 }, { N, F, false, 0, 1 }, { F, N, false, 1, 1 }, { Z, F, true, 1, 1 },
+    { F, Z, true, 1, 1 }, { N, N, true, 0, 0 }, { N, F, true, 0, 0 } };
   for( unsigned i = 0; i<sizeof t/sizeof *t; i++ ) {
     up( 0, 1000 );
-    dmg_cert_t x = rig_cert( &r, t[ i ].x%9, 5, &a, others() ), y = rig_cert( &r, t[ i ].y, 5, t[ i ].is_same ? &a : &b, others() );
-    dmg_run_t z = rig_run( &r, 1, 5, others() );
+    dmg_cert_t x = rig_cert( &r, t[ i ].x%9, 5, &a, others() ), y = rig_cert( &r, t[ i ].y%9, 5, t[ i ].is_same ? &a : &b, others() );
+    dmg_run_t z = rig_run( &r, 1, t[ i ].x==Z ? 5 : 6, others() );
     if( t[ i ].x==Z ) rig_send_run( &r, other( 0 ), &z ); else rig_send_cert( &r, other( 0 ), &x );
     uint32_t was = r.evidences;
     dmg_cert_t lie = y;
     lie.sig[ 0 ] ^= 1;
     if( !t[ i ].is_same ) { rig_send_cert( &r, other( 1 ), &lie ); assert_int_equal( r.alarms+r.evidences, was ); }   /* one that does not hold contradicts nothing */
-    rig_send_cert( &r, other( 1 ), &y );
+    if( t[ i ].y==Z ) rig_send_run( &r, other( 1 ), &z ); else rig_send_cert( &r, other( 1 ), &y );
     if( r.alarms!=t[ i ].alarms || r.evidences!=t[ i ].evidences ) fail_msg( "case %u: %u alarms, %u evidences", i, r.alarms, r.evidences );
     if( r.evidences ) {
       uint8_t accused[ DMG_BITMAP_SZ ] = { 0 };
@@ -521,6 +522,206 @@ static void test_frames_that_lead_nowhere( void ** state ) {
   assert_int_equal( r.closes, 0 );
 }
 
+/* --- proposals ------------------------------------------------------------------------------------------------ */
+
+static uint32_t not_leading( uint64_t to_view ) {
+  uint32_t lead = 0, me = 0;
+  rig_init( &r, 0, 1000 );
+  for( uint64_t v = 1; v<=to_view; v++ ) lead |= 1u<<rig_leader( &r, v );
+  rig_fini( &r );
+  while( lead>>me&1 ) me++;
+  assert_true( me<RIG_N );
+  return me;
+}
+static size_t make( uint64_t view, dmg_cert_t const * parent, uint64_t height, uint64_t add_ms, rig_edit_t edit, dmg_hash_t * h ) { return rig_proposal( &r, view, parent, height, r.wall_ms+add_ms, NULL, 0, edit, frame, h ); }
+static void edit_sound_leader( dmg_header_t * h ) { h->leader ^= 1; }
+static void edit_no_leader( dmg_header_t * h ) { h->leader = 9; }
+static void edit_view_0( dmg_header_t * h ) { h->view = 0; }
+static void edit_self( dmg_header_t * h ) { h->parent_view = h->view; }
+static void edit_cert_view( dmg_header_t * h ) { h->parent_cert.view++; }
+static void edit_parent_hash( dmg_header_t * h ) { h->parent_hash.b[ 1 ] ^= 1; }
+static void edit_cert_sig( dmg_header_t * h ) { h->parent_cert.sig[ 1 ] ^= 1; }
+static void edit_no_reveal( dmg_header_t * h ) { memset( h->reveal, 0, sizeof h->reveal ); }
+
+/* Not of the view's leader, or not signed: of no effect, and the sender's fault. */
+static void test_proposals_that_are_none( void ** state ) {
+  (void)state;
+  up( not_leading( 4 ), 1000 );
+  static rig_edit_t const edits[] = { edit_sound_leader, edit_no_leader, edit_view_0, NULL, NULL };
+  dmg_hash_t h;
+  for( unsigned i = 0; i<5; i++ ) {
+    size_t sz = make( 1, NULL, 1, 1, edits[ i ], &h );
+    if( i==3 ) frame[ DMG_HEADER_SZ+4 ] ^= 1;
+    if( i==4 ) memset( frame+DMG_HEADER_SZ, 0, DMG_BLS_SIG_SZ );
+    uint64_t bad = rig_info( &r ).bad_frames;
+    rig_frame( &r, other( 0 ), DMG_FRAME_PROPOSAL, frame, sz );
+    if( rig_info( &r ).bad_frames!=bad+1 ) fail_msg( "lie %u is not counted", i );
+    assert_int_equal( r.checks, 0 );
+  }
+  /* The same from who was asked for it. */
+  uint64_t bad = rig_info( &r ).bad_frames;
+  dmg_cons_event_t ev = { .kind = DMG_CONS_GOT, .got = { .proposal = dmg_span( frame, 200 ) } };
+  rig_event( &r, &ev );
+  assert_int_equal( rig_info( &r ).bad_frames, bad+1 );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_VOTE ), 0 );
+}
+
+/* C5.1 above a parent: what the header says of it is false, so the view is nullified at once. */
+static void test_false_words_about_a_parent( void ** state ) {
+  (void)state;
+  static rig_edit_t const edits[] = { edit_self, edit_cert_view, edit_parent_hash, edit_cert_sig, edit_no_reveal, NULL };
+  for( unsigned i = 0; i<6; i++ ) {
+    up( not_leading( 4 ), 1000 );
+    dmg_hash_t a = propose( 1, NULL, 1, NULL ), h;
+    dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &a, others() );
+    rig_send_cert( &r, other( 0 ), &n );
+    assert_int_equal( cur(), 2 );
+    size_t sz = make( 2, &n, 2, 3, edits[ i ], &h );
+    rig_frame( &r, rig_leader( &r, 2 ), DMG_FRAME_PROPOSAL, frame, sz );
+    if( rig_sent_votes( &r, DMG_VOTE_NULLIFY, 2, NULL )!=( i<5 ) ) fail_msg( "word %u", i );
+    assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 2, NULL ), i==5 );
+    if( i<5 ) rig_fini( &r );
+  }
+}
+
+static dmg_hash_t boundary;
+static unsigned closing_lie;
+static void edit_closing( dmg_header_t * h ) {
+  h->kind = closing_lie==0 ? DMG_BLOCK_NORMAL : DMG_BLOCK_CLOSING;
+  h->height = closing_lie==1 ? 2 : 1;
+  h->body_len = closing_lie==2 ? 3 : 0;
+  h->body_hash = boundary;
+  h->body_hash.b[ 3 ] ^= closing_lie==3;
+  h->next_epoch_root = next_root;
+  h->next_epoch_root.b[ 3 ] ^= closing_lie==4;
+  if( closing_lie==5 ) h->time_ms = 1000000;
+}
+/* C7.3: each clause of a closing header, on the boundary and on a closing one. */
+static void test_each_false_closing_is_invalid( void ** state ) {
+  (void)state;
+  for( unsigned on = 2; on<=3; on++ ) for( unsigned lie = 0; lie<=6; lie++ ) {
+    up( not_leading( 4 ), 1 );
+    dmg_record_t next = next_record();
+    tell_next( &next, &r.set );
+    boundary = propose( 1, NULL, 1, edit_boundary );
+    dmg_hash_t at = boundary;
+    dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &at, others() );
+    rig_send_cert( &r, other( 0 ), &n );
+    for( uint64_t v = 2; v<=on; v++ ) {
+      closing_lie = v==on ? lie : 9;
+      size_t sz = make( v, &n, 2, v+1, edit_closing, &at );
+      rig_frame( &r, rig_leader( &r, v ), DMG_FRAME_PROPOSAL, frame, sz );
+      if( v<on ) { n = rig_cert( &r, DMG_VOTE_NOTARIZE, v, &at, others() ); rig_send_cert( &r, other( 0 ), &n ); }
+    }
+    if( rig_sent_votes( &r, DMG_VOTE_NULLIFY, on, NULL )!=( lie<6 ) || rig_sent_votes( &r, DMG_VOTE_NOTARIZE, on, NULL )!=( lie==6 ) ) fail_msg( "lie %u on view %u", lie, on-1 );
+    if( on<3 || lie<6 ) rig_fini( &r );
+  }
+}
+
+/* What the runtime says: INVALID is NULLIFY at once, WAIT is asked again, of an unknown block it is nothing. */
+static void test_what_the_runtime_says( void ** state ) {
+  (void)state;
+  up( not_leading( 4 ), 1000 );
+  r.no_check = true;
+  dmg_hash_t h = propose( 1, NULL, 1, NULL );
+  assert_int_equal( r.checks, 1 );
+  dmg_cons_event_t ev = { .kind = DMG_CONS_VERDICT, .verdict = { .view = 1, .hash = { { 99 } }, .verdict = DMG_CONS_INVALID } };
+  rig_event( &r, &ev );
+  ev.verdict.hash = h;
+  ev.verdict.verdict = DMG_CONS_WAIT;
+  rig_event( &r, &ev );
+  assert_int_equal( rig_sent( &r, DMG_FRAME_VOTE ), 0 );
+  rig_tick( &r, 640000 );
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &h, others() );
+  rig_send_cert( &r, other( 0 ), &n );
+  assert_int_equal( r.checks, 2 );   /* it is the base now */
+  rig_fini( &r );
+  up( not_leading( 4 ), 1000 );
+  r.no_check = true;
+  h = propose( 1, NULL, 1, NULL );
+  ev.verdict.hash = h;
+  ev.verdict.verdict = DMG_CONS_INVALID;
+  rig_event( &r, &ev );
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NULLIFY, 1, NULL ), 1 );
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NULLIFY, 2, NULL ), 0 );
+}
+
+/* Two headers of a view are kept and told of; a third only where a certificate names it. */
+static void test_a_third_header_of_a_view( void ** state ) {
+  (void)state;
+  up( not_leading( 4 ), 1000 );
+  dmg_hash_t h[ 3 ];
+  size_t sz = 0;
+  uint64_t drops = rig_info( &r ).drops;
+  for( unsigned i = 0; i<3; i++ ) { sz = make( 1, NULL, 1, 1+i, NULL, &h[ i ] ); rig_frame( &r, rig_leader( &r, 1 ), DMG_FRAME_PROPOSAL, frame, sz ); }
+  assert_int_equal( rig_info( &r ).drops, drops+1 );
+  assert_int_equal( r.evidences, 1 );
+  assert_int_equal( r.checks, 1 );
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &h[ 2 ], others() );
+  rig_send_cert( &r, other( 0 ), &n );
+  assert_true( r.fetches>=1 && dmg_hash_eq( &r.fetch_hash, &h[ 2 ] ) );
+  dmg_cons_event_t ev = { .kind = DMG_CONS_GOT, .got = { .proposal = dmg_span( frame, sz ) } };
+  rig_event( &r, &ev );
+  assert_int_equal( r.checks, 2 );
+  assert_memory_equal( r.last_header.b, h[ 2 ].b, 32 );
+  assert_true( rig_info( &r ).has_base_header && rig_info( &r ).has_base_root );
+}
+
+/* The leader signs no run: who sends its header with fewer of them is not the last word, and with all of them there is nothing left to fetch. */
+static void test_a_header_comes_again_with_more_runs( void ** state ) {
+  (void)state;
+  rig_init( &r, 0, 1000 );
+  uint32_t me = ( rig_leader( &r, 21 )+1 )%RIG_N;
+  rig_fini( &r );
+  up( me, 1000 );
+  dmg_run_t z[ 5 ], whole = rig_run( &r, 1, 20, others() );
+  for( uint32_t i = 0; i<5; i++ ) z[ i ] = rig_run( &r, 4*i+1, 4, others() );
+  rig_send_run( &r, other( 0 ), &whole );
+  dmg_hash_t h;
+  static uint32_t const sent[] = { 2, 1, 2, 5 };
+  for( unsigned i = 0; i<4; i++ ) {
+    r.sent_runs = sent[ i ];
+    size_t sz = rig_proposal( &r, 21, NULL, 1, r.wall_ms+1, z, 5, NULL, frame, &h );
+    rig_frame( &r, i ? other( 0 ) : rig_leader( &r, 21 ), DMG_FRAME_PROPOSAL, frame, sz );
+    rig_tick( &r, 1 );
+    assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 21, NULL ), i==3 );
+    assert_int_equal( r.leaf_first, 2 );
+  }
+}
+
+/* A proposal ahead of cur is looked at, and voted for once its view is entered; the F that it carries counts, a false one is told by nobody's vote. */
+static void test_a_proposal_ahead_and_the_f_it_carries( void ** state ) {
+  (void)state;
+  up( not_leading( 4 ), 1000 );
+  dmg_hash_t a = propose( 1, NULL, 1, NULL ), b;
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &a, others() ), f = rig_cert( &r, DMG_VOTE_FINALIZE, 1, &a, others() );
+  for( unsigned is_lie = 2; is_lie--; ) {
+    dmg_signed_header_t sh;
+    dmg_cert_t fin = f;
+    (void)make( 2, &n, 2, 2+is_lie, NULL, &b );
+    assert_int_equal( dmg_signed_header_decode( dmg_span( frame, DMG_SIGNED_HEADER_SZ ), &sh ).kind, DMG_VERDICT_GOOD );
+    fin.sig[ 0 ] ^= (uint8_t)is_lie;
+    size_t sz = dmg_proposal_head( &sh, &fin, 0, frame );
+    uint64_t bad = rig_info( &r ).bad_frames;
+    rig_frame( &r, rig_leader( &r, 2 ), DMG_FRAME_PROPOSAL, frame, sz );
+    assert_int_equal( rig_info( &r ).bad_frames, bad+is_lie );
+    assert_int_equal( rig_info( &r ).final_view, is_lie ? 0 : 1 );
+  }
+  assert_int_equal( cur(), 2 );   /* its parent_cert is a base */
+  assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 2, NULL ), 1 );
+  dmg_cert_t n2 = rig_cert( &r, DMG_VOTE_NOTARIZE, 2, &b, others() );
+  dmg_hash_t c;
+  size_t sz = make( 3, &n2, 3, 9, NULL, &c );
+  rig_frame( &r, rig_leader( &r, 3 ), DMG_FRAME_PROPOSAL, frame, sz );
+  assert_int_equal( cur(), 3 );
+  /* One without any certificate to move us: view 7 while cur is 3. */
+  dmg_run_t z = rig_run( &r, 1, 6, others() );
+  dmg_hash_t d;
+  sz = rig_proposal( &r, 7, NULL, 1, r.wall_ms+1, &z, 1, NULL, frame, &d );
+  if( rig_leader( &r, 7 )!=r.me ) rig_frame( &r, rig_leader( &r, 7 ), DMG_FRAME_PROPOSAL, frame, sz );
+  assert_int_equal( r.alarms, 1 );   /* its run nullifies the final view: more than a third lies */
+}
+
 /* C9.1: what a peer says against others goes to the node's disk, so it is judged first, and one proof of each validator and epoch is enough: neither lies nor repetitions fill it. */
 static size_t pair_of( uint32_t who, uint64_t view, bool is_lie, uint32_t epoch, uint8_t * out ) {
   dmg_evidence_t e = { 0 };
@@ -616,6 +817,8 @@ int main( void ) {
     T( test_new_wants_all_its_memory ), T( test_new_refuses_what_does_not_belong_together ), T( test_a_record_that_does_not_read_is_skipped ), T( test_what_is_notarized_is_told ),
     T( test_contradicting_certificates_are_told ), T( test_votes_against_what_is_held ), T( test_runs_are_full ), T( test_a_driver_that_never_signs ), T( test_each_false_handover_is_refused ),
     T( test_done_and_not_executed ), T( test_done_without_the_boundary ), T( test_a_next_set_that_cannot_be ), T( test_a_leader_closes ), T( test_signatures_that_are_none ),
-    T( test_our_own_key_on_a_link ), T( test_frames_that_lead_nowhere ), T( test_evidence_of_others_is_judged ), T( test_far_lists_do_not_crowd_out_the_view_at_hand ) };
+    T( test_our_own_key_on_a_link ), T( test_frames_that_lead_nowhere ), T( test_evidence_of_others_is_judged ), T( test_far_lists_do_not_crowd_out_the_view_at_hand ), T( test_proposals_that_are_none ),
+    T( test_false_words_about_a_parent ), T( test_each_false_closing_is_invalid ), T( test_what_the_runtime_says ), T( test_a_third_header_of_a_view ), T( test_a_header_comes_again_with_more_runs ),
+    T( test_a_proposal_ahead_and_the_f_it_carries ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

@@ -208,6 +208,109 @@ static void test_false_covers( void ** state ) {
   assert_int_equal( header( &h, NULL ), 0 );
 }
 
+/* The clauses of the chain's shape: a boundary, what closes it, the record that it commits; and what a header says of its parent. */
+static unsigned lie;
+static dmg_hash_t b_hash, root;
+static void edit_boundary( dmg_header_t * h ) { h->kind = DMG_BLOCK_BOUNDARY; h->next_epoch_root = root; }
+static void edit_closing( dmg_header_t * h ) {
+  h->kind = lie==1 ? DMG_BLOCK_NORMAL : DMG_BLOCK_CLOSING;
+  h->height = lie==2 ? 2 : 1;
+  h->body_len = lie==3 ? 3 : 0;
+  h->body_hash = b_hash;
+  h->body_hash.b[ 0 ] ^= lie==4;
+  h->next_epoch_root = root;
+  h->next_epoch_root.b[ 0 ] ^= lie==5;
+}
+static void edit_early( dmg_header_t * h ) { h->kind = DMG_BLOCK_CLOSING; }
+static void edit_rooted( dmg_header_t * h ) { h->next_epoch_root.b[ 7 ] = 1; }
+static void edit_epoch( dmg_header_t * h ) { h->epoch = 1; }
+static void edit_nobody( dmg_header_t * h ) { h->leader = 9; }
+static void edit_parent_view( dmg_header_t * h ) { h->parent_view = h->view; }
+static void edit_with_cert( dmg_header_t * h ) { h->parent_cert.view = 1; h->parent_cert.bitmap[ 0 ] = 1; h->parent_cert.sig[ 0 ] = 1; }
+static void edit_no_cert( dmg_header_t * h ) { h->parent_cert = (dmg_cert_t){ 0 }; }
+static void edit_parent_hash( dmg_header_t * h ) { h->parent_hash.b[ 0 ] ^= 1; }
+static void edit_cert_view( dmg_header_t * h ) { h->parent_cert.view = 3; }
+static void edit_no_reveal( dmg_header_t * h ) { memset( h->reveal, 0, sizeof h->reveal ); }
+
+static void test_headers_at_an_epoch_s_end( void ** state ) {
+  dmg_record_t rec = r.cfg.record;
+  rec.last_height = 1;
+  ep.record = &rec;
+  root = (dmg_hash_t){ { 0x44 } };
+  dmg_header_t b = good( 1, NULL, 1, NULL, 0, edit_boundary );
+  assert_int_equal( plain( &b, NULL ), 0 );           /* record e+1 is not known: its clause is not decidable */
+  ep.next_root = &root;
+  assert_int_equal( plain( &b, NULL ), 0 );
+  ep.next_root = &A;
+  assert_int_equal( plain( &b, NULL ), 8 );
+  ep.next_root = NULL;
+  dmg_header_t n = good( 1, NULL, 1, NULL, 0, NULL );
+  assert_int_equal( plain( &n, NULL ), 8 );           /* the last height without a boundary */
+  b_hash = dmg_header_hash( &b );
+  dmg_header_t at = b;
+  for( uint64_t v = 2; v<=3; v++ ) {                  /* on the boundary, then on a closing one */
+    dmg_hash_t h = dmg_header_hash( &at );
+    dmg_cert_t c = rig_cert( &r, DMG_VOTE_NOTARIZE, v-1, &h, 7 );
+    for( lie = 6; lie--; ) {
+      dmg_header_t x = good( v, &c, 2, NULL, 0, edit_closing );
+      x.time_ms = at.time_ms+1;
+      if( plain( &x, &at )!=( lie ? 8 : 0 ) ) fail_msg( "lie %u of view %u", lie, (unsigned)v );
+      if( !lie ) n = x;
+    }
+    at = n;
+  }
+  rec.last_height = 9;
+  n = good( 1, NULL, 1, NULL, 0, edit_early );
+  assert_int_equal( plain( &n, NULL ), 8 );
+  n = good( 1, NULL, 1, NULL, 0, edit_rooted );
+  assert_int_equal( plain( &n, NULL ), 8 );
+}
+
+static void test_what_a_header_says_of_its_parent( void ** state ) {
+  static rig_edit_t const first[] = { edit_epoch, edit_nobody, edit_parent_view, edit_with_cert, edit_parent_hash, edit_no_reveal }, second[] = { edit_no_cert, edit_parent_hash, edit_cert_view };
+  dmg_header_t p = good( 1, NULL, 1, NULL, 0, NULL ), h;
+  dmg_hash_t ph = dmg_header_hash( &p );
+  dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &ph, 7 );
+  for( unsigned i = 0; i<6; i++ ) { h = good( 1, NULL, 1, NULL, 0, first[ i ] );  if( plain( &h, NULL )!=8 ) fail_msg( "word %u", i ); }
+  for( unsigned i = 0; i<3; i++ ) { h = good( 2, &n, 2, NULL, 0, second[ i ] );   if( plain( &h, NULL )!=8 ) fail_msg( "word %u of a parent", i ); }
+  /* A lie about the vote convicts nobody: its view, its signature; nor do bytes that are none. */
+  h = good( 1, NULL, 1, NULL, 0, edit_nobody );
+  plain( &h, NULL );
+  dmg_side_t a = e.a;
+  e.a.vote.sig[ 5 ] ^= 1;
+  assert_int_equal( judge(), 0 );
+  e.a = a;
+  e.a.vote.view = 2;
+  assert_int_equal( judge(), 0 );
+  uint8_t bytes[ 40 ] = { 7 }, accused[ DMG_BITMAP_SZ ];
+  assert_int_equal( dmg_evidence_judge( DMG_SPAN( bytes ), &ep, accused ).kind, DMG_VERDICT_BAD );
+  /* A run of another's signature on either side. */
+  dmg_side_t z = run( 4, 3, 7, 5 );
+  z.run.sig[ 0 ] ^= 1;
+  assert_int_equal( pair( cert( DMG_VOTE_FINALIZE, 5, &A, 14 ), z ), 0 );
+  /* Runs that end at or below the parent, or reach the view itself. */
+  dmg_run_t low = rig_run( &r, 1, 1, 7 ), far = rig_run( &r, 2, 2, 7 );
+  h = good( 3, &n, 2, &low, 1, NULL );
+  memset( &e, 0, sizeof e );
+  open_leaf( &low, 1, 0, &e.openings[ 0 ] );
+  e.opening_cnt = 1;
+  assert_int_equal( header( &h, NULL ), 8 );
+  h = good( 3, &n, 2, &far, 1, NULL );
+  memset( &e, 0, sizeof e );
+  open_leaf( &far, 1, 0, &e.openings[ 0 ] );
+  e.opening_cnt = 1;
+  assert_int_equal( header( &h, NULL ), 8 );
+  /* In the middle, where neither place shows it. */
+  for( unsigned k = 0; k<2; k++ ) {
+    dmg_run_t three[ 3 ] = { rig_run( &r, 2, 1, 7 ), k ? rig_run( &r, 3, 9, 7 ) : rig_run( &r, 1, 1, 7 ), rig_run( &r, 4, 1, 7 ) };
+    h = good( 5, &n, 2, three, 3, NULL );
+    memset( &e, 0, sizeof e );
+    open_leaf( three, 3, 1, &e.openings[ 0 ] );
+    e.opening_cnt = 1;
+    assert_int_equal( header( &h, NULL ), 8 );
+  }
+}
+
 /* E5 by runs: who notarizes a header with a false cover is told with the openings that show it, and the judge convicts that one only. */
 static void test_false_covers_are_told( void ** state ) {
   static uint8_t frame[ 16384 ];
@@ -248,6 +351,6 @@ static void test_false_covers_are_told( void ** state ) {
 
 int main( void ) {
 #define T( f ) cmocka_unit_test_setup_teardown( f, setup, teardown )
-  struct CMUnitTest const tests[] = { T( test_pairs ), T( test_bad_headers ), T( test_false_covers ), T( test_false_covers_are_told ) };
+  struct CMUnitTest const tests[] = { T( test_pairs ), T( test_bad_headers ), T( test_false_covers ), T( test_false_covers_are_told ), T( test_headers_at_an_epoch_s_end ), T( test_what_a_header_says_of_its_parent ) };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
