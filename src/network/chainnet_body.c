@@ -127,18 +127,27 @@ void build_close( net_t * n, build_t * b, build_state_t state ) {
   if( state==BUILD_FAILED ) net_wake( n, n->now_us );   /* a fetch may wait for it */
 }
 
+/* When fetches stop waiting for it. */
+static uint64_t build_end_us( build_t const * b ) { return b->born_us+( b->head.form==DMG_WIRE_SHREDS ? SHREDS_US : COMPACT_US ); }
+
 build_t * build_new( net_t * n, dmg_wire_head_t const * head, uint64_t id, int leader ) {
-  build_t * spare = NULL, * far = NULL, * old = NULL;
+  build_t * spare = NULL, * far = NULL, * late = NULL, * old = NULL;
   unsigned open_cnt = 0;
   for( unsigned i = 0; i<BUILDS_MAX; i++ ) {
     build_t * b = &n->builds[ i ];
     if( !b->state ) { spare = b; continue; }
-    if( b->state==BUILD_OPEN ) { open_cnt++; if( !far || is_later( &b->head, &far->head ) ) far = b; }
+    if( b->state==BUILD_OPEN ) {
+      open_cnt++;
+      if( !far || is_later( &b->head, &far->head ) ) far = b;
+      if( build_end_us( b )<=n->now_us && ( !late || is_later( &late->head, &b->head ) ) ) late = b;
+    }
     else if( !old || is_later( &old->head, &b->head ) ) old = b;
   }
-  /* The nearest views first: whoever leads far ones shall not take their room. */
+  /* The nearest views first: whoever leads far ones shall not take their room.  But what is past its time is fetched anyway: whoever sent a shard each of eight bodies, and no
+     more, would have all that come behind them fetched, too. */
   if( open_cnt==OPEN_MAX || ( !spare && !old ) ) {
-    if( !is_later( &far->head, head ) ) return NULL;
+    if( !late && !is_later( &far->head, head ) ) return NULL;
+    if( late ) far = late;
     build_close( n, far, BUILD_NONE );
     spare = far;
   }
@@ -165,7 +174,7 @@ uint64_t body_hold( net_t * n, dmg_fetch_t const * f, uint64_t born_us ) {
     build_t const * b = &n->builds[ i ];
     if( !b->state || !dmg_hash_eq( &b->head.body_hash, &f->body_hash ) ) continue;
     is_known = true;
-    if( b->state==BUILD_OPEN ) at = dmg_max_u64( at, b->born_us+( b->head.form==DMG_WIRE_SHREDS ? SHREDS_US : COMPACT_US ) );
+    if( b->state==BUILD_OPEN ) at = dmg_max_u64( at, build_end_us( b ) );
   }
   if( is_known || n->self<0 || f->epoch!=n->epoch || f->view<n->cur ) return at;
   /* Headers travel before bodies (N2.1): who leads an open view is about to push. */

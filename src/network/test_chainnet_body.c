@@ -857,6 +857,43 @@ static void test_false_shards_are_told_from_true_ones( void ** state ) {
   end();
 }
 
+/* A leader sends one shard each of eight bodies, and no more: those of the next leader come all the same once the eight are past their time. */
+static void test_bodies_begun_and_left_make_room( void ** state ) {
+  (void)state;
+  begin( 52 );
+  validators( 4, 1, 4 );
+  raw_t r;
+  raw_open( &r, 0 );
+  RUN_UNTIL( is_mesh(), 5000 );
+  raw_run( &r, 100 );
+  body_make( 900, 1000 );
+  static shards_t s;
+  uint8_t relays[ DMG_WIRE_SHARD_CNT_MAX ];
+  for( uint64_t view = 1; view<=4; view++ ) for( unsigned k = 0; k<2; k++ ) {
+    relays_of( view, relays );
+    unsigned mine = 0;
+    while( relays[ mine ]!=2 ) mine++;
+    shards_make( &s, view, 0 );
+    s.head.body_hash.b[ 7 ] ^= (uint8_t)k;
+    dmg_wire_head_sign( &s.head, &test_genesis, seeds[ 0 ] );
+    dmg_buf_t f = shard_frame( &s, mine );
+    raw_send( &r, 2, 1, dmg_buf_span( &f ) );
+    dmg_buf_fini( &f );
+    raw_run( &r, 30 );
+  }
+  assert_int_equal( info_of( &nodes[ 2 ] ).shards_bad, 0 );
+  raw_run( &r, 600 );
+  for( unsigned i = 1; i<4; i++ ) dmg_chainnet_set_view( nodes[ i ].net, 0, 5, 0, 4 );
+  body_make( 800, 1000 );
+  pushed_reset();
+  push( 1, 5 );
+  raw_run( &r, 1000 );
+  assert_int_equal( nodes[ 3 ].pushed, 1 );
+  assert_int_equal( nodes[ 2 ].pushed, 1 );
+  dmg_net_free( r.port );
+  end();
+}
+
 /* N8.8: the decoder encodes again: whichever k came, all find the same root false. */
 static void test_a_root_over_no_code_word_is_found_by_all( void ** state ) {
   (void)state;
@@ -907,7 +944,7 @@ int main( void ) {
     cmocka_unit_test( test_shards_bring_a_large_body ),
     cmocka_unit_test( test_silent_relays_are_lived_with ),
     cmocka_unit_test( test_false_shards_are_told_from_true_ones ),
-    cmocka_unit_test( test_a_root_over_no_code_word_is_found_by_all ),
+    cmocka_unit_test( test_bodies_begun_and_left_make_room ), cmocka_unit_test( test_a_root_over_no_code_word_is_found_by_all ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
