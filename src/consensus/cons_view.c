@@ -243,7 +243,8 @@ bool take_cert( cons_t * c, dmg_cert_t const * cert, bool is_trusted ) {
     /* Another block certified in a view that is final: more than a third is Byzantine, and no rule picks a side (C9.5); the proof convicts them (C9.3). */
     view_t * s = view_get( c, cert->view );
     dmg_cert_t const * held = s && s->has_f ? &s->f : cert->view==c->v_fin ? &c->fin : NULL;
-    if( held && !dmg_hash_eq( &cert->hash, &held->hash ) && dmg_cert_verify( &c->keys, cert ) ) {
+    if( held && !dmg_hash_eq( &cert->hash, &held->hash ) ) {
+      if( !dmg_cert_verify( &c->keys, cert ) ) return false;
       alarm_text( c, is_final ? "two finalized blocks in one view" : "another block notarized in a final view", cert->view, &held->hash, &cert->hash );
       if( s ) detect_cert( c, s, cert );
     }
@@ -251,7 +252,11 @@ bool take_cert( cons_t * c, dmg_cert_t const * cert, bool is_trusted ) {
   }
   view_t * s = view_get( c, cert->view );
   if( s ? ( is_final ? s->has_f : s->has_n ) : ( !is_final && cert->view<=c->base_view ) ) {
-    if( s && !is_final && s->has_n && !dmg_hash_eq( &cert->hash, &s->n.hash ) && dmg_cert_verify( &c->keys, cert ) ) { detect_cert( c, s, cert ); alarm_text( c, "two notarized blocks in one view", cert->view, &s->n.hash, &cert->hash ); }
+    if( s && !is_final && s->has_n && !dmg_hash_eq( &cert->hash, &s->n.hash ) ) {
+      if( !dmg_cert_verify( &c->keys, cert ) ) return false;
+      detect_cert( c, s, cert );
+      alarm_text( c, "two notarized blocks in one view", cert->view, &s->n.hash, &cert->hash );
+    }
     return true;
   }
   if( !is_trusted ) {

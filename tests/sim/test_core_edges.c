@@ -145,7 +145,11 @@ static void test_contradicting_certificates_are_told( void ** state ) {
     uint32_t was = r.evidences;
     dmg_cert_t lie = y;
     lie.sig[ 0 ] ^= 1;
-    if( !t[ i ].is_same ) { rig_send_cert( &r, other( 1 ), &lie ); assert_int_equal( r.alarms+r.evidences, was ); }   /* one that does not hold contradicts nothing */
+    if( !t[ i ].is_same ) {                                    /* one that does not hold contradicts nothing, and is its sender's lie */
+      for( unsigned k = 0; k<3; k++ ) rig_send_cert( &r, other( 2 ), &lie );
+      assert_int_equal( r.alarms+r.evidences, was );
+      assert_int_equal( r.closes, 1 );
+    }
     if( t[ i ].y==Z ) rig_send_run( &r, other( 1 ), &z ); else rig_send_cert( &r, other( 1 ), &y );
     if( r.alarms!=t[ i ].alarms || r.evidences!=t[ i ].evidences ) fail_msg( "case %u: %u alarms, %u evidences", i, r.alarms, r.evidences );
     if( r.evidences ) {
