@@ -423,7 +423,11 @@ static void do_action( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
     case DMG_CONS_BUILD: do_build( w, n, a ); break;
     case DMG_CONS_CHECK: {
       simblk_t * b = header_seen( w, n, &a->check.header, &a->check.hash, dmg_span( NULL, 0 ) );
-      if( n->pend_cnt==64 ) { n->pend_cnt--; memmove( n->pend, n->pend+1, 63*sizeof *n->pend ); }
+      if( n->pend_cnt==64 ) {
+        push( w, (ev_t){ .at = w->now, .kind = EV_FORGOTTEN, .to = n->id, .life = n->life, .hash = n->pend[ 0 ]->hash } );
+        n->pend_cnt--;
+        memmove( n->pend, n->pend+1, 63*sizeof *n->pend );
+      }
       n->pend[ n->pend_cnt++ ] = b;
       if( b->st[ n->id ]&HAS_EXEC ) { b->st[ n->id ] |= IS_RUNNING; push( w, (ev_t){ .at = w->now, .kind = EV_VERDICT, .to = n->id, .life = n->life, .hash = b->hash } ); }
       else pursue( w, n, b );
@@ -684,6 +688,12 @@ static void handle( world_t * w, node_t * n, ev_t const * ev ) {
     case EV_FRAME:   on_frame( w, n, ev ); break;
     case EV_SAVED:   on_saved( w, n, ev ); break;
     case EV_VERDICT: on_executed( w, n, &ev->hash ); break;
+    case EV_FORGOTTEN: {
+      simblk_t const * b = blk_get( w, &ev->hash );
+      dmg_cons_event_t wait = { .kind = DMG_CONS_VERDICT, .verdict = { .view = b->h.view, .hash = b->hash, .verdict = DMG_CONS_WAIT } };
+      to_core( w, n, &wait );
+      break;
+    }
     case EV_POLL:    on_poll( w, n ); break;
     case EV_TICK: {
       if( !n->has_timer || ev->a!=n->timer_us ) break;

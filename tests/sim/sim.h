@@ -43,7 +43,7 @@ static inline bool who_is_empty( who_t const * x ) { return !( x->w[ 0 ]|x->w[ 1
 
 /* --- queue ------------------------------------------------------------------------------------------------ */
 
-typedef enum { EV_FRAME, EV_TICK, EV_SAVED, EV_SIGNED, EV_VERDICT, EV_BUILT, EV_GOT, EV_LINK, EV_START, EV_FAULT, EV_POLL, EV_WAKE, EV_EPOCH, EV_UP, EV_HEAL } ev_kind_t;
+typedef enum { EV_FRAME, EV_TICK, EV_SAVED, EV_SIGNED, EV_VERDICT, EV_FORGOTTEN, EV_BUILT, EV_GOT, EV_LINK, EV_START, EV_FAULT, EV_POLL, EV_WAKE, EV_EPOCH, EV_UP, EV_HEAL } ev_kind_t;
 typedef struct {
   uint64_t  at, seq;
   uint8_t   kind, from, to;
