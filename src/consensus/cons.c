@@ -254,6 +254,18 @@ void reset_epoch( cons_t * c ) {
   map_peers( c );
 }
 
+/* A header of our own that is no proposal yet: the crash came between its record and that of PROPOSE, so it was never signed, and its view may have another of ours.
+   (One that came back to us from others has its signature.) */
+static bool is_draft( cons_t const * c, dmg_cons_record_t const * records, uint32_t cnt, uint32_t i ) {
+  dmg_proposal_t p;
+  if( dmg_proposal_decode( records[ i ].payload, &p ).kind || (int32_t)p.header.header.leader!=c->me || !dmg_is_zero( p.header.sig, sizeof p.header.sig ) ) return false;
+  for( uint32_t k = i+1; k<cnt; k++ ) {
+    dmg_span_t v = records[ k ].payload;
+    if( records[ k ].kind==DMG_CONS_REC_VOTE && v.sz==DMG_CONS_REC_VOTE_SZ && v.p[ 0 ]==DMG_VOTE_PROPOSE && !memcmp( v.p+9, p.hash.b, sizeof p.hash.b ) ) return false;
+  }
+  return true;
+}
+
 void replay( cons_t * c, dmg_cons_record_t const * records, uint32_t cnt ) {
   dmg_cons_out_t * out = c->out;
   c->out = NULL;
@@ -280,7 +292,7 @@ void replay( cons_t * c, dmg_cons_record_t const * records, uint32_t cnt ) {
         if( kind<3 ) c->marks[ kind ] = dmg_max_u64( c->marks[ kind ], view );
         break;
       }
-      case DMG_CONS_REC_PROPOSAL: (void)take_proposal( c, r->payload, true ); break;
+      case DMG_CONS_REC_PROPOSAL: if( !is_draft( c, records, cnt, i ) ) (void)take_proposal( c, r->payload, true ); break;
       case DMG_CONS_REC_CERT:     if( !dmg_cert_decode( r->payload, &cert ).kind ) (void)take_cert( c, &cert, true ); break;
       case DMG_CONS_REC_RUN:      if( !dmg_run_decode( r->payload, &run ).kind ) { take_run( c, &run, true ); advance( c ); } break;
       case DMG_CONS_REC_FLOOR:

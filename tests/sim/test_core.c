@@ -238,6 +238,30 @@ static void test_skip_without_proof( void ** state ) {
   assert_int_equal( r.evidences, 1 );                                                /* E4: two headers of one view */
 }
 
+/* Found by the simulator: a log that ends with our header, as the disk was full before PROPOSE, holds no proposal: nobody was told of it, and the view's is built anew. */
+static void test_a_header_that_was_not_signed_for_is_none( void ** state ) {
+  rig_init( &r, 0, 1000 );
+  uint32_t me = rig_leader( &r, 1 );
+  rig_fini( &r );
+  for( unsigned is_whole = 0; is_whole<2; is_whole++ ) {
+    up( me, 1000 );
+    rig_tick( &r, 300000 );
+    assert_true( rig_saved( &r, DMG_CONS_REC_VOTE, DMG_VOTE_PROPOSE, 1 ) );
+    dmg_hash_t old = r.last_header, sent;
+    uint32_t at = 0;
+    while( r.wal[ at ].kind!=DMG_CONS_REC_PROPOSAL ) at++;
+    if( !is_whole ) r.wal_cnt = at+1;
+    r.builds = 0;
+    rig_restart( &r );
+    for( uint32_t i = 0; i<3; i++ ) rig_link( &r, other( i ), true );
+    rig_tick( &r, 300000 );
+    assert_int_equal( r.builds, !is_whole );
+    assert_true( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 1, &sent )>=1 );
+    assert_int_equal( dmg_hash_eq( &sent, &old ), is_whole );
+    if( !is_whole ) rig_fini( &r );
+  }
+}
+
 /* Found with n = 1: an N that comes while a body is built raises the base, and the body of the old one would be invalid on the new: it is built again. */
 static void test_a_body_belongs_to_its_parent( void ** state ) {
   rig_init( &r, 0, 1000 );
@@ -1014,7 +1038,7 @@ int main( void ) {
   struct CMUnitTest const tests[] = {
     T( test_a_vote_leaves_only_saved_and_signed ), T( test_unsigned_is_not_sent_and_refused_is_observed ), T( test_q_votes_notarize_and_finalize ), T( test_finalize_keeps_reason ),
     T( test_own_nullify_replay ), T( test_nullified_then_notarized ), T( test_finalized_is_never_nullified ), T( test_jump_over_gap ), T( test_both_in_log ), T( test_state_ahead_of_wal ),
-    T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_a_window_s_reveal_is_checked_once ),
+    T( test_fetch_beyond_leader ), T( test_a_body_belongs_to_its_parent ), T( test_a_header_that_was_not_signed_for_is_none ), T( test_a_window_s_reveal_is_checked_once ),
     T( test_skip_without_proof ), T( test_each_false_clause_is_invalid ), T( test_future_time_waits ), T( test_timeouts_are_the_page_s ),
     T( test_backoff_only_by_finality ), T( test_resend_bounded ), T( test_suspect_still_counts ), T( test_three_bad_votes_close_the_link ), T( test_frames_before_the_link_are_nothing ),
     T( test_every_start_waits ), T( test_no_hearsay_inactivity ), T( test_far_from_finality_bodies_are_empty ), T( test_an_epoch_ends_though_its_last_block_was_not_judged ),
