@@ -722,7 +722,7 @@ static void test_a_proposal_ahead_and_the_f_it_carries( void ** state ) {
   dmg_run_t z = rig_run( &r, 1, 6, others() );
   dmg_hash_t d;
   sz = rig_proposal( &r, 7, NULL, 1, r.wall_ms+1, &z, 1, NULL, frame, &d );
-  if( rig_leader( &r, 7 )!=r.me ) rig_frame( &r, rig_leader( &r, 7 ), DMG_FRAME_PROPOSAL, frame, sz );
+  rig_frame( &r, rig_leader( &r, 7 ), DMG_FRAME_PROPOSAL, frame, sz );
   assert_int_equal( r.alarms, 1 );   /* its run nullifies the final view: more than a third lies */
 }
 
@@ -811,8 +811,8 @@ static void test_far_lists_do_not_crowd_out_the_view_at_hand( void ** state ) {
   assert_int_equal( cur(), 212 );
   dmg_hash_t got;
   rig_tick( &r, 300000 );
-  if( !rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 212, &got ) ) { rig_tick( &r, 1000000 ); assert_int_equal( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 212, &got )>0, 1 ); }
-  (void)far;
+  assert_true( rig_sent_votes( &r, DMG_VOTE_NOTARIZE, 212, &got )>0 );
+  assert_memory_equal( got.b, far.b, sizeof got.b );
 }
 
 int main( void ) {
