@@ -8,6 +8,7 @@
    A vote     decide -> SAVE{seq: its reasons and itself} -> SAVED{seq} -> SIGN{id} -> SIGNED{id, sig} -> own tally, SEND.  An unsaved vote cannot leave (C6.1).
    A block    proposal in -> static judgement (C5.1) -> CHECK{hash} -> the driver fetches the body, executes parents and it -> VERDICT{valid, root after it} -> NOTARIZE.
               The driver owns bodies, overlays and the chain below the newest views: CHECK and COMMIT name a block, its unknown ancestors are the driver's to get, by hash.
+              Each CHECK is answered once, by WAIT where the driver forgets it: what was not answered is not asked again.
    An epoch   EPOCH tells record and set of e+1 once they are known; F of the boundary block or of a closing descendant -> DONE{handover}, silence in e; VERDICT for
               the boundary block -> view 1 of e+1 in the same object.
 
