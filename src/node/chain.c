@@ -283,9 +283,10 @@ dmg_err_t dmg_chain_metrics( dmg_chain_t * chain, dmg_buf_t * out ) {
     "# TYPE demiurge_block_stage_seconds_total counter\ndemiurge_block_stage_seconds_total{stage=\"build\"} %.6f\ndemiurge_block_stage_seconds_total{stage=\"execute\"} %.6f\ndemiurge_block_stage_seconds_total{stage=\"commit\"} %.6f\n"
     "# TYPE demiurge_state_keys gauge\ndemiurge_state_keys %lu\n# TYPE demiurge_state_tree_bytes gauge\ndemiurge_state_tree_bytes %lu\n"
     "# TYPE demiurge_read_check_failures_total counter\ndemiurge_read_check_failures_total %lu\n"
-    "# TYPE demiurge_storage_bytes gauge\ndemiurge_storage_bytes{cf=\"blocks\"} %lu\n"
+    "# TYPE demiurge_storage_bytes gauge\ndemiurge_storage_bytes{cf=\"blocks\"} %lu\ndemiurge_storage_bytes{cf=\"state\"} %lu\n"
+    "# TYPE demiurge_storage_memory_bytes gauge\ndemiurge_storage_memory_bytes %lu\n"
     "# TYPE demiurge_build_info gauge\ndemiurge_build_info{version=\"%s\"} 1\n",
     (unsigned long)head.block.height, (unsigned long)head.block.height, (unsigned long)blocks, (unsigned long)txs, (unsigned long)pool.rejected, (unsigned long)pool.replaced, (unsigned long)pool.expired,
     pool.pooled_cnt, pool.queued_cnt, (double)build/1e9, (double)exec/1e9, (double)store/1e9, (unsigned long)state.key_cnt, (unsigned long)state.tree_sz, (unsigned long)state.read_check_failures,
-    (unsigned long)log.sz, DMG_VERSION );
+    (unsigned long)log.sz, (unsigned long)state.store_sz, (unsigned long)state.store_mem_sz, DMG_VERSION );
 }

@@ -61,7 +61,8 @@ typedef struct { dmg_kv_cf_t cf; bool is_delete; dmg_span_t key, value; } dmg_kv
    as it goes: a failure of next is the run's. */
 typedef dmg_err_t (*dmg_kv_next_fn_t)( void * ctx, dmg_kv_op_t * out_op );
 
-typedef struct { uint64_t bytes, keys[ DMG_KV_CF_CNT ]; } dmg_kv_stats_t;   /* keys may be an estimate */
+/* mem_sz: bytes of memory that hold tables to be written, and blocks read.  keys may be an estimate. */
+typedef struct { uint64_t bytes, mem_sz, keys[ DMG_KV_CF_CNT ]; } dmg_kv_stats_t;
 
 typedef struct {
   char const * name;

@@ -445,7 +445,7 @@ static dmg_err_t mem_restore( dmg_kv_t * kv, dmg_kv_snap_t * snap ) {
 static void mem_stats( dmg_kv_t * kv, dmg_kv_stats_t * out ) {
   mem_t * mem = mem_of( kv );
   roots_t * r = roots_take( mem, NULL );
-  out->bytes = __atomic_load_n( &mem->sz, __ATOMIC_RELAXED );
+  out->bytes = out->mem_sz = __atomic_load_n( &mem->sz, __ATOMIC_RELAXED );
   memcpy( out->keys, r->key_cnt, sizeof out->keys );
   roots_release( mem, r );
 }

@@ -308,8 +308,10 @@ static dmg_err_t rocks_restore( dmg_kv_t * kv, dmg_kv_snap_t * snap ) { return D
 
 static void rocks_stats( dmg_kv_t * kv, dmg_kv_stats_t * out ) {
   rocks_t * r = rocks_of( kv );
+  out->mem_sz = rocksdb_cache_get_usage( r->cache );
   for( int cf=0; cf<DMG_KV_CF_CNT; cf++ ) {
     uint64_t v = 0;
+    if( !rocksdb_property_int_cf( r->db, r->cf[ cf ], "rocksdb.size-all-mem-tables", &v ) )  out->mem_sz += v;
     if( !rocksdb_property_int_cf( r->db, r->cf[ cf ], "rocksdb.estimate-num-keys", &v ) )    out->keys[ cf ] = v;
     if( !rocksdb_property_int_cf( r->db, r->cf[ cf ], "rocksdb.total-sst-files-size", &v ) ) out->bytes += v;
   }

@@ -417,9 +417,11 @@ dmg_err_t dmg_state_head( dmg_state_t * s, uint64_t * out_height, dmg_hash_t * o
 }
 
 void dmg_state_stats( dmg_state_t * s, dmg_state_stats_t * out ) {
+  dmg_kv_stats_t kv;
+  dmg_kv_stats( s->kv, &kv );
   pthread_rwlock_rdlock( &s->tree_lock );
   pthread_mutex_lock( &s->lock );
-  *out = (dmg_state_stats_t){ .key_cnt = dmg_tree_key_cnt( s->tree ), .tree_sz = dmg_tree_sz( s->tree ), .overlay_cnt = s->overlay_cnt, .overlay_sz = s->overlay_sz,
+  *out = (dmg_state_stats_t){ .key_cnt = dmg_tree_key_cnt( s->tree ), .store_sz = kv.bytes, .store_mem_sz = kv.mem_sz, .tree_sz = dmg_tree_sz( s->tree ), .overlay_cnt = s->overlay_cnt, .overlay_sz = s->overlay_sz,
     .ring_cnt = s->ring_cnt, .ring_sz = s->ring_sz, .view_cnt = s->view_cnt, .read_check_failures = s->read_check_failures };
   pthread_mutex_unlock( &s->lock );
   pthread_rwlock_unlock( &s->tree_lock );

@@ -101,7 +101,7 @@ DMG_MUST_USE dmg_err_t dmg_state_head( dmg_state_t * state, uint64_t * out_heigh
    proposes).  NOT_FOUND; PRUNED if it is final. */
 DMG_MUST_USE dmg_err_t dmg_state_drop( dmg_state_t * state, dmg_hash_t const * block );
 
-typedef struct { uint64_t key_cnt, tree_sz, overlay_cnt, overlay_sz, ring_cnt, ring_sz, view_cnt, read_check_failures; } dmg_state_stats_t;
+typedef struct { uint64_t key_cnt, store_sz, store_mem_sz, tree_sz, overlay_cnt, overlay_sz, ring_cnt, ring_sz, view_cnt, read_check_failures; } dmg_state_stats_t;
 void dmg_state_stats( dmg_state_t * state, dmg_state_stats_t * out );
 
 /* ---- Reading ---- */

@@ -86,6 +86,18 @@ static void test_write_spans_columns_and_last_wins( void ** st ) {
   }
 }
 
+static void test_stats_tell_what_memory_holds( void ** st ) {
+  dmg_kv_t * kv = ( (env_t *)*st )->kv;
+  uint8_t * big = calloc( 1, DMG_KV_VALUE_MAX );
+  dmg_kv_stats_t before, after;
+  dmg_kv_stats( kv, &before );
+  dmg_kv_op_t op = put( DMG_KV_STATE, S( "a" ), dmg_span( big, DMG_KV_VALUE_MAX ) );
+  assert_int_equal( dmg_kv_write( kv, &op, 1, false ), DMG_OK );
+  dmg_kv_stats( kv, &after );
+  assert_in_range( after.mem_sz, before.mem_sz+DMG_KV_VALUE_MAX, before.mem_sz+( 8u<<20 ) );
+  free( big );
+}
+
 static void test_write_over_a_limit_changes_nothing( void ** st ) {
   dmg_kv_t * kv = ( (env_t *)*st )->kv;
   uint8_t * big = calloc( 1, DMG_KV_VALUE_MAX+1 );
@@ -415,6 +427,7 @@ static void test_memory_full_write_changes_nothing( void ** st ) {
 #define SUITES                                             \
     SUITE( test_get_absent_is_not_found ),                 \
     SUITE( test_write_spans_columns_and_last_wins ),       \
+    SUITE( test_stats_tell_what_memory_holds ),            \
     SUITE( test_write_over_a_limit_changes_nothing ),      \
     SUITE( test_pinned_value_survives_overwrite ),         \
     SUITE( test_get_many_tells_each ),                     \

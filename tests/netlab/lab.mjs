@@ -270,10 +270,11 @@ export class Demiurge {
     return stream;
   }
   async untilFinal(i, ids) {
-    await until("the first transactions are final", 60, async () => {
-      const { items } = await this.call(i, "tx_status", { ids: ids.slice(-100) });
-      return items.every((x) => x.status.kind === "final");
-    });
+    for (let at = 0; at < ids.length; at += 100)
+      await until("the first transactions are final", 60, async () => {
+        const { items } = await this.call(i, "tx_status", { ids: ids.slice(at, at + 100) });
+        return items.every((x) => x.status.kind === "final");
+      });
   }
   /** Funds 500 accounts from alice, lets each open itself; then what `transfers` needs. sz: bytes of a transfer, null: as they are. */
   async setUp(sz = null) {
