@@ -38,6 +38,7 @@ static void status_ask( net_t * n, conn_t * c ) {
   c->status_us = n->now_us+net_jitter( n, STATUS_EVERY_US );
   if( dmg_net_request( n->port, c->conn, DMG_CHAINNET_STATUS, DMG_SPAN( b ), STATUS_MS, &c->status_id )!=DMG_OK ) return;
   c->is_asking_status = true;
+  c->is_status_told   = false;
 }
 
 /* --- whom to ask ------------------------------------------------------------------------------------------ */
@@ -223,7 +224,9 @@ bool fetch_chunk( net_t * n, int conn, dmg_net_ev_t const * ev, dmg_chainnet_out
     *out_is_mine = true;
     dmg_wire_status_t s;
     if( ev->code!=DMG_WIRE_DATA ) return false;
-    if( dmg_wire_status_decode( ev->data, &s ).kind ) { conn_false( n, c ); return false; }
+    /* One chunk (N9.1): else one question would bring as many certificates to verify as the peer likes. */
+    if( c->is_status_told || dmg_wire_status_decode( ev->data, &s ).kind ) { conn_false( n, c ); return false; }
+    c->is_status_told = true;
     status_theirs( n, conn, &s );
     return false;
   }
@@ -236,7 +239,15 @@ bool fetch_chunk( net_t * n, int conn, dmg_net_ev_t const * ev, dmg_chainnet_out
   }
   dmg_span_t bytes = { 0 };
   dmg_verdict_t v = fetch_judge( n, f, ev->data, &bytes );
-  if( v.kind==DMG_VERDICT_BAD ) { conn_false( n, c ); return false; }
+  if( v.kind==DMG_VERDICT_BAD ) {
+    /* A validator's line stays (C2.6): what else it answers is not looked at, as a mebibyte to unpack and hash costs it sixty bytes. */
+    conn_false( n, c );
+    dmg_err_t err = dmg_net_cancel( n->port, f->req_id );
+    (void)err;
+    fetch_free( n, f );
+    fetch_ask( n, f );
+    return false;
+  }
   if( v.kind || !bytes.p ) return false;
   out->kind  = DMG_CHAINNET_GOT;
   out->what  = f->f.what;

@@ -56,7 +56,7 @@ typedef struct {
   uint64_t       up_us, rtt_us;
   char           addr[ DMG_CHAINNET_ADDR_SZ_MAX ], agent[ 64 ];
   /* status */
-  bool           has_status, is_asking_status;
+  bool           has_status, is_asking_status, is_status_told;   /* told: the question at work has its answer */
   uint64_t       status_id, status_us;      /* status_us: next question */
   uint32_t       epoch;
   uint64_t       height, final_view, first_body;

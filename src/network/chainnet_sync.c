@@ -344,8 +344,14 @@ bool sync_chunk( net_t * n, int conn, dmg_net_ev_t const * ev ) {
       if( v.kind==DMG_VERDICT_GOOD ) { c->rest_us = 0; s->epochs_us = 0; }
     }
   }
-  if( !is_good ) conn_false( n, c );
-  else n->sync.is_dirty = true;
+  if( !is_good ) {
+    conn_false( n, c );
+    if( r->is_used ) {                             /* the rest of it is asked of another now */
+      dmg_err_t err = dmg_net_cancel( n->port, r->id );
+      (void)err;
+      req_free( n, r );
+    }
+  } else n->sync.is_dirty = true;
   net_wake( n, n->now_us );
   return true;
 }
