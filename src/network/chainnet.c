@@ -52,14 +52,25 @@ void net_wake( net_t * n, uint64_t at_us ) {
 }
 
 /* Token bucket: units a 10 s, up to burst. */
-bool bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst ) {
+static void bucket_fill( bucket_t * b, uint64_t now_us, uint64_t per_10s, uint64_t burst ) {
   if( !b->us ) *b = (bucket_t){ .level = burst*SEC, .us = now_us ? now_us : 1 };
   uint64_t dt = dmg_min_u64( now_us>b->us ? now_us-b->us : 0, 100*SEC );
   b->level = dmg_min_u64( burst*SEC, b->level+dt*per_10s/10 );
   if( now_us>b->us ) b->us = now_us;
+}
+
+bool bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst ) {
+  bucket_fill( b, now_us, per_10s, burst );
   if( b->level<units*SEC ) return false;
   b->level -= units*SEC;
   return true;
+}
+
+void bucket_pay( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst ) {
+  bucket_fill( b, now_us, per_10s, burst );
+  uint64_t owed = units*SEC>b->level ? units*SEC-b->level : 0;
+  b->level -= units*SEC-owed;
+  b->us    += owed/per_10s*10;                     /* nothing comes in before it is paid */
 }
 
 dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_hash ) {
@@ -404,6 +415,7 @@ static void tick( net_t * n ) {
   peers_tick( n );
   body_tick( n );
   fetch_tick( n );
+  serve_tick( n );
   gossip_tick( n );
   sync_tick( n );
 }

@@ -32,6 +32,9 @@
 #define RELAY_RATE           50                          /* tokens a second of an origin; a frame takes one each started 4 KiB */
 #define RELAY_BURST          100
 #define SERVE_MAX            1024
+#define SERVE_GO_SZ          ( 1u<<20 )                  /* of an answer in one go: then whatever else waits has its turn */
+#define SERVE_CONN_S         ( 16u<<20 )                 /* N6.1: bytes of answers a second of a connection, twice that at once */
+#define SERVE_STRANGERS_S    ( 32u<<20 )                 /* bytes, unpacked, a second that a validator reads for all who are none, as much at once */
 #define SERVE_CONN_MAX       2                           /* answers at once of a connection; of a validator's line: in_max of each protocol */
 #define OUT_PER_PROTO        2                           /* N9.3 */
 #define HEADERS_MAX          DMG_WIRE_HEADERS_MAX
@@ -43,7 +46,7 @@
 #define GROUP_SZ_MAX         ( 4u<<20 )
 #define SYNC_REQ_MAX         16
 
-typedef struct { uint64_t level, us; } bucket_t;         /* level: millionths of a unit that are left */
+typedef struct { uint64_t level, us; } bucket_t;         /* level: millionths of a unit that were left at us, which is ahead where some are owed */
 
 typedef enum { STREAM_NONE, STREAM_OPEN, STREAM_UP } stream_state_t;
 typedef struct { uint64_t id; uint8_t state; } stream_t;
@@ -165,7 +168,7 @@ typedef struct { uint32_t off, sz; } place_t;
 typedef struct { bool is_used, is_own; dmg_hash_t hash; uint64_t stamp, asked_sz; uint32_t tx_cnt; dmg_buf_t body, places; } kept_t;
 
 typedef struct {
-  bool       is_used;
+  bool       is_used, is_due;               /* due: goes on with the next tick */
   uint8_t    proto;
   uint16_t   conn;
   uint64_t   id;
@@ -253,6 +256,8 @@ struct dmg_chainnet {
 
   serve_t            serves[ SERVE_MAX ];
   serve_mem_t        serve_mem[ SERVE_MAX ];
+  uint32_t           serve_due_cnt, serve_at;   /* at: whose turn it is */
+  bucket_t           strangers;
   fetch_t            fetches[ DMG_CHAINNET_FETCH_MAX ]; bool is_fetch_done;
   dmg_buf_t          raw, chunk;            /* an answer's body; a chunk in the making */
 
@@ -302,6 +307,7 @@ void     conn_false ( net_t * n, conn_t * c );                        /* false d
 int      known_find ( net_t const * n, dmg_net_peer_t const * peer );
 int      known_get  ( net_t * n, dmg_net_peer_t const * peer );       /* adds; -1: full */
 bool     bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst );
+void     bucket_pay ( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst );   /* after the fact: what is not there is owed */
 /* Does it hash to that?  GOOD, BAD, LOCAL.  Its length is the header's matter: who serves a body that its leader gave a false one does not lie. */
 dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_hash );
 
@@ -389,6 +395,7 @@ void serve_req      ( net_t * n, dmg_net_ev_t const * ev );
 void serve_room     ( net_t * n, dmg_net_ev_t const * ev );
 bool serve_end      ( net_t * n, dmg_net_ev_t const * ev );
 void serve_conn_down( net_t * n, int conn );
+void serve_tick     ( net_t * n );
 
 /* chainnet_fetch.c */
 bool fetch_chunk    ( net_t * n, int conn, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out, bool * out_is_mine );

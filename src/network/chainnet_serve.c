@@ -1,5 +1,9 @@
 /* What peers ask of us: one answer at a time a slot, chunk by chunk as the port has room (N4.2, N6.1, N9.1). */
 #include "network/chainnet_int.h"
+#include "base/num.h"
+
+/* What is read for an answer beside what is sent: of a block whose header is asked for, and for anything at all. */
+enum { HEADER_READ_SZ = 4096, HEADER_BODY_SZ = 128<<10, CHUNK_SZ = 1024 };
 
 /* An error has no other chunk; one that finds no room ends the question unanswered, which the port makes a reset. */
 static void refuse( net_t * n, uint64_t id, uint8_t code, dmg_span_t bytes ) {
@@ -32,16 +36,23 @@ static void slow_down( net_t * n, conn_t * c, uint64_t id, uint32_t ms ) {
   refuse( n, id, DMG_WIRE_SLOW_DOWN, DMG_SPAN( b ) );
 }
 
+static void due_set( net_t * n, serve_t * s, bool is_due ) {
+  n->serve_due_cnt += is_due;
+  n->serve_due_cnt -= s->is_due;
+  s->is_due = is_due;
+}
+
 static void serve_free( net_t * n, serve_t * s ) {
   DMG_ASSERT( s->is_used && n->conns[ s->conn ].serve_cnt );
   n->conns[ s->conn ].serve_cnt--;
+  due_set( n, s, false );
   s->is_used = false;
 }
 
 /* --- chunks ----------------------------------------------------------------------------------------------- */
 
-/* Into n->chunk the next chunk; *out_is_last.  NOT_FOUND and others only for the first. */
-static dmg_err_t make_headers( net_t * n, serve_t * s, uint32_t * out_cnt, bool * out_is_last ) {
+/* Into n->chunk the next chunk; *out_is_last; *io_sz grows by what was read for it.  NOT_FOUND and others only for the first. */
+static dmg_err_t make_headers( net_t * n, serve_t * s, uint32_t * out_cnt, bool * out_is_last, uint64_t * io_sz ) {
   dmg_buf_clear( &n->chunk );
   uint8_t * p;
   DMG_TRY( dmg_buf_grow( &n->chunk, DMG_WIRE_HEADERS_CHUNK_SZ, &p ) );
@@ -53,6 +64,7 @@ static dmg_err_t make_headers( net_t * n, serve_t * s, uint32_t * out_cnt, bool 
     err = n->chain->header( n->chain->ctx, &at, h );
     if( err ) break;
     cnt++;
+    *io_sz += HEADER_READ_SZ+dmg_min_u64( dmg_load_u32le( h+238 ), HEADER_BODY_SZ );   /* body_len */
     at = dmg_hash_load( h+25 );                    /* parent_hash */
   }
   if( !cnt ) return err;
@@ -66,13 +78,14 @@ static dmg_err_t make_headers( net_t * n, serve_t * s, uint32_t * out_cnt, bool 
   return DMG_OK;
 }
 
-static dmg_err_t make_body( net_t * n, serve_t * s, bool * out_is_last ) {
+static dmg_err_t make_body( net_t * n, serve_t * s, bool * out_is_last, uint64_t * io_sz ) {
   dmg_buf_clear( &n->raw );
   dmg_buf_clear( &n->chunk );
   dmg_err_t err = n->chain->body( n->chain->ctx, &s->mem->bodies.hashes[ s->pos ], &n->raw );
   if( err && err!=DMG_ERR_NOT_FOUND && err!=DMG_ERR_PRUNED ) return err;
   DMG_TRY( dmg_wire_body_encode( err ? dmg_span( NULL, 0 ) : dmg_buf_span( &n->raw ), &n->chunk ) );
   *out_is_last = s->pos+1==s->mem->bodies.cnt;
+  *io_sz      += n->raw.sz;
   return DMG_OK;
 }
 
@@ -107,14 +120,14 @@ static dmg_err_t make_tx( net_t * n, serve_t * s, bool * out_is_last ) {
   return DMG_OK;
 }
 
-/* false: the answer has ended, or waits for room. */
-static bool serve_chunk( net_t * n, serve_t * s ) {
+/* *io_sz grows by what it cost.  false: the answer has ended, or waits for room. */
+static bool serve_chunk( net_t * n, serve_t * s, uint64_t * io_sz ) {
   dmg_err_t err = DMG_OK;
   bool is_last = true;
   uint32_t cnt = 1;
   switch( s->proto ) {
-    case DMG_CHAINNET_HEADERS: err = make_headers( n, s, &cnt, &is_last ); break;
-    case DMG_CHAINNET_BODIES:  err = make_body( n, s, &is_last ); break;
+    case DMG_CHAINNET_HEADERS: err = make_headers( n, s, &cnt, &is_last, io_sz ); break;
+    case DMG_CHAINNET_BODIES:  err = make_body( n, s, &is_last, io_sz ); break;
     case DMG_CHAINNET_BODYTX:  err = make_bodytx( n, s, &is_last ); break;
     case DMG_CHAINNET_TXREQ:   err = make_tx( n, s, &is_last ); break;
     case DMG_CHAINNET_EPOCHS:
@@ -131,6 +144,7 @@ static bool serve_chunk( net_t * n, serve_t * s ) {
       dmg_buf_clear( &n->chunk );
       err = n->chain->proposal( n->chain->ctx, s->epoch, s->view, &s->cursor, &n->chunk );
   }
+  *io_sz += n->chunk.sz+CHUNK_SZ;
   if( err ) {
     refuse_by( n, s->id, err );
     serve_free( n, s );
@@ -147,9 +161,7 @@ static bool serve_chunk( net_t * n, serve_t * s ) {
     return false;
   }
   /* What is sent is paid after the fact: the next question waits until it is. */
-  conn_t * c = &n->conns[ s->conn ];
-  uint64_t paid = (uint64_t)n->chunk.sz*SEC;
-  c->in_bytes.level = c->in_bytes.level>paid ? c->in_bytes.level-paid : 0;
+  bucket_pay( &n->conns[ s->conn ].in_bytes, n->now_us, n->chunk.sz, 10ull*SERVE_CONN_S, 2ull*SERVE_CONN_S );
   s->cursor   = next;
   if( s->left ) s->left -= cnt;
   s->pos++;
@@ -158,7 +170,36 @@ static bool serve_chunk( net_t * n, serve_t * s ) {
   return !is_last;
 }
 
-static void serve_pump( net_t * n, serve_t * s ) { while( serve_chunk( n, s ) ) {} }
+/* Who asks a validator and is none shares what there is for all of those: a mebibyte to read and to pack costs him 33 bytes. */
+static bool is_stranger( net_t const * n, conn_t const * c ) { return n->self>=0 && c->member<0; }
+static bool has_share( net_t * n, conn_t const * c ) { return !is_stranger( n, c ) || bucket_take( &n->strangers, n->now_us, 1, 10ull*SERVE_STRANGERS_S, SERVE_STRANGERS_S ); }
+
+/* One go, or what there is room for. */
+static void serve_pump( net_t * n, serve_t * s ) {
+  conn_t const * c = &n->conns[ s->conn ];
+  bool goes_on = true, is_shared = is_stranger( n, c );
+  uint64_t sz = 0;
+  due_set( n, s, false );
+  if( has_share( n, c ) ) while( goes_on && sz<SERVE_GO_SZ ) goes_on = serve_chunk( n, s, &sz );
+  if( is_shared ) bucket_pay( &n->strangers, n->now_us, sz, 10ull*SERVE_STRANGERS_S, SERVE_STRANGERS_S );
+  if( !goes_on ) return;
+  due_set( n, s, true );
+  net_wake( n, is_shared ? n->strangers.us : n->now_us );
+}
+
+/* One answer a tick goes on, in turn; strangers' where no other is. */
+void serve_tick( net_t * n ) {
+  if( !n->serve_due_cnt ) return;
+  bool is_served = false;
+  for( uint32_t turn = 0, turns = n->strangers.us>n->now_us ? 1 : 2; turn<turns && !is_served; turn++ ) for( uint32_t k = 0; k<SERVE_MAX && !is_served; k++ ) {
+    serve_t * s = &n->serves[ n->serve_at ];
+    n->serve_at = ( n->serve_at+1 )%SERVE_MAX;
+    if( !s->is_due || is_stranger( n, &n->conns[ s->conn ] )!=( turn==1 ) ) continue;
+    serve_pump( n, s );
+    is_served = true;
+  }
+  if( n->serve_due_cnt ) net_wake( n, is_served ? n->now_us : n->strangers.us );
+}
 
 /* --- questions -------------------------------------------------------------------------------------------- */
 
@@ -256,7 +297,7 @@ void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
     return;
   }
   /* N6.1; and 16 MiB a second of answers, which the last one may exceed by itself. */
-  if( !bucket_take( &c->in[ ev->proto ], n->now_us, units, per_10s, per_10s ) || !bucket_take( &c->in_bytes, n->now_us, 1, 160u<<20, 32u<<20 ) ) {
+  if( !bucket_take( &c->in[ ev->proto ], n->now_us, units, per_10s, per_10s ) || !bucket_take( &c->in_bytes, n->now_us, 1, 10ull*SERVE_CONN_S, 2ull*SERVE_CONN_S ) || !has_share( n, c ) ) {
     slow_down( n, c, ev->id, 1000 );
     return;
   }

@@ -86,7 +86,7 @@ static unsigned links_of( node_t * nd ) {
   return cnt;
 }
 
-static bool is_mesh( unsigned n ) {
+static inline bool is_mesh( unsigned n ) {
   for( unsigned i = 0; i<n; i++ ) if( links_of( &nodes[ i ] )!=n-1 || info_of( &nodes[ i ] ).link_cnt!=n-1 ) return false;
   return true;
 }
