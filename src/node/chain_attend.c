@@ -22,12 +22,11 @@ static dmg_err_t final_at( dmg_chain_t * chain, uint64_t height, dmg_chain_recen
   if( r->height!=height ) {
     dmg_signed_header_t sh;
     dmg_hash_t hash;
-    dmg_buf_t buf = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
-    dmg_err_t err = dmg_block_log_hash( chain->log, height, &hash );
-    if( !err ) err = dmg_block_log_block( chain->log, &hash, &buf, NULL );
-    if( !err && ( buf.sz<DMG_SIGNED_HEADER_SZ || dmg_signed_header_decode( dmg_span( buf.p, DMG_SIGNED_HEADER_SZ ), &sh ).kind ) ) err = DMG_ERR_CORRUPT;
-    dmg_buf_fini( &buf );
-    DMG_TRY( err );
+    uint8_t bytes[ DMG_SIGNED_HEADER_SZ ];
+    DMG_TRY( dmg_block_log_hash( chain->log, height, &hash ) );
+    DMG_TRY( dmg_block_log_head( chain->log, &hash, bytes, sizeof bytes ) );
+    dmg_hash_t is = dmg_header_bytes_hash( dmg_span( bytes, DMG_HEADER_SZ ) );
+    if( !dmg_hash_eq( &is, &hash ) || dmg_signed_header_decode( DMG_SPAN( bytes ), &sh ).kind ) return DMG_ERR_CORRUPT;
     *r = (dmg_chain_recent_t){ .height = height, .view = sh.header.view, .hash = hash };
   }
   *out = *r;

@@ -571,11 +571,9 @@ static dmg_err_t stored( val_t * v, dmg_hash_t const * block, dmg_buf_t * out ) 
 dmg_err_t dmg_validator_header( val_t * v, dmg_hash_t const * block, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) {
   vblk_t const * b = dmg_val_blk_find( v, block );
   if( b && b->has_header && !dmg_is_zero( b->sh.sig, sizeof b->sh.sig ) ) { dmg_signed_header_encode( &b->sh, out ); return DMG_OK; }
-  dmg_buf_t buf = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
-  dmg_err_t err = stored( v, block, &buf );
-  if( !err ) memcpy( out, buf.p, DMG_SIGNED_HEADER_SZ );
-  dmg_buf_fini( &buf );
-  return err;
+  DMG_TRY( dmg_block_log_head( v->chain->log, block, out, DMG_SIGNED_HEADER_SZ ) );
+  dmg_hash_t is = dmg_header_bytes_hash( dmg_span( out, DMG_HEADER_SZ ) );
+  return dmg_hash_eq( &is, block ) ? DMG_OK : DMG_ERR_CORRUPT;
 }
 
 dmg_err_t dmg_validator_body( val_t * v, dmg_hash_t const * block, dmg_buf_t * out ) {

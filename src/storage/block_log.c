@@ -257,6 +257,31 @@ static dmg_err_t rec_read( dmg_file_t * file, uint64_t salt, uint64_t off, rec_t
   return DMG_OK;
 }
 
+/* The first sz bytes of a record's raw payload.  NOT_FOUND: no such record there. */
+static dmg_err_t rec_read_head( dmg_file_t * file, uint64_t off, rec_t * out_rec, uint8_t * out, size_t sz ) {
+  uint8_t h[ REC_HEAD ], stored[ 16*1024 ];
+  size_t got;
+  DMG_TRY( dmg_file_pread( file, h, sizeof h, off, &got ) );
+  if( got!=REC_HEAD || !rec_head_parse( h, out_rec ) || out_rec->raw_sz<sz ) return DMG_ERR_NOT_FOUND;
+  off += REC_HEAD;
+  if( !out_rec->codec ) {
+    DMG_TRY( dmg_file_pread( file, out, sz, off, &got ) );
+    return got==sz ? DMG_OK : DMG_ERR_NOT_FOUND;
+  }
+  ZSTD_DCtx * d = ZSTD_createDCtx();
+  if( !d ) return DMG_ERR_NOMEM;
+  dmg_err_t err = DMG_OK;
+  ZSTD_outBuffer to = { out, sz, 0 };
+  for( uint64_t at = 0; !err && to.pos<sz && at<out_rec->stored_sz; at += sizeof stored ) {
+    size_t want = out_rec->stored_sz-at<sizeof stored ? (size_t)( out_rec->stored_sz-at ) : sizeof stored;
+    err = dmg_file_pread( file, stored, want, off+at, &got );
+    if( !err && got!=want ) err = DMG_ERR_NOT_FOUND;
+    for( ZSTD_inBuffer from = { stored, got, 0 }; !err && from.pos<from.size && to.pos<sz; ) if( ZSTD_isError( ZSTD_decompressStream( d, &to, &from ) ) ) err = DMG_ERR_NOT_FOUND;
+  }
+  ZSTD_freeDCtx( d );
+  return err ? err : to.pos==sz ? DMG_OK : DMG_ERR_NOT_FOUND;
+}
+
 /* Appends the raw payload to out. */
 static dmg_err_t rec_unpack( rec_t const * r, dmg_span_t stored, dmg_buf_t * out ) {
   if( !r->codec ) return dmg_buf_append( out, stored.p, stored.sz );
@@ -713,8 +738,15 @@ void dmg_block_log_forget( dmg_block_log_t * log, uint64_t height ) {
 
 /* ---- Reading ---- */
 
+/* What is read of a record: all of it, as stored; or the first head_sz bytes, unpacked. */
+typedef struct { dmg_buf_t * stored; uint8_t * head; size_t head_sz; } want_t;
+
+static dmg_err_t want_read( dmg_file_t * file, uint64_t salt, uint64_t off, rec_t * out_rec, want_t const * w ) {
+  return w->stored ? rec_read( file, salt, off, out_rec, w->stored ) : rec_read_head( file, off, out_rec, w->head, w->head_sz );
+}
+
 /* A record by place: the last segment's file is open, others are opened for the call. */
-static dmg_err_t record_at( dmg_block_log_t * log, pos_t pos, uint8_t kind, dmg_hash_t const * hash, rec_t * out_rec, dmg_buf_t * stored ) {
+static dmg_err_t record_at( dmg_block_log_t * log, pos_t pos, uint8_t kind, dmg_hash_t const * hash, rec_t * out_rec, want_t const * want ) {
   pthread_mutex_lock( &log->lock );
   seg_t * seg = seg_find( log, pos.seg );
   bool is_there = seg, is_last = seg && seg==log->seg+log->seg_cnt-1;
@@ -722,7 +754,7 @@ static dmg_err_t record_at( dmg_block_log_t * log, pos_t pos, uint8_t kind, dmg_
   bool has_salt = seg && seg->has_salt;
   dmg_err_t err = DMG_ERR_NOT_FOUND;
   /* Held while reading: a rotation closes the file, a cut changes it. */
-  if( is_last ) err = rec_read( log->file, salt, pos.off, out_rec, stored );
+  if( is_last ) err = want_read( log->file, salt, pos.off, out_rec, want );
   pthread_mutex_unlock( &log->lock );
   if( !is_there ) return DMG_ERR_PRUNED;
   if( !is_last ) {
@@ -732,7 +764,7 @@ static dmg_err_t record_at( dmg_block_log_t * log, pos_t pos, uint8_t kind, dmg_
     err = dmg_vfs_open( log->vfs, path, false, &file );
     if( err ) return err==DMG_ERR_NOT_FOUND ? DMG_ERR_PRUNED : err;
     if( !has_salt ) err = seg_head_read( log, file, pos.seg, &salt, NULL );
-    if( !err ) err = rec_read( file, salt, pos.off, out_rec, stored );
+    if( !err ) err = want_read( file, salt, pos.off, out_rec, want );
     dmg_file_close( file );
   }
   if( !err && ( out_rec->kind!=kind || !dmg_hash_eq( &out_rec->hash, hash ) ) ) err = DMG_ERR_NOT_FOUND;
@@ -744,7 +776,7 @@ static dmg_err_t record_at( dmg_block_log_t * log, pos_t pos, uint8_t kind, dmg_
 static dmg_err_t payload_at( dmg_block_log_t * log, pos_t pos, uint8_t kind, dmg_hash_t const * hash, dmg_buf_t * out ) {
   dmg_buf_t stored = dmg_buf( STORED_MAX );
   rec_t r;
-  dmg_err_t err = record_at( log, pos, kind, hash, &r, &stored );
+  dmg_err_t err = record_at( log, pos, kind, hash, &r, &(want_t){ .stored = &stored } );
   if( !err ) err = rec_unpack( &r, dmg_buf_span( &stored ), out );
   dmg_buf_fini( &stored );
   return err;
@@ -758,21 +790,34 @@ dmg_err_t dmg_block_log_tip( dmg_block_log_t * log, uint64_t * out_height, dmg_h
   return has ? DMG_OK : DMG_ERR_NOT_FOUND;
 }
 
-dmg_err_t dmg_block_log_block( dmg_block_log_t * log, dmg_hash_t const * hash, dmg_buf_t * out_buf, uint64_t * out_height ) {
+static dmg_err_t block_pos( dmg_block_log_t * log, dmg_hash_t const * hash, pos_t * out_pos, uint64_t * out_height ) {
   pthread_mutex_lock( &log->lock );
   entry_t * e = map_find( log, hash );
-  pos_t pos = e ? e->block : (pos_t){ 0 };
-  uint64_t height = e ? e->height : 0;
+  if( e ) { *out_pos = e->block; *out_height = e->height; }
   pthread_mutex_unlock( &log->lock );
-  if( !e ) {
-    uint8_t b[ BHASH_SZ ];
-    DMG_TRY( kv_fixed( log->kv, DMG_KV_BHASH, dmg_hash_span( hash ), b, sizeof b ) );
-    height = dmg_load_u64be( b );
-    pos    = get_pos( b+8 );
-  }
+  if( e ) return DMG_OK;
+  uint8_t b[ BHASH_SZ ];
+  DMG_TRY( kv_fixed( log->kv, DMG_KV_BHASH, dmg_hash_span( hash ), b, sizeof b ) );
+  *out_height = dmg_load_u64be( b );
+  *out_pos    = get_pos( b+8 );
+  return DMG_OK;
+}
+
+dmg_err_t dmg_block_log_block( dmg_block_log_t * log, dmg_hash_t const * hash, dmg_buf_t * out_buf, uint64_t * out_height ) {
+  pos_t pos;
+  uint64_t height;
+  DMG_TRY( block_pos( log, hash, &pos, &height ) );
   DMG_TRY( payload_at( log, pos, KIND_BLOCK, hash, out_buf ) );
   if( out_height ) *out_height = height;
   return DMG_OK;
+}
+
+dmg_err_t dmg_block_log_head( dmg_block_log_t * log, dmg_hash_t const * hash, uint8_t * out, size_t sz ) {
+  pos_t pos;
+  uint64_t height;
+  rec_t r;
+  DMG_TRY( block_pos( log, hash, &pos, &height ) );
+  return record_at( log, pos, KIND_BLOCK, hash, &r, &(want_t){ .head = out, .head_sz = sz } );
 }
 
 dmg_err_t dmg_block_log_height( dmg_block_log_t * log, dmg_hash_t const * hash, uint64_t * out_height ) {

@@ -85,6 +85,9 @@ DMG_MUST_USE dmg_err_t dmg_block_log_rewind( dmg_block_log_t * log, uint64_t hei
 DMG_MUST_USE dmg_err_t dmg_block_log_tip( dmg_block_log_t * log, uint64_t * out_height, dmg_hash_t * out_hash );
 /* Signed header and body as appended; out_buf is appended to.  out_height may be NULL. */
 DMG_MUST_USE dmg_err_t dmg_block_log_block( dmg_block_log_t * log, dmg_hash_t const * hash, dmg_buf_t * out_buf, uint64_t * out_height );
+/* The first sz bytes of that, without the rest: at most one block of zstd's, 128 KiB, is unpacked for them.  The record's checksum wants all of it and is not looked
+   at: a header is held against its hash by who reads it.  CORRUPT: shorter, or it does not unpack. */
+DMG_MUST_USE dmg_err_t dmg_block_log_head( dmg_block_log_t * log, dmg_hash_t const * hash, uint8_t * out, size_t sz );
 /* Height of a block, final or not. */
 DMG_MUST_USE dmg_err_t dmg_block_log_height( dmg_block_log_t * log, dmg_hash_t const * hash, uint64_t * out_height );
 /* The lowest height whose block is still here; 1 unless pruned. */

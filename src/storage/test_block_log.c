@@ -76,6 +76,11 @@ static void assert_block( dmg_block_log_t * log, uint64_t height, unsigned fork 
   assert_int_equal( dmg_block_log_block( log, &h, &buf, &at ), DMG_OK );
   assert_int_equal( at, height );
   assert_true( dmg_span_eq( dmg_buf_span( &buf ), dmg_span( b.b, b.sz ) ) );
+  uint8_t head[ sizeof b.b+1 ];
+  for( size_t sz = 1; sz<=b.sz; sz += 1+b.sz/3 ) {
+    assert_int_equal( dmg_block_log_head( log, &h, head, sz ), DMG_OK );
+    assert_memory_equal( head, b.b, sz );
+  }
   dmg_buf_fini( &buf );
 }
 static void assert_final( dmg_block_log_t * log, uint64_t height, bool is_committed ) {
@@ -233,6 +238,53 @@ static void test_receipts_of_many_parts_come_back( void ** st ) {
     dmg_arena_free( arena );
   }
   for( int i=0; i<N; i++ ) free( (void *)item[ i ].p );
+  env_close( &e );
+}
+
+/* A header without its body, packed or not, over zstd's blocks; of what is bad nothing or what was appended, as far as it is asked for. */
+static void test_the_head_of_a_block_comes_alone( void ** st ) {
+  env_t e;
+  seed( 23 );
+  dmg_block_log_cfg_t cfg = CFG;
+  cfg.segment_sz = 8u<<20;
+  memset( &e, 0, sizeof e );
+  dmg_open_why_t why;
+  assert_int_equal( dmg_vfs_mem( 1u<<28, &e.vfs ), DMG_OK );
+  assert_int_equal( dmg_kv_mem_open( 1u<<28, &e.kv ), DMG_OK );
+  assert_int_equal( dmg_block_log_open( &cfg, e.vfs, e.kv, &e.log, &why ), DMG_OK );
+  static uint8_t raw[ 2 ][ 1u<<20 ], out[ 300000 ];
+  for( size_t i=0; i<sizeof raw[ 0 ]; i++ ) { raw[ 0 ][ i ] = (uint8_t)rnd(); raw[ 1 ][ i ] = (uint8_t)( rnd()%7 ); }   /* one packs, one does not */
+  for( uint64_t k=0; k<2; k++ ) {
+    dmg_hash_t h = hash_of( 1+k, 0 );
+    assert_int_equal( dmg_block_log_append_block( e.log, 1+k, &h, dmg_span( raw[ k ], 410 ), dmg_span( raw[ k ]+410, sizeof raw[ k ]-410 ) ), DMG_OK );
+    for( size_t sz=1; sz<=sizeof out; sz=sz*3+7 ) {
+      memset( out, 0, sizeof out );
+      assert_int_equal( dmg_block_log_head( e.log, &h, out, sz ), DMG_OK );
+      assert_memory_equal( out, raw[ k ], sz );
+    }
+  }
+  dmg_hash_t none = hash_of( 9, 0 ), small = hash_of( 3, 0 );
+  assert_int_equal( dmg_block_log_head( e.log, &none, out, 1 ), DMG_ERR_NOT_FOUND );
+  assert_int_equal( put_block( e.log, 3, 0 ), DMG_OK );
+  int fd = open( "/dev/null", O_WRONLY );
+  dmg_log_setup( fd, DMG_LOG_LEVEL_ERROR, DMG_LOG_FORMAT_TEXT );
+  assert_int_equal( dmg_block_log_head( e.log, &small, out, body_of( 3, 0 ).sz+1 ), DMG_ERR_CORRUPT );
+  /* Flips in the first two MiB of the file: never more than was asked for, never a crash. */
+  unsigned bad = 0;
+  for( unsigned i=0; i<3000; i++ ) {
+    uint64_t bit = i<1000 ? 8*( 64+rnd()%600 )+rnd()%8 : 8*( 64+rnd()%1300000 )+rnd()%8;
+    assert_true( dmg_vfs_mem_flip( e.vfs, "d/blocks/0000000000000000.blk", bit ) );
+    for( uint64_t k=0; k<2; k++ ) {
+      dmg_hash_t h = hash_of( 1+k, 0 );
+      dmg_err_t err = dmg_block_log_head( e.log, &h, out, 410 );
+      assert_true( !err || err==DMG_ERR_CORRUPT );
+      bad += err || memcmp( out, raw[ k ], 410 );
+    }
+    assert_true( dmg_vfs_mem_flip( e.vfs, "d/blocks/0000000000000000.blk", bit ) );
+  }
+  assert_true( bad>100 );
+  dmg_log_setup( 2, DMG_LOG_LEVEL_WARN, DMG_LOG_FORMAT_TEXT );
+  close( fd );
   env_close( &e );
 }
 
@@ -644,6 +696,7 @@ int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_crc32c_has_the_known_value ),
     cmocka_unit_test( test_open_refuses_other_chain_newer_format_and_gaps ),
+    cmocka_unit_test( test_the_head_of_a_block_comes_alone ),
     cmocka_unit_test( test_bounds_are_refused ),
     cmocka_unit_test( test_crash_at_every_step_loses_nothing_synced ),
     cmocka_unit_test( test_lagging_commit_keeps_what_it_needs ),
