@@ -14,6 +14,7 @@ struct dmg_joint {
   dmg_chainnet_t *     net;
   dmg_validator_t *    v;
   dmg_buf_t            txs;
+  size_t               txs_at;   /* what of them the network has taken */
   uint64_t             now_us;   /* of the call at work */
 };
 
@@ -113,13 +114,17 @@ static void on_out( dmg_joint_t * j, dmg_chainnet_out_t const * o ) {
   }
 }
 
+/* FULL: nobody is there yet, or the port is busy.  The rest waits for a later turn, as a follower never leads: what others do not hear of from it no block holds. */
 static void send_txs( dmg_joint_t * j ) {
-  dmg_buf_t * buf = &j->txs;
-  dmg_validator_take_txs( j->v, buf );
-  for( size_t at = 0; at+4<=buf->sz; ) {
-    dmg_span_t raw = dmg_span( buf->p+at+4, dmg_load_u32le( buf->p+at ) );
-    (void)!dmg_chainnet_send_tx( j->net, raw, j->now_us );   /* it is in our pool anyway */
-    at += 4+raw.sz;
+  for( ;; ) {
+    if( j->txs_at==j->txs.sz ) {
+      j->txs_at = 0;
+      dmg_validator_take_txs( j->v, &j->txs );
+      if( !j->txs.sz ) return;
+    }
+    dmg_span_t raw = dmg_span( j->txs.p+j->txs_at+4, dmg_load_u32le( j->txs.p+j->txs_at ) );
+    if( dmg_chainnet_send_tx( j->net, raw, j->now_us )==DMG_ERR_FULL ) return;
+    j->txs_at += 4+raw.sz;
   }
 }
 
