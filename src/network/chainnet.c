@@ -315,6 +315,7 @@ static void on_conn_up( net_t * n, dmg_net_ev_t const * ev ) {
   c->status_us = n->now_us;
   net_wake( n, n->now_us );
   peers_conn_up( n, i );
+  gossip_conn_up( n, i );
   links_conn_up( n, i );
 }
 
@@ -336,6 +337,7 @@ static void on_conn_down( net_t * n, int i ) {
     net_wake( n, w->dial_us );
   }
   peers_conn_down( n, i );
+  gossip_conn_down( n, i );
   c->is_used = false;
   n->conn_cnt--;
 }

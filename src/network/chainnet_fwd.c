@@ -24,8 +24,8 @@ void fwd_batch( net_t * n, dmg_span_t batch, uint32_t cnt ) {
 
 heard_t const * fwd_heard( net_t * n, dmg_span_t batch, uint64_t id ) {
   dmg_hash_t h = dmg_sha256( batch );
-  for( uint32_t i = 0; i<HEARD_MAX; i++ ) if( n->heard[ i ].is_judged && dmg_hash_eq( &n->heard[ i ].hash, &h ) ) return &n->heard[ i ];
-  n->heard[ n->heard_at ] = (heard_t){ .hash = h, .id = id };
+  for( uint32_t i = 0; i<HEARD_MAX; i++ ) if( n->heard[ i ].is_judged && n->now_us<n->heard[ i ].us+HEARD_US && dmg_hash_eq( &n->heard[ i ].hash, &h ) ) return &n->heard[ i ];
+  n->heard[ n->heard_at ] = (heard_t){ .hash = h, .id = id, .us = n->now_us };
   n->heard_at = ( n->heard_at+1 )%HEARD_MAX;
   return NULL;
 }

@@ -132,11 +132,24 @@ void dmg_chainnet_send_final( dmg_chainnet_t * n, dmg_header_t const * header, d
 
 /* --- events ----------------------------------------------------------------------------------------------- */
 
+static void topic_set( net_t * n, conn_t * c, bool is_on ) {
+  n->tx_peers    += is_on;
+  n->tx_peers    -= c->has_tx_topic;
+  c->has_tx_topic = is_on;
+}
+
+/* The library tells of who joins and who leaves, not of who goes with its connection; and of who joins once, not for each of its connections. */
+void gossip_conn_up( net_t * n, int conn ) {
+  conn_t * c = &n->conns[ conn ];
+  for( int i = 0; i<DMG_CHAINNET_CONN_MAX && !c->has_tx_topic; i++ ) if( n->conns[ i ].is_used && n->conns[ i ].has_tx_topic && dmg_net_peer_eq( &n->conns[ i ].peer, &c->peer ) ) topic_set( n, c, true );
+}
+
+void gossip_conn_down( net_t * n, int conn ) { topic_set( n, &n->conns[ conn ], false ); }
+
 bool gossip_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out ) {
   bool is_tx = dmg_span_eq( ev->addr, dmg_span_cstr( n->topic_tx ) );
   if( ev->kind==DMG_NET_TOPIC_PEERS ) {
-    if( is_tx && ev->code ) n->tx_peers++;
-    if( is_tx && !ev->code && n->tx_peers ) n->tx_peers--;
+    for( int i = 0; i<DMG_CHAINNET_CONN_MAX && is_tx; i++ ) if( n->conns[ i ].is_used && dmg_net_peer_eq( &n->conns[ i ].peer, &ev->peer ) ) topic_set( n, &n->conns[ i ], ev->code );
     if( n->batch_cnt ) net_wake( n, n->batch_us );
     return false;
   }

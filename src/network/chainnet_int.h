@@ -70,6 +70,7 @@ typedef struct {
   bucket_t       in[ DMG_CHAINNET_PROTO_CNT ], in_bytes;
   uint64_t       slow_until_us;
   uint32_t       slow_ignored;
+  bool           has_tx_topic;              /* its peer has joined it */
   /* chainnet_peers.c */
   bool           is_feeler, is_asking_peers, has_peers;   /* has: the answer came, its end did not */
   uint8_t        peers_asks;
@@ -228,7 +229,8 @@ typedef struct {
 
 typedef struct { uint64_t id, us; } batch_t;
 #define HEARD_MAX 256
-typedef struct { dmg_hash_t hash; uint64_t id; uint8_t verdict; bool is_judged; } heard_t;   /* a batch of transactions by gossip or txfwd: id of its TXS */
+#define HEARD_US ( 10*SEC )
+typedef struct { dmg_hash_t hash; uint64_t id, us; uint8_t verdict; bool is_judged; } heard_t;   /* a batch of transactions by gossip or txfwd: id of its TXS */
 typedef struct { dmg_net_peer_t peer; uint64_t until_us; } ban_t;   /* sz 0: free */
 
 struct dmg_chainnet {
@@ -240,7 +242,7 @@ struct dmg_chainnet {
   uint64_t           idle_us;               /* when the port last had nothing to read */
   bool               is_started, is_stopping, is_stopped_due;
   char               topic_tx[ DMG_WIRE_NAME_SZ ], topic_final[ DMG_WIRE_NAME_SZ ];
-  uint32_t           tx_peers;
+  uint32_t           tx_peers;              /* connections whose peer has joined topic tx */
 
   conn_t             conns[ DMG_CHAINNET_CONN_MAX ];
   uint32_t           conn_cnt;
@@ -374,7 +376,7 @@ void     fwd_batch     ( net_t * n, dmg_span_t batch, uint32_t cnt ); /* to the 
 bool     fwd_frame     ( net_t * n, int member, dmg_span_t frame, dmg_chainnet_out_t * out );
 bool     fwd_verdict   ( net_t * n, uint64_t id, dmg_net_verdict_t v );
 /* The same batch comes by gossip and by txfwd: the node sees it once, and what it said of one holds for the other, or a leader would not pass on what it
-   was told before.  NULL: new, and noted under id. */
+   was told before.  For HEARD_US: a user may send again what was too early, in the same bytes.  NULL: new, and noted under id. */
 heard_t const * fwd_heard( net_t * n, dmg_span_t batch, uint64_t id );
 
 /* Of two connections with a peer the one that stays (N8.1). */
@@ -412,6 +414,8 @@ int  pick_conn      ( net_t * n, uint8_t proto, uint64_t const * peers, uint64_t
 /* chainnet_gossip.c */
 bool gossip_event   ( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out );
 void gossip_tick    ( net_t * n );
+void gossip_conn_up ( net_t * n, int conn );
+void gossip_conn_down( net_t * n, int conn );
 
 /* chainnet_sync.c */
 void sync_status    ( net_t * n, int conn, dmg_wire_status_t const * status );

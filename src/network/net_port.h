@@ -61,7 +61,7 @@ typedef struct {
   X( CHUNK )       /* conn proto id peer data; code: of the chunk */ \
   X( REQ_END )     /* conn proto id peer; code dmg_net_end_t */ \
   X( GOSSIP )      /* id peer data; addr: the topic; id wants a verdict */ \
-  X( TOPIC_PEERS ) /* peer; addr: the topic; code 1 joined, 0 left */ \
+  X( TOPIC_PEERS ) /* peer; addr: the topic; code 1 joined, 0 left; of a peer whose last connection ended nothing is told */ \
   X( SLOW_PEER )   /* peer */ \
   X( FOUND )       /* peer addr: discovery */ \
   X( SELF_ADDR )   /* conn peer; addr: ours as they see it */ \

@@ -211,7 +211,6 @@ static void conn_end( conn_t * c, unsigned by, uint16_t why0, uint16_t why1 ) {
     bool is_own = ( by==side || by==2 ) && m->held[ q->idx ][ p->idx ];
     uint64_t at = is_own ? m->now : arrives( c, !side );
     event( is_own ? p : q, p, at, (dmg_net_ev_t){ .kind = DMG_NET_CONN_DOWN, .conn = c->id, .code = side ? why1 : why0, .peer = q->port.self }, dmg_span( NULL, 0 ), NULL, true );
-    for( uint32_t t = 0; t<q->topic_cnt; t++ ) topic_event( p, q, q->topics[ t ], false, at );
   }
 }
 
@@ -345,6 +344,9 @@ static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, 
     event( p, p, at, (dmg_net_ev_t){ .kind = DMG_NET_DIAL_FAILED, .conn = id, .peer = *peer }, DMG_SPAN_STR( "nobody there" ), NULL, true );
     return DMG_OK;
   }
+  /* As gossipsub does: who joined what is told with the first connection of a pair, and nothing with the end of the last. */
+  bool is_first = true;
+  for( conn_t const * o = m->conns; o; o = o->next ) is_first = is_first && !( o->is_up && ( ( o->ports[ 0 ]==p && o->ports[ 1 ]==q ) || ( o->ports[ 0 ]==q && o->ports[ 1 ]==p ) ) );
   conn_t * c = need( calloc( 1, sizeof *c ) );
   *c = (conn_t){ .next = m->conns, .id = id, .ports = { p, q }, .is_up = true };
   m->conns = c;
@@ -352,7 +354,7 @@ static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, 
     c->links[ !side ].last_us = at;
     event( c->ports[ !side ], c->ports[ side ], at, (dmg_net_ev_t){ .kind = DMG_NET_CONN_UP, .conn = id, .code = (uint16_t)side, .peer = c->ports[ !side ]->port.self }, dmg_span( NULL, 0 ), "/mem", true );
     mem_port_t * o = c->ports[ !side ];
-    for( uint32_t t = 0; t<o->topic_cnt; t++ ) topic_event( c->ports[ side ], o, o->topics[ t ], true, at );
+    for( uint32_t t = 0; t<o->topic_cnt && is_first; t++ ) topic_event( c->ports[ side ], o, o->topics[ t ], true, at );
   }
   return DMG_OK;
 }

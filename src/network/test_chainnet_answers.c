@@ -106,10 +106,56 @@ static void test_a_false_answer_is_the_last_of_it( void ** state ) {
   end();
 }
 
+/* --- what is said again ----------------------------------------------------------------------------------- */
+
+/* One transaction in the same bytes, when what it wanted is there: in a quiet network nothing else had come between. */
+static void test_a_batch_is_judged_again_later( void ** state ) {
+  (void)state;
+  begin( 404, 0, 0 );
+  validators( 4 );
+  RUN_UNTIL( is_mesh( 4 ), 5000 );
+  uint8_t tx[ 200 ] = "again";
+  for( unsigned round = 0; round<2; round++ ) {
+    assert_int_equal( dmg_chainnet_send_tx( nodes[ 0 ].net, DMG_SPAN( tx ), dmg_mem_net_now( world ) ), DMG_OK );
+    run( 1000 );
+    assert_int_equal( nodes[ 1 ].batches, 1 );           /* by gossip and txfwd, seen once; at once again: known */
+  }
+  run( 15000 );
+  assert_int_equal( dmg_chainnet_send_tx( nodes[ 0 ].net, DMG_SPAN( tx ), dmg_mem_net_now( world ) ), DMG_OK );
+  run( 1000 );
+  assert_int_equal( nodes[ 1 ].batches, 2 );
+  end();
+}
+
+/* Nobody is there for a while: a batch waits for whoever comes, as at the start. */
+static void test_a_batch_waits_while_nobody_is_there( void ** state ) {
+  (void)state;
+  begin( 405, 0, 0 );
+  node_t * nd = node_add( 0, false ), * f = node_add( -1, true );
+  know( f, nd );
+  RUN_UNTIL( info_of( f ).conn_cnt==1, 3000 );
+  run( 500 );
+  for( unsigned round = 1; round<=2; round++ ) {
+    dmg_mem_cut( f->port, nd->port, true );
+    RUN_UNTIL( !info_of( f ).conn_cnt, 3000 );
+    uint8_t tx[ 100 ] = { (uint8_t)round };
+    assert_int_equal( dmg_chainnet_send_tx( f->net, DMG_SPAN( tx ), dmg_mem_net_now( world ) ), DMG_OK );
+    run( 2000 );
+    assert_int_equal( info_of( f ).txs_out, round-1 );
+    dmg_mem_cut( f->port, nd->port, false );
+    RUN_UNTIL( info_of( f ).conn_cnt==1, 60000 );
+    run( 500 );
+    assert_int_equal( nd->tx_seen_cnt, round );
+  }
+  end();
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_a_status_has_one_chunk ),
     cmocka_unit_test( test_a_false_answer_is_the_last_of_it ),
+    cmocka_unit_test( test_a_batch_is_judged_again_later ),
+    cmocka_unit_test( test_a_batch_waits_while_nobody_is_there ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }
