@@ -307,8 +307,8 @@ void dmg_node_stop( dmg_node_t * n ) {
   if( n->is_running ) pthread_join( n->thread, NULL );
   if( n->is_running ) dmg_node_keep( n );
   dmg_buf_fini( &n->peer_file );
+  dmg_joint_close( n->j );   /* with it the jobs' thread ends, which tells of blocks */
   if( n->query.ctx ) { n->chain->query.net = NULL; dmg_chain_events( n->chain, &n->told ); }
-  dmg_joint_close( n->j );
   dmg_net_free( n->port );
   if( n->wake_fd>=0 ) close( n->wake_fd );
   pthread_mutex_destroy( &n->lock );
