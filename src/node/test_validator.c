@@ -338,6 +338,7 @@ static void test_who_was_away_for_long_wants_a_checkpoint( void ** state ) {
   assert_true( info_of( p ).is_observer );
   run_to( height_of( &w.p[ 0 ] )+3, 60 );
   all_agree();
+  assert_false( info_of( p ).is_observer );
   stop_node( p );
   /* One of another chain: it stops before it has a block of a later epoch. */
   p->checkpoint.hash = other;
@@ -349,6 +350,25 @@ static void test_who_was_away_for_long_wants_a_checkpoint( void ** state ) {
   assert_true( height_of( p )<=240 );
   w.hold = 0;
   stop_node( p );
+  end_world();
+}
+
+/* The same within an epoch: nobody hands over to it, and it is wanted, as of four one is down. */
+static void test_who_has_met_its_checkpoint_votes( void ** state ) {
+  dmg_hash_t seen;
+  make_world( 4, 17, 0, false );
+  for( uint32_t i = 0; i<3; i++ ) start_node( &w.p[ i ] );
+  run_to( 40, 60 );
+  assert_int_equal( dmg_block_log_hash( w.p[ 0 ].chain->log, 20, &seen ), DMG_OK );
+  w.skip_ms = (uint64_t)9*86400000u+1000;
+  w.p[ 3 ].checkpoint = (dmg_checkpoint_t){ .is_set = true, .epoch = 0, .hash = seen };
+  start_node( &w.p[ 3 ] );
+  assert_true( info_of( &w.p[ 3 ] ).is_observer );
+  run_to( height_of( &w.p[ 0 ] )+3, 60 );
+  assert_false( info_of( &w.p[ 3 ] ).is_observer );
+  stop_node( &w.p[ 0 ] );
+  run_to( lowest()+5, 60 );
+  all_agree();
   end_world();
 }
 
@@ -650,6 +670,7 @@ static void * in_thread( void * arg ) {
     cmocka_unit_test( test_an_epoch_ends_and_the_next_begins ),
     cmocka_unit_test( test_who_has_another_state_stops_and_the_others_go_on ),
     cmocka_unit_test( test_who_was_away_for_long_wants_a_checkpoint ),
+    cmocka_unit_test( test_who_has_met_its_checkpoint_votes ),
   };
   return (void *)(intptr_t)cmocka_run_group_tests( tests, setup, teardown );
 }

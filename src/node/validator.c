@@ -326,14 +326,16 @@ static void sync_saves( val_t * v ) {
 }
 
 /* The head came into a later epoch by sync, where nobody hands over to the core any more (C7.4: two epochs on): it starts anew in
-   that one, from what the log has of it. */
+   that one, from what the log has of it.  So does one that was not to vote before its checkpoint, once that is here (C10.2). */
 static void follow_epoch( val_t * v ) {
   char why[ 512 ];
-  if( v->head.record.epoch<=v->info.epoch ) { v->stale_us = 0; return; }
-  if( !v->stale_us ) v->stale_us = v->now_us;
-  if( v->now_us<v->stale_us+STALE_US ) return;
-  DMG_LOG_INFO( "epoch_followed", "from epoch %u to %u by sync", v->info.epoch, v->head.record.epoch );
-  v->stale_us = 0;
+  bool is_later = v->head.record.epoch>v->info.epoch, is_met = v->met_height && v->head.height>=v->met_height;
+  if( !is_later )          v->stale_us = 0;
+  else if( !v->stale_us )  v->stale_us = v->now_us;
+  if( !is_met && ( !is_later || v->now_us<v->stale_us+STALE_US ) ) return;
+  if( is_later ) DMG_LOG_INFO( "epoch_followed", "from epoch %u to %u by sync", v->info.epoch, v->head.record.epoch );
+  v->stale_us   = 0;
+  v->met_height = 0;
   for( ; v->queue_cnt; v->queue_cnt-- ) { free( v->queue[ v->queue_at ].own ); v->queue_at = ( v->queue_at+1 )%QUEUE_MAX; }
   v->pend_cnt  = 0;
   v->has_build = false;

@@ -104,6 +104,7 @@ struct dmg_validator {
   dmg_cert_t                  fin;        /* the highest FINALIZATION of a committed block; zero: none */
   uint64_t                    fin_height; /* of that block */
   dmg_checkpoint_t            wanted;     /* C10.2: not met yet; no vote before */
+  uint64_t                    met_height; /* where it was met: the core begins to vote once that is committed; 0: it votes, or waits */
   uint32_t                    epoch_known;/* the newest epoch whose set is known here */
   uint64_t                    stale_us;   /* since when the head is in a later epoch than the core; 0: it is not */
   uint32_t                    floor_epoch;

@@ -393,7 +393,7 @@ static bool post_commit( val_t * v, vblk_t * top ) {
     if( !dmg_hash_eq( &h->parent_state_root, root ) ) { diverged( v, h->height-1, root, &h->parent_state_root ); break; }
     /* C10.2: another chain, however well signed by those who once had weight. */
     if( v->wanted.is_set && h->epoch>v->wanted.epoch ) { dmg_val_halt( v, DMG_ERR_CHAIN, "the chain that peers have final does not hold the checkpoint; if that is right, they are of another chain: check net.peers" ); break; }
-    if( v->wanted.is_set && dmg_hash_eq( &b->hash, &v->wanted.hash ) ) { v->wanted.is_set = false; DMG_LOG_INFO( "checkpoint", "height=%lu: it is there", (unsigned long)h->height ); }
+    if( v->wanted.is_set && dmg_hash_eq( &b->hash, &v->wanted.hash ) ) { v->wanted.is_set = false; v->met_height = h->height; DMG_LOG_INFO( "checkpoint", "height=%lu: it is there", (unsigned long)h->height ); }
     final_t * f = &w->finals[ w->final_cnt++ ];
     dmg_cert_t const * cert = cert_of( v, &b->hash );
     *f = (final_t){ .header = *h, .hash = b->hash, .root = b->root, .attended = b->attended, .has_cert = cert!=NULL };
