@@ -372,6 +372,35 @@ static void test_who_has_met_its_checkpoint_votes( void ** state ) {
   end_world();
 }
 
+/* The leader's signature is no part of a header's hash, so whoever a block is got of may have changed it: what came with the proposal was verified. */
+static void test_a_sync_does_not_spoil_signatures( void ** state ) {
+  make_world( 4, 18, 0, false );
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( 5, 30 );
+  peer_t * p = &w.p[ 3 ];
+  w.hold = 8;                                         /* it hears, and commits nothing */
+  uint64_t height = height_of( p );
+  uint8_t good[ DMG_SIGNED_HEADER_SZ ], got[ DMG_SIGNED_HEADER_SZ ];
+  dmg_hash_t hash;
+  for( uint64_t end = w.now+5000000; height_of( &w.p[ 0 ] )<height+3 && w.now<end; ) moment();
+  assert_int_equal( dmg_block_log_hash( w.p[ 0 ].chain->log, height+1, &hash ), DMG_OK );
+  assert_int_equal( dmg_validator_header( p->v, &hash, good ), DMG_OK );
+  dmg_signed_header_t sh;
+  assert_int_equal( dmg_signed_header_decode( DMG_SPAN( good ), &sh ).kind, DMG_VERDICT_GOOD );
+  dmg_buf_t body = dmg_buf( 1u<<20 );
+  assert_int_equal( dmg_validator_body( w.p[ 0 ].v, &hash, &body ), DMG_OK );
+  sh.sig[ 5 ] ^= 1;
+  assert_int_equal( dmg_validator_sync( p->v, &sh, &hash, dmg_buf_span( &body ), NULL ), DMG_OK );
+  assert_int_equal( dmg_validator_header( p->v, &hash, got ), DMG_OK );
+  assert_memory_equal( got, good, sizeof good );
+  dmg_buf_fini( &body );
+  w.hold = 0;
+  run_to( height_of( &w.p[ 0 ] )+2, 30 );
+  assert_int_equal( dmg_validator_header( p->v, &hash, got ), DMG_OK );
+  assert_memory_equal( got, good, sizeof good );      /* as it is stored */
+  end_world();
+}
+
 /* A body of somebody else's, judged (C5.2, R4.3). */
 static void test_false_bodies_are_refused( void ** state ) {
   dmg_hash_t id, to = { { 44 } };
@@ -671,6 +700,7 @@ static void * in_thread( void * arg ) {
     cmocka_unit_test( test_who_has_another_state_stops_and_the_others_go_on ),
     cmocka_unit_test( test_who_was_away_for_long_wants_a_checkpoint ),
     cmocka_unit_test( test_who_has_met_its_checkpoint_votes ),
+    cmocka_unit_test( test_a_sync_does_not_spoil_signatures ),
   };
   return (void *)(intptr_t)cmocka_run_group_tests( tests, setup, teardown );
 }

@@ -449,7 +449,7 @@ dmg_err_t dmg_validator_sync( val_t * v, dmg_signed_header_t const * header, dmg
     if( follows && !b ) return DMG_ERR_FULL;
     s.is_bad = !follows;
     if( b ) {
-      dmg_val_blk_header( v, b, h, header->sig );
+      dmg_val_blk_header( v, b, h, dmg_is_zero( b->sh.sig, sizeof b->sh.sig ) ? header->sig : b->sh.sig );   /* the hash leaves it out, and sync does not verify it */
       if( body.sz>DMG_BODY_EMPTY_SZ ) (void)dmg_val_blk_body( v, b, body, false );   /* not kept: asked for by hash */
       b->is_sync = true;
     }
