@@ -372,6 +372,27 @@ static void test_who_has_met_its_checkpoint_votes( void ** state ) {
   end_world();
 }
 
+/* A pushed body is its block's once that is known, and goes with it: of 256 of a mebibyte none would ever be given back. */
+static void test_a_body_is_kept_once( void ** state ) {
+  dmg_hash_t id, to = { { 42 } };
+  make_world( 4, 19, 0, false );
+  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  run_to( 3, 20 );
+  for( uint32_t k = 0; k<12; k++ ) {
+    send( w.p[ k%4 ].chain, &accounts[ 5+k%4 ], &to, 100+k, k/4, &id );
+    run_to( lowest()+5, 20 );
+  }
+  run_to( lowest()+6, 20 );
+  assert_true( w.bodies>20 );
+  for( uint32_t i = 0; i<4; i++ ) {
+    uint32_t kept = 0;
+    for( uint32_t k = 0; k<DMG_VALIDATOR_EARLY_MAX; k++ ) kept += w.p[ i ].v->early[ k ].bytes!=NULL;
+    if( kept>3 ) fail_msg( "node %u keeps %u bodies of %lu that were pushed", i, kept, (unsigned long)w.bodies );   /* those that came behind a fetch */
+    assert_true( w.p[ i ].v->body_sz<4096 );
+  }
+  end_world();
+}
+
 /* The leader's signature is no part of a header's hash, so whoever a block is got of may have changed it: what came with the proposal was verified. */
 static void test_a_sync_does_not_spoil_signatures( void ** state ) {
   make_world( 4, 18, 0, false );
@@ -701,6 +722,7 @@ static void * in_thread( void * arg ) {
     cmocka_unit_test( test_who_was_away_for_long_wants_a_checkpoint ),
     cmocka_unit_test( test_who_has_met_its_checkpoint_votes ),
     cmocka_unit_test( test_a_sync_does_not_spoil_signatures ),
+    cmocka_unit_test( test_a_body_is_kept_once ),
   };
   return (void *)(intptr_t)cmocka_run_group_tests( tests, setup, teardown );
 }

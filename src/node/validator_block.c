@@ -46,13 +46,25 @@ bool dmg_val_blk_body( val_t * v, vblk_t * b, dmg_span_t body, bool is_own ) {
 
 dmg_span_t dmg_val_body_of( vblk_t const * b ) { return b->body ? dmg_span( b->body, b->body_sz ) : dmg_span( empty_body, b->sh.header.body_len<=DMG_BODY_EMPTY_SZ ? b->sh.header.body_len : 0 ); }
 
+/* EARLY_MAX: not there. */
+static uint32_t early_find( val_t const * v, dmg_hash_t const * body_hash ) {
+  uint32_t i = 0;
+  while( i<DMG_VALIDATOR_EARLY_MAX && !( v->early[ i ].bytes && dmg_hash_eq( &v->early[ i ].hash, body_hash ) ) ) i++;
+  return i;
+}
+
+static void early_free( val_t * v, uint32_t i ) {
+  free( v->early[ i ].bytes );
+  v->early[ i ].bytes = NULL;
+}
+
 void dmg_val_blk_header( val_t * v, vblk_t * b, dmg_header_t const * h, uint8_t const sig[ DMG_BLS_SIG_SZ ] ) {
   if( !b->has_header ) b->sh.header = *h;
   if( !dmg_is_zero( sig, DMG_BLS_SIG_SZ ) ) memcpy( b->sh.sig, sig, DMG_BLS_SIG_SZ );
   b->has_header = true;
   if( b->body || h->body_len<=DMG_BODY_EMPTY_SZ ) return;
-  for( uint32_t i = 0; i<DMG_VALIDATOR_EARLY_MAX; i++ )
-    if( v->early[ i ].bytes && dmg_hash_eq( &v->early[ i ].hash, &h->body_hash ) ) { (void)dmg_val_blk_body( v, b, dmg_span( v->early[ i ].bytes, v->early[ i ].sz ), false ); return; }
+  uint32_t i = early_find( v, &h->body_hash );
+  if( i<DMG_VALIDATOR_EARLY_MAX && dmg_val_blk_body( v, b, dmg_span( v->early[ i ].bytes, v->early[ i ].sz ), false ) ) early_free( v, i );
 }
 
 static void blk_remove( val_t * v, vblk_t ** at ) {
@@ -116,22 +128,20 @@ void dmg_val_blocks_free( val_t * v ) {
 }
 
 void dmg_validator_pushed( val_t * v, dmg_hash_t const * body_hash, dmg_span_t body ) {
-  uint32_t i = 0;
-  while( i<DMG_VALIDATOR_EARLY_MAX && !( v->early[ i ].bytes && dmg_hash_eq( &v->early[ i ].hash, body_hash ) ) ) i++;
-  if( i==DMG_VALIDATOR_EARLY_MAX ) {
-    i = v->early_at;
-    v->early_at = ( i+1 )%DMG_VALIDATOR_EARLY_MAX;
-    free( v->early[ i ].bytes );
-    v->early[ i ].bytes = malloc( body.sz );
-    if( !v->early[ i ].bytes ) return;
-    memcpy( v->early[ i ].bytes, body.p, body.sz );
-    v->early[ i ].sz   = (uint32_t)body.sz;
-    v->early[ i ].hash = *body_hash;
-  }
+  bool is_taken = false;
   for( uint32_t k = 0; k<v->pend_cnt; k++ ) {
     vblk_t * b = dmg_val_blk_find( v, &v->pend[ k ].hash );
-    if( b && b->has_header && dmg_hash_eq( &b->sh.header.body_hash, body_hash ) ) (void)dmg_val_blk_body( v, b, body, false );
+    if( b && b->has_header && dmg_hash_eq( &b->sh.header.body_hash, body_hash ) ) is_taken |= dmg_val_blk_body( v, b, body, false );
   }
+  if( is_taken || early_find( v, body_hash )<DMG_VALIDATOR_EARLY_MAX ) return;
+  uint32_t i = v->early_at;
+  v->early_at = ( i+1 )%DMG_VALIDATOR_EARLY_MAX;
+  early_free( v, i );
+  v->early[ i ].bytes = malloc( body.sz );
+  if( !v->early[ i ].bytes ) return;
+  memcpy( v->early[ i ].bytes, body.p, body.sz );
+  v->early[ i ].sz   = (uint32_t)body.sz;
+  v->early[ i ].hash = *body_hash;
 }
 
 /* F0.4: readers see the highest executed block of what the core would build on. */
