@@ -10,7 +10,7 @@ enum { NODES_MAX = 24 };
 static dmg_mem_net_t *      world;
 static dmg_chainnet_setup_t setup;
 static node_t               nodes[ NODES_MAX ];
-static unsigned             node_cnt;
+static unsigned             node_cnt, member_cnt = VALIDATORS;   /* members: of the set that nodes begin with */
 static store_t *            store;
 
 /* --- the rig ---------------------------------------------------------------------------------------------- */
@@ -38,7 +38,7 @@ static node_t * node_add( int index, bool is_follower ) {
   dmg_ed25519_public( seed, key );
   node_t * nd = &nodes[ node_cnt++ ];
   node_begin( nd, index, seed, dmg_mem_port_open( world, key, setup.protos, DMG_CHAINNET_PROTO_CNT ), store, is_follower, dmg_mem_net_now( world ) );
-  if( index>=0 ) assert_int_equal( dmg_chainnet_set_members( nd->net, 0, members, VALIDATORS, dmg_mem_net_now( world ) ), DMG_OK );
+  if( index>=0 ) assert_int_equal( dmg_chainnet_set_members( nd->net, 0, members, member_cnt, dmg_mem_net_now( world ) ), DMG_OK );
   dmg_chainnet_set_view( nd->net, 0, 1, 0, 4 );
   return nd;
 }
@@ -74,11 +74,13 @@ static void run( uint64_t ms ) { run_to( dmg_mem_net_now( world )+ms*1000 ); }
     while( !( cond ) ) { if( dmg_mem_net_now( world )>=end_ ) fail_msg( "waited in vain for %s", #cond ); run( 20 ); } \
   } while( 0 )
 
-/* n validators that know each other. */
-static inline void validators( unsigned n ) {
-  for( unsigned i = 0; i<n; i++ ) node_add( (int)i, false );
-  for( unsigned i = 0; i<n; i++ ) for( unsigned k = 0; k<n; k++ ) if( i!=k ) know( &nodes[ i ], &nodes[ k ] );
+/* n validators that know each other, but for the one that a test plays itself: it has no net.  by_hand -1: none. */
+static void validators_but( unsigned n, int by_hand ) {
+  for( int i = 0; i<(int)n; i++ ) if( i!=by_hand ) node_add( i, false ); else nodes[ node_cnt++ ] = (node_t){ .index = i };
+  for( unsigned i = 0; i<n; i++ ) for( unsigned k = 0; k<n; k++ ) if( i!=k && nodes[ i ].net && nodes[ k ].net ) know( &nodes[ i ], &nodes[ k ] );
 }
+
+static inline void validators( unsigned n ) { validators_but( n, -1 ); }
 
 static unsigned links_of( node_t * nd ) {
   unsigned cnt = 0;
@@ -87,7 +89,7 @@ static unsigned links_of( node_t * nd ) {
 }
 
 static inline bool is_mesh( unsigned n ) {
-  for( unsigned i = 0; i<n; i++ ) if( links_of( &nodes[ i ] )!=n-1 || info_of( &nodes[ i ] ).link_cnt!=n-1 ) return false;
+  for( unsigned i = 0; i<n; i++ ) if( nodes[ i ].net && ( links_of( &nodes[ i ] )!=n-1 || info_of( &nodes[ i ] ).link_cnt!=n-1 ) ) return false;
   return true;
 }
 
