@@ -33,12 +33,11 @@ static void line( char const * what, unsigned times, bool (*f)( uint32_t cnt ), 
 }
 
 static bool sign( uint32_t cnt ) {
-  (void)cnt;
   dmg_bls_sig_t sig;
   return dmg_bls_sign( secrets[ 0 ], DMG_BLS_VOTE, DMG_SPAN( msg ), &sig );
 }
 
-static bool load_raw( uint32_t cnt ) { (void)cnt; dmg_bls_sig_t s; return dmg_bls_sig_load_raw( raws[ 0 ], &s ); }
+static bool load_raw( uint32_t cnt ) { dmg_bls_sig_t s; return dmg_bls_sig_load_raw( raws[ 0 ], &s ); }
 
 static bool verify( uint32_t cnt ) {
   dmg_bls_key_t const * kp[ DMG_SET_MAX ];
@@ -63,7 +62,7 @@ static bool aggregate( uint32_t cnt ) {
   return true;
 }
 
-static bool check( uint32_t cnt ) { (void)cnt; return dmg_cert_verify( &keys, &cert ); }
+static bool check( uint32_t cnt ) { return dmg_cert_verify( &keys, &cert ); }
 
 int main( void ) {
   dmg_crypto_init( dmg_cpu_flags() );

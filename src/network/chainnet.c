@@ -263,12 +263,9 @@ void conn_false( net_t * n, conn_t * c ) {
   }
   ban_t * b = &n->bans[ 0 ];
   for( unsigned i = 0; i<BANS_MAX; i++ ) if( n->bans[ i ].until_us<b->until_us ) b = &n->bans[ i ];
-  dmg_err_t err = DMG_OK;
-  if( b->peer.sz ) err = dmg_net_tag( n->port, &b->peer, 0 );   /* the oldest makes room */
-  (void)err;
+  if( b->peer.sz ) (void)!dmg_net_tag( n->port, &b->peer, 0 );   /* the oldest makes room */
   *b  = (ban_t){ .peer = c->peer, .until_us = n->now_us+BAN_US };
-  err = dmg_net_tag( n->port, &c->peer, DMG_NET_TAG_BLOCKED );
-  (void)err;
+  (void)!dmg_net_tag( n->port, &c->peer, DMG_NET_TAG_BLOCKED );
   if( c->known>=0 ) { n->known[ c->known ].dial_us = b->until_us; n->known[ c->known ].backoff_us = 0; }
   net_wake( n, b->until_us );
   conn_close( n, c, DMG_CHAINNET_WHY_FALSE_DATA );
@@ -279,8 +276,7 @@ static void bans_tick( net_t * n ) {
     ban_t * b = &n->bans[ i ];
     if( !b->peer.sz ) continue;
     if( b->until_us>n->now_us ) { net_wake( n, b->until_us ); continue; }
-    dmg_err_t err = dmg_net_tag( n->port, &b->peer, 0 );
-    (void)err;
+    (void)!dmg_net_tag( n->port, &b->peer, 0 );
     *b = (ban_t){ 0 };
   }
 }
@@ -298,8 +294,7 @@ static void on_conn_up( net_t * n, dmg_net_ev_t const * ev ) {
   int known = known_find( n, &ev->peer );
   if( known>=0 && n->known[ known ].is_dialling && n->known[ known ].dial_conn==ev->conn ) n->known[ known ].is_dialling = false;
   if( i==DMG_CHAINNET_CONN_MAX ) {
-    dmg_err_t err = dmg_net_close( n->port, ev->conn, DMG_CHAINNET_WHY_FULL );
-    (void)err;
+    (void)!dmg_net_close( n->port, ev->conn, DMG_CHAINNET_WHY_FULL );
     return;
   }
   conn_t * c = &n->conns[ i ];

@@ -111,8 +111,7 @@ build_t * build_find( net_t * n, uint64_t id ) {
 
 static void ask_free( net_t * n, ask_t * a, bool is_cancel ) {
   if( !a->is_used ) return;
-  dmg_err_t err = is_cancel ? dmg_net_cancel( n->port, a->id ) : DMG_OK;
-  (void)err;
+  if( is_cancel ) (void)!dmg_net_cancel( n->port, a->id );
   DMG_ASSERT( n->conns[ a->conn ].out_cnt[ DMG_CHAINNET_BODYTX ] );
   n->conns[ a->conn ].out_cnt[ DMG_CHAINNET_BODYTX ]--;
   dmg_buf_fini( &a->list );
@@ -210,7 +209,6 @@ static slot_t * table_find( net_t const * n, slot_t * slots, uint64_t id ) {
 typedef struct { net_t * n; build_t * b; } look_t;
 
 static void look( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ) {
-  (void)age_ms;
   look_t * l = arg;
   slot_t * s = table_find( l->n, slots_of( &l->b->slots ), dmg_wire_short_id( l->b->key, leaf ) );
   if( !s || s->is_twice ) return;

@@ -158,8 +158,7 @@ void dmg_chainnet_fetch_cancel( dmg_chainnet_t * n, uint8_t what, dmg_hash_t con
   fetch_t * f = fetch_of( n, what, hash );
   if( !f ) return;
   if( f->is_asked ) {
-    dmg_err_t err = dmg_net_cancel( n->port, f->req_id );
-    (void)err;
+    (void)!dmg_net_cancel( n->port, f->req_id );
     fetch_free( n, f );
   }
   f->is_used = false;
@@ -169,8 +168,7 @@ void fetch_kept( net_t * n, dmg_hash_t const * body_hash ) {
   for( int i = 0; i<DMG_CHAINNET_FETCH_MAX; i++ ) {
     fetch_t * f = &n->fetches[ i ];
     if( !f->is_used || f->is_done || f->f.what!=DMG_FETCH_BODY || !dmg_hash_eq( &f->f.body_hash, body_hash ) ) continue;
-    dmg_err_t err = f->is_asked ? dmg_net_cancel( n->port, f->req_id ) : DMG_OK;
-    (void)err;
+    if( f->is_asked ) (void)!dmg_net_cancel( n->port, f->req_id );
     fetch_free( n, f );
     f->is_done = n->is_fetch_done = true;
   }

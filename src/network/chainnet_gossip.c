@@ -4,8 +4,7 @@
 enum { BATCH_US = 10000, VERDICT_US = 4500000 };
 
 static void verdict( net_t * n, uint64_t id, dmg_net_verdict_t v ) {
-  dmg_err_t err = dmg_net_verdict( n->port, id, v );
-  (void)err;                                       /* too late: the port has ignored it */
+  (void)!dmg_net_verdict( n->port, id, v );   /* too late: the port has ignored it */
 }
 
 /* --- transactions ----------------------------------------------------------------------------------------- */
@@ -160,10 +159,10 @@ bool gossip_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out 
 }
 
 void gossip_tick( net_t * n ) {
-  if( n->batch_cnt && n->tx_peers && !( n->batch_us>n->now_us ) ) {
-    dmg_err_t err = batch_flush( n );
-    (void)err;                                     /* FULL: it has set its next time */
-  } else if( n->batch_cnt && n->tx_peers ) net_wake( n, n->batch_us );
+  if( n->batch_cnt && n->tx_peers ) {
+    if( n->batch_us<=n->now_us ) (void)!batch_flush( n );   /* FULL: it has set its next time */
+    else                         net_wake( n, n->batch_us );
+  }
   if( n->final_us && n->final_us<=n->now_us ) final_publish( n );
   if( n->final_us ) net_wake( n, n->final_us );
   /* What the node has not judged in time the port ignores by itself. */

@@ -23,8 +23,7 @@ static int index_in( net_t * n, uint32_t epoch, int member ) {
 
 static void stream_end( net_t * n, stream_t * s ) {
   if( s->state==STREAM_NONE ) return;
-  dmg_err_t err = dmg_net_cancel( n->port, s->id );
-  (void)err;                                     /* gone already */
+  (void)!dmg_net_cancel( n->port, s->id );   /* gone already */
   *s = (stream_t){ 0 };
 }
 
@@ -143,15 +142,13 @@ static bool host_of( char const * addr, char out[ 48 ] ) {
 }
 
 void member_pass( net_t * n, member_t * m, bool is_on ) {
-  dmg_err_t err = DMG_OK;
   if( m->passed[ 0 ] && !is_on ) {
-    err = dmg_net_pass( n->port, m->passed, false );
+    (void)!dmg_net_pass( n->port, m->passed, false );
     m->passed[ 0 ] = '\0';
   }
   int k = is_on && !m->passed[ 0 ] ? known_find( n, &m->peer ) : -1;
   for( uint32_t a = 0; k>=0 && a<n->known[ k ].addr_cnt && !m->passed[ 0 ]; a++ )
-    if( host_of( n->known[ k ].addrs[ a ], m->passed ) ) err = dmg_net_pass( n->port, m->passed, true );
-  (void)err;                                     /* it then has to pass the gate like others */
+    if( host_of( n->known[ k ].addrs[ a ], m->passed ) ) (void)!dmg_net_pass( n->port, m->passed, true );   /* refused: it has to pass the gate like others */
 }
 
 static void member_forget( net_t * n, int i ) {
@@ -159,8 +156,7 @@ static void member_forget( net_t * n, int i ) {
   relay_end( n, m );
   line_leave( n, m );
   member_pass( n, m, false );
-  dmg_err_t err = m->peer.sz ? dmg_net_tag( n->port, &m->peer, 0 ) : DMG_OK;
-  (void)err;
+  if( m->peer.sz ) (void)!dmg_net_tag( n->port, &m->peer, 0 );
   m->peer = (dmg_net_peer_t){ 0 };
   if( !m->is_told ) m->is_used = false;          /* else once the node knows that the link is down */
 }
@@ -218,8 +214,7 @@ dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * n, uint32_t epoch, dmg_chai
       m->relay_seq = m->relay_seen = 0;          /* another key counts by itself */
       line_leave( n, m );
       member_pass( n, m, false );
-      dmg_err_t err = m->peer.sz ? dmg_net_tag( n->port, &m->peer, 0 ) : DMG_OK;
-      (void)err;
+      if( m->peer.sz ) (void)!dmg_net_tag( n->port, &m->peer, 0 );
       m->peer = members[ i ].peer;
     }
   }
@@ -229,8 +224,7 @@ dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * n, uint32_t epoch, dmg_chai
     member_t * m = &n->members[ i ];
     if( !m->is_used || !m->peer.sz || i==n->self ) continue;
     if( n->self<0 ) relay_end( n, m );
-    dmg_err_t err = dmg_net_tag( n->port, &m->peer, n->self>=0 ? DMG_NET_TAG_VALIDATOR : 0 );
-    (void)err;                                   /* costs it the larger share, no more */
+    (void)!dmg_net_tag( n->port, &m->peer, n->self>=0 ? DMG_NET_TAG_VALIDATOR : 0 );   /* costs it the larger share, no more */
     member_pass( n, m, n->self>=0 );
   }
   links_again( n );
@@ -249,10 +243,9 @@ void dmg_chainnet_set_view( dmg_chainnet_t * n, uint32_t epoch, uint64_t cur, ui
      it has no finality before the next block's. */
   for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) {
     member_t * m = &n->members[ i ];
-    dmg_err_t err = DMG_OK;
-    if( m->is_used && m->cons_out.state ) err = dmg_net_notify_drop( n->port, m->cons_out.id, final_view );
-    for( unsigned k = 0; k<SIDE_CNT; k++ ) if( m->is_used && m->side_out[ k ].state ) err = dmg_net_notify_drop( n->port, m->side_out[ k ].id, final_view );
-    (void)err;
+    if( !m->is_used ) continue;
+    if( m->cons_out.state ) (void)!dmg_net_notify_drop( n->port, m->cons_out.id, final_view );
+    for( unsigned k = 0; k<SIDE_CNT; k++ ) if( m->side_out[ k ].state ) (void)!dmg_net_notify_drop( n->port, m->side_out[ k ].id, final_view );
   }
   body_view( n );
 }

@@ -44,8 +44,7 @@ void peers_serve( net_t * n, int conn, uint64_t id ) {
     if( c->is_used && c->record_sz && !dmg_net_peer_eq( &c->peer, &n->conns[ conn ].peer ) ) p.records[ p.record_cnt++ ] = dmg_span( c->record, c->record_sz );
   }
   dmg_err_t err = dmg_net_reply( n->port, id, DMG_WIRE_DATA, dmg_span( b, dmg_wire_peerinfo_encode( &p, b ) ), true );
-  if( err ) err = dmg_net_cancel( n->port, id );
-  (void)err;                                         /* they ask again */
+  if( err ) (void)!dmg_net_cancel( n->port, id );   /* they ask again */
 }
 
 /* --- others' records -------------------------------------------------------------------------------------- */

@@ -7,9 +7,7 @@ enum { HEADER_READ_SZ = 4096, HEADER_BODY_SZ = 128<<10, CHUNK_SZ = 1024 };
 
 /* An error has no other chunk; one that finds no room ends the question unanswered, which the port makes a reset. */
 static void refuse( net_t * n, uint64_t id, uint8_t code, dmg_span_t bytes ) {
-  if( dmg_net_reply( n->port, id, code, bytes, true )==DMG_OK ) return;
-  dmg_err_t err = dmg_net_cancel( n->port, id );
-  (void)err;
+  if( dmg_net_reply( n->port, id, code, bytes, true ) ) (void)!dmg_net_cancel( n->port, id );
 }
 
 static void refuse_by( net_t * n, uint64_t id, dmg_err_t err ) {
@@ -29,8 +27,7 @@ static void slow_down( net_t * n, conn_t * c, uint64_t id, uint32_t ms ) {
   /* N6.1: told twice and not heard. */
   if( c->slow_until_us>n->now_us && ++c->slow_ignored==2 ) {
     c->slow_ignored = 0;
-    dmg_err_t err = dmg_net_score( n->port, &c->peer, -50 );
-    (void)err;
+    (void)!dmg_net_score( n->port, &c->peer, -50 );
   }
   c->slow_until_us = n->now_us+(uint64_t)ms*1000;
   refuse( n, id, DMG_WIRE_SLOW_DOWN, DMG_SPAN( b ) );

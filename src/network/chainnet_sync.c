@@ -67,8 +67,7 @@ static void reqs_cancel( net_t * n ) {
   for( int i = 0; i<SYNC_REQ_MAX; i++ ) {
     sync_req_t * r = &n->sync.reqs[ i ];
     if( !r->is_used ) continue;
-    dmg_err_t err = dmg_net_cancel( n->port, r->id );
-    (void)err;
+    (void)!dmg_net_cancel( n->port, r->id );
     req_free( n, r );
   }
 }
@@ -331,8 +330,7 @@ bool sync_chunk( net_t * n, int conn, dmg_net_ev_t const * ev ) {
       if( !is_good ) break;
       s->tried[ conn/64 ] &= ~( (uint64_t)1<<( conn%64 ) );
       if( s->stage==SYNC_UP && r->is_used ) {      /* what still comes of it is not wanted */
-        dmg_err_t err = dmg_net_cancel( n->port, r->id );
-        (void)err;
+        (void)!dmg_net_cancel( n->port, r->id );
         req_free( n, r );
       }
       break;

@@ -32,11 +32,9 @@ static void chain_make( void ) {
 /* The node has the first four; the input may bring it the others. */
 static uint64_t height;
 static void head( void * ctx, dmg_chainnet_head_t * out ) {
-  (void)ctx;
   *out = (dmg_chainnet_head_t){ .final_view = height, .height = height, .hash = height ? hashes[ height-1 ] : genesis, .roles = DMG_ROLE_BODIES };
 }
 static dmg_err_t header( void * ctx, dmg_hash_t const * block, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) {
-  (void)ctx;
   for( uint32_t i = 0; i<height; i++ ) if( dmg_hash_eq( block, &hashes[ i ] ) ) { memcpy( out, headers[ i ], DMG_SIGNED_HEADER_SZ ); return DMG_OK; }
   return DMG_ERR_NOT_FOUND;
 }
@@ -47,29 +45,26 @@ static dmg_err_t body_get( void * ctx, dmg_hash_t const * block, dmg_buf_t * out
 }
 static dmg_err_t runs( void * ctx, dmg_hash_t const * block, uint32_t first, uint32_t count, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
 static dmg_err_t proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * block, dmg_buf_t * out ) {
-  (void)epoch; (void)view;
   uint8_t h[ DMG_SIGNED_HEADER_SZ ];
   DMG_TRY( header( ctx, block, h ) );
   return dmg_buf_append( out, h, sizeof h );
 }
-static dmg_err_t handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { (void)ctx; return epoch<3 ? dmg_buf_append( out, "handover", 8 ) : DMG_ERR_NOT_FOUND; }
+static dmg_err_t handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { return epoch<3 ? dmg_buf_append( out, "handover", 8 ) : DMG_ERR_NOT_FOUND; }
 static dmg_verdict_t judge( void * ctx, dmg_cert_t const * c ) {
-  (void)ctx;
   return c->epoch ? dmg_verdict_local( DMG_ERR_NOT_FOUND ) : c->sig[ 0 ]&1 ? dmg_verdict_bad( "cert", "odd", 0 ) : dmg_verdict_good();
 }
-static dmg_verdict_t take( void * ctx, dmg_span_t h ) { (void)ctx; return h.sz%2 ? dmg_verdict_bad( "handover", "odd", 0 ) : dmg_verdict_local( DMG_ERR_AGAIN ); }
-static int leader( void * ctx, uint32_t epoch, uint64_t view ) { (void)ctx; (void)epoch; return (int)( view%2 ); }
+static dmg_verdict_t take( void * ctx, dmg_span_t h ) { return h.sz%2 ? dmg_verdict_bad( "handover", "odd", 0 ) : dmg_verdict_local( DMG_ERR_AGAIN ); }
+static int leader( void * ctx, uint32_t epoch, uint64_t view ) { return (int)( view%2 ); }
 
-static bool seed_of( void * ctx, uint32_t epoch, dmg_hash_t * out ) { (void)ctx; (void)epoch; *out = genesis; return true; }
+static bool seed_of( void * ctx, uint32_t epoch, dmg_hash_t * out ) { *out = genesis; return true; }
 static uint8_t const pooled[ 2 ][ 30 ] = { { 7 }, { 9, 1 } };
 static void each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg ) {
-  (void)ctx;
   for( unsigned i = 0; i<2; i++ ) {
     dmg_hash_t h = dmg_h( DMG_TAG_BODY_TX, DMG_SPAN( pooled[ i ] ) );
     visit( arg, &h, DMG_SPAN( pooled[ i ] ), 500 );
   }
 }
-static dmg_err_t tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { (void)ctx; return id->b[ 0 ]&1 ? dmg_buf_append( out, pooled[ 0 ], 30 ) : DMG_ERR_NOT_FOUND; }
+static dmg_err_t tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { return id->b[ 0 ]&1 ? dmg_buf_append( out, pooled[ 0 ], 30 ) : DMG_ERR_NOT_FOUND; }
 
 static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .runs = runs, .handover = handover, .judge_final = judge, .take_handover = take,
                                             .leader = leader, .seed = seed_of, .each_tx = each_tx, .tx = tx };
@@ -105,7 +100,7 @@ static void step( rig_t * r, uint64_t ms ) {
   dmg_net_ev_t evs[ 16 ];
   for( int urgent = 1; urgent>=0; urgent-- ) for( size_t n; ( n = dmg_net_poll( r->theirs, urgent, evs, 16 ) )>0; ) for( size_t i = 0; i<n; i++ ) {
     if( evs[ i ].kind==DMG_NET_REQ && r->asked_cnt<ASKED_MAX ) r->asked[ r->asked_cnt++ ] = evs[ i ].id;
-    if( evs[ i ].kind==DMG_NET_NOTIFY_UP && !evs[ i ].code ) { dmg_err_t err = dmg_net_notify_answer( r->theirs, evs[ i ].id, 0 ); (void)err; }
+    if( evs[ i ].kind==DMG_NET_NOTIFY_UP && !evs[ i ].code ) (void)!dmg_net_notify_answer( r->theirs, evs[ i ].id, 0 );
     if( evs[ i ].kind==DMG_NET_CONN_DOWN ) r->conn = 0;
     dmg_net_release( r->theirs, &evs[ i ] );
   }
@@ -144,8 +139,7 @@ static void send_body( rig_t * r, in_t * in, uint8_t arg ) {
     dmg_bcs_wr_uleb( &wr, 0 );
     sz = dmg_bcs_wr_span( &wr ).sz;
   }
-  dmg_err_t err = dmg_net_notify_send( r->theirs, r->streams[ DMG_CHAINNET_BODY ], 0, 0, dmg_span( b, DMG_WIRE_HEAD_SZ+sz ) );
-  (void)err;
+  (void)!dmg_net_notify_send( r->theirs, r->streams[ DMG_CHAINNET_BODY ], 0, 0, dmg_span( b, DMG_WIRE_HEAD_SZ+sz ) );
 }
 
 static void send_shard( rig_t * r, in_t * in, uint8_t arg ) {
@@ -174,8 +168,7 @@ static void send_shard( rig_t * r, in_t * in, uint8_t arg ) {
     dmg_buf_t f = dmg_buf( 4096 );
     dmg_err_t err = dmg_wire_shard_encode( &s, &f );
     if( arg&128 ) f.p[ take_u8( in )%f.sz ] ^= take_u8( in );
-    if( !err ) err = dmg_net_notify_send( r->theirs, r->streams[ DMG_CHAINNET_SHRED ], 0, 0, dmg_buf_span( &f ) );
-    (void)err;
+    if( !err ) (void)!dmg_net_notify_send( r->theirs, r->streams[ DMG_CHAINNET_SHRED ], 0, 0, dmg_buf_span( &f ) );
     dmg_buf_fini( &f );
   }
 }

@@ -54,7 +54,6 @@ static size_t port_poll( dmg_net_port_t * port, bool is_urgent, dmg_net_ev_t * e
 }
 
 static void port_release( dmg_net_port_t * port, dmg_net_ev_t * ev ) {
-  (void)port;
   dmgn_p2p_ev_t raw = { .own = ev->own };
   dmgn_p2p_release( &raw );
   ev->own  = NULL;

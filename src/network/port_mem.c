@@ -327,7 +327,6 @@ static dmg_err_t enqueue( stream_t * s, unsigned side, dmg_net_kind_t kind, uint
 
 static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, char const * const * addrs, size_t addr_cnt, bool is_bulk, uint32_t * out_conn ) {
   if( is_dead( port ) ) return DMG_ERR_UNAVAILABLE;
-  (void)addrs; (void)is_bulk;
   mem_port_t * p = host( port );
   dmg_mem_net_t * m = p->net;
   if( !addr_cnt ) return DMG_ERR_INVALID;
@@ -376,7 +375,7 @@ static dmg_err_t port_tag( dmg_net_port_t * port, dmg_net_peer_t const * peer, u
     if( c->ports[ side ]==p && m->blocked[ p->idx ][ c->ports[ !side ]->idx ] ) conn_end_by( c, side, DMG_NET_WHY_BLOCKED );
   return DMG_OK;
 }
-static dmg_err_t port_pass( dmg_net_port_t * port, char const * ip, bool is_on )                { (void)port; (void)ip; (void)is_on; return DMG_OK; }
+static dmg_err_t port_pass( dmg_net_port_t * port, char const * ip, bool is_on )                { return DMG_OK; }
 
 /* A stream of proto on a connection, its first bytes on the way. */
 static dmg_err_t open_stream( dmg_net_port_t * port, uint32_t conn, uint16_t proto, dmg_span_t first, bool is_notify, uint32_t deadline_ms, uint64_t * out_id ) {
@@ -532,12 +531,11 @@ static dmg_err_t port_verdict( dmg_net_port_t * port, uint64_t id, dmg_net_verdi
   return DMG_ERR_UNAVAILABLE;
 }
 
-static dmg_err_t port_score( dmg_net_port_t * port, dmg_net_peer_t const * peer, double app ) { (void)port; (void)peer; (void)app; return DMG_OK; }
-static dmg_err_t port_text ( dmg_net_port_t * port, dmg_net_text_t what, dmg_buf_t * out )    { (void)port; (void)what; (void)out; return DMG_ERR_UNSUPPORTED; }
+static dmg_err_t port_score( dmg_net_port_t * port, dmg_net_peer_t const * peer, double app ) { return DMG_OK; }
+static dmg_err_t port_text ( dmg_net_port_t * port, dmg_net_text_t what, dmg_buf_t * out )    { return DMG_ERR_UNSUPPORTED; }
 
 static dmg_err_t port_stop( dmg_net_port_t * port, uint32_t ms ) {
   if( is_dead( port ) ) return DMG_ERR_UNAVAILABLE;
-  (void)ms;
   mem_port_t * p = host( port );
   if( p->is_stopped ) return DMG_ERR_UNAVAILABLE;
   p->is_stopped = true;
@@ -566,13 +564,12 @@ static size_t port_poll( dmg_net_port_t * port, bool is_urgent, dmg_net_ev_t * e
 }
 
 static void port_release( dmg_net_port_t * port, dmg_net_ev_t * ev ) {
-  (void)port;
   if( ev->own ) item_free( ev->own );
   ev->own  = NULL;
   ev->data = ev->addr = (dmg_span_t){ 0 };
 }
 
-static int port_fd( dmg_net_port_t * port, bool is_urgent ) { (void)port; (void)is_urgent; return -1; }
+static int port_fd( dmg_net_port_t * port, bool is_urgent ) { return -1; }
 
 static void port_free( dmg_net_port_t * port ) {
   mem_port_t * p = host( port );

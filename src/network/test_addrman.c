@@ -14,12 +14,11 @@ static dmg_addrman_t * am;
 static uint64_t const  T = 1790000000;
 
 static int setup( void ** state ) {
-  (void)state;
   arena = dmg_arena_new( 16u<<20 );
   am    = dmg_addrman_new( arena, (uint8_t const[ 16 ]){ 7, 9 } );
   return !am;
 }
-static int teardown( void ** state ) { (void)state; dmg_arena_free( arena ); return 0; }
+static int teardown( void ** state ) { dmg_arena_free( arena ); return 0; }
 
 static dmg_net_peer_t peer_of( uint32_t i ) {
   uint8_t key[ 32 ] = { 1 };
@@ -43,11 +42,10 @@ static bool add( uint32_t peer, uint32_t ip, uint32_t source_ip, uint64_t now_s 
 }
 static uint32_t new_cnt( void ) { uint32_t a, b; dmg_addrman_counts( am, &a, &b ); return a; }
 static uint32_t tried_cnt( void ) { uint32_t a, b; dmg_addrman_counts( am, &a, &b ); return b; }
-static bool any( void * ctx, dmg_addrman_peer_t const * p ) { (void)ctx; (void)p; return true; }
-static bool none( void * ctx, dmg_addrman_peer_t const * p ) { (void)p; ++*(uint32_t *)ctx; return false; }
+static bool any( void * ctx, dmg_addrman_peer_t const * p ) { return true; }
+static bool none( void * ctx, dmg_addrman_peer_t const * p ) { ++*(uint32_t *)ctx; return false; }
 
 static void test_heard_of_good_and_gone( void ** state ) {
-  (void)state;
   dmg_addrman_peer_t got;
   dmg_net_peer_t p = peer_of( 1 );
   assert_false( dmg_addrman_pick( am, false, 3, T, any, NULL, &got ) );
@@ -89,7 +87,6 @@ static void test_heard_of_good_and_gone( void ** state ) {
 
 /* Eclipse: one source group that tells of everybody reaches 64 of 256 buckets; one group of addresses 8 of 64 in tried.  What was there stays. */
 static void test_one_group_fills_a_part( void ** state ) {
-  (void)state;
   for( uint32_t i = 0; i<2000; i++ ) add( i, 0x20000000u+i*65536u, 0x01010000u+i*0x01000000u, T );   /* honest, from many */
   uint32_t honest = new_cnt();
   assert_true( honest>1800 );
@@ -106,7 +103,6 @@ static void test_one_group_fills_a_part( void ** state ) {
 }
 
 static void test_a_place_is_given_up_by_who_is_not_there( void ** state ) {
-  (void)state;
   /* All of one group and one source: one bucket of 64. */
   for( uint32_t i = 0; i<2000; i++ ) add( i, 0x08080000u+i, 0x01010101, T );
   assert_int_equal( new_cnt(), 64 );
@@ -133,7 +129,6 @@ static void test_a_place_is_given_up_by_who_is_not_there( void ** state ) {
 }
 
 static void test_the_file_brings_all_back( void ** state ) {
-  (void)state;
   for( uint32_t i = 0; i<3000; i++ ) { add( i, 0x20000000u+i*65536u, 0x01010000u+i*0x01000000u, T ); if( i%3==0 ) { dmg_net_peer_t p = peer_of( i ); dmg_addrman_good( am, &p, T ); } }
   uint32_t news = new_cnt(), tried = tried_cnt();
   dmg_net_peer_t anchors[ 2 ] = { peer_of( 3 ), peer_of( 6 ) }, back[ 2 ];
@@ -168,7 +163,6 @@ static void test_the_file_brings_all_back( void ** state ) {
 
 /* Anything, in any order; counts and finds agree with a list. */
 static void test_random_walks( void ** state ) {
-  (void)state;
   uint64_t rnd = 77;
   printf( "seed 77\n" );
   for( uint32_t step = 0; step<200000; step++ ) {

@@ -4,7 +4,6 @@
 /* --- links ------------------------------------------------------------------------------------------------ */
 
 static void test_four_validators_mesh_with_one_line_a_pair( void ** state ) {
-  (void)state;
   for( uint64_t seed = 1; seed<=8; seed++ ) {
     begin( seed, 0, 0 );
     /* All dial at once: slow enough that both sides of each pair do. */
@@ -28,7 +27,6 @@ static void test_four_validators_mesh_with_one_line_a_pair( void ** state ) {
 }
 
 static void test_a_restart_gets_its_links_back( void ** state ) {
-  (void)state;
   begin( 2, 0, 0 );
   validators( 4 );
   RUN_UNTIL( is_mesh( 4 ), 5000 );
@@ -43,7 +41,6 @@ static void test_a_restart_gets_its_links_back( void ** state ) {
 
 /* A host that dies says nothing: the old line is closed after 6 s without a frame. */
 static void test_a_silent_link_goes_down( void ** state ) {
-  (void)state;
   begin( 3, 0, 0 );
   validators( 2 );
   RUN_UNTIL( is_mesh( 2 ), 5000 );
@@ -59,7 +56,6 @@ static void test_a_silent_link_goes_down( void ** state ) {
 
 /* Executing a block may take our thread for seconds: what came meanwhile was heard. */
 static void test_a_stall_of_our_own_is_nobodys_silence( void ** state ) {
-  (void)state;
   begin( 31, 0, 0 );
   validators( 2 );
   RUN_UNTIL( is_mesh( 2 ), 5000 );
@@ -76,7 +72,6 @@ static void test_a_stall_of_our_own_is_nobodys_silence( void ** state ) {
 }
 
 static void test_strangers_get_no_link( void ** state ) {
-  (void)state;
   begin( 4, 0, 0 );
   validators( 4 );
   node_t * stranger = node_add( -1, true );
@@ -96,7 +91,6 @@ static void test_strangers_get_no_link( void ** state ) {
 }
 
 static void test_another_chain_is_closed( void ** state ) {
-  (void)state;
   begin( 5, 0, 0 );
   validators( 2 );
   /* Our names, another genesis: as if four bytes of a hash collided. */
@@ -133,7 +127,6 @@ static void test_another_chain_is_closed( void ** state ) {
 }
 
 static void test_sets_change_and_places_stay( void ** state ) {
-  (void)state;
   begin( 7, 0, 0 );
   validators( 4 );
   RUN_UNTIL( is_mesh( 4 ), 5000 );
@@ -171,7 +164,6 @@ static void test_sets_change_and_places_stay( void ** state ) {
 }
 
 static void test_set_members_says_full_before_it_changes_anything( void ** state ) {
-  (void)state;
   begin( 8, 0, 0 );
   node_t * nd = node_add( 0, false );
   static dmg_chainnet_member_t many[ 2 ][ DMG_SET_MAX ];
@@ -190,7 +182,6 @@ static void test_set_members_says_full_before_it_changes_anything( void ** state
 /* --- frames ----------------------------------------------------------------------------------------------- */
 
 static void test_frames_are_checked_before_the_core( void ** state ) {
-  (void)state;
   begin( 9, 0, 0 );
   validators( 4 );
   RUN_UNTIL( is_mesh( 4 ), 5000 );
@@ -233,7 +224,6 @@ static void test_frames_are_checked_before_the_core( void ** state ) {
 }
 
 static void test_garbage_closes_the_link_for_a_minute( void ** state ) {
-  (void)state;
   begin( 10, 0, 0 );
   validators( 4 );
   RUN_UNTIL( is_mesh( 4 ), 5000 );
@@ -253,7 +243,6 @@ static void test_garbage_closes_the_link_for_a_minute( void ** state ) {
 }
 
 static void test_the_core_closes_a_link( void ** state ) {
-  (void)state;
   begin( 11, 0, 0 );
   validators( 2 );
   RUN_UNTIL( is_mesh( 2 ), 5000 );
@@ -266,7 +255,6 @@ static void test_the_core_closes_a_link( void ** state ) {
 
 /* Losses, doubles, flipped bits: links stay up or come back, what passes the checks is well formed, nothing grows. */
 static void test_faulty_links_are_lived_with( void ** state ) {
-  (void)state;
   for( uint64_t seed = 20; seed<24; seed++ ) {
     begin( seed, 0, 0 );
     validators( 4 );
@@ -299,7 +287,6 @@ static void test_faulty_links_are_lived_with( void ** state ) {
 
 /* N2.1, N8.3: what waits for one that reads 8 KB a second stays below the queue, the newest views and the newest hello and F are what it gets; others lose nothing. */
 static void test_a_slow_reader_costs_only_itself( void ** state ) {
-  (void)state;
   begin( 30, 0, 0 );
   validators( 4 );
   RUN_UNTIL( is_mesh( 4 ), 5000 );
@@ -397,7 +384,6 @@ static void raw_hello( raw_t * r, uint16_t proto ) {
 }
 
 static void test_oversize_and_bad_hellos_end_the_stream( void ** state ) {
-  (void)state;
   begin( 40, 0, 0 );
   node_t * nd = node_add( 0, false );
   static uint8_t large[ 2u<<20 ];
@@ -440,7 +426,6 @@ static void test_oversize_and_bad_hellos_end_the_stream( void ** state ) {
 }
 
 static void test_a_flood_of_questions_is_told_to_slow_down( void ** state ) {
-  (void)state;
   begin( 41, 200, 0 );
   node_t * nd = node_add( 0, false );
   nd->height = 200;
@@ -485,7 +470,6 @@ static void test_a_flood_of_questions_is_told_to_slow_down( void ** state ) {
 
 /* N11.1 dos_slow_peer: many that ask for much and read little hold bounded answers, and others are served. */
 static void test_slow_askers_leave_room( void ** state ) {
-  (void)state;
   begin( 42, 300, 900000 );
   node_t * nd = node_add( 0, false );
   nd->height = 300;
@@ -530,7 +514,6 @@ static void body_of( uint32_t sz, dmg_buf_t * out, dmg_hash_t * out_hash ) {
 }
 
 static void test_a_leaders_body_reaches_all( void ** state ) {
-  (void)state;
   begin( 50, 0, 0 );
   validators( 4 );
   RUN_UNTIL( is_mesh( 4 ), 5000 );
@@ -600,7 +583,6 @@ static dmg_fetch_t fetch_for( uint8_t what, uint32_t i ) {
 }
 
 static void test_fetch_finds_the_one_who_has_it( void ** state ) {
-  (void)state;
   begin( 60, 100, 0 );
   validators( 4 );
   nodes[ 3 ].height = 100;                             /* the others have nothing */
@@ -653,7 +635,6 @@ static void test_fetch_finds_the_one_who_has_it( void ** state ) {
 }
 
 static void test_fetch_survives_liars_and_leavers( void ** state ) {
-  (void)state;
   begin( 61, 100, 200000 );
   validators( 4 );
   for( unsigned i = 1; i<4; i++ ) nodes[ i ].height = 100;
@@ -682,7 +663,6 @@ static void send_tx( node_t * nd, char const * text, size_t sz ) {
 }
 
 static void test_transactions_reach_everybody_once( void ** state ) {
-  (void)state;
   begin( 70, 0, 0 );
   validators( 4 );
   node_t * follower = node_add( -1, true );
@@ -717,7 +697,6 @@ static void test_transactions_reach_everybody_once( void ** state ) {
 }
 
 static void test_bad_batches_are_rejected_and_not_forwarded( void ** state ) {
-  (void)state;
   begin( 71, 0, 0 );
   validators( 2 );
   node_t * follower = node_add( -1, true );
@@ -766,7 +745,6 @@ static node_t * follower_of( unsigned n ) {
 }
 
 static void test_a_follower_catches_up_and_follows( void ** state ) {
-  (void)state;
   begin( 80, 2500, 100000 );
   validators( 4 );
   for( unsigned i = 0; i<4; i++ ) { nodes[ i ].height = 2400; nodes[ i ].epoch_known = 3; }
@@ -811,7 +789,6 @@ static void test_a_follower_catches_up_and_follows( void ** state ) {
 }
 
 static void test_sync_survives_liars_leavers_and_pruners( void ** state ) {
-  (void)state;
   for( uint64_t seed = 81; seed<84; seed++ ) {
     begin( seed, 1500, 300000 );
     validators( 4 );
@@ -854,7 +831,6 @@ static void test_sync_survives_liars_leavers_and_pruners( void ** state ) {
 }
 
 static void test_sync_stops_where_it_cannot_go_on( void ** state ) {
-  (void)state;
   begin( 85, 300, 0 );
   validators( 4 );
   for( unsigned i = 0; i<4; i++ ) nodes[ i ].height = 300;
@@ -879,7 +855,6 @@ static void test_sync_stops_where_it_cannot_go_on( void ** state ) {
 }
 
 static void test_a_false_finalization_moves_nobody( void ** state ) {
-  (void)state;
   begin( 86, 100, 0 );
   validators( 2 );
   nodes[ 0 ].height = nodes[ 1 ].height = 50;
@@ -911,7 +886,6 @@ static void test_a_false_finalization_moves_nobody( void ** state ) {
 }
 
 static void test_a_validator_goes_where_it_is_sent( void ** state ) {
-  (void)state;
   begin( 87, 700, 0 );
   validators( 4 );
   for( unsigned i = 1; i<4; i++ ) nodes[ i ].height = 700;
@@ -931,7 +905,6 @@ static void test_a_validator_goes_where_it_is_sent( void ** state ) {
 }
 
 static void test_sync_holds_what_the_window_allows( void ** state ) {
-  (void)state;
   big_every = 1;
   begin( 88, 45, 900000 );
   validators( 2 );
@@ -953,7 +926,6 @@ static void test_sync_holds_what_the_window_allows( void ** state ) {
 }
 
 static void test_stop_says_when_it_is_done( void ** state ) {
-  (void)state;
   begin( 90, 0, 0 );
   validators( 2 );
   RUN_UNTIL( is_mesh( 2 ), 5000 );

@@ -31,7 +31,6 @@ static void body_store( uint64_t view ) {
 /* --- forms ------------------------------------------------------------------------------------------------ */
 
 static void test_a_known_body_is_sent_as_short_ids( void ** state ) {
-  (void)state;
   mesh( 1, 16 );
   body_make( 1000, 220 );
   pools_fill( 500, 0 );
@@ -54,7 +53,6 @@ static void test_a_known_body_is_sent_as_short_ids( void ** state ) {
 }
 
 static void test_the_form_follows_from_what_is_missing( void ** state ) {
-  (void)state;
   mesh( 2, 4 );
   struct { uint32_t cnt, sz; uint64_t age; uint32_t lack; uint8_t form; } const cases[] = {
     { 16, 990, 0, 0, DMG_WIRE_FULL }, { 17, 990, 0, 1, DMG_WIRE_COMPACT },   /* 16 KiB */
@@ -87,7 +85,6 @@ static void test_the_form_follows_from_what_is_missing( void ** state ) {
 
 /* What others had to ask for counts as missing next time. */
 static void test_pools_that_lack_much_bring_shards( void ** state ) {
-  (void)state;
   mesh( 3, 4 );
   for( unsigned c = 0; c<4; c++ ) {
     body_make( 800, 1000 );
@@ -105,7 +102,6 @@ static void test_pools_that_lack_much_bring_shards( void ** state ) {
 /* --- what is missing -------------------------------------------------------------------------------------- */
 
 static void test_missing_transactions_are_asked_of_the_leader( void ** state ) {
-  (void)state;
   mesh( 4, 16 );
   body_make( 1000, 220 );
   pools_fill( 500, 10 );
@@ -118,7 +114,6 @@ static void test_missing_transactions_are_asked_of_the_leader( void ** state ) {
 }
 
 static void test_a_silent_leader_is_replaced_after_150_ms( void ** state ) {
-  (void)state;
   mesh( 5, 16 );
   body_make( 1000, 220 );
   for( unsigned i = 0; i<16; i++ ) pool_fill( i, 500, i%4==1 ? 10 : 0 );
@@ -135,7 +130,6 @@ static void test_a_silent_leader_is_replaced_after_150_ms( void ** state ) {
 
 /* N8.7: two matches are none; a wrong match is a collision, unpunished, and the body comes by `bodies`. */
 static void test_ids_that_meet( void ** state ) {
-  (void)state;
   mesh( 6, 4 );
   body_make( 1000, 220 );
   body_store( 1 );
@@ -164,7 +158,6 @@ static void test_ids_that_meet( void ** state ) {
 
 /* Headers travel before bodies: whoever wants the body of the present view waits for the push instead of asking for all of it. */
 static void test_a_fetch_waits_for_the_push( void ** state ) {
-  (void)state;
   mesh( 7, 4 );
   body_make( 1000, 220 );
   body_store( 1 );
@@ -223,7 +216,6 @@ static dmg_buf_t compact_frame( dmg_wire_head_t head, uint64_t nonce, unsigned s
 static dmg_wire_head_t head_of( uint64_t view ) { return (dmg_wire_head_t){ .view = view, .body_hash = body_hash, .body_len = (uint32_t)body.sz, .form = DMG_WIRE_COMPACT }; }
 
 static void test_a_false_compact_body_costs_little( void ** state ) {
-  (void)state;
   raw_t r;
   raw_mesh( &r, 8, 4, 0 );
   body_make( 400, 220 );
@@ -278,7 +270,6 @@ static void test_a_false_compact_body_costs_little( void ** state ) {
 }
 
 static void test_false_answers_to_bodytx_are_passed_over( void ** state ) {
-  (void)state;
   raw_t r;
   raw_mesh( &r, 9, 4, 0 );
   body_make( 400, 220 );
@@ -310,7 +301,6 @@ static void test_false_answers_to_bodytx_are_passed_over( void ** state ) {
 
 /* Views far ahead shall not take the room of the present one: 8 bodies in the making, the nearest stay. */
 static void test_far_views_leave_room( void ** state ) {
-  (void)state;
   raw_t r;
   raw_mesh( &r, 10, 2, 0 );
   body_make( 100, 220 );
@@ -331,7 +321,6 @@ static void test_far_views_leave_room( void ** state ) {
 /* --- answers ---------------------------------------------------------------------------------------------- */
 
 static void test_bodytx_and_txs_are_answered_within_limits( void ** state ) {
-  (void)state;
   raw_t r;
   raw_mesh( &r, 11, 4, 3 );
   body_make( 400, 220 );
@@ -375,7 +364,6 @@ static void test_bodytx_and_txs_are_answered_within_limits( void ** state ) {
 
 /* N9.2: 256 KiB/s a peer; more is dropped, not read on credit. */
 static void test_forwarded_transactions_have_a_rate( void ** state ) {
-  (void)state;
   raw_t r;
   raw_mesh( &r, 12, 4, 3 );
   static uint8_t f[ 30000 ];

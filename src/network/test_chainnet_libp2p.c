@@ -182,8 +182,8 @@ static void talk_over( char const * listen ) {
   store_free( store );
 }
 
-static void test_five_nodes_over_tcp( void ** state )  { (void)state; talk_over( "/ip4/127.0.0.1/tcp/0" ); }
-static void test_five_nodes_over_quic( void ** state ) { (void)state; talk_over( "/ip4/127.0.0.1/udp/0/quic-v1" ); }
+static void test_five_nodes_over_tcp( void ** state )  { talk_over( "/ip4/127.0.0.1/tcp/0" ); }
+static void test_five_nodes_over_quic( void ** state ) { talk_over( "/ip4/127.0.0.1/udp/0/quic-v1" ); }
 
 int main( void ) {
   struct CMUnitTest const tests[] = { cmocka_unit_test( test_five_nodes_over_tcp ), cmocka_unit_test( test_five_nodes_over_quic ) };

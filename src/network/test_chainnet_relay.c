@@ -26,7 +26,6 @@ static void four( uint64_t seed ) {
 
 /* Exactly a quorum is alive, and two of the three have no link. */
 static void test_a_cut_pair_hears_each_other_by_the_third( void ** state ) {
-  (void)state;
   for( uint64_t seed = 200; seed<204; seed++ ) {
     four( seed );
     node_end( &nodes[ 3 ] );
@@ -75,7 +74,6 @@ static void test_a_cut_pair_hears_each_other_by_the_third( void ** state ) {
 
 /* Among four, both others relay: what comes twice is told once; where one relay dies the other goes on. */
 static void test_two_relays_and_one_dies( void ** state ) {
-  (void)state;
   four( 210 );
   dmg_mem_cut( nodes[ 0 ].port, nodes[ 1 ].port, true );
   RUN_UNTIL( nodes[ 0 ].downs==1 && nodes[ 0 ].is_up[ 1 ] && nodes[ 1 ].downs==1 && nodes[ 1 ].is_up[ 0 ], 5000 );
@@ -101,7 +99,6 @@ static void test_two_relays_and_one_dies( void ** state ) {
 }
 
 static void test_only_true_origins_are_heard( void ** state ) {
-  (void)state;
   four( 220 );
   vote_make( vote, 0, 1, 0 );
   uint32_t votes = nodes[ 1 ].by_kind[ DMG_FRAME_VOTE ];
@@ -141,7 +138,6 @@ static void test_only_true_origins_are_heard( void ** state ) {
 }
 
 static void test_a_relay_takes_them_from_their_origin_only( void ** state ) {
-  (void)state;
   four( 230 );
   vote_make( vote, 0, 1, 0 );
   uint32_t votes = nodes[ 1 ].by_kind[ DMG_FRAME_VOTE ];
@@ -182,7 +178,6 @@ static void test_a_relay_takes_them_from_their_origin_only( void ** state ) {
 }
 
 static void test_what_is_inside_is_the_origins( void ** state ) {
-  (void)state;
   four( 240 );
   uint32_t votes = nodes[ 1 ].by_kind[ DMG_FRAME_VOTE ];
   /* 0 sends votes of 2's: 0 is counted, 3 who relayed is not, 2 neither. */
@@ -200,7 +195,6 @@ static void test_what_is_inside_is_the_origins( void ** state ) {
 }
 
 static void test_sizes_and_floods( void ** state ) {
-  (void)state;
   four( 250 );
   static uint8_t big[ DMG_WIRE_RELAY_INNER_MAX+1 ] = { DMG_FRAME_BUNDLE };
   uint32_t bundles = nodes[ 1 ].by_kind[ DMG_FRAME_BUNDLE ];
@@ -243,7 +237,6 @@ static void test_sizes_and_floods( void ** state ) {
 
 /* Sets change: who is in no set of ours any more has no link by others either. */
 static void test_who_leaves_the_sets_is_not_relayed( void ** state ) {
-  (void)state;
   four( 260 );
   dmg_mem_cut( nodes[ 0 ].port, nodes[ 3 ].port, true );
   RUN_UNTIL( nodes[ 0 ].downs==1 && nodes[ 0 ].is_up[ 3 ] && nodes[ 3 ].is_up[ 0 ], 5000 );

@@ -2,7 +2,6 @@
 #include "network/test_chainnet_body.h"
 
 static void test_shares_follow_the_stake( void ** state ) {
-  (void)state;
   static set_t s;
   /* Four equal: 16 shards, four each; any third has four. */
   s = (set_t){ .cnt = 4, .weights = { 5, 5, 5, 5 } };
@@ -86,7 +85,6 @@ static dmg_buf_t shard_frame( shards_t * s, unsigned i ) {
 
 /* By Python's hashlib and a field by shift and xor: who relays; the root over the shards of 300 bytes. */
 static void test_relays_and_roots_are_these( void ** state ) {
-  (void)state;
   begin( 19, 0, 0 );
   member_cnt = 4;
   validators( 2 );
@@ -108,7 +106,6 @@ static void test_relays_and_roots_are_these( void ** state ) {
 }
 
 static void test_shards_bring_a_large_body( void ** state ) {
-  (void)state;
   for( unsigned n = 4; n<=16; n += 12 ) {
     mesh( 20+n, n );
     body_make( 1000, 1020 );
@@ -137,7 +134,6 @@ static void test_shards_bring_a_large_body( void ** state ) {
 }
 
 static void test_silent_relays_are_lived_with( void ** state ) {
-  (void)state;
   mesh( 40, 16 );
   body_make( 1000, 1020 );
   for( unsigned i = 11; i<16; i++ ) nodes[ i ].is_stalled = true;   /* 5 of 16: just below a third */
@@ -168,7 +164,6 @@ static void shards_send( raw_t * r, shards_t * s ) {
 }
 
 static void test_false_shards_are_told_from_true_ones( void ** state ) {
-  (void)state;
   raw_t r;
   raw_mesh( &r, 50, 4, 0 );
   body_make( 900, 1000 );
@@ -232,7 +227,6 @@ static void test_false_shards_are_told_from_true_ones( void ** state ) {
 
 /* A leader sends one shard each of eight bodies, and no more: those of the next leader come all the same once the eight are past their time. */
 static void test_bodies_begun_and_left_make_room( void ** state ) {
-  (void)state;
   raw_t r;
   raw_mesh( &r, 52, 4, 0 );
   body_make( 900, 1000 );
@@ -262,7 +256,6 @@ static void test_bodies_begun_and_left_make_room( void ** state ) {
 
 /* N8.8: the decoder encodes again: whichever k came, all find the same root false. */
 static void test_a_root_over_no_code_word_is_found_by_all( void ** state ) {
-  (void)state;
   for( int edit = 1; edit<=2; edit++ ) {
     raw_t r;
     raw_mesh( &r, 60+(uint64_t)edit, 4, 0 );

@@ -247,9 +247,9 @@ static dmg_verdict_t chain_judge_final( void * ctx, dmg_cert_t const * cert ) {
   return memcmp( &c.sig, cert->sig, sizeof c.sig ) ? dmg_verdict_bad( "cert", "does not verify", 0 ) : dmg_verdict_good();
 }
 
-static int chain_leader( void * ctx, uint32_t epoch, uint64_t view ) { (void)ctx; (void)epoch; return (int)( ( view-1 )/4%VALIDATORS ); }
+static int chain_leader( void * ctx, uint32_t epoch, uint64_t view ) { return (int)( ( view-1 )/4%VALIDATORS ); }
 
-static bool chain_seed( void * ctx, uint32_t epoch, dmg_hash_t * out ) { (void)ctx; *out = (dmg_hash_t){ { 0x77, (uint8_t)epoch } }; return true; }
+static bool chain_seed( void * ctx, uint32_t epoch, dmg_hash_t * out ) { *out = (dmg_hash_t){ { 0x77, (uint8_t)epoch } }; return true; }
 
 /* The pool: transactions with their age. */
 static void chain_each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg ) {

@@ -13,7 +13,6 @@ static dmg_hash_t hash_of( uint8_t b ) { dmg_hash_t h; memset( h.b, b, 32 ); ret
 static bool is_bad( dmg_verdict_t v, char const * field ) { return v.kind==DMG_VERDICT_BAD && !strcmp( v.field, field ); }
 
 static void test_names_hold_the_chain( void ** state ) {
-  (void)state;
   char name[ DMG_WIRE_NAME_SZ ];
   dmg_hash_t g = hash_of( 7 );
   /* By Python's hashlib: t = sha256(b"dmg/net/id/v1"); sha256(t + t + b"\x07"*32 + u32 fork) */
@@ -26,7 +25,6 @@ static void test_names_hold_the_chain( void ** state ) {
 }
 
 static void test_peer_ids_hold_their_key( void ** state ) {
-  (void)state;
   uint8_t key[ 32 ], back[ 32 ];
   for( unsigned i = 0; i<32; i++ ) key[ i ] = (uint8_t)i;
   dmg_net_peer_t p, q;
@@ -63,7 +61,6 @@ static void test_peer_ids_hold_their_key( void ** state ) {
 #define CUT dmg_span( tight_, n_ )
 
 static void test_hello_and_head( void ** state ) {
-  (void)state;
   dmg_wire_hello_t h = { .genesis = hash_of( 3 ), .epoch = 0x01020304 }, h2;
   uint8_t b[ 600 ];
   dmg_wire_hello_encode( &h, b );
@@ -104,7 +101,6 @@ static void test_hello_and_head( void ** state ) {
 }
 
 static void test_relayed_frames( void ** state ) {
-  (void)state;
   static uint8_t inner[ DMG_WIRE_RELAY_INNER_MAX+1 ] = { DMG_FRAME_VOTE, 7 }, b[ DMG_WIRE_RELAYED_SZ+sizeof inner ];
   uint8_t seed[ 32 ] = { 5 }, key[ 32 ];
   dmg_ed25519_public( seed, key );
@@ -144,7 +140,6 @@ static dmg_cert_t final_cert( uint32_t epoch, uint64_t view, dmg_hash_t hash ) {
 }
 
 static void test_status_carries_its_own_proof( void ** state ) {
-  (void)state;
   dmg_wire_status_t s = { .genesis = hash_of( 1 ), .fork = 2, .epoch = 3, .final_view = 400, .height = 350, .hash = hash_of( 4 ), .fin = final_cert( 3, 400, hash_of( 4 ) ),
                           .roles = 0x8003, .first_body = 11, .first_state = 12 }, back;
   uint8_t b[ 600 ], again[ DMG_WIRE_STATUS_SZ ];
@@ -166,7 +161,6 @@ static void test_status_carries_its_own_proof( void ** state ) {
 }
 
 static void test_questions_have_bounds( void ** state ) {
-  (void)state;
   uint8_t b[ DMG_WIRE_BODIES_REQ_SZ_MAX+64 ] = { 0 };
   dmg_wire_headers_req_t h = { .hash = hash_of( 1 ), .count = 512 }, h2;
   dmg_wire_headers_req_encode( &h, b );
@@ -209,7 +203,6 @@ static void test_questions_have_bounds( void ** state ) {
 }
 
 static void test_header_chunks( void ** state ) {
-  (void)state;
   static uint8_t b[ DMG_WIRE_HEADERS_CHUNK_SZ+DMG_SIGNED_HEADER_SZ ];
   dmg_signed_header_t sh = { .header = { .version = 1, .view = 1, .height = 1 } };
   for( unsigned i = 0; i<65; i++ ) dmg_signed_header_encode( &sh, b+1+(size_t)i*DMG_SIGNED_HEADER_SZ );
@@ -230,7 +223,6 @@ static void test_header_chunks( void ** state ) {
 }
 
 static void test_bodies_unpack_to_what_they_say( void ** state ) {
-  (void)state;
   static uint8_t raw[ DMG_WIRE_BODY_SZ_MAX+1 ];
   for( unsigned i = 0; i<sizeof raw; i++ ) raw[ i ] = (uint8_t)( i%7 ? i>>8 : i*2654435761u>>24 );
   dmg_buf_t chunk = dmg_buf( 4u<<20 ), back = dmg_buf( DMG_WIRE_BODY_SZ_MAX );
@@ -270,7 +262,6 @@ static void test_bodies_unpack_to_what_they_say( void ** state ) {
 }
 
 static void test_batches( void ** state ) {
-  (void)state;
   static dmg_span_t out[ DMG_WIRE_TX_BATCH_MAX ];
   uint32_t cnt;
   assert_int_equal( dmg_wire_txs_decode( DMG_SPAN_STR( "\x02\x01" "a\x02" "bc" ), out, &cnt ).kind, DMG_VERDICT_GOOD );
@@ -300,7 +291,6 @@ static void test_batches( void ** state ) {
 }
 
 static void test_final_binds_header_and_certificate( void ** state ) {
-  (void)state;
   dmg_header_t h = { .version = 1, .epoch = 2, .view = 30, .height = 25 };
   dmg_cert_t c = final_cert( 2, 30, dmg_header_hash( &h ) );
   uint8_t b[ 600 ];
@@ -318,7 +308,6 @@ static void test_final_binds_header_and_certificate( void ** state ) {
 
 /* What is on the wire: a changed byte here is another protocol.  The sum was made by Python (hashlib, cryptography) from the drawings of the header. */
 static void test_vectors( void ** state ) {
-  (void)state;
   static uint8_t all[ 8192 ];
   size_t at = 0;
   dmg_wire_hello_encode( &(dmg_wire_hello_t){ .genesis = hash_of( 1 ), .epoch = 2 }, all+at );

@@ -21,7 +21,6 @@ static dmg_verdict_t compact( uint8_t const * p, size_t sz, dmg_wire_compact_t *
 }
 
 static void test_a_compact_body_is_drawn_so( void ** state ) {
-  (void)state;
   uint8_t const bytes[] = {
     8, 7, 6, 5, 4, 3, 2, 1,                 /* nonce */
     2, 0, 0,                                /* lists: no attendance, no evidence */
@@ -50,7 +49,6 @@ static void test_a_compact_body_is_drawn_so( void ** state ) {
 }
 
 static void test_a_compact_body_has_at_most_10000( void ** state ) {
-  (void)state;
   static uint8_t b[ 80000 ];
   dmg_wire_compact_t c;
   for( uint32_t ids = 9999; ids<=10001; ids++ ) for( unsigned pre = 0; pre<2; pre++ ) {
@@ -67,7 +65,6 @@ static void test_a_compact_body_has_at_most_10000( void ** state ) {
 }
 
 static void test_short_ids_are_these( void ** state ) {
-  (void)state;
   uint8_t key[ 16 ];
   dmg_hash_t h = hash_of( 9 ), leaf = dmg_h( DMG_TAG_BODY_TX, DMG_SPAN_STR( "abc" ) );
   dmg_wire_short_key( &h, 7, key );
@@ -75,7 +72,6 @@ static void test_short_ids_are_these( void ** state ) {
 }
 
 static void test_shards_are_drawn_so( void ** state ) {
-  (void)state;
   dmg_wire_shard_t s = { .head = { .view = 5, .body_hash = hash_of( 3 ), .body_len = 1000, .form = DMG_WIRE_SHREDS, .k = 8, .shard_root = hash_of( 4 ) }, .index = 15 }, back;
   s.path.cnt = 2;
   s.path.steps[ 0 ] = (dmg_merkle_step_t){ 1, hash_of( 1 ) };
@@ -109,7 +105,6 @@ static void test_shards_are_drawn_so( void ** state ) {
 }
 
 static void test_questions_are_drawn_so( void ** state ) {
-  (void)state;
   static uint8_t b[ DMG_WIRE_IDS_REQ_SZ_MAX > DMG_WIRE_BODYTX_REQ_SZ_MAX ? DMG_WIRE_IDS_REQ_SZ_MAX+33 : DMG_WIRE_BODYTX_REQ_SZ_MAX+3 ];
   static dmg_wire_bodytx_req_t q, r;
   static dmg_wire_ids_req_t    i, j;

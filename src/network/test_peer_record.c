@@ -23,7 +23,6 @@ static dmg_maddr_t addr_of( char const * text ) {
 }
 
 static void test_addresses_as_text_and_bytes( void ** state ) {
-  (void)state;
   static struct { char const * in, * out; } const good[] = {
     { "/ip4/1.2.3.4/tcp/7370", NULL }, { "/ip4/255.255.255.255/udp/1/quic-v1", NULL }, { "/ip4/0.0.0.0/tcp/65535/ws", NULL }, { "/dns/a/tcp/1", NULL }, { "/dns6/x-y.example/udp/9/quic-v1", NULL },
     { "/ip6/::1/tcp/7370", "/ip6/0:0:0:0:0:0:0:1/tcp/7370" }, { "/ip6/::/tcp/1", "/ip6/0:0:0:0:0:0:0:0/tcp/1" }, { "/ip6/2001:DB8::a:0:1/tcp/1", "/ip6/2001:db8:0:0:0:a:0:1/tcp/1" },
@@ -57,7 +56,6 @@ static void test_addresses_as_text_and_bytes( void ** state ) {
 }
 
 static void test_networks( void ** state ) {
-  (void)state;
   static struct { char const * host; dmg_maddr_class_t is; } const row[] = {
     { "/ip4/8.8.8.8", DMG_MADDR_PUBLIC }, { "/ip4/9.255.255.255", DMG_MADDR_PUBLIC }, { "/ip4/10.0.0.1", DMG_MADDR_PRIVATE }, { "/ip4/11.0.0.0", DMG_MADDR_PUBLIC }, { "/ip4/127.0.0.1", DMG_MADDR_PRIVATE },
     { "/ip4/172.15.255.255", DMG_MADDR_PUBLIC }, { "/ip4/172.16.0.0", DMG_MADDR_PRIVATE }, { "/ip4/172.31.255.255", DMG_MADDR_PRIVATE }, { "/ip4/172.32.0.0", DMG_MADDR_PUBLIC }, { "/ip4/192.168.1.1", DMG_MADDR_PRIVATE },
@@ -92,7 +90,6 @@ static dmg_peer_record_t record_of( uint8_t const seed[ 32 ] ) {
 }
 
 static void test_ours_is_js_libp2ps( void ** state ) {
-  (void)state;
   uint8_t seed[ 32 ], out[ DMG_PEER_RECORD_SZ_MAX ];
   for( unsigned i = 0; i<32; i++ ) seed[ i ] = (uint8_t)i;
   dmg_peer_record_t r = record_of( seed ), back;
@@ -124,7 +121,6 @@ static void test_ours_is_js_libp2ps( void ** state ) {
 }
 
 static void test_records_are_signed_by_whom_they_name( void ** state ) {
-  (void)state;
   uint8_t seed[ 32 ] = { 1 }, other[ 32 ] = { 2 }, out[ DMG_PEER_RECORD_SZ_MAX ];
   dmg_peer_record_t r = record_of( seed ), back;
   size_t sz = dmg_peer_record_sign( &r, other, out );

@@ -142,11 +142,10 @@ static void talk_over( char const * listen ) {
   dmg_net_free( b.port );
 }
 
-static void test_two_ports_talk_over_tcp( void ** state )  { (void)state; talk_over( "/ip4/127.0.0.1/tcp/0" ); }
-static void test_two_ports_talk_over_quic( void ** state ) { (void)state; talk_over( "/ip4/127.0.0.1/udp/0/quic-v1" ); }
+static void test_two_ports_talk_over_tcp( void ** state )  { talk_over( "/ip4/127.0.0.1/tcp/0" ); }
+static void test_two_ports_talk_over_quic( void ** state ) { talk_over( "/ip4/127.0.0.1/udp/0/quic-v1" ); }
 
 static void test_open_says_what_is_wrong( void ** state ) {
-  (void)state;
   dmg_libp2p_cfg_t cfg;
   char why[ 256 ];
   dmg_net_port_t * port = NULL;
@@ -164,7 +163,6 @@ static void test_open_says_what_is_wrong( void ** state ) {
 }
 
 static void test_peer_ids( void ** state ) {
-  (void)state;
   uint8_t key[ 32 ] = { 1 };
   dmg_net_peer_t peer, back;
   char text[ DMG_LIBP2P_TEXT_SZ ];
@@ -180,7 +178,6 @@ static void test_peer_ids( void ** state ) {
 }
 
 static void test_every_kind_has_a_name( void ** state ) {
-  (void)state;
   for( unsigned k=0; k<DMG_NET_EV_CNT; k++ ) assert_true( strlen( dmg_net_kind_name( (dmg_net_kind_t)k ) )>2 );
   assert_string_equal( dmg_net_kind_name( DMG_NET_STOPPED ), "STOPPED" );
   assert_string_equal( dmg_net_kind_name( DMG_NET_EV_CNT ), "?" );

@@ -27,7 +27,6 @@ static dmg_rs_t rs;
 static void fill( uint8_t * p, size_t sz, uint64_t * rng ) { for( size_t i = 0; i<sz; i++ ) p[ i ] = (uint8_t)dmg_rnd_u64( rng ); }
 
 static void test_parity_is_what_the_header_says( void ** state ) {
-  (void)state;
   static struct { uint32_t k, n; } const shapes[] = { { 1, 2 }, { 8, 16 }, { 3, 16 }, { 33, 66 }, { 64, 128 }, { 40, 128 }, { 1, 128 } };
   uint64_t rng = 7;
   for( unsigned s = 0; s<sizeof shapes/sizeof shapes[ 0 ]; s++ ) {
@@ -50,7 +49,6 @@ static void test_parity_is_what_the_header_says( void ** state ) {
 }
 
 static void test_any_k_of_n_give_the_data( void ** state ) {
-  (void)state;
   uint64_t seed = 20261126, rng = seed;
   printf( "seed %llu\n", (unsigned long long)seed );
   static uint8_t all[ 128*4160 ], some[ 64*4160 ], back[ 64*4160 ];
@@ -77,7 +75,6 @@ static void test_any_k_of_n_give_the_data( void ** state ) {
 
 /* What nodes agree on: pinned. */
 static void test_shards_of_a_known_body( void ** state ) {
-  (void)state;
   static uint8_t data[ 8*64 ], parity[ 8*64 ];
   for( size_t i = 0; i<sizeof data; i++ ) data[ i ] = (uint8_t)( i*7+i/64 );
   dmg_rs_init( &rs, 8, 16 );

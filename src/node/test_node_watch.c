@@ -7,7 +7,6 @@
 #define S ( (uint64_t)1000000 )
 
 static void test_quantiles_are_of_the_last_minute( void ** state ) {
-  (void)state;
   dmg_watch_t w = { 0 };
   dmg_watch_seen_t s = dmg_watch_get( &w, 5*S, 0 );
   assert_int_equal( s.p50_ms, 0 );                            /* none */
@@ -26,7 +25,6 @@ static void test_quantiles_are_of_the_last_minute( void ** state ) {
 }
 
 static void test_rate_is_of_the_last_seconds( void ** state ) {
-  (void)state;
   dmg_watch_t w = { 0 };
   assert_true( dmg_watch_get( &w, S, 5 ).rate<0.001 );
   for( uint64_t t = 0; t<=100; t++ ) dmg_watch_height( &w, 1*S+t*S/5, t*2 );   /* ten a second */

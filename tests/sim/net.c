@@ -46,7 +46,6 @@ static void kill_for( world_t * w, node_t * n, uint64_t us ) {
 }
 
 void fault_event( world_t * w, ev_t const * ev ) {
-  (void)ev;
   if( w->is_healing ) return;
   rng_t * r = &w->proc;
   next_fault( w );

@@ -13,7 +13,7 @@ static void up( uint32_t me, uint64_t last_height ) {
   rig_init( &r, me, last_height );
   for( uint32_t i = 0; i<RIG_N; i++ ) if( i!=me ) rig_link( &r, i, true );
 }
-static int down( void ** state ) { (void)state; rig_fini( &r ); return 0; }
+static int down( void ** state ) { rig_fini( &r ); return 0; }
 static uint64_t cur( void ) { return rig_info( &r ).cur; }
 
 /* Someone who does not lead the windows given. */

@@ -14,14 +14,13 @@ static dmg_evidence_t e;
 static dmg_hash_t const A = { { 1 } }, B = { { 2 } };
 
 static int setup( void ** state ) {
-  (void)state;
   rig_init( &r, 0, 1000 );
   assert_true( dmg_keys_init( &keys, &sim_fake, &r.cfg.chain_id, 0, &r.set ) );
   dmg_schedule_init( &schedule, &r.cfg.record.seed, &r.set );
   ep = (dmg_evidence_epoch_t){ .keys = &keys, .schedule = &schedule, .record = &r.cfg.record, .anchor = r.cfg.anchor };
   return 0;
 }
-static int teardown( void ** state ) { (void)state; rig_fini( &r ); return 0; }
+static int teardown( void ** state ) { rig_fini( &r ); return 0; }
 
 static dmg_side_t vote( uint32_t who, uint8_t kind, uint64_t view, dmg_hash_t const * hash ) {
   dmg_hash_t zero = { 0 };
