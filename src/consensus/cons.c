@@ -243,7 +243,6 @@ void reset_epoch( cons_t * c ) {
   memset( c->suspect, 0, sizeof c->suspect );
   memset( c->accused, 0, sizeof c->accused );
   memset( c->fetches, 0, sizeof c->fetches );
-  c->has_boundary = false;
   c->is_done = false;
   c->is_run_dropped = c->has_run_alarm = false;
   for( unsigned i = 0; i<WORK_CNT; i++ ) c->works[ i ].kind = WORK_FREE;
@@ -274,8 +273,7 @@ void replay( cons_t * c, dmg_cons_record_t const * records, uint32_t cnt ) {
     if( r->kind==DMG_CONS_REC_EPOCH && r->epoch+1==c->rec.epoch && r->payload.sz<=sizeof c->handover ) {
       /* Members of e serve the handover two epochs on (C7.4). */
       memcpy( c->handover, r->payload.p, r->payload.sz );
-      c->handover_sz    = r->payload.sz;
-      c->handover_epoch = r->epoch;
+      c->handover_sz = r->payload.sz;
     }
     if( r->epoch!=c->rec.epoch ) continue;
     dmg_cert_t cert;

@@ -3,10 +3,9 @@
 
 /* C7.4: silence in e from the moment the handover is held. */
 static void finish( cons_t * c, dmg_header_t const * h, dmg_cert_t const * fin ) {
-  c->handover_sz    = dmg_handover_encode( h, fin, &c->next_rec, &c->set, &c->next_set, c->handover );
-  c->handover_epoch = c->rec.epoch;
-  c->is_done        = true;
-  c->boundary_hash  = h->kind==DMG_BLOCK_BOUNDARY ? fin->hash : h->body_hash;
+  c->handover_sz   = dmg_handover_encode( h, fin, &c->next_rec, &c->set, &c->next_set, c->handover );
+  c->is_done       = true;
+  c->boundary_hash = h->kind==DMG_BLOCK_BOUNDARY ? fin->hash : h->body_hash;
   if( c->out ) record( c, DMG_CONS_REC_EPOCH, dmg_span( c->handover, c->handover_sz ), NULL );   /* before the first vote in e+1 (C6.2) */
   dmg_cons_action_t * a = action( c, DMG_CONS_DONE );
   if( a ) { a->done.handover = dmg_span( c->handover, c->handover_sz ); a->done.boundary = c->boundary_hash; }

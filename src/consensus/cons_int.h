@@ -151,7 +151,6 @@ struct dmg_cons {
   uint64_t   ring_hi;
   uint32_t   n_max;
   blk_t      extra[ EXTRA_CNT ];
-  uint32_t   extra_at;
 
   held_run_t * runs;                  /* pool */
   uint16_t   * order;                 /* run_cnt indexes, then free ones; first and last strictly ascending */
@@ -193,10 +192,7 @@ struct dmg_cons {
   /* C7.4 */
   uint8_t    handover[ DMG_HANDOVER_SZ_MAX ];
   size_t     handover_sz;             /* of the epoch before, or of this one once done */
-  uint32_t   handover_epoch;          /* the epoch it ends */
-  dmg_header_t boundary;              /* B, once known */
-  dmg_hash_t boundary_hash;
-  bool       has_boundary;
+  dmg_hash_t boundary_hash;           /* B's, once done */
 
   /* Frames of e+1 that came before we entered it: who enters first leads on, and may not lose its first view for it. */
   uint8_t * early;                    /* { peer u16, size u32, bytes }* */

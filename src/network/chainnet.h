@@ -203,10 +203,9 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_push_body( dmg_chainnet_t * net, uint32_t ep
 
 /* RUNS: leaves from first on, at most count <= 64, under root, the just_root of block hash; out.first says which.  HEADER, PROPOSAL: by block hash (PROPOSAL: epoch, view too);
    BODY: by block hash, checked against body_hash (body_len only says LIMIT above 1 MiB: it is the header's word).  peers: whom to ask first, NULL nobody.  One GOT
-   follows unless cancelled.  EXISTS: is asked for; FULL. */
+   follows.  EXISTS: is asked for; FULL. */
 typedef struct { uint8_t what; dmg_hash_t hash, body_hash; uint32_t body_len, epoch; uint64_t view; dmg_hash_t root; uint32_t first, count; } dmg_fetch_t;
 DMG_MUST_USE dmg_err_t dmg_chainnet_fetch( dmg_chainnet_t * net, dmg_fetch_t const * fetch, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], uint64_t now_us );
-void dmg_chainnet_fetch_cancel( dmg_chainnet_t * net, uint8_t what, dmg_hash_t const * hash );
 
 /* A transaction of our own users, admitted by the pool: leaves with the next batch (10 ms or 32 KiB, N9.2), by gossip and, from a validator, to the next two leaders.  Those from TXS are forwarded by their verdict, not by this.
    LIMIT: above 64 KiB. */
@@ -229,7 +228,7 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 
 typedef struct {
   uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt, new_cnt, tried_cnt, known_cnt, fetch_cnt, batch_cnt;
-  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_in, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad;
+  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad;
   /* Bodies of proposals by dmg_wire_form_t: pushed, complete here.  rebuilt: of the pool alone; txs_missing: of compact bodies, not in the pool; sz_out: bytes of frames with bodies or shards; collisions: rebuilt to another hash (N8.7). */
   uint64_t bodies_by_out[ DMG_WIRE_FORM_CNT ], bodies_by_in[ DMG_WIRE_FORM_CNT ], bodies_rebuilt, txs_missing, body_collisions, shards_in, shards_relayed, shards_bad, txs_forwarded, bodies_sz_out;
   bool     is_syncing;

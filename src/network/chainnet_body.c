@@ -61,7 +61,6 @@ dmg_verdict_t kept_put( net_t * n, dmg_hash_t const * hash, dmg_span_t body, boo
 }
 
 bool body_out( net_t * n, dmg_wire_head_t const * head, int leader, kept_t const * kept, dmg_chainnet_out_t * out ) {
-  n->stat.bodies_in++;
   n->stat.bodies_by_in[ head->form ]++;
   fetch_kept( n, &head->body_hash );
   out->kind  = DMG_CHAINNET_PUSHED;

@@ -154,16 +154,6 @@ dmg_err_t dmg_chainnet_fetch( dmg_chainnet_t * n, dmg_fetch_t const * fetch, uin
   return DMG_OK;
 }
 
-void dmg_chainnet_fetch_cancel( dmg_chainnet_t * n, uint8_t what, dmg_hash_t const * hash ) {
-  fetch_t * f = fetch_of( n, what, hash );
-  if( !f ) return;
-  if( f->is_asked ) {
-    (void)!dmg_net_cancel( n->port, f->req_id );
-    fetch_free( n, f );
-  }
-  f->is_used = false;
-}
-
 void fetch_kept( net_t * n, dmg_hash_t const * body_hash ) {
   for( int i = 0; i<DMG_CHAINNET_FETCH_MAX; i++ ) {
     fetch_t * f = &n->fetches[ i ];

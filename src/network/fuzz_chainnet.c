@@ -210,7 +210,6 @@ static void command( rig_t * r, in_t * in ) {
     case 10: {
       dmg_fetch_t f = { .what = arg%3, .hash = hashes[ arg%BLOCKS ], .body_hash = dmg_hash_load( headers[ 0 ]+206 ), .body_len = dmg_load_u32le( headers[ 0 ]+238 ), .view = 1 };
       err = dmg_chainnet_fetch( r->net, &f, NULL, now );
-      if( arg>=200 ) dmg_chainnet_fetch_cancel( r->net, f.what, &f.hash );
       break;
     }
     case 12: send_body( r, in, arg ); break;

@@ -33,7 +33,7 @@ typedef struct {
   store_t *         store;
   uint64_t          height;
   uint32_t          epoch_known, first_epoch_served;
-  uint8_t           seed[ 32 ], bls[ DMG_BLS_KEY_SZ ];
+  uint8_t           seed[ 32 ];
   int               index;                  /* as a validator, -1 */
   /* what to do */
   uint64_t          first_body, bad_state_at;
@@ -47,7 +47,6 @@ typedef struct {
   seen_frame_t      kept[ FRAMES_KEPT ];
   dmg_hash_t        last_hash, last_got;
   dmg_hash_t        tx_seen[ HASHES_KEPT ]; uint32_t tx_seen_cnt, tx_twice;
-  dmg_span_t        last_bytes;             /* dead after the next call */
   uint32_t          last_bytes_sz;
   uint64_t          hello_us, last_batch;
   char              text[ 128 ];

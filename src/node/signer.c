@@ -241,12 +241,6 @@ dmg_err_t dmg_signer_raise_from( dmg_signer_t * s, uint64_t header_ms ) {
   return next.from_ms==s->safety.from_ms ? DMG_OK : put_both( s, &next );
 }
 
-dmg_err_t dmg_signer_import( dmg_signer_t * s, dmg_safety_export_t const * in, uint64_t wall_ms ) {
-  DMG_ASSERT( s->is_begun );
-  dmg_safety_t next = s->safety;
-  return dmg_safety_import( &next, in, wall_ms ) ? put_both( s, &next ) : DMG_ERR_INVALID;
-}
-
 void dmg_signer_forget( dmg_signer_t * s ) {
   DMG_ASSERT( !s->file && !s->cfg.vfs );
   dmg_safety_init( &s->safety, &s->cfg.chain_id, s->key, s->cfg.host, 0 );

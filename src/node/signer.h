@@ -62,8 +62,6 @@ DMG_MUST_USE dmg_err_t dmg_signer_sign( dmg_signer_t * signer, dmg_safety_vote_t
 void dmg_signer_reveal( dmg_signer_t const * signer, uint32_t epoch, uint64_t window, uint8_t out[ DMG_BLS_SIG_SZ ] );
 DMG_MUST_USE dmg_err_t dmg_signer_observe( dmg_signer_t * signer, uint64_t wall_ms );
 DMG_MUST_USE dmg_err_t dmg_signer_raise_from( dmg_signer_t * signer, uint64_t header_ms );
-/* C6.5.  INVALID: marks of another chain or key. */
-DMG_MUST_USE dmg_err_t dmg_signer_import( dmg_signer_t * signer, dmg_safety_export_t const * in, uint64_t wall_ms );
 /* A chain in memory goes back and writes its history anew (dev_revert): without a file only (asserted). */
 void dmg_signer_forget( dmg_signer_t * signer );
 

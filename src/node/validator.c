@@ -79,8 +79,6 @@ static void answer_sign( val_t * v, uint64_t id, bool is_refused, uint8_t const 
 static void on_sign( val_t * v, dmg_cons_action_t const * a ) {
   if( a->sign.kind==DMG_CONS_SIGN_REVEAL ) {
     dmg_signer_reveal( v->chain->signer, a->sign.epoch, a->sign.view, v->reveal );
-    v->reveal_epoch  = a->sign.epoch;
-    v->reveal_window = a->sign.view;
     answer_sign( v, a->sign.id, false, v->reveal );
     return;
   }
@@ -535,7 +533,6 @@ dmg_err_t dmg_validator_open( dmg_validator_cfg_t const * cfg, uint64_t now_us, 
   v->net   = cfg->net;
   v->now_us        = now_us;
   v->wall_ms       = wall_ms;
-  v->reveal_window = UINT64_MAX;
   v->chain->on_outbox     = cfg->on_txs;
   v->chain->on_outbox_ctx = cfg->on_txs_ctx;
   v->out   = malloc( sizeof *v->out );
@@ -655,11 +652,9 @@ bool dmg_validator_seed( val_t * v, uint32_t epoch, dmg_hash_t * out ) {
 int dmg_validator_leader( val_t * v, uint32_t epoch, uint64_t view ) { return epoch==v->info.epoch && view ? (int)dmg_cons_leader( v->core, view ) : -1; }
 
 void dmg_validator_info( val_t * v, dmg_validator_info_t * out ) {
-  dmg_wal_stats_t wal = { 0 };
-  if( v->chain->wal ) dmg_wal_stats( v->chain->wal, &wal );
   uint32_t known = v->epoch_known>v->head.record.epoch ? v->epoch_known : v->head.record.epoch;
   *out = (dmg_validator_info_t){ .cons = v->info, .epoch = v->head.record.epoch, .epoch_known = known>v->info.epoch ? known : v->info.epoch, .fin = v->fin, .fin_height = v->fin_height,
-                                 .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence, .wal_syncs = wal.sync_cnt, .built_again = v->built_again, .dropped = v->dropped, .block_cnt = v->block_cnt };
+                                 .saves = v->saves, .signs = v->sign_total, .alarms = v->alarms, .evidence = v->evidence, .built_again = v->built_again, .dropped = v->dropped, .block_cnt = v->block_cnt };
   out->height  = v->head.height;
   out->time_ms = v->head.time_ms;
   out->hash    = v->head.hash;

@@ -114,7 +114,7 @@ typedef struct {
   dmg_hash_t      hash, goal;             /* hash: of the head; goal: the highest final block we know of, committed or not */
   dmg_cert_t      fin;                    /* the highest FINALIZATION of a committed block, zero: none .. */
   uint64_t        fin_height;             /* .. and its height: the head's or a little below */
-  uint64_t        saves, signs, alarms, evidence, wal_syncs;
+  uint64_t        saves, signs, alarms, evidence;
   uint64_t        built_again;            /* own blocks that had to be executed twice */
   uint64_t        dropped;                /* overlays of blocks that their view was left without (C5.3) */
   uint32_t        block_cnt;              /* known above the head */

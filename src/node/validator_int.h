@@ -78,9 +78,7 @@ struct dmg_validator {
   struct { uint64_t id; dmg_safety_vote_t vote; } signs[ SIGN_MAX ];
   uint32_t                    sign_cnt;
   dmg_safety_epoch_t          safety_epoch;
-  uint32_t                    reveal_epoch;
-  uint64_t                    reveal_window;   /* UINT64_MAX: none */
-  uint8_t                     reveal[ DMG_BLS_SIG_SZ ];
+  uint8_t                     reveal[ DMG_BLS_SIG_SZ ];   /* the last one given */
 
   bool                        has_build;
   struct { uint64_t id, view, height; dmg_hash_t parent; uint64_t parent_view; bool is_empty; } build;

@@ -45,7 +45,7 @@ static void kill_for( world_t * w, node_t * n, uint64_t us ) {
   push( w, (ev_t){ .at = w->now+us, .kind = EV_UP, .to = n->id } );
 }
 
-void fault_event( world_t * w, ev_t const * ev ) {
+void fault_event( world_t * w ) {
   if( w->is_healing ) return;
   rng_t * r = &w->proc;
   next_fault( w );
@@ -69,7 +69,6 @@ void fault_event( world_t * w, ev_t const * ev ) {
       if( n==m ) break;
       trace( w, "FAULT reset %u - %u", n->id, m->id );
       node_link( w, n, m, false ); node_link( w, m, n, false );
-      w->now += 0;
       push( w, (ev_t){ .at = w->now+5000, .kind = EV_LINK, .to = n->id, .from = m->id, .life = n->life, .a = 1, .b = m->life } );
       push( w, (ev_t){ .at = w->now+5000, .kind = EV_LINK, .to = m->id, .from = n->id, .life = m->life, .a = 1, .b = n->life } );
       break;

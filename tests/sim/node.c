@@ -216,7 +216,6 @@ static void try_commit( world_t * w, node_t * n ) {
     if( b->h.height<n->final_height ) fail( w, "I8: node %u: final height falls from %lu to %lu", n->id, n->final_height, b->h.height );
     if( b->h.kind!=DMG_BLOCK_CLOSING ) check_commit( w, n, b );
     n->final_height = b->h.height;
-    n->final_hash   = b->hash;
     epoch_t * e = &w->epochs[ b->h.epoch ];
     if( b->h.kind!=DMG_BLOCK_CLOSING && b->h.height==e->record.first_height+( e->record.last_height-e->record.first_height+1 )/8 && b->h.epoch+1<EPOCH_MAX ) make_epoch( w, b->h.epoch+1, &b->beacon );
     if( b->h.epoch==n->epoch ) learn_epoch( w, n, b->h.height );
@@ -607,7 +606,6 @@ void node_start( world_t * w, node_t * n ) {
   free( recs );
   n->is_up = true;
   n->saved_seq = 0;
-  n->is_paused = false;
   trace( w, "node %u starts in epoch %u, %u records", n->id, e, n->wal_cnt );
   dmg_cons_event_t tick = { .kind = DMG_CONS_TICK };
   to_core( w, n, &tick );

@@ -23,7 +23,6 @@
 #define NODE_MAX   130        /* validators and twins; what grows with it is allocated by the number there is */
 #define VIEW_MAX   16384      /* views an epoch that the checkers remember */
 #define EPOCH_MAX  64
-#define FRAME_MAX  ( DMG_FRAME_SZ_MAX )
 
 /* --- random streams --------------------------------------------------------------------------------------- */
 
@@ -64,7 +63,7 @@ typedef struct blk {
   uint32_t     proposal_sz;
   dmg_hash_t   root, beacon;      /* after it, once some node executed it */
   uint64_t     last_att;          /* highest view recorded up to it in its epoch */
-  bool         has_header, has_root, is_seen_notarized, is_full;
+  bool         has_header, has_root, is_full;
   struct blk * next;
   uint8_t *    st;                /* [ node_cnt ], behind the block as asked_us */
   uint64_t     asked_us[];        /* [ node_cnt ] */
@@ -78,7 +77,7 @@ typedef struct { uint8_t flags; dmg_hash_t hash[ 4 ]; } signed_t;
 
 typedef struct {
   uint8_t    id, key_id;          /* a twin shares the key of another */
-  bool       is_up, is_byz, is_paused, is_twin;
+  bool       is_up, is_byz, is_twin;
   uint32_t   life;
   dmg_cons_t * core;
   dmg_arena_t * arena;
@@ -94,7 +93,6 @@ typedef struct {
   signed_t * votes[ EPOCH_MAX ];  /* [ VIEW_MAX ] */
   uint64_t   marks[ EPOCH_MAX ][ 3 ];
   uint64_t   final_height;        /* durable */
-  dmg_hash_t final_hash;
   uint32_t   epoch;               /* running */
   bool       is_observer;
 
@@ -183,7 +181,6 @@ typedef struct {
   uint64_t votes_epochs;
   ev_t     old[ 64 ];             /* frames to send again: stale views, stale epochs, duplicates */
   uint32_t old_at;
-  uint64_t final_views;           /* for the summary */
   uint64_t stats[ 16 ];
   struct twins * twins;           /* a scripted run, or NULL */
   struct wan * wan;               /* regions and what is measured, or NULL */
@@ -253,7 +250,7 @@ void votes_final ( world_t * w, node_t const * n );
 void net_deliver( world_t * w, uint8_t from, node_t * to, dmg_span_t frame, uint64_t at );
 void net_send( world_t * w, node_t * from, node_t * to, dmg_span_t frame, uint64_t extra_us );
 void faults_start( world_t * w );
-void fault_event( world_t * w, ev_t const * ev );
+void fault_event( world_t * w );
 void byz_send( world_t * w, node_t * from, node_t * to, dmg_span_t frame );
 void byz_saw( world_t * w, node_t * byz, node_t const * from, dmg_span_t frame );
 

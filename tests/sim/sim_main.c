@@ -89,7 +89,7 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
     w->now = ev.at;
     w->events++;
     if( w->events%1000==0 ) world_digest( w );
-    if( ev.kind==EV_FAULT ) fault_event( w, &ev );
+    if( ev.kind==EV_FAULT ) fault_event( w );
     else if( ev.kind==EV_HEAL ) {
       if( !w->is_healing ) world_heal( w );
       else if( !live_at ) {
