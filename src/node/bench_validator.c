@@ -49,14 +49,33 @@ static void serve( peer_t * p ) {
   for( uint32_t i = 0; i<cnt && wait_cnt<SAMPLES; i++ ) waits[ wait_cnt++ ] = w.now-due[ i ];
 }
 
+/* The machine's disk, for the time of a run. */
+static void give_folder( peer_t * p, bool has_key ) {
+  dmg_vfs_t * vfs = dmg_vfs_os();
+  snprintf( p->dir, sizeof p->dir, "/tmp/dmg-several-XXXXXX" );
+  assert_non_null( mkdtemp( p->dir ) );
+  if( has_key ) init_key( p, vfs );
+  dmg_vfs_free( vfs );
+}
+
+static void end_folders( void ) {
+  char cmd[ 128 ];
+  end_world();
+  for( uint32_t i = 0; i<w.n; i++ ) {
+    snprintf( cmd, sizeof cmd, "rm -rf %s", w.p[ i ].dir );
+    assert_int_equal( system( cmd ), 0 );
+  }
+}
+
 static void run( bool is_threaded, uint64_t seconds ) {
   uint64_t nonce = 0;
-  make_world( 4, 1, 0, true );
+  make_world( 4, 1, 0 );
+  for( uint32_t i = 0; i<4; i++ ) give_folder( &w.p[ i ], true );
   w.is_threaded = is_threaded;
   w.is_quick    = true;
   began_ns = dmg_os_mono_ns();
   clock_on();
-  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  start_all();
   wait_cnt = 0;
   uint64_t end = w.now+seconds*1000000u, next = w.now+3000000;
   while( w.now<end ) {
@@ -78,12 +97,13 @@ static void run( bool is_threaded, uint64_t seconds ) {
   qsort( waits, wait_cnt, sizeof *waits, by_size );
   printf( "validator/frame jobs=%s blocks=%lu heavy=%lu frames=%u wait_p50_us=%lu p99=%lu max=%lu\n", is_threaded ? "threads" : "inline", (unsigned long)blocks, (unsigned long)heavy, wait_cnt,
           (unsigned long)waits[ wait_cnt/2 ], (unsigned long)waits[ wait_cnt-wait_cnt/100-1 ], (unsigned long)waits[ wait_cnt-1 ] );
-  end_world();
+  end_folders();
 }
 
 /* A follower on disk that is given the chain as sync gives it, as fast as it takes it; each block with its FINALIZATION: committed by itself. */
 static void sync_all( bool is_grouped, uint64_t height ) {
-  make_world( 1, 2, 0, true );
+  make_world( 1, 2, 0 );
+  give_folder( &w.p[ 0 ], true );
   start_node( &w.p[ 0 ] );
   run_to( height, 3600 );
   dmg_query_t const * q = dmg_chain_query( w.p[ 0 ].chain );
@@ -91,8 +111,7 @@ static void sync_all( bool is_grouped, uint64_t height ) {
   w.n   = 2;
   p->id = 1;
   p->is_durable = true;
-  snprintf( p->dir, sizeof p->dir, "/tmp/dmg-several-XXXXXX" );
-  assert_non_null( mkdtemp( p->dir ) );
+  give_folder( p, false );
   w.is_threaded = true;
   start_node( p );
   uint64_t given = 0, base = w.now, began = dmg_os_mono_ns();
@@ -113,7 +132,7 @@ static void sync_all( bool is_grouped, uint64_t height ) {
   }
   double s = (double)( dmg_os_mono_ns()-began )/1e9;
   printf( "validator/sync group=%s blocks=%lu blocks_per_s=%.0f\n", is_grouped ? "64" : "1", (unsigned long)height, (double)height/s );
-  end_world();
+  end_folders();
 }
 
 static uint64_t seconds = 20;
