@@ -1,5 +1,5 @@
 // interop-go INTEROP_PEER: go-libp2p against our port over TCP and QUIC (N12.1): connect, identify, ping, a request with our
-// framing, notify, one gossip mesh. Exit 0 if all of it holds.
+// framing, notify, one gossip mesh. Exit 0 if all of it holds. `interop-go mesh ..`: a peer of the mixed mesh (mesh.go).
 package main
 
 import (
@@ -84,8 +84,12 @@ func readFrame(r *bufio.Reader) (string, error) {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "mesh" {
+		mesh(os.Args[2:])
+		return
+	}
 	if len(os.Args) != 2 {
-		fail("usage: interop-go INTEROP_PEER")
+		fail("usage: interop-go INTEROP_PEER | interop-go mesh ..")
 	}
 	cmd := exec.Command(os.Args[1], "6", "/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1")
 	cmd.Stderr = os.Stderr
