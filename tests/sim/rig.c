@@ -89,6 +89,7 @@ void rig_event( rig_t * r, dmg_cons_event_t * ev ) {
       }
       case DMG_CONS_CHECK:
         r->checks++;
+        r->last_header = a->check.hash;
         if( r->no_check ) break;
         t->kind = DMG_CONS_VERDICT; t->verdict.view = a->check.header.view; t->verdict.hash = a->check.hash; t->verdict.has_root = true;
         t->verdict.root = a->check.header.kind==DMG_BLOCK_CLOSING ? a->check.header.parent_state_root : rig_root( &a->check.header.parent_state_root );

@@ -36,6 +36,7 @@ typedef struct {
   uint8_t          evidence[ DMG_EVIDENCE_SZ_MAX ];
   size_t           evidence_sz;
   uint64_t         sent_bytes[ RIG_N ];
+  dmg_hash_t       last_header;    /* of the last CHECK */
 } rig_t;
 
 void rig_init   ( rig_t * r, uint32_t me, uint64_t last_height );
