@@ -41,7 +41,7 @@ static uint32_t count_txs( dmg_net_port_t * port ) {
 }
 
 static void test_transactions_of_a_follower_wait_for_peers( void ** state ) {
-  make_world( 4, 1, 0, false );
+  make_world( 4, 1, 0 );
   dmg_chain_cfg_t cfg = { .genesis = w.genesis, .modules = modules, .module_cnt = 2, .cache_dir = cache_dir, .is_several = true, .tree_sz_max = 64<<20 };
   dmg_chain_t * chain;
   dmg_vm_signals_restore();
@@ -84,9 +84,9 @@ static void test_transactions_of_a_follower_wait_for_peers( void ** state ) {
   end_world();
 }
 
-static void * run_tests( void * arg ) {
+static void * in_thread( void * arg ) {
   struct CMUnitTest const tests[] = { cmocka_unit_test( test_transactions_of_a_follower_wait_for_peers ) };
   return (void *)(intptr_t)cmocka_run_group_tests( tests, setup, teardown );
 }
 
-int main( int argc, char ** argv ) { return in_deep_thread( run_tests, argc, argv ); }
+int main( int argc, char ** argv ) { return in_deep_thread( in_thread, argc, argv ); }

@@ -361,7 +361,7 @@ static void test_who_was_away_for_long_wants_a_checkpoint( void ** state ) {
 /* The same within an epoch: nobody hands over to it, and it is wanted, as of four one is down. */
 static void test_who_has_met_its_checkpoint_votes( void ** state ) {
   dmg_hash_t seen;
-  make_world( 4, 17, 0, false );
+  make_world( 4, 17, 0 );
   for( uint32_t i = 0; i<3; i++ ) start_node( &w.p[ i ] );
   run_to( 40, 60 );
   assert_int_equal( dmg_block_log_hash( w.p[ 0 ].chain->log, 20, &seen ), DMG_OK );
@@ -380,8 +380,8 @@ static void test_who_has_met_its_checkpoint_votes( void ** state ) {
 /* A pushed body is its block's once that is known, and goes with it: of 256 of a mebibyte none would ever be given back. */
 static void test_a_body_is_kept_once( void ** state ) {
   dmg_hash_t id, to = { { 42 } };
-  make_world( 4, 19, 0, false );
-  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  make_world( 4, 19, 0 );
+  start_all();
   run_to( 3, 20 );
   for( uint32_t k = 0; k<12; k++ ) {
     send( w.p[ k%4 ].chain, &accounts[ 5+k%4 ], &to, 100+k, k/4, &id );
@@ -400,8 +400,8 @@ static void test_a_body_is_kept_once( void ** state ) {
 
 /* The leader's signature is no part of a header's hash, so whoever a block is got of may have changed it: what came with the proposal was verified. */
 static void test_a_sync_does_not_spoil_signatures( void ** state ) {
-  make_world( 4, 18, 0, false );
-  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  make_world( 4, 18, 0 );
+  start_all();
   run_to( 5, 30 );
   peer_t * p = &w.p[ 3 ];
   w.hold = 8;                                         /* it hears, and commits nothing */

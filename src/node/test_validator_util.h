@@ -126,8 +126,8 @@ static bool try_start( peer_t * p ) {
   for( uint32_t i = 0; i<w.n; i++ ) if( i!=p->id && w.p[ i ].is_up ) { post( i, p->id, TO_LINK, NULL, DMG_SPAN( "\1" ) ); post( p->id, i, TO_LINK, NULL, DMG_SPAN( "\1" ) ); }
   return true;
 }
-static void start_node( peer_t * p ) { assert_true( try_start( p ) ); }
-__attribute__(( unused )) static void start_all( void ) { for( uint32_t i = 0; i<w.n; i++ ) start_node( &w.p[ i ] ); }
+static inline void start_node( peer_t * p ) { assert_true( try_start( p ) ); }
+static inline void start_all( void ) { for( uint32_t i = 0; i<w.n; i++ ) start_node( &w.p[ i ] ); }
 
 /* A kill: what was not synced is not what a test of a process can show (chain_crash); nothing is said to anybody. */
 static void stop_node( peer_t * p ) {
