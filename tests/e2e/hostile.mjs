@@ -2,31 +2,25 @@
    bounded, and blocks go on.
 
      node tests/e2e/hostile.mjs DEMIURGE [SEED] */
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createClient, http } from "@demiurge/client";
 import { balances, toHex } from "@demiurge/codec";
 import { devAccount, signTransaction } from "@demiurge/wallet";
+import { seeded, start } from "./lib.mjs";
 
-const [demiurge, seedText = String(Date.now() % 1e9)] = process.argv.slice(2);
-let seed = Number(seedText);
-const random = (n) => { seed = (Math.imul(seed, 1103515245) + 12345) >>> 0; return (seed >>> 8) % n; };
-console.log(`seed ${seedText}`);
-
-const child = spawn(demiurge, ["dev", "--port", "0", "-o", "json", "--log", "warn"], { stdio: ["ignore", "pipe", "inherit"] });
-let exited = null;
-child.once("exit", (code, signal) => { exited = { code, signal }; });
-let ready = "";
-for await (const chunk of child.stdout) { ready += chunk; if (ready.includes("\n")) break; }
-const url = JSON.parse(ready).rpc;
+const [demiurge, seed] = process.argv.slice(2);
+const below = seeded(seed);
+const node = await start(demiurge, ["dev", "--port", "0"]);
+const url = node.ready.rpc;
 const { hostname, port } = new URL(url);
 const chain = createClient({ transport: http(url) });
-const rssMiB = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))[1]) / 1024;
+const rssMiB = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${node.child.pid}/status`, "utf8"))[1]) / 1024;
 
 let passed = 0;
 const must = (fact, name, seen) => {
-  if (exited) throw new Error(`${name}: the node is gone: ${JSON.stringify(exited)}`);
+  if (node.ended) throw new Error(`${name}: the node is gone: ${JSON.stringify(node.ended)}`);
   if (!fact) throw new Error(`${name}: ${typeof seen === "string" ? seen.slice(0, 400) : JSON.stringify(seen)}`);
   passed++;
   console.log(`ok   ${name}`);
@@ -130,8 +124,8 @@ try {
   /* Random damage: an answer each time; what decodes is refused by name or is the good one itself. */
   for (let i = 0; i < 1500; i++) {
     const b = Uint8Array.from(good);
-    for (let k = 1 + random(3); k--;) b[random(b.length)] = random(256);
-    const r = await submit(b.slice(0, random(10) ? b.length : random(b.length)));
+    for (let k = 1 + below(3); k--;) b[below(b.length)] = below(256);
+    const r = await submit(b.slice(0, below(10) ? b.length : below(b.length)));
     if (!r.json || (!r.json.error?.message && !r.json.result)) throw new Error(`random damage ${i}: ${r.text}`);
   }
   must(true, "1,500 randomly damaged transactions");
@@ -143,14 +137,14 @@ try {
   const slow = await Promise.all(Array.from({ length: 50 }, () => new Promise((resolve) => {
     const s = net.connect(Number(port), hostname); s.on("error", () => {}); s.on("connect", () => { s.write(`POST /rpc HTTP/1.1\r\n${head}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{`); resolve(s); });
   })));
-  for (let i = 0; i < 5; i++) { for (const s of slow) s.write(" "); await new Promise((r) => setTimeout(r, 50)); }
+  for (let i = 0; i < 5; i++) { for (const s of slow) s.write(" "); await sleep(50); }
   must((await call("chain_head", {})).json?.result, "50 clients that send a byte at a time do not either");
   for (const s of [...idle, ...slow]) s.destroy();
 
   const upgrade = `GET /ws HTTP/1.1\r\n${head}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: demiurge.v1\r\n\r\n`;
   for (const [name, frame] of [
     ["an unmasked frame", Buffer.from([0x81, 0x02, 0x7b, 0x7d])], ["a reserved opcode", Buffer.from([0x83, 0x80, 0, 0, 0, 0])], ["a frame of 2^62 bytes", Buffer.from([0x81, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])],
-    ["noise", Buffer.from(Array.from({ length: 4096 }, () => random(256)))],
+    ["noise", Buffer.from(Array.from({ length: 4096 }, () => below(256)))],
   ]) {
     const text = await raw(Buffer.concat([Buffer.from(upgrade), frame]), 800);
     must(status(text) === 101, `WebSocket: ${name}`, text);
@@ -162,20 +156,20 @@ try {
   deaf.pause();
   const request = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "rpc.discover" });
   for (let i = 0; i < 2000 && !deaf.destroyed; i++) deaf.write(`POST /rpc HTTP/1.1\r\n${head}Content-Type: application/json\r\nContent-Length: ${request.length}\r\n\r\n${request}`);
-  await new Promise((r) => setTimeout(r, 500));
+  await sleep(500);
   must((await call("chain_head", {})).json?.result, "a client that reads no answers");
   deaf.destroy();
 
   /* ---- what is left */
-  await new Promise((r) => setTimeout(r, 1200));
+  await sleep(1200);
   const lastHead = await headNow(), rssAfter = rssMiB();
   must(lastHead > firstHead, `the head moved, ${firstHead} to ${lastHead}`);
   must(rssAfter - rssBefore < 160, `memory grew from ${rssBefore.toFixed(0)} to ${rssAfter.toFixed(0)} MiB`, `from ${rssBefore} to ${rssAfter} MiB`);
-  child.kill("SIGTERM");
-  for (let i = 0; i < 100 && !exited; i++) await new Promise((r) => setTimeout(r, 50));
-  if (exited?.code !== 0) throw new Error(`it did not stop cleanly: ${JSON.stringify(exited)}`);
+  node.child.kill("SIGTERM");
+  for (let i = 0; i < 100 && !node.ended; i++) await sleep(50);
+  if (node.ended?.code !== 0) throw new Error(`it did not stop cleanly: ${JSON.stringify(node.ended)}`);
   console.log(`${passed} passed, 0 failed`);
 } finally {
-  if (!exited) child.kill("SIGKILL");
+  await node.kill();
 }
 process.exit(0);
