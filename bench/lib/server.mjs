@@ -4,6 +4,7 @@
    themselves by the server, so the pid we hold is the server's. Nothing else is ever signalled. */
 import { spawn } from "node:child_process";
 import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { cpuSeconds, peakBytes } from "./measure.mjs";
 
 const running = new Set();
@@ -16,8 +17,6 @@ for (const [signal, code] of [
   ["SIGHUP", 129],
 ])
   process.on(signal, () => process.exit(code));
-
-export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export async function freePort() {
   return await new Promise((resolve, reject) => {

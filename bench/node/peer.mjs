@@ -9,11 +9,12 @@ import { execFile, execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { batches, JsonRpc } from "../lib/jsonrpc.mjs";
 import { firstLine, Stretch, wallSeconds } from "../lib/measure.mjs";
-import { freePort, Server, sleep } from "../lib/server.mjs";
+import { freePort, Server } from "../lib/server.mjs";
 import { ACCOUNTS, deltas, digest, TRANSFERS, workload } from "../lib/workload.mjs";
 
 const run = promisify(execFile);

@@ -2,9 +2,10 @@
    beside anvil. The probe asks every 2 ms. */
 import { mkdtempSync, rmSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { JsonRpc } from "../lib/jsonrpc.mjs";
 import { wallSeconds } from "../lib/measure.mjs";
-import { freePort, Server, sleep } from "../lib/server.mjs";
+import { freePort, Server } from "../lib/server.mjs";
 import { anvilBinary } from "../peers/anvil/peer.mjs";
 import { buildFolder, demiurgeBinary } from "./peer.mjs";
 

@@ -18,12 +18,13 @@
    ids of ours; the time is taken before it does. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { busySeconds, firstLine, loadAverage, machine, spread } from "../../bench/lib/measure.mjs";
+import { firstLine, loadAverage, machine, spread } from "../../bench/lib/measure.mjs";
 import { splitmix64 } from "../../bench/lib/workload.mjs";
 import { CometLibp2p, CometShipped, CometTuned } from "../../bench/peers/comet/comet.mjs";
-import { bin, Demiurge, die, inLab, now, quantile, sleep, until, wireBytes } from "./lab.mjs";
+import { bin, Demiurge, die, inLab, meter, now, quantile, until } from "./lab.mjs";
 
 const here = fileURLToPath(import.meta.url);
 const root = path.join(path.dirname(here), "../..");
@@ -69,11 +70,10 @@ async function inside(dir) {
   /** Blocks, CPU and bytes of a stretch during which f runs; half a second of quiet before it. */
   const stretch = async (f) => {
     await sleep(500);
-    const [b0, cpu0, wire0, busy0, at0] = [blocks.length, fleet.nodes.map((x) => x.cpu()), wireBytes(n), busySeconds().busy, now()];
+    const b0 = blocks.length;
+    const taken = meter(fleet.nodes);
     await f();
-    const seconds = (now() - at0) / 1000;
-    const wire = wireBytes(n).reduce((sum, v, i) => sum + v - wire0[i], 0);
-    const cpu = fleet.nodes.reduce((sum, x, i) => sum + x.cpu() - cpu0[i], 0);
+    const { seconds, cpu, wire, busy } = taken();
     const list = blocks.slice(b0);
     const gaps = list.slice(1).map((b, i) => (b.at - list[i].at) / (b.height - list[i].height));
     const cnt = list.length || die("no blocks came");
@@ -85,7 +85,7 @@ async function inside(dir) {
       cpuShare: (100 * cpu) / seconds / n,
       kbBlock: wire / cnt / n / 1000,
       kbSecond: wire / seconds / n / 1000,
-      busy: (100 * (busySeconds().busy - busy0)) / seconds / machine().cores,
+      busy,
     };
   };
   const draw = splitmix64(1n);

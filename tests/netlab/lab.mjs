@@ -4,15 +4,17 @@
                    n1 .. nN   validators, 10.1.<i>.1, delay and jitter between any two
                    w          the driver: JSON-RPC and streams over its own links
 
-   A fleet (Demiurge here, Comet in bench/peers/comet) has: nodes, ready(), watch(i, onBlock), prepare(cnt), submit(i, tx), leaderNode(..). */
+   A fleet (Demiurge here, Comet in bench/peers/comet) is a Fleet with heightOf(i), watch(i, onBlock), prepare(cnt, sz), submit(i, tx). */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
 import { batches, JsonRpc } from "../../bench/lib/jsonrpc.mjs";
+import { busySeconds, cpuSeconds, machine } from "../../bench/lib/measure.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 export const bin = path.resolve(root, process.env.DMG_BENCH_BUILD ?? "build/dev");
@@ -20,7 +22,6 @@ export const netlab = path.join(bin, "netlab");
 export const demiurge = path.join(bin, "demiurge");
 const benchLoad = path.join(bin, "bench/bench_load");
 
-export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const now = () => performance.now();
 export const wallMs = (at) => performance.timeOrigin + at;
 export const die = (text) => {
@@ -28,7 +29,7 @@ export const die = (text) => {
 };
 export const quantile = (xs, q) => (xs.length ? [...xs].sort((a, b) => a - b)[Math.min(xs.length - 1, Math.floor(xs.length * q))] : Number.NaN);
 export const address = (i) => `10.1.${i + 1}.1`;
-export const nodeName = (i) => `n${i + 1}`;
+const nodeName = (i) => `n${i + 1}`;
 
 /** Waits for f; the seconds it took. */
 export async function until(what, seconds, f, everyMs = 50) {
@@ -64,14 +65,25 @@ export function inLab({ script, n, delay = 0, jitter = delay > 0 ? 1 : 0, keep =
 /** Changes links, or prints counters, of the laboratory around this program. */
 export const lab = (text) => execFileSync(netlab, ["do", text], { encoding: "utf8" });
 
-/** Bytes that each node sent to other nodes, with IP and TCP headers, as the router counted them. */
-export function wireBytes(n) {
-  const sent = new Array(n).fill(0);
+/** Bytes that nodes sent to other nodes, with IP and TCP headers, as the router counted them. */
+function wireBytes() {
+  let sum = 0;
   for (const line of lab("stat").trim().split("\n")) {
     const x = JSON.parse(line);
-    if (x.from?.startsWith("n") && x.to?.startsWith("n")) sent[Number(x.from.slice(1)) - 1] += x.bytes;
+    if (x.from?.startsWith("n") && x.to?.startsWith("n")) sum += x.bytes;
   }
-  return sent;
+  return sum;
+}
+
+/** What passes until the function it gives is called: seconds, CPU seconds of the nodes, bytes between them, how busy the machine's cores are in percent. */
+export function meter(nodes) {
+  const read = () => ({ at: now(), cpu: nodes.reduce((sum, x) => sum + x.cpu(), 0), wire: wireBytes(), busy: busySeconds().busy });
+  const a = read();
+  return () => {
+    const b = read();
+    const seconds = (b.at - a.at) / 1000;
+    return { seconds, cpu: b.cpu - a.cpu, wire: b.wire - a.wire, busy: (100 * (b.busy - a.busy)) / seconds / machine().cores };
+  };
 }
 
 const diskBytes = (dir) => {
@@ -119,9 +131,7 @@ export class Process {
   /** User and system seconds, of earlier processes in this place too. */
   cpu() {
     try {
-      const stat = readFileSync(`/proc/${this.child.pid}/stat`, "latin1");
-      const f = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return this.#cpuBefore + (Number(f[11]) + Number(f[12])) / 100;
+      return this.#cpuBefore + cpuSeconds(this.child.pid);
     } catch {
       return this.#cpuBefore;
     }
@@ -134,7 +144,7 @@ export class Process {
 }
 
 /** Ends what still runs, asked first, so that logs are whole. */
-export async function endAll(nodes) {
+async function endAll(nodes) {
   for (const x of nodes) if (x.isUp) x.signal("SIGTERM");
   for (const x of nodes) if (x.child) await Promise.race([x.ended, sleep(10000).then(() => x.isUp && x.kill("SIGKILL"))]);
 }
@@ -157,6 +167,24 @@ export class Stream {
   close() {
     this.#isClosed = true;
     this.socket.terminate();
+  }
+}
+
+/** Nodes of one kind and their JSON-RPC. */
+export class Fleet {
+  constructor(nodes, url, options = {}) {
+    this.nodes = nodes;
+    this.rpcs = nodes.map((x) => new JsonRpc(url(x.i), { connections: 16, timeoutMs: 5000, ...options }));
+  }
+  call = (i, method, params = {}) => this.rpcs[i].call(method, params);
+  /** Final heights; -1: no answer. */
+  heights = (list = this.nodes) => Promise.all(list.map((x) => this.heightOf(x.i).catch(() => -1)));
+  async ready() {
+    await until("the first blocks", 60, async () => (await this.heights()).every((h) => h >= 3));
+  }
+  async close() {
+    for (const r of this.rpcs) r.close();
+    await endAll(this.nodes);
   }
 }
 
@@ -188,7 +216,9 @@ async function* frames(stream) {
   if (rest.length) die("bench_load ended in the middle of a transaction");
 }
 
-export class Demiurge {
+const urlOf = (i, p = "rpc", scheme = "http") => `${scheme}://${address(i)}:${RPC_PORT + i}/${p}`;
+
+export class Demiurge extends Fleet {
   static label = "demiurge";
   static version = () => execFileSync(demiurge, ["--version"], { encoding: "utf8" }).split("\n")[0].trim();
   static make(dir, n) {
@@ -205,26 +235,24 @@ export class Demiurge {
     }
   }
   constructor(dir, n) {
-    this.dir = path.join(dir, "net");
-    this.nodes = Array.from({ length: n }, (_, i) => {
-      const home = path.join(this.dir, nodeName(i).replace("n", "node-"));
+    const nodes = Array.from({ length: n }, (_, i) => {
+      const home = path.join(dir, "net", `node-${i + 1}`);
       return new Process(i, home, dir, [demiurge, "node", "run", "--config", path.join(home, "config.toml"), "--log", process.env.DMG_LAB_LOG ?? "info"]);
     });
-    this.rpcs = this.nodes.map((_, i) => new JsonRpc(this.url(i), { connections: 16, headers: LOCAL, timeoutMs: 5000 }));
+    super(nodes, urlOf, { headers: LOCAL });
+    this.dir = path.join(dir, "net");
   }
-  url = (i, p = "rpc", scheme = "http") => `${scheme}://${address(i)}:${RPC_PORT + i}/${p}`;
-  call = (i, method, params = {}) => this.rpcs[i].call(method, params);
-  /** Final height; -1: no answer. */
-  async height(i) {
-    try {
-      return Number((await this.call(i, "chain_head")).final.height);
-    } catch {
-      return -1;
+  heightOf = async (i) => Number((await this.call(i, "chain_head")).final.height);
+  /** Blocks from .. to of a node, without a hole. */
+  async blocks(i, from, to, body) {
+    const list = [];
+    for (let h = from; h <= to; h += 100) {
+      const count = Math.min(100, to - h + 1);
+      const { items } = await this.call(i, "chain_blocks", { from: `${h}`, count, body });
+      if (items.length !== count) die(`${this.nodes[i].name} has ${items.length} of the ${count} blocks from ${h}`);
+      list.push(...items);
     }
-  }
-  heights = (list = this.nodes) => Promise.all(list.map((x) => this.height(x.i)));
-  async ready() {
-    await until("the first blocks", 60, async () => (await this.heights()).every((h) => h >= 3));
+    return list;
   }
   /** Seconds until each of the nodes has two more blocks than any had. */
   async allGoOn(list = this.nodes, seconds = 30) {
@@ -233,7 +261,7 @@ export class Demiurge {
   }
   metrics = (i) =>
     new Promise((resolve, reject) => {
-      const req = http.get(this.url(i, "metrics"), { headers: LOCAL, timeout: 5000 }, (res) => {
+      const req = http.get(urlOf(i, "metrics"), { headers: LOCAL, timeout: 5000 }, (res) => {
         const parts = [];
         res.on("data", (c) => parts.push(c)).on("end", () => resolve(Buffer.concat(parts).toString())).on("error", reject);
       });
@@ -252,7 +280,7 @@ export class Demiurge {
     let cursor;
     let last = 0;
     const stream = new Stream(
-      this.url(i, "ws", "ws"),
+      urlOf(i, "ws", "ws"),
       LOCAL,
       () => ({ jsonrpc: "2.0", id: 1, method: "sub_open", params: { topic: "blocks", filter: { body: "ids" }, ...(cursor ? { cursor } : {}) } }), /* a new connection goes on behind the last block */
       (x, at) => {
@@ -312,8 +340,4 @@ export class Demiurge {
   }
   /** The key under which the transfer comes in a block; throws if it is refused. */
   submit = async (i, t) => (await this.call(i, "tx_submit", { tx: t.tx })).id;
-  async close() {
-    for (const r of this.rpcs) r.close();
-    await endAll(this.nodes);
-  }
 }

@@ -10,10 +10,10 @@
               each all must be final again within 30 s
    At the end of each run all nodes must have the same block at every height.  Exit code 1 if one of these does not hold. */
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { busySeconds, machine } from "../../bench/lib/measure.mjs";
-import { Demiurge, die, inLab, lab, now, quantile, sleep, until, wallMs, wireBytes } from "./lab.mjs";
+import { Demiurge, die, inLab, lab, meter, now, quantile, until, wallMs } from "./lab.mjs";
 
 const here = fileURLToPath(import.meta.url);
 const { values: opt } = parseArgs({
@@ -33,15 +33,8 @@ const f = Math.floor((n - 1) / 3);
 async function agree(fleet) {
   await fleet.allGoOn();
   const top = Math.min(...(await fleet.heights()));
-  for (let from = 1; from <= top; from += 100) {
-    const count = Math.min(100, top - from + 1);
-    const seen = await Promise.all(fleet.nodes.map(async (x) => {
-      const { items } = await fleet.call(x.i, "chain_blocks", { from: `${from}`, count, body: "none" });
-      if (items.length !== count) die(`${x.name} has ${items.length} of the ${count} blocks from ${from}`);
-      return items.map((b) => b.at.hash).join();
-    }));
-    if (new Set(seen).size !== 1) die(`two blocks of one height between ${from} and ${from + 99}`);
-  }
+  const chains = await Promise.all(fleet.nodes.map((x) => fleet.blocks(x.i, 1, top, "none")));
+  chains[0].forEach((b, k) => { if (chains.some((c) => c[k].at.hash !== b.at.hash)) die(`two blocks of height ${k + 1}`); });
   return top;
 }
 
@@ -50,12 +43,9 @@ async function measure(fleet) {
   const streams = await Promise.all(fleet.nodes.map((x) => fleet.watch(x.i, (b) => seen[x.i].push(b))));
   await sleep(3000);
   const from = seen.map((l) => l.length);
-  const [cpu0, wire0, busy0, at0] = [fleet.nodes.map((x) => x.cpu()), wireBytes(n), busySeconds().busy, now()];
+  const taken = meter(fleet.nodes);
   await sleep(1000 * Number(opt.seconds));
-  const seconds = (now() - at0) / 1000;
-  const cpu = fleet.nodes.reduce((sum, x, i) => sum + x.cpu() - cpu0[i], 0);
-  const wire = wireBytes(n).reduce((sum, v, i) => sum + v - wire0[i], 0);
-  const busy = busySeconds().busy - busy0;
+  const { seconds, cpu, wire, busy } = taken();
   const lists = seen.map((l, i) => l.slice(from[i]));
   for (const s of streams) s.close();
   if (lists.some((l) => l.length < 10)) die(`only ${Math.min(...lists.map((l) => l.length))} blocks came in ${seconds.toFixed(0)} s`);
@@ -63,7 +53,7 @@ async function measure(fleet) {
   const gaps = lists[0].slice(1).map((b, k) => b.timeMs - lists[0][k].timeMs);
   const views = lists[0].at(-1).view - lists[0][0].view;
   const skipped = views - (lists[0].length - 1);
-  const row = [opt.delays, lists[0].length, quantile(gaps, 0.5), quantile(gaps, 0.99), quantile(late, 0.5), quantile(late, 0.99), `${((100 * skipped) / views).toFixed(1)}`, ((100 * cpu) / seconds / n).toFixed(1), (wire / lists[0].length / n / 1000).toFixed(1), (100 * busy) / seconds / machine().cores];
+  const row = [opt.delays, lists[0].length, quantile(gaps, 0.5), quantile(gaps, 0.99), quantile(late, 0.5), quantile(late, 0.99), `${((100 * skipped) / views).toFixed(1)}`, ((100 * cpu) / seconds / n).toFixed(1), (wire / lists[0].length / n / 1000).toFixed(1), busy];
   console.log(`| ${row.map((x) => (typeof x === "number" ? Math.round(x) : x)).join(" | ")} |`);
 }
 
@@ -85,7 +75,7 @@ async function faults(fleet) {
   await during("kill -9 of one, started 5 s later", () => nodes[1].kill("SIGKILL"), 5000, () => nodes[1].start());
   if (f > 1) {
     const some = nodes.slice(1, 1 + f);
-    await during(`kill -9 of ${f} at once, started 8 s later`, () => Promise.all(some.map((x) => x.kill("SIGKILL"))), 8000, () => some.forEach((x) => x.start()));
+    await during(`kill -9 of ${f} at once, started 8 s later`, () => Promise.all(some.map((x) => x.kill("SIGKILL"))), 8000, () => { for (const x of some) x.start(); });
   }
   /* The leader goes as the first block of its window comes: three views are without one. */
   const times = [];

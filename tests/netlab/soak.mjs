@@ -13,11 +13,12 @@
    Exit code 1 if one of these does not hold. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { workload } from "../../bench/lib/workload.mjs";
+import { splitmix64, workload } from "../../bench/lib/workload.mjs";
 import { check, prove } from "./bank.mjs";
-import { Demiurge, die, inLab, lab, now, quantile, sleep, until } from "./lab.mjs";
+import { Demiurge, die, inLab, lab, now, quantile, until } from "./lab.mjs";
 
 const here = fileURLToPath(import.meta.url);
 const { values: opt } = parseArgs({
@@ -44,13 +45,9 @@ const FDS_MORE = 16;
 const FLAT_AFTER_S = 1200; /* until then tables and cache of the database fill */
 const SAMPLE_MS = 5000;
 const AGAIN_MS = 6000;
-let seed = Number(opt.seed) >>> 0;
-const random = () => {
-  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-  return seed / 2 ** 32;
-};
 const mib = (bytes) => (bytes / MIB).toFixed(0);
-const pick = (k) => Math.floor(random() * k);
+const draw = splitmix64(BigInt(opt.seed));
+const pick = (k) => Number(draw() % BigInt(k));
 
 /** Slope of a line through points, by least squares. */
 function slope(xs, ys) {
@@ -185,23 +182,21 @@ async function faults(fleet, isOver, log) {
   }
 }
 
-/** All blocks of a node behind `from`, with the ids of their transactions. */
-async function blocksOf(fleet, i, from) {
-  const top = await fleet.height(i);
-  const blocks = [];
-  for (let h = from + 1; h <= top; h += 100) {
-    const { items } = await fleet.call(i, "chain_blocks", { from: `${h}`, count: Math.min(100, top - h + 1), body: "ids" });
-    for (const b of items) blocks.push({ height: Number(b.at.height), hash: b.at.hash, ids: b.ids });
-  }
-  const free = await fleet.rpcs[i].many("balances_get", fleet.accounts.map((account) => ({ account, at: { height: `${top}` } })));
-  return { name: fleet.nodes[i].name, top, blocks, free: free.map((b) => BigInt(b.free)) };
+/** Balances of all accounts at a height. */
+const freeAt = async (fleet, i, height) => (await fleet.rpcs[i].many("balances_get", fleet.accounts.map((account) => ({ account, at: { height: `${height}` } })))).map((b) => BigInt(b.free));
+
+/** All blocks of a node behind `from`, with the ids of their transactions, and what accounts have behind them. */
+async function historyOf(fleet, i, from) {
+  const top = await fleet.heightOf(i);
+  const blocks = (await fleet.blocks(i, from + 1, top, "ids")).map((b) => ({ height: Number(b.at.height), hash: b.at.hash, ids: b.ids }));
+  return { name: fleet.nodes[i].name, top, blocks, free: await freeAt(fleet, i, top) };
 }
 
 async function receiptsOf(fleet, i, ids, each) {
   for (let at = 0; at < ids.length; at += 1000) {
     const part = ids.slice(at, at + 1000);
     const list = await fleet.rpcs[i].many("tx_receipt", part.map((id) => ({ id })));
-    list.forEach((r, k) => each(part[k], { ok: r.fields.status === "OK", fee: BigInt(r.fields.fee) + BigInt(r.fields.tip) + BigInt(r.fields.held) - BigInt(r.fields.returned) }));
+    list.forEach((r, k) => { each(part[k], { ok: r.fields.status === "OK", fee: BigInt(r.fields.fee) + BigInt(r.fields.tip) + BigInt(r.fields.held) - BigInt(r.fields.returned) }); });
   }
 }
 
@@ -216,8 +211,8 @@ async function inside(dir) {
   for (const x of fleet.nodes) x.start();
   await fleet.ready();
   await fleet.setUp();
-  const base = { height: await fleet.height(0) };
-  base.free = (await fleet.rpcs[0].many("balances_get", fleet.accounts.map((account) => ({ account, at: { height: `${base.height}` } })))).map((b) => BigInt(b.free));
+  const base = { height: await fleet.heightOf(0) };
+  base.free = await freeAt(fleet, 0, base.height);
 
   const cnt = rate * seconds;
   const load = new Load(fleet, cnt);
@@ -266,8 +261,9 @@ async function inside(dir) {
   let i = 0;
   const inFlight = new Set();
   for await (const tx of fleet.transfers(cnt)) {
-    for (let wait; (wait = began + (1000 * i) / rate - now()) > 0; ) await sleep(wait);
-    longest = Math.max(longest, now() - began - (1000 * i) / rate);
+    const due = began + (1000 * i) / rate;
+    while (now() < due) await sleep(due - now());
+    longest = Math.max(longest, now() - due);
     const p = load.submit(i, tx, load.list[i].from % n).finally(() => inFlight.delete(p));
     inFlight.add(p);
     i++;
@@ -315,7 +311,7 @@ async function inside(dir) {
 
   /* ---- a bank's history? ---- */
   const nodes = [];
-  for (const x of fleet.nodes) nodes.push(await blocksOf(fleet, x.i, base.height));
+  for (const x of fleet.nodes) nodes.push(await historyOf(fleet, x.i, base.height));
   const ids = nodes[0].blocks.flatMap((b) => b.ids);
   const receipts = new Map();
   await receiptsOf(fleet, 0, ids, (id, r) => receipts.set(id, r));

@@ -11,9 +11,8 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { JsonRpc } from "../../lib/jsonrpc.mjs";
+import { address, die, Fleet, Process, Stream } from "../../../tests/netlab/lab.mjs";
 import { workload } from "../../lib/workload.mjs";
-import { address, die, endAll, nodeName, Process, Stream, until } from "../../../tests/netlab/lab.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const out = fileURLToPath(new URL("../../../build/bench-peers", import.meta.url));
@@ -70,26 +69,15 @@ function makeWith({ isTuned, isLibp2p }) {
   };
 }
 
-class Comet {
+class Comet extends Fleet {
   constructor(dir, n) {
-    this.nodes = Array.from({ length: n }, (_, i) => {
+    const nodes = Array.from({ length: n }, (_, i) => {
       const home = path.join(dir, "net", `node${i}`);
       return new Process(i, home, dir, [cometbft(), "start", "--proxy_app", "kvstore", "--home", home, "--log_level", "error"]);
     });
-    this.rpcs = this.nodes.map((_, i) => new JsonRpc(`http://${address(i)}:${RPC_PORT}/`, { connections: 16, timeoutMs: 5000 }));
+    super(nodes, (i) => `http://${address(i)}:${RPC_PORT}/`);
   }
-  call = (i, method, params = {}) => this.rpcs[i].call(method, params);
-  async height(i) {
-    try {
-      return Number((await this.call(i, "status")).sync_info.latest_block_height);
-    } catch {
-      return -1;
-    }
-  }
-  heights = (list = this.nodes) => Promise.all(list.map((x) => this.height(x.i)));
-  async ready() {
-    await until("the first blocks", 60, async () => (await this.heights()).every((h) => h >= 3));
-  }
+  heightOf = async (i) => Number((await this.call(i, "status")).sync_info.latest_block_height);
   async watch(i, onBlock) {
     const nodeOf = new Map();
     for (const x of this.nodes) nodeOf.set((await this.call(x.i, "status")).validator_info.address, x.i);
@@ -114,10 +102,6 @@ class Comet {
   async submit(i, t) {
     const r = await this.call(i, "broadcast_tx_sync", { tx: t.tx });
     return r.code === 0 ? t.key : die(`refused: ${JSON.stringify(r)}`);
-  }
-  async close() {
-    for (const r of this.rpcs) r.close();
-    await endAll(this.nodes);
   }
 }
 

@@ -4,10 +4,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { hex, START } from "../../lib/eth.mjs";
 import { batches, JsonRpc } from "../../lib/jsonrpc.mjs";
-import { freePort, Server, sleep } from "../../lib/server.mjs";
+import { freePort, Server } from "../../lib/server.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const out = fileURLToPath(new URL("../../../build/bench-peers", import.meta.url));

@@ -1,9 +1,9 @@
 /* geth --dev --dev.period 1: the signed transfers go into its pool in batches; a block is made every second and may hold all.
    Measured until the last transfer is in a block. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { accounts, checkHoldings, signed } from "../../lib/eth.mjs";
 import { batches } from "../../lib/jsonrpc.mjs";
 import { Stretch, wallSeconds } from "../../lib/measure.mjs";
-import { sleep } from "../../lib/server.mjs";
 import { digest, MIXES, workload } from "../../lib/workload.mjs";
 import { CHAIN, fund, geth, gethVersion, startGeth } from "./geth.mjs";
 
