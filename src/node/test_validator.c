@@ -345,6 +345,7 @@ static void test_who_was_away_for_long_wants_a_checkpoint( void ** state ) {
   all_agree();
   assert_false( info_of( p ).is_observer );
   stop_node( p );
+  run_for( 10 );   /* the others hear of that before it is back */
   /* One of another chain: it stops before it has a block of a later epoch. */
   p->checkpoint.hash = other;
   start_node( p );
