@@ -82,6 +82,8 @@ typedef struct {
   uint64_t   final_view, height;          /* of the highest final block that is committed; 0, 0: genesis */
   dmg_hash_t hash;                        /* its hash; genesis hash at height 0 */
   dmg_cert_t fin;                         /* its FINALIZATION; zero at height 0 */
+  uint64_t   tip_height;                  /* the highest committed block, where that is above: final by a descendant whose FINALIZATION is not here, as in the middle of a sync .. */
+  dmg_hash_t tip_hash;                    /* .. and its hash */
   uint16_t   roles;                       /* DMG_ROLE_.. */
   uint64_t   first_body, first_state;     /* lowest heights kept */
 } dmg_chainnet_head_t;

@@ -98,9 +98,10 @@ static void begin( net_t * n ) {
   s->at           = s->goal;
   s->at_height    = s->goal_height;
   s->low_height   = 0;
-  s->base         = head.hash;
-  s->base_height  = head.height;
-  s->height       = head.height;
+  bool is_tip = head.tip_height>head.height;
+  s->base         = is_tip ? head.tip_hash : head.hash;
+  s->base_height  = is_tip ? head.tip_height : head.height;
+  s->height       = s->base_height;
   s->top_height   = 0;
   s->stage        = SYNC_BACK;
   s->skeleton_cnt = 0;
@@ -158,6 +159,14 @@ static bool take_header( net_t * n, uint8_t const * raw ) {
   uint64_t height = dmg_load_u64le( raw+17 );
   bool is_closing = raw[ 2 ]==DMG_BLOCK_CLOSING;
   if( s->stage==SYNC_BACK ) {
+    uint8_t ours[ DMG_SIGNED_HEADER_SZ ];
+    /* A FINALIZATION of what is committed here, for want of a later one: nothing to go to.  One that is not here at its height is told below. */
+    dmg_err_t err = !s->top_height && height<=s->base_height ? n->chain->header( n->chain->ctx, &h, ours ) : DMG_ERR_NOT_FOUND;
+    if( !err || err==DMG_ERR_PRUNED ) {
+      s->stage    = SYNC_IDLE;
+      s->has_goal = false;
+      return true;
+    }
     if( !s->top_height ) s->top_height = height ? height : 1;
     if( !s->header_cnt ) {
       if( s->skeleton_cnt==SKELETON_MAX ) { halt( n, "more blocks behind than one sync can hold" ); return true; }

@@ -150,12 +150,51 @@ static void test_a_batch_waits_while_nobody_is_there( void ** state ) {
   end();
 }
 
+/* --- a sync that was cut off ------------------------------------------------------------------------------ */
+
+/* Of a sync's blocks the last has a certificate: who was stopped before it goes on from what is committed, not from genesis; and is not told backward by one that is behind. */
+static void test_a_sync_goes_on_from_what_is_committed( void ** state ) {
+  (void)state;
+  begin( 406, 900, 0 );
+  validators( 2 );
+  nodes[ 0 ].height = nodes[ 1 ].height = 500;
+  node_t * f = node_add( -1, true );
+  f->is_bare = true;
+  f->height  = 600;
+  for( unsigned i = 0; i<2; i++ ) know( f, &nodes[ i ] );
+  run( 15000 );
+  assert_int_equal( f->syncs, 0 );
+  assert_int_equal( f->sync_bad, 0 );
+  assert_int_equal( f->height, 600 );
+  nodes[ 0 ].height = nodes[ 1 ].height = 900;
+  RUN_UNTIL( f->height==900, 30000 );
+  assert_int_equal( f->syncs, 300 );
+  assert_int_equal( f->sync_bad, 0 );
+  end();
+  /* Another block at a height that is committed here is another chain all the same (C9.5). */
+  begin( 407, 500, 0 );
+  validators( 2 );
+  nodes[ 0 ].height = nodes[ 1 ].height = 500;
+  store_t * fork = store_new( 999, 600, 0 );
+  node_t * g = node_add( -1, true );
+  g->store   = fork;
+  g->is_bare = true;
+  g->height  = 600;
+  for( unsigned i = 0; i<2; i++ ) know( g, &nodes[ i ] );
+  RUN_UNTIL( g->sync_bad, 20000 );
+  assert_non_null( strstr( g->text, "does not contain our final block" ) );
+  node_end( g );
+  end();
+  store_free( fork );
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_a_status_has_one_chunk ),
     cmocka_unit_test( test_a_false_answer_is_the_last_of_it ),
     cmocka_unit_test( test_a_batch_is_judged_again_later ),
     cmocka_unit_test( test_a_batch_waits_while_nobody_is_there ),
+    cmocka_unit_test( test_a_sync_goes_on_from_what_is_committed ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

@@ -37,7 +37,7 @@ typedef struct {
   int               index;                  /* as a validator, -1 */
   /* what to do */
   uint64_t          first_body, bad_state_at;
-  bool              is_liar, is_header_liar, is_mute, is_idle, is_slow, is_stalled;   /* serves wrong bodies, headers; leaves txs unjudged; sends no hello; leaves SYNC untaken; its thread does something else */
+  bool              is_liar, is_header_liar, is_mute, is_idle, is_slow, is_stalled, is_bare;   /* serves wrong bodies, headers; leaves txs unjudged; sends no hello; leaves SYNC untaken; its thread does something else; has no FINALIZATION of its blocks */
   /* what happened */
   bool              is_up[ DMG_CHAINNET_PEER_MAX ];
   uint32_t          ups, downs, frames, pushed, got, got_none, txs, batches, syncs, synced, sync_bad, stopped;
@@ -145,6 +145,9 @@ static void chain_head( void * ctx, dmg_chainnet_head_t * out ) {
   *out = (dmg_chainnet_head_t){ .hash = test_genesis, .epoch_known = nd->epoch_known, .roles = DMG_ROLE_BODIES, .first_body = nd->first_body };
   if( !nd->height ) return;
   block_t const * b = &nd->store->blocks[ nd->height-1 ];
+  out->tip_height = b->height;
+  out->tip_hash   = b->hash;
+  if( nd->is_bare ) return;
   out->epoch      = b->epoch;
   out->final_view = b->view;
   out->height     = b->height;

@@ -66,7 +66,8 @@ static void a_head( void * ctx, dmg_chainnet_head_t * out ) {
   dmg_validator_info_t i;
   dmg_validator_info( j->v, &i );
   *out = (dmg_chainnet_head_t){ .epoch = i.fin.view ? i.fin.epoch : 0, .epoch_known = i.epoch_known, .final_view = i.fin.view, .height = i.fin_height, .hash = i.fin.view ? i.fin.hash : j->chain->chain_id, .fin = i.fin,
-                                .roles = (uint16_t)( DMG_ROLE_BODIES|( i.cons.signer>=0 && !i.cons.is_observer ? DMG_ROLE_VALIDATOR : 0 ) ), .first_body = dmg_block_log_oldest( j->chain->log ), .first_state = i.fin_height };
+                                .roles = (uint16_t)( DMG_ROLE_BODIES|( i.cons.signer>=0 && !i.cons.is_observer ? DMG_ROLE_VALIDATOR : 0 ) ), .first_body = dmg_block_log_oldest( j->chain->log ), .first_state = i.fin_height,
+                                .tip_height = i.height, .tip_hash = i.hash };
 }
 static dmg_err_t a_header  ( void * ctx, dmg_hash_t const * block, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) { return dmg_validator_header( ( (dmg_joint_t *)ctx )->v, block, out ); }
 static dmg_err_t a_body    ( void * ctx, dmg_hash_t const * block, dmg_buf_t * out ) { return dmg_validator_body( ( (dmg_joint_t *)ctx )->v, block, out ); }
