@@ -176,6 +176,9 @@ uint64_t     dmg_cons_digest( dmg_cons_t const * cons );
 /* Whether this block of the running epoch is notarized or final by a certificate held; true, too, where that is not told any more: views
    that are final, or below the ring. */
 bool         dmg_cons_is_notarized( dmg_cons_t const * cons, uint64_t view, dmg_hash_t const * hash );
+/* Evidence that no link brought (topic evidence, C9.5): GOOD if it convicts somebody of whom there was no proof in the running epoch; it is noted, so the next against the
+   same is not GOOD.  LOCAL: another epoch, nobody new, or not decidable yet; BAD: malformed or not proven. */
+dmg_verdict_t dmg_cons_take_evidence( dmg_cons_t * cons, dmg_span_t bytes );
 /* Leader of a view of the running epoch (C3.3). */
 uint32_t     dmg_cons_leader( dmg_cons_t * cons, uint64_t view );
 

@@ -36,16 +36,33 @@ static void tell( cons_t * c, dmg_evidence_t const * e ) {
   note( c, a );
 }
 
-/* What a peer says against others: judged before it goes anywhere, as it is kept on disk. */
+/* What others say against validators: judged before it goes anywhere, as it is kept on disk. */
+static dmg_verdict_t weigh( cons_t * c, dmg_evidence_t const * e, dmg_span_t bytes, uint8_t out_accused[ DMG_BITMAP_SZ ] ) {
+  /* Of another epoch, of nobody new, or by a clause that is not decidable here yet: no fault of the sender's. */
+  if( dmg_side_epoch( &e->a )!=c->rec.epoch )                                  return dmg_verdict_local( DMG_ERR_NOT_FOUND );
+  if( !is_news( c, e ) )                                                       return dmg_verdict_local( DMG_ERR_EXISTS );
+  if( e->kind && e->header.kind==DMG_BLOCK_BOUNDARY && !c->has_next )          return dmg_verdict_local( DMG_ERR_AGAIN );
+  dmg_hash_t next = dmg_record_hash( &c->next_rec );
+  dmg_evidence_epoch_t ep = { .keys = &c->keys, .schedule = &c->schedule, .record = &c->rec, .next_root = c->has_next ? &next : NULL, .anchor = c->anchor };
+  return dmg_evidence_judge( bytes, &ep, out_accused );
+}
+
+dmg_verdict_t dmg_cons_take_evidence( dmg_cons_t * c, dmg_span_t bytes ) {
+  dmg_evidence_t e;
+  uint8_t accused[ DMG_BITMAP_SZ ];
+  dmg_verdict_t v = dmg_evidence_decode( bytes, &e );
+  if( !v.kind ) v = weigh( c, &e, bytes, accused );
+  if( !v.kind ) note( c, accused );
+  return v;
+}
+
 bool take_evidence( cons_t * c, uint16_t peer, dmg_span_t bytes ) {
   dmg_evidence_t e;
   uint8_t accused[ DMG_BITMAP_SZ ];
   if( dmg_evidence_decode( bytes, &e ).kind ) return false;
-  /* Of another epoch, of nobody new, or by a clause that is not decidable here yet: no fault of the sender's. */
-  if( dmg_side_epoch( &e.a )!=c->rec.epoch || !is_news( c, &e ) || ( e.kind && e.header.kind==DMG_BLOCK_BOUNDARY && !c->has_next ) ) { c->drops++; return true; }
-  dmg_hash_t next = dmg_record_hash( &c->next_rec );
-  dmg_evidence_epoch_t ep = { .keys = &c->keys, .schedule = &c->schedule, .record = &c->rec, .next_root = c->has_next ? &next : NULL, .anchor = c->anchor };
-  if( dmg_evidence_judge( bytes, &ep, accused ).kind ) { peer_lied( c, peer ); return true; }
+  dmg_verdict_t v = weigh( c, &e, bytes, accused );
+  if( v.kind==DMG_VERDICT_LOCAL ) { c->drops++; return true; }
+  if( v.kind ) { peer_lied( c, peer ); return true; }
   dmg_cons_action_t * a = action( c, DMG_CONS_EVIDENCE );
   if( !a ) return true;
   a->evidence.bytes = bytes;

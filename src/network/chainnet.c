@@ -87,7 +87,7 @@ dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_ha
 /* --- birth and death -------------------------------------------------------------------------------------- */
 
 dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const * cfg ) {
-  DMG_ASSERT( cfg->chain->leader && cfg->chain->seed && cfg->chain->each_tx && cfg->chain->tx );
+  DMG_ASSERT( cfg->chain->leader && cfg->chain->seed && cfg->chain->each_tx && cfg->chain->tx && cfg->chain->take_evidence );
   net_t * n = DMG_ARENA_NEW( arena, net_t, 1 );
   if( !n ) return NULL;
   n->sync.skeleton = DMG_ARENA_NEW( arena, stretch_t, SKELETON_MAX );
@@ -115,6 +115,7 @@ dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const
   for( unsigned i = 0; i<WINDOW; i++ ) n->sync.slots[ i ].buf = dmg_buf( DMG_WIRE_BODY_SZ_MAX );
   dmg_wire_name( &cfg->genesis, cfg->fork, "tx", n->topic_tx );
   dmg_wire_name( &cfg->genesis, cfg->fork, "final", n->topic_final );
+  dmg_wire_name( &cfg->genesis, cfg->fork, "evidence", n->topic_evidence );
   return n;
 }
 
@@ -133,6 +134,10 @@ dmg_err_t dmg_chainnet_start( dmg_chainnet_t * n, uint64_t now_us ) {
   topic.weight = 0.5;
   topic.first_weight = 5;
   topic.first_decay = 0.99872;
+  DMG_TRY( dmg_net_topic( n->port, &topic, true ) );
+  topic.name = n->topic_evidence;
+  topic.data_max = DMG_EVIDENCE_SZ_MAX;
+  topic.weight = 0.2;
   DMG_TRY( dmg_net_topic( n->port, &topic, true ) );
   n->now_us     = now_us;
   n->start_us   = now_us;

@@ -100,6 +100,8 @@ typedef struct {
   dmg_err_t (*handover)( void * ctx, uint32_t epoch, dmg_buf_t * out );                                 /* the one that ends the epoch */
   /* A certificate by the set of its epoch: GOOD weighs enough and verifies; BAD; LOCAL: we cannot say (epoch unknown, memory). */
   dmg_verdict_t (*judge_final)( void * ctx, dmg_cert_t const * cert );
+  /* C9.5: GOOD: proven, the first against somebody in its epoch, and kept; LOCAL: nobody new, or not to be judged here; BAD. */
+  dmg_verdict_t (*take_evidence)( void * ctx, dmg_span_t evidence );
   /* C7.4 of our newest known epoch: GOOD and its set is known now, BAD, LOCAL. */
   dmg_verdict_t (*take_handover)( void * ctx, dmg_span_t handover );
   /* Index in the epoch's set of a view's leader; -1: not known. */
@@ -218,6 +220,9 @@ void dmg_chainnet_verdict( dmg_chainnet_t * net, uint64_t id, dmg_net_verdict_t 
 /* A block became final here: topic final.  is_first: we lead the next view; others wait 50-150 ms and leave it if it was heard (N7.3). */
 void dmg_chainnet_send_final( dmg_chainnet_t * net, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first, uint64_t now_us );
 
+/* Proof against a validator, found here: topic evidence. */
+void dmg_chainnet_send_evidence( dmg_chainnet_t * net, dmg_span_t evidence );
+
 /* Go to this block, final by fin (judged by the caller: the core's COMMIT of a block whose ancestors are missing).  A lower one than the present goal: nothing. */
 void dmg_chainnet_sync_to( dmg_chainnet_t * net, dmg_cert_t const * fin, uint64_t now_us );
 /* Of SYNC, in order: it is committed (or was there); false: it cannot be (its state is wrong): sync stops, SYNC_BAD. */
@@ -230,7 +235,7 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 
 typedef struct {
   uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt, new_cnt, tried_cnt, known_cnt, fetch_cnt, batch_cnt;
-  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad;
+  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad, evidence_in, evidence_late, evidence_bad;
   /* Bodies of proposals by dmg_wire_form_t: pushed, complete here.  rebuilt: of the pool alone; txs_missing: of compact bodies, not in the pool; sz_out: bytes of frames with bodies or shards; collisions: rebuilt to another hash (N8.7). */
   uint64_t bodies_by_out[ DMG_WIRE_FORM_CNT ], bodies_by_in[ DMG_WIRE_FORM_CNT ], bodies_rebuilt, txs_missing, body_collisions, shards_in, shards_relayed, shards_bad, txs_forwarded, bodies_sz_out;
   bool     is_syncing;

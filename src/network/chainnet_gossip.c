@@ -1,7 +1,7 @@
-/* Topics tx and final (N7, N9.2). */
+/* Topics tx, final and evidence (N7, N9.2). */
 #include "network/chainnet_int.h"
 
-enum { BATCH_US = 10000, VERDICT_US = 4500000 };
+enum { BATCH_US = 10000, VERDICT_US = 4500000, EVIDENCE_PER_10S = 10 };
 
 static void verdict( net_t * n, uint64_t id, dmg_net_verdict_t v ) {
   (void)!dmg_net_verdict( n->port, id, v );   /* too late: the port has ignored it */
@@ -129,6 +129,28 @@ void dmg_chainnet_send_final( dmg_chainnet_t * n, dmg_header_t const * header, d
   else net_wake( n, n->final_us );
 }
 
+/* --- evidence --------------------------------------------------------------------------------------------- */
+
+static void on_evidence( net_t * n, dmg_net_ev_t const * ev ) {
+  dmg_evidence_t e;                                /* only whether it is one matters here */
+  dmg_verdict_t v = dmg_evidence_decode( ev->data, &e );
+  /* The longest costs 30 ms (C11.2): 3 % of a core, whoever sends how many. */
+  if( !v.kind && !bucket_take( &n->evidence, n->now_us, 1, EVIDENCE_PER_10S, EVIDENCE_PER_10S ) ) v = dmg_verdict_local( DMG_ERR_LIMIT );
+  else if( !v.kind ) {
+    v = n->chain->take_evidence( n->chain->ctx, ev->data );
+    if( v.kind==DMG_VERDICT_LOCAL ) n->evidence.level += SEC;   /* nothing was verified: who is convicted cannot fill it with more of the same */
+  }
+  if( v.kind==DMG_VERDICT_GOOD )     n->stat.evidence_in++;
+  else if( v.kind==DMG_VERDICT_BAD ) n->stat.evidence_bad++;
+  else                               n->stat.evidence_late++;
+  verdict( n, ev->id, v.kind==DMG_VERDICT_GOOD ? DMG_NET_ACCEPT : v.kind==DMG_VERDICT_BAD ? DMG_NET_REJECT : DMG_NET_IGNORE );
+}
+
+void dmg_chainnet_send_evidence( dmg_chainnet_t * n, dmg_span_t evidence ) {
+  if( !n->is_started || n->is_stopping ) return;
+  (void)!dmg_net_publish( n->port, n->topic_evidence, evidence );   /* the node keeps it, and who else saw it sends it, too */
+}
+
 /* --- events ----------------------------------------------------------------------------------------------- */
 
 static void topic_set( net_t * n, conn_t * c, bool is_on ) {
@@ -154,6 +176,7 @@ bool gossip_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out 
   }
   if( is_tx ) return on_txs( n, ev, out );
   if( dmg_span_eq( ev->addr, dmg_span_cstr( n->topic_final ) ) ) on_final( n, ev );
+  else if( dmg_span_eq( ev->addr, dmg_span_cstr( n->topic_evidence ) ) ) on_evidence( n, ev );
   else verdict( n, ev->id, DMG_NET_IGNORE );
   return false;
 }

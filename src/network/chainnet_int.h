@@ -241,7 +241,8 @@ struct dmg_chainnet {
   uint64_t           rng, now_us, wake_us;
   uint64_t           idle_us;               /* when the port last had nothing to read */
   bool               is_started, is_stopping, is_stopped_due;
-  char               topic_tx[ DMG_WIRE_NAME_SZ ], topic_final[ DMG_WIRE_NAME_SZ ];
+  char               topic_tx[ DMG_WIRE_NAME_SZ ], topic_final[ DMG_WIRE_NAME_SZ ], topic_evidence[ DMG_WIRE_NAME_SZ ];
+  bucket_t           evidence;              /* verified; of all peers, as their ids cost nothing */
   uint32_t           tx_peers;              /* connections whose peer has joined topic tx */
 
   conn_t             conns[ DMG_CHAINNET_CONN_MAX ];

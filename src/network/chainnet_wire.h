@@ -27,6 +27,7 @@
      txs/1      list<1..256> of id[32]             a chunk an id: found: u8 1, transaction; not here: u8 0
      topic tx     list<1..512> of bytes<65536>, 32 KiB together or one transaction
      topic final  header[362] | FINALIZATION[109]
+     topic evidence  evidence of types/agree.h
 
    An answer's chunk has a code: 0 data, 1 bad request, 2 server error, 3 not here, 4 slow down (u32 ms), 5 pruned (u64 first height).
 

@@ -66,7 +66,7 @@ static void each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * l
 }
 static dmg_err_t tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { return id->b[ 0 ]&1 ? dmg_buf_append( out, pooled[ 0 ], 30 ) : DMG_ERR_NOT_FOUND; }
 
-static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .runs = runs, .handover = handover, .judge_final = judge, .take_handover = take,
+static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .runs = runs, .handover = handover, .judge_final = judge, .take_handover = take, .take_evidence = take,
                                             .leader = leader, .seed = seed_of, .each_tx = each_tx, .tx = tx };
 
 typedef struct { uint8_t const * p; size_t sz; } in_t;

@@ -40,6 +40,7 @@ typedef struct {
   bool              is_liar, is_header_liar, is_mute, is_idle, is_slow, is_stalled, is_bare;   /* serves wrong bodies, headers; leaves txs unjudged; sends no hello; leaves SYNC untaken; its thread does something else; has no FINALIZATION of its blocks */
   /* what happened */
   bool              is_up[ DMG_CHAINNET_PEER_MAX ];
+  uint32_t          convicted, weighed;     /* of evidence */
   uint32_t          ups, downs, frames, pushed, got, got_none, txs, batches, syncs, synced, sync_bad, stopped;
   pool_tx_t *       pool; uint32_t pool_cnt, looks;   /* of the test's memory */
   uint64_t          pushed_us;
@@ -249,6 +250,19 @@ static dmg_verdict_t chain_judge_final( void * ctx, dmg_cert_t const * cert ) {
   return memcmp( &c.sig, cert->sig, sizeof c.sig ) ? dmg_verdict_bad( "cert", "does not verify", 0 ) : dmg_verdict_good();
 }
 
+/* A first signature byte of 255 is a lie; one proof each signer. */
+static dmg_verdict_t chain_take_evidence( void * ctx, dmg_span_t bytes ) {
+  node_t * nd = ctx;
+  static dmg_evidence_t e;
+  assert_int_equal( dmg_evidence_decode( bytes, &e ).kind, DMG_VERDICT_GOOD );
+  uint32_t bit = 1u<<e.a.vote.signer%32;
+  if( nd->convicted&bit ) return dmg_verdict_local( DMG_ERR_EXISTS );
+  nd->weighed++;
+  if( e.a.vote.sig[ 0 ]==255 ) return dmg_verdict_bad( "side", "a signature that does not hold", 0 );
+  nd->convicted |= bit;
+  return dmg_verdict_good();
+}
+
 static int chain_leader( void * ctx, uint32_t epoch, uint64_t view ) { return (int)( ( view-1 )/4%VALIDATORS ); }
 
 static bool chain_seed( void * ctx, uint32_t epoch, dmg_hash_t * out ) { *out = (dmg_hash_t){ { 0x77, (uint8_t)epoch } }; return true; }
@@ -283,7 +297,7 @@ static void node_begin( node_t * nd, int index, uint8_t const seed[ 32 ], dmg_ne
   memcpy( nd->seed, seed, 32 );
   dmg_chainnet_chain_t * chain = &chains[ chain_cnt++%64 ];
   *chain = (dmg_chainnet_chain_t){ .ctx = nd, .head = chain_head, .header = chain_header, .body = chain_body, .proposal = chain_proposal, .runs = chain_runs, .handover = chain_handover,
-                                   .judge_final = chain_judge_final, .take_handover = chain_take_handover, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_tx };
+                                   .judge_final = chain_judge_final, .take_handover = chain_take_handover, .take_evidence = chain_take_evidence, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_tx };
   dmg_chainnet_cfg_t cfg = { .port = port, .chain = chain, .genesis = store ? store->genesis : test_genesis, .is_follower = is_follower, .is_private = is_private, .wall_ms = 1790000000000u+now_us/1000, .agent = "test" };
   memcpy( cfg.seed, seed, 32 );
   memcpy( cfg.secret, seed, 32 );

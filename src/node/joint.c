@@ -39,6 +39,7 @@ static void w_runs ( void * ctx, dmg_hash_t const * block, dmg_hash_t const * ro
 static void w_sync ( void * ctx, dmg_cert_t const * fin ) { dmg_chainnet_sync_to( ( (dmg_joint_t *)ctx )->net, fin, ( (dmg_joint_t *)ctx )->now_us ); }
 static void w_synced( void * ctx, uint64_t height, bool is_ok ) { dmg_chainnet_sync_taken( ( (dmg_joint_t *)ctx )->net, height, is_ok ); }
 static void w_final( void * ctx, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first ) { dmg_chainnet_send_final( ( (dmg_joint_t *)ctx )->net, header, fin, is_first, ( (dmg_joint_t *)ctx )->now_us ); }
+static void w_evidence( void * ctx, dmg_span_t bytes ) { dmg_chainnet_send_evidence( ( (dmg_joint_t *)ctx )->net, bytes ); }
 static void w_view ( void * ctx, uint32_t epoch, uint64_t cur, uint64_t final_view, uint32_t window ) { dmg_chainnet_set_view( ( (dmg_joint_t *)ctx )->net, epoch, cur, final_view, window ); }
 
 /* Peer ids stand in the genesis, signed with the proof of possession (M15.7). */
@@ -76,6 +77,7 @@ static dmg_err_t a_runs    ( void * ctx, dmg_hash_t const * block, uint32_t firs
 static dmg_err_t a_handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { return dmg_validator_handover( ( (dmg_joint_t *)ctx )->v, epoch, out ); }
 static dmg_verdict_t a_judge( void * ctx, dmg_cert_t const * cert ) { return dmg_validator_judge_final( ( (dmg_joint_t *)ctx )->v, cert ); }
 static dmg_verdict_t a_take ( void * ctx, dmg_span_t handover ) { return dmg_validator_take_handover( ( (dmg_joint_t *)ctx )->v, handover ); }
+static dmg_verdict_t a_evidence( void * ctx, dmg_span_t bytes ) { return dmg_validator_take_evidence( ( (dmg_joint_t *)ctx )->v, bytes ); }
 static int a_leader( void * ctx, uint32_t epoch, uint64_t view ) { return dmg_validator_leader( ( (dmg_joint_t *)ctx )->v, epoch, view ); }
 static bool a_seed( void * ctx, uint32_t epoch, dmg_hash_t * out ) { return dmg_validator_seed( ( (dmg_joint_t *)ctx )->v, epoch, out ); }
 static void a_each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg ) { dmg_chain_each_tx( ( (dmg_joint_t *)ctx )->chain, visit, arg ); }
@@ -159,8 +161,8 @@ dmg_err_t dmg_joint_open( dmg_joint_cfg_t const * cfg, uint64_t now_us, uint64_t
   j->now_us = now_us;
   j->txs    = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
   j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .fetch = w_fetch, .fetch_runs = w_runs,
-                                 .sync_to = w_sync, .synced = w_synced, .final = w_final, .members = w_members, .view = w_view };
-  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .runs = a_runs, .handover = a_handover, .judge_final = a_judge, .take_handover = a_take,
+                                 .sync_to = w_sync, .synced = w_synced, .final = w_final, .evidence = w_evidence, .members = w_members, .view = w_view };
+  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .runs = a_runs, .handover = a_handover, .judge_final = a_judge, .take_handover = a_take, .take_evidence = a_evidence,
                                   .leader = a_leader, .seed = a_seed, .each_tx = a_each_tx, .tx = a_tx };
   dmg_chainnet_cfg_t ncfg = { .port = cfg->port, .chain = &j->asked, .genesis = chain->chain_id, .wall_ms = wall_ms, .is_private = cfg->is_private, .agent = "demiurge/" DMG_VERSION, .body_max = chain->record.body_max, .is_follower = chain->signer==NULL };
   memcpy( ncfg.seed, cfg->seed, sizeof ncfg.seed );

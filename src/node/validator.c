@@ -136,7 +136,7 @@ static void on_fetch( val_t * v, dmg_cons_action_t const * a ) {
 }
 
 /* C9.5: kept for whoever judges it. */
-static void on_evidence( val_t * v, dmg_span_t bytes ) {
+static void keep_evidence( val_t * v, dmg_span_t bytes ) {
   char path[ 2048 ], hex[ 65 ];
   dmg_hash_t h = dmg_sha256( bytes );
   v->evidence++;
@@ -148,6 +148,11 @@ static void on_evidence( val_t * v, dmg_span_t bytes ) {
   snprintf( path, sizeof path, "%.1900s/evidence/%.32s.bin", v->chain->cfg.data_dir, hex );
   if( !err ) err = dmg_os_file_replace( path, bytes, 0600 );
   if( err ) DMG_LOG_WARN( "evidence_lost", "%s: %s", path, dmg_err_text( err ) );
+}
+
+static void on_evidence( val_t * v, dmg_span_t bytes ) {
+  keep_evidence( v, bytes );
+  v->net->evidence( v->net->ctx, bytes );
 }
 
 static void handover_key( uint32_t epoch, uint8_t key[ 12 ] ) {
@@ -624,6 +629,12 @@ dmg_verdict_t dmg_validator_judge_final( val_t * v, dmg_cert_t const * cert ) {
   if( cert->kind!=DMG_VOTE_FINALIZE ) return dmg_verdict_bad( "cert", "no FINALIZATION", 0 );
   if( !dmg_val_keys_of( v, cert->epoch ) ) return dmg_verdict_local( DMG_ERR_NOMEM );
   return dmg_cert_verify( v->keys, cert ) ? dmg_verdict_good() : dmg_verdict_bad( "cert", "does not weigh enough or does not verify", 0 );
+}
+
+dmg_verdict_t dmg_validator_take_evidence( val_t * v, dmg_span_t bytes ) {
+  dmg_verdict_t d = dmg_cons_take_evidence( v->core, bytes );
+  if( !d.kind ) keep_evidence( v, bytes );
+  return d;
 }
 
 dmg_verdict_t dmg_validator_take_handover( val_t * v, dmg_span_t bytes ) {

@@ -48,6 +48,8 @@ typedef struct {
   void (*synced)   ( void * ctx, uint64_t height, bool is_ok );
   /* A block was committed; is_first: we lead the next view. */
   void (*final)    ( void * ctx, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first );
+  /* Proof against a validator, found or got here, for all (C9.5); also while the vote log is replayed. */
+  void (*evidence) ( void * ctx, dmg_span_t bytes );
   /* The set of an epoch, as soon as it is known. */
   void (*members)  ( void * ctx, uint32_t epoch, dmg_set_t const * set );
   void (*view)     ( void * ctx, uint32_t epoch, uint64_t cur, uint64_t final_view, uint32_t window );
@@ -104,6 +106,8 @@ DMG_MUST_USE dmg_err_t dmg_validator_handover( dmg_validator_t * v, uint32_t epo
 /* A certificate by the set of its epoch; LOCAL: an epoch that is not known here. */
 dmg_verdict_t dmg_validator_judge_final  ( dmg_validator_t * v, dmg_cert_t const * cert );
 dmg_verdict_t dmg_validator_take_handover( dmg_validator_t * v, dmg_span_t handover );
+/* C9.5: GOOD: proven, the first against somebody in the running epoch, and kept; LOCAL: nobody new, or not to be judged here; BAD. */
+dmg_verdict_t dmg_validator_take_evidence( dmg_validator_t * v, dmg_span_t bytes );
 bool          dmg_validator_seed         ( dmg_validator_t * v, uint32_t epoch, dmg_hash_t * out );   /* of the epoch's record; false: not known */
 int           dmg_validator_leader       ( dmg_validator_t * v, uint32_t epoch, uint64_t view );   /* index in the set; -1: not known */
 

@@ -24,20 +24,21 @@ static uint64_t now_us( void ) { return dmg_os_mono_ns()/1000; }
 
 /* --- a chain that has only begun -------------------------------------------------------------------------- */
 
-static void chain_head( void * ctx, dmg_chainnet_head_t * out ) { (void)ctx; *out = (dmg_chainnet_head_t){ .hash = genesis, .roles = DMG_ROLE_BODIES }; }
-static dmg_err_t chain_header( void * ctx, dmg_hash_t const * hash, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) { (void)ctx; (void)hash; (void)out; return DMG_ERR_NOT_FOUND; }
-static dmg_err_t chain_object( void * ctx, dmg_hash_t const * hash, dmg_buf_t * out ) { (void)ctx; (void)hash; (void)out; return DMG_ERR_NOT_FOUND; }
-static dmg_err_t chain_proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * hash, dmg_buf_t * out ) { (void)ctx; (void)epoch; (void)view; (void)hash; (void)out; return DMG_ERR_NOT_FOUND; }
-static dmg_err_t chain_runs( void * ctx, dmg_hash_t const * hash, uint32_t first, uint32_t count, dmg_buf_t * out ) { (void)ctx; (void)hash; (void)first; (void)count; (void)out; return DMG_ERR_NOT_FOUND; }
-static dmg_err_t chain_handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { (void)ctx; (void)epoch; (void)out; return DMG_ERR_NOT_FOUND; }
-static dmg_verdict_t chain_judge_final( void * ctx, dmg_cert_t const * cert ) { (void)ctx; (void)cert; return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
-static dmg_verdict_t chain_take_handover( void * ctx, dmg_span_t handover ) { (void)ctx; (void)handover; return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
-static int  chain_leader( void * ctx, uint32_t epoch, uint64_t view ) { (void)ctx; (void)epoch; (void)view; return -1; }
-static bool chain_seed( void * ctx, uint32_t epoch, dmg_hash_t * out ) { (void)ctx; (void)epoch; (void)out; return false; }
-static void chain_each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg ) { (void)ctx; (void)visit; (void)arg; }
+static void chain_head( void * ctx, dmg_chainnet_head_t * out ) { *out = (dmg_chainnet_head_t){ .hash = genesis, .roles = DMG_ROLE_BODIES }; }
+static dmg_err_t chain_header( void * ctx, dmg_hash_t const * hash, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) { return DMG_ERR_NOT_FOUND; }
+static dmg_err_t chain_object( void * ctx, dmg_hash_t const * hash, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
+static dmg_err_t chain_proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * hash, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
+static dmg_err_t chain_runs( void * ctx, dmg_hash_t const * hash, uint32_t first, uint32_t count, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
+static dmg_err_t chain_handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
+static dmg_verdict_t chain_judge_final( void * ctx, dmg_cert_t const * cert ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
+static dmg_verdict_t chain_take_evidence( void * ctx, dmg_span_t evidence ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
+static dmg_verdict_t chain_take_handover( void * ctx, dmg_span_t handover ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
+static int  chain_leader( void * ctx, uint32_t epoch, uint64_t view ) { return -1; }
+static bool chain_seed( void * ctx, uint32_t epoch, dmg_hash_t * out ) { return false; }
+static void chain_each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg ) { }
 
 static dmg_chainnet_chain_t const chain = { .head = chain_head, .header = chain_header, .body = chain_object, .proposal = chain_proposal, .runs = chain_runs, .handover = chain_handover,
-  .judge_final = chain_judge_final, .take_handover = chain_take_handover, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_object };
+  .judge_final = chain_judge_final, .take_handover = chain_take_handover, .take_evidence = chain_take_evidence, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_object };
 
 /* --- lines in --------------------------------------------------------------------------------------------- */
 
