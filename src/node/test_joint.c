@@ -1,4 +1,4 @@
-/* A driver and its network in one: what users of a follower give it reaches others, however long nobody is there. */
+/* A driver and its network in one: what users of a follower give it reaches others, however long nobody is there; what is said of validators is judged. */
 #include "network/port_mem.h"
 #include "node/joint.h"
 #include "node/test_validator_util.h"
@@ -76,6 +76,36 @@ static void test_transactions_of_a_follower_wait_for_peers( void ** state ) {
   assert_int_equal( dmg_net_dial( other, &own->self, (char const *[]){ "/mem" }, 1, false, &conn ), DMG_OK );
   turns( 2000 );
   assert_int_equal( count_txs( other ), TXS );
+  /* C9.5: a follower judges and keeps what is said of validators, too. */
+  static uint8_t b[ DMG_EVIDENCE_SZ_MAX ];
+  dmg_wire_name( &chain->chain_id, 0, "evidence", topic );
+  assert_int_equal( dmg_net_topic( other, &(dmg_net_topic_t){ .name = topic, .data_max = DMG_EVIDENCE_SZ_MAX }, true ), DMG_OK );
+  turns( 100 );
+  assert_int_equal( dmg_net_publish( other, topic, pair_of( &w.p[ 1 ], chain, 0, 3, true, b ) ), DMG_OK );
+  for( uint64_t view = 1; view<3; view++ ) assert_int_equal( dmg_net_publish( other, topic, pair_of( &w.p[ 2 ], chain, 0, view, false, b ) ), DMG_OK );
+  turns( 200 );
+  dmg_validator_info_t info;
+  dmg_chainnet_info_t seen;
+  dmg_validator_info( dmg_joint_validator( j ), &info );
+  dmg_chainnet_info( dmg_joint_net( j ), &seen );
+  assert_int_equal( info.evidence, 1 );
+  assert_int_equal( seen.evidence_in, 1 );
+  assert_int_equal( seen.evidence_late, 1 );
+  assert_int_equal( seen.evidence_bad, 1 );
+  assert_int_equal( dmg_mem_rejects( own ), 1 );
+  /* What a link brings, or is found here, goes out. */
+  uint8_t f[ 1+DMG_EVIDENCE_SZ_MAX ] = { DMG_FRAME_EVIDENCE };
+  dmg_span_t proof = pair_of( &w.p[ 3 ], chain, 0, 1, false, f+1 );
+  dmg_validator_link( dmg_joint_validator( j ), 0, true, w.p[ 0 ].key );
+  dmg_validator_frame( dmg_joint_validator( j ), 0, dmg_span( f, 1+proof.sz ) );
+  turns( 100 );
+  dmg_net_ev_t ev;
+  uint32_t told = 0;
+  while( dmg_net_poll( other, false, &ev, 1 ) ) {
+    told += ev.kind==DMG_NET_GOSSIP && dmg_span_eq( ev.addr, dmg_span_cstr( topic ) ) && dmg_span_eq( ev.data, proof );
+    dmg_net_release( other, &ev );
+  }
+  assert_int_equal( told, 1 );
   dmg_joint_close( j );
   dmg_net_free( own );
   dmg_net_free( other );

@@ -255,22 +255,6 @@ static void test_a_long_gap_is_synced( void ** state ) {
   end_world();
 }
 
-/* Two NOTARIZE votes of one view, signed by that node; is_lie: not. */
-static dmg_span_t pair_of( peer_t * by, uint32_t epoch, uint64_t view, bool is_lie, uint8_t out[ DMG_EVIDENCE_SZ_MAX ] ) {
-  static dmg_evidence_t e;
-  memset( &e, 0, sizeof e );
-  for( unsigned k = 0; k<2; k++ ) {
-    dmg_side_t * s = k ? &e.b : &e.a;
-    uint8_t msg[ DMG_VOTE_MSG_SZ ];
-    dmg_bls_sig_t sig;
-    s->vote = (dmg_vote_stored_t){ .kind = DMG_VOTE_NOTARIZE, .epoch = epoch, .view = view, .hash = { { (uint8_t)( k+1 ) } }, .signer = (uint16_t)info_of( by ).signer };
-    dmg_vote_msg( DMG_VOTE_NOTARIZE, &by->chain->chain_id, epoch, is_lie && k ? view+1 : view, &s->vote.hash, msg );
-    assert_true( dmg_bls_sign( by->secret, DMG_BLS_VOTE, DMG_SPAN( msg ), &sig ) );
-    dmg_bls_sig_store( &sig, s->vote.sig );
-  }
-  return dmg_span( out, dmg_evidence_encode( &e, out, DMG_EVIDENCE_SZ_MAX ) );
-}
-
 static bool is_kept( peer_t const * p, dmg_span_t evidence ) {
   char path[ 256 ], hex[ 65 ];
   dmg_hash_t h = dmg_sha256( evidence );
@@ -287,7 +271,7 @@ static void test_evidence_is_judged_and_kept( void ** state ) {
   static uint8_t b[ DMG_EVIDENCE_SZ_MAX ], f[ 1+DMG_EVIDENCE_SZ_MAX ];
   char dirs[ 2 ][ 32 ];
   make_world( 4, 6, 0 );
-  for( uint32_t i = 0; i<4; i++ ) start_node( &w.p[ i ] );
+  start_all();
   /* Their chains are in memory; only evidence goes there. */
   for( uint32_t i = 0; i<2; i++ ) {
     snprintf( dirs[ i ], sizeof dirs[ i ], "/tmp/dmg-evidence-XXXXXX" );
@@ -296,20 +280,20 @@ static void test_evidence_is_judged_and_kept( void ** state ) {
   }
   run_to( 3, 60 );
   dmg_validator_t * v = w.p[ 0 ].v;
-  dmg_span_t lie = pair_of( &w.p[ 1 ], 0, 1, true, b );
+  dmg_span_t lie = pair_of( &w.p[ 1 ], w.p[ 0 ].chain, 0, 1, true, b );
   assert_int_equal( dmg_validator_take_evidence( v, lie ).kind, DMG_VERDICT_BAD );
   assert_false( is_kept( &w.p[ 0 ], lie ) );
   assert_int_equal( dmg_validator_take_evidence( v, dmg_span( b, 20 ) ).kind, DMG_VERDICT_BAD );
-  assert_int_equal( dmg_validator_take_evidence( v, pair_of( &w.p[ 1 ], 1, 1, false, b ) ).kind, DMG_VERDICT_LOCAL );   /* of an epoch that has not begun */
+  assert_int_equal( dmg_validator_take_evidence( v, pair_of( &w.p[ 1 ], w.p[ 0 ].chain, 1, 1, false, b ) ).kind, DMG_VERDICT_LOCAL );   /* of an epoch that has not begun */
   assert_int_equal( v->evidence, 0 );
-  dmg_span_t proof = pair_of( &w.p[ 1 ], 0, 1, false, b );
+  dmg_span_t proof = pair_of( &w.p[ 1 ], w.p[ 0 ].chain, 0, 1, false, b );
   assert_int_equal( dmg_validator_take_evidence( v, proof ).kind, DMG_VERDICT_GOOD );
   assert_true( is_kept( &w.p[ 0 ], proof ) );
   assert_int_equal( dmg_validator_take_evidence( v, proof ).kind, DMG_VERDICT_LOCAL );
-  assert_int_equal( dmg_validator_take_evidence( v, pair_of( &w.p[ 1 ], 0, 2, false, b ) ).kind, DMG_VERDICT_LOCAL );
+  assert_int_equal( dmg_validator_take_evidence( v, pair_of( &w.p[ 1 ], w.p[ 0 ].chain, 0, 2, false, b ) ).kind, DMG_VERDICT_LOCAL );
   assert_int_equal( v->evidence, 1 );
   assert_int_equal( w.evidences, 0 );
-  proof = pair_of( &w.p[ 1 ], 0, 1, false, b );
+  proof = pair_of( &w.p[ 1 ], w.p[ 0 ].chain, 0, 1, false, b );
   f[ 0 ] = DMG_FRAME_EVIDENCE;
   memcpy( f+1, proof.p, proof.sz );
   for( unsigned k = 0; k<2; k++ ) post( 3, 2, TO_FRAME, NULL, dmg_span( f, 1+proof.sz ) );

@@ -200,6 +200,24 @@ static uint64_t height_of( peer_t * p ) {
   return height;
 }
 
+/* Two NOTARIZE votes of one view, signed by that node; is_lie: not. */
+__attribute__(( unused )) static dmg_span_t pair_of( peer_t const * by, dmg_chain_t const * chain, uint32_t epoch, uint64_t view, bool is_lie, uint8_t out[ DMG_EVIDENCE_SZ_MAX ] ) {
+  static dmg_evidence_t e;
+  memset( &e, 0, sizeof e );
+  uint16_t signer = 0;
+  while( memcmp( chain->set.members[ signer ].key, by->key, sizeof by->key ) ) { signer++; assert_true( signer<chain->set.cnt ); }
+  for( unsigned k = 0; k<2; k++ ) {
+    dmg_side_t * s = k ? &e.b : &e.a;
+    uint8_t msg[ DMG_VOTE_MSG_SZ ];
+    dmg_bls_sig_t sig;
+    s->vote = (dmg_vote_stored_t){ .kind = DMG_VOTE_NOTARIZE, .epoch = epoch, .view = view, .hash = { { (uint8_t)( k+1 ) } }, .signer = signer };
+    dmg_vote_msg( DMG_VOTE_NOTARIZE, &chain->chain_id, epoch, is_lie && k ? view+1 : view, &s->vote.hash, msg );
+    assert_true( dmg_bls_sign( by->secret, DMG_BLS_VOTE, DMG_SPAN( msg ), &sig ) );
+    dmg_bls_sig_store( &sig, s->vote.sig );
+  }
+  return dmg_span( out, dmg_evidence_encode( &e, out, DMG_EVIDENCE_SZ_MAX ) );
+}
+
 /* ---- Time ---- */
 
 static void deliver( parcel_t * q ) {
