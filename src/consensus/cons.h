@@ -54,7 +54,7 @@ typedef struct { dmg_hash_t hash; uint64_t height, time_ms; dmg_hash_t root; } d
 
 /* C14.2: rules to break, for the tests' own build of this folder only; 0 and without effect in every other. */
 typedef enum { DMG_MUTANT_NONE, DMG_MUTANT_FINALIZE_AFTER_NULLIFY, DMG_MUTANT_NULLIFY_AFTER_FINALIZE, DMG_MUTANT_SKIP_WITHOUT_Z, DMG_MUTANT_TWO_NOTARIZE, DMG_MUTANT_QUORUM_SHORT,
-               DMG_MUTANT_ENTER_ON_LONE_Z, DMG_MUTANT_FINALIZE_WITHOUT_N, DMG_MUTANT_INACTIVE_SELF, DMG_MUTANT_CNT } dmg_cons_mutant_t;
+               DMG_MUTANT_ENTER_ON_LONE_Z, DMG_MUTANT_FINALIZE_WITHOUT_N, DMG_MUTANT_INACTIVE_SELF, DMG_MUTANT_RESEND_ALL, DMG_MUTANT_CNT } dmg_cons_mutant_t;
 
 typedef struct {
   dmg_cons_crypto_t const * crypto;

@@ -223,6 +223,7 @@ static void hold_cert( cons_t * c, dmg_cert_t const * held, bool is_logged ) {
     if( is_final ) { s->has_f = true; s->f = *cert; }
     else           { s->has_n = true; s->n = *cert; s->is_n_logged = is_logged; }
   }
+  if( MUTANT( c, RESEND_ALL ) ) { dmg_peers_t up = peers_up( c ); send_cert( c, &up, cert ); }   /* C4.7's price */
   set_base( c, cert, is_logged );
   if( is_final ) set_final( c, cert, is_logged );
   advance( c );

@@ -1,6 +1,7 @@
 /* Invariants (C12.4): I1 finals agree, I2 never Z and F of one view, I3 one notarized hash a view, I7 a skip has its Zs, I8 in node.c, I10 bounds, I13 fullness.
    A liar's weight counts for every certificate that honest votes leave possible, whether it sent its vote or not. */
 #include "wan.h"
+#include "judge.h"
 
 #define HASH_MAX 6
 typedef struct { dmg_hash_t hash; who_t who; } votes_t;
@@ -28,9 +29,20 @@ static votes_t * votes_of( votes_t * v, dmg_hash_t const * hash ) {
   return &v[ HASH_MAX-1 ];
 }
 
-/* I7, and the parent's own certificate: what a block notarized by honest votes stands on. */
+/* I7: each view that a block skips has its Z under just_root, before any honest vote for it. */
+static void check_just( world_t * w, node_t const * n, uint32_t epoch, simblk_t * b ) {
+  char why[ 128 ];
+  if( b->is_just_seen ) return;
+  just_verdict_t v = judge_just( sim_keys( w, epoch ), n->core, &b->h, &b->hash, why );
+  if( v==JUST_FALSE ) fail( w, "I7: node %u votes for view %lu on %lu: %s", n->id, b->h.view, b->h.parent_view, why );
+  b->is_just_seen = v!=JUST_UNKNOWN;
+}
+
+/* I7 by votes, and the parent's own certificate: what a block notarized by honest votes stands on. */
 static void check_stand( world_t * w, uint32_t epoch, simblk_t * b ) {
   dmg_header_t const * h = &b->h;
+  /* The leader's own proposal shows itself once it is signed, all others' at once. */
+  if( !b->is_just_seen && w->cfg.n>1 ) fail( w, "I7: view %lu can be notarized, and none of its voters holds its runs", h->view );
   for( uint64_t v = h->parent_view+1; v<h->view; v++ ) {
     seen_t * s = seen_at( w, epoch, v );
     if( s && !is_quorum( w, epoch, s->null ) ) fail( w, "I7: view %lu skips %lu, which cannot have been nullified", h->view, v );
@@ -71,10 +83,11 @@ void check_signed( world_t * w, node_t const * n, uint8_t kind, uint32_t epoch, 
   unsigned n_cnt = 0;
   for( unsigned i = 0; i<HASH_MAX; i++ ) n_cnt += is_quorum( w, epoch, s->n[ i ].who );
   if( n_cnt>1 ) fail( w, "I3: two blocks of view %lu of epoch %u can be notarized", view, epoch );
-  if( vn && !was_n && is_quorum( w, epoch, vn->who ) ) {
-    simblk_t * b = blk_get( w, hash );
-    if( b && b->has_header ) check_stand( w, epoch, b );
-  }
+  if( !vn ) return;
+  simblk_t * b = blk_get( w, hash );
+  if( !b || !b->has_header ) return;
+  check_just( w, n, epoch, b );
+  if( !was_n && is_quorum( w, epoch, vn->who ) ) check_stand( w, epoch, b );
 }
 
 void check_commit( world_t * w, node_t const * n, simblk_t const * b ) {
@@ -115,6 +128,26 @@ void check_heal_begins( world_t * w ) {
   for( uint32_t e = 0; e<EPOCH_MAX; e++ ) for( uint32_t v = 0; w->seen[ e ] && v<=w->seen_top; v++ ) w->seen[ e ][ v ].at_heal = !who_is_empty( &w->seen[ e ][ v ].null );
 }
 bool was_nullified( world_t const * w, uint32_t epoch, uint64_t view ) { return epoch<EPOCH_MAX && view<VIEW_MAX && w->seen[ epoch ] && w->seen[ epoch ][ view ].at_heal; }
+
+/* I14: C17.1's bytes, of the validators alive on average: who leads more sends more.  A world without faults is calm once it has begun; any is ten seconds after it
+   lives again, and may then send half as much again, for the windows of its dead. */
+enum { CALM_AFTER_US = 5000000, CALM_BLOCKS = 20 };
+
+void check_calm( world_t * w ) {
+  bool is_calm = w->is_healing ? w->strict_at && w->now>=w->strict_at : !w->cfg.faults && w->cfg.byz<0 && !w->cfg.is_stalled && w->now>=CALM_AFTER_US;
+  if( !is_calm || w->calm_at ) return;
+  w->calm_at     = w->now;
+  w->calm_height = w->finals_top;
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) w->nodes[ i ].tx_calm = 0;
+}
+
+void check_calm_ends( world_t * w ) {
+  uint64_t blocks = w->finals_top-w->calm_height, cnt = 0, sum = 0, most = judge_bytes_max( w->cfg.n );
+  if( w->is_healing ) most += most/2;
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) if( w->nodes[ i ].is_up && !w->nodes[ i ].is_byz ) { cnt++; sum += w->nodes[ i ].tx_calm; }
+  if( w->calm_at && blocks>=CALM_BLOCKS && sum/cnt/blocks>most ) fail( w, "I14: a validator sent %lu bytes a block in calm, of %lu allowed", sum/cnt/blocks, most );
+  w->calm_at = 0;
+}
 
 void check_free( world_t * w ) {
   for( uint32_t e = 0; e<EPOCH_MAX; e++ ) free( w->seen[ e ] );

@@ -113,7 +113,7 @@ static void ask( world_t * w, node_t * n, simblk_t * b, uint8_t what ) {
   w->stats[ ST_FETCH ]++;
 }
 
-static dmg_keys_t const * keys_of( world_t * w, uint32_t e ) {
+dmg_keys_t const * sim_keys( world_t * w, uint32_t e ) {
   if( w->keys[ e ] ) return w->keys[ e ];
   w->keys[ e ] = calloc( 1, sizeof( dmg_keys_t ) );
   bool ok = dmg_keys_init( w->keys[ e ], w->crypto, &w->chain_id, e, &w->epochs[ e ].set );
@@ -135,7 +135,7 @@ static bool body_judge( world_t * w, simblk_t * b, simbody_t * body, uint64_t * 
     simblk_t * p = b;
     while( p && p->has_header && p->h.epoch==b->h.epoch && p->h.view>a->view ) p = p->h.parent_view ? blk_get( w, &p->h.parent_hash ) : NULL;
     if( p && p->h.view==a->view ) at = p->hash;
-    if( !dmg_attendance_verify( keys_of( w, b->h.epoch ), a, &at ) ) return false;
+    if( !dmg_attendance_verify( sim_keys( w, b->h.epoch ), a, &at ) ) return false;
     *out_last = a->view;
   }
   return true;
@@ -350,7 +350,10 @@ static void do_send( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   if( a->send.seq>n->saved_seq ) fail( w, "I8: node %u sends what is not saved", n->id );
   /* I10: what one node sends in a second, bodies and sync apart. */
   if( w->now>=n->tx_at_us+1000000 ) { n->tx_at_us = w->now; n->tx_bytes = 0; }
-  for( unsigned i = 0; i<DMG_CONS_PEER_MAX/64; i++ ) n->tx_bytes += a->send.frame.sz*(uint64_t)__builtin_popcountll( a->send.peers.w[ i ] );
+  uint64_t sz = 0;
+  for( unsigned i = 0; i<DMG_CONS_PEER_MAX/64; i++ ) sz += a->send.frame.sz*(uint64_t)__builtin_popcountll( a->send.peers.w[ i ] );
+  n->tx_bytes += sz;
+  if( a->send.frame.p[ 0 ]!=DMG_FRAME_HANDOVER ) n->tx_calm += sz;   /* a test's epochs are a thousandth of a chain's */
   if( n->tx_bytes>n->tx_peak ) n->tx_peak = n->tx_bytes;
   if( n->tx_bytes>(uint64_t)w->node_cnt*( 256u<<10 ) ) fail( w, "I10: node %u sent %lu bytes in a second", n->id, n->tx_bytes );
   simblk_t * b = NULL;
@@ -401,7 +404,7 @@ static void do_evidence( world_t * w, node_t * n, dmg_cons_action_t const * a ) 
   static dmg_schedule_t sch;
   dmg_schedule_init( &sch, &w->epochs[ e ].record.seed, &w->epochs[ e ].set );
   dmg_hash_t next = w->epochs[ e+1 ].is_known ? dmg_record_hash( &w->epochs[ e+1 ].record ) : (dmg_hash_t){ 0 };
-  dmg_evidence_epoch_t ep = { .keys = keys_of( w, e ), .schedule = &sch, .record = &w->epochs[ e ].record, .next_root = w->epochs[ e+1 ].is_known ? &next : NULL, .anchor = w->epochs[ e ].anchor };
+  dmg_evidence_epoch_t ep = { .keys = sim_keys( w, e ), .schedule = &sch, .record = &w->epochs[ e ].record, .next_root = w->epochs[ e+1 ].is_known ? &next : NULL, .anchor = w->epochs[ e ].anchor };
   uint8_t accused[ DMG_BITMAP_SZ ];
   dmg_verdict_t v = dmg_evidence_judge( a->evidence.bytes, &ep, accused );
   trace( w, "node %u evidence kind %u view %lu: %s %02x", n->id, ev.kind, dmg_side_view( &ev.a ), v.kind ? v.text : "proven", v.kind ? 0 : accused[ 0 ] );

@@ -63,7 +63,7 @@ typedef struct blk {
   uint32_t     proposal_sz;
   dmg_hash_t   root, beacon;      /* after it, once some node executed it */
   uint64_t     last_att;          /* highest view recorded up to it in its epoch */
-  bool         has_header, has_root, is_full;
+  bool         has_header, has_root, is_just_seen, is_full;   /* is_just_seen: its runs were judged, with the first honest vote whose voter shows them */
   struct blk * next;
   uint8_t *    st;                /* [ node_cnt ], behind the block as asked_us */
   uint64_t     asked_us[];        /* [ node_cnt ] */
@@ -111,6 +111,7 @@ typedef struct {
   ev_t *     inbox;               /* of a process that is stopped or busy, in order */
   uint32_t   inbox_cnt, inbox_cap;
   uint64_t   tx_bytes, tx_at_us, tx_peak;
+  uint64_t   tx_calm;             /* sent since the calm began: frames of consensus, bodies and what is asked for apart */
   uint64_t   cpu_ns;              /* in the core, if the world is timed */
 } node_t;
 
@@ -167,6 +168,7 @@ typedef struct {
   bool     is_healing, is_quiet;  /* quiet: no trace */
   uint64_t heal_at, heal_height;
   uint64_t strict_at;             /* from here on no window of a live leader may be nullified; 0: not yet */
+  uint64_t calm_at, calm_height;  /* since when nothing has been wrong, and what was final then; 0: not calm */
   dmg_cons_out_t * out;
   dmg_keys_t * keys[ EPOCH_MAX ];
   uint64_t digest;
@@ -225,6 +227,7 @@ simblk_t *  blk_get ( world_t * w, dmg_hash_t const * hash );
 simbody_t * body_get( world_t * w, dmg_hash_t const * hash );
 void     node_link( world_t * w, node_t * n, node_t const * peer, bool is_up );
 uint32_t signer_of( world_t const * w, node_t const * n, uint32_t epoch );   /* UINT32_MAX: not in its set */
+dmg_keys_t const * sim_keys( world_t * w, uint32_t epoch );
 
 /* twins.c */
 int  twins_main  ( int argc, char ** argv );
@@ -262,5 +265,7 @@ void check_core  ( world_t * w, node_t const * n );
 void check_free  ( world_t * w );
 bool was_nullified( world_t const * w, uint32_t epoch, uint64_t view );   /* by anyone honest, when heal began */
 void check_heal_begins( world_t * w );
+void check_calm( world_t * w );      /* I14: as often as one likes; calm begins once the faults are far enough behind */
+void check_calm_ends( world_t * w );
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-static char const * const mutant_names[] = { "none", "finalize_after_nullify", "nullify_after_finalize", "skip_without_z", "two_notarize", "quorum_short", "enter_on_lone_z", "finalize_without_n", "inactive_self" };
+static char const * const mutant_names[] = { "none", "finalize_after_nullify", "nullify_after_finalize", "skip_without_z", "two_notarize", "quorum_short", "enter_on_lone_z", "finalize_without_n", "inactive_self", "resend_all" };
 
 uint8_t mutant_of( char const * name ) {
   uint8_t m = 1;
@@ -88,10 +88,10 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
   while( !w->why[ 0 ] && pop( w, &ev ) ) {
     w->now = ev.at;
     w->events++;
-    if( w->events%1000==0 ) world_digest( w );
+    if( w->events%1000==0 ) { world_digest( w ); check_calm( w ); }
     if( ev.kind==EV_FAULT ) fault_event( w );
     else if( ev.kind==EV_HEAL ) {
-      if( !w->is_healing ) world_heal( w );
+      if( !w->is_healing ) { check_calm_ends( w ); world_heal( w ); }
       else if( !live_at ) {
         if( world_is_live( w ) ) { live_at = w->now; live_height = w->finals_top; w->strict_at = w->now+10000000; w->stats[ ST_HEAL_US ] = w->now-w->heal_at; trace( w, "LIVE after %lu ms", ( w->now-w->heal_at )/1000 ); }
         else if( w->now>w->heal_at+20000000+world_heal_allowance( w ) ) fail( w, "I12: no new final block %lu ms after heal", ( w->now-w->heal_at )/1000 );
@@ -101,6 +101,7 @@ static bool run( world_t * w, uint64_t seed, config_t const * c, FILE * trace_to
         uint64_t lo = UINT64_MAX;
         for( uint8_t i = 0; i<c->n; i++ ) if( w->nodes[ i ].is_up && !w->nodes[ i ].is_byz && w->nodes[ i ].final_height<lo ) lo = w->nodes[ i ].final_height;
         if( lo+12<w->finals_top ) fail( w, "I12: a live node is %lu blocks behind", w->finals_top-lo );
+        check_calm_ends( w );
         free( ev.data );
         break;
       }
@@ -158,10 +159,10 @@ static void print_trace( uint64_t seed, config_t const * c, unsigned lines ) {
 }
 
 static void usage( void ) {
-  puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--stall] [--real] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--votes FILE] [--mutant NAME] [--expect-violation]\n"
+  puts( "usage: sim [--seeds N] [--first S] [--seconds WALL] [--seed S] [--trace] [--calm] [--stall] [--real] [--twice] [--chaos MS] [--faults MASK] [--no-liar] [--epoch BLOCKS] [-n N] [--votes FILE] [--mutant NAME] [--expect-violation] [--expect TEXT]\n"
         "Runs seeds S, S+1, .. of the deterministic simulator: chaos, then heal with exactly q alive, invariants after every event.\n"
          "--seed S one seed; --trace its readable trace; --twice each seed twice, state hashes compared; --calm no faults; "
-         "--stall the same, and no proposal arrives before heal; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks;\n"
+         "--stall the same, and no proposal arrives before heal; --real BLS instead of keyed tags; --expect-violation exit 0 only if one breaks, --expect I7 only if that one does;\n"
          "--votes FILE what each node logged and signed, for `model replay` (C14.4)\n"
          "sim --twins [--help]: scripted partitions of validators that run twice, enumerated (C13)\n"
          "sim --figures [--help]: latencies, bytes and losses behind the delays of AWS regions (C17)" );
@@ -172,6 +173,7 @@ int main( int argc, char ** argv ) {
   if( argc>1 && !strcmp( argv[ 1 ], "--figures" ) ) return figures_main( argc-1, argv+1 );
   uint64_t first = 1, seeds = 100, seconds = 0;
   bool is_twice = false, is_expected = false;
+  char const * expected = "";
   opt_t o = { .byz = -1 };
   for( int i = 1; i<argc; i++ ) {
     char const * a = argv[ i ], * v = i+1<argc ? argv[ i+1 ] : "";
@@ -191,6 +193,7 @@ int main( int argc, char ** argv ) {
     else if( !strcmp( a, "--no-liar" ) ) o.byz = 0;
     else if( !strcmp( a, "--twice" ) )   is_twice = true;
     else if( !strcmp( a, "--expect-violation" ) ) is_expected = true;
+    else if( !strcmp( a, "--expect" ) )  { is_expected = true; expected = v; i++; }
     else if( !strcmp( a, "--mutant" ) ) {
       o.mutant = mutant_of( v );
       if( o.mutant==DMG_MUTANT_CNT ) { fprintf( stderr, "sim: unknown mutant '%s'\n", v ); return 2; }
@@ -220,6 +223,7 @@ int main( int argc, char ** argv ) {
       world_teardown( w );
     }
     if( ok ) continue;
+    if( is_expected && strncmp( why, expected, strlen( expected ) ) ) continue;
     if( is_expected ) { printf( "violation after %.1f s, seed %lu: %s\n", (double)( dmg_os_mono_ns()-t0 )/1e9, s, why ); free( w ); return 0; }
     printf( "FAILED seed %lu: %s\n", s, why );
     print_config( stdout, s, &c );
