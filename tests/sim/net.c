@@ -105,39 +105,24 @@ void fault_event( world_t * w ) {
 
 /* --- liars (one key, below a third) ------------------------------------------------------------------------- */
 
+typedef struct { world_t * w; node_t * n; } key_of_t;
+static void liar_sign( void * ctx, dmg_span_t msg, uint8_t out_raw[ DMG_BLS_SIG_RAW_SZ ] ) { key_of_t * k = ctx; sim_sign( k->w, k->n, DMG_BLS_VOTE, msg, out_raw ); }
+
 static void byz_vote( world_t * w, node_t * b, node_t * to, uint8_t kind, uint32_t epoch, uint64_t view, dmg_hash_t const * hash ) {
   uint32_t me = epoch<EPOCH_MAX && w->epochs[ epoch ].is_known ? signer_of( w, b, epoch ) : UINT32_MAX;
   if( me==UINT32_MAX || !view ) return;
-  dmg_hash_t zero = { 0 };
-  if( kind==DMG_VOTE_NULLIFY ) hash = &zero;
-  dmg_vote_t v = { .kind = kind, .epoch = epoch, .view = view, .hash = *hash, .signer = (uint16_t)me };
-  uint8_t msg[ DMG_VOTE_MSG_SZ ], frame[ 1+DMG_VOTE_WIRE_SZ ] = { DMG_FRAME_VOTE };
-  dmg_vote_msg( (dmg_vote_kind_t)kind, &w->chain_id, epoch, view, hash, msg );
-  sim_sign( w, b, DMG_BLS_VOTE, DMG_SPAN( msg ), v.sig );
-  dmg_vote_encode( &v, frame+1 );
+  uint8_t frame[ LIAR_VOTE_SZ ];
+  liar_vote( &(liar_t){ w->crypto, w->chain_id, &(key_of_t){ w, b }, liar_sign }, kind, epoch, view, hash, (uint16_t)me, frame );
   net_send( w, b, to, DMG_SPAN( frame ), 0 );
 }
 
-static void byz_proposal( world_t * w, node_t * from, node_t * to, dmg_span_t frame, uint32_t modes ) {
+static void byz_proposal( world_t * w, node_t * from, node_t * to, dmg_span_t frame, uint32_t lie ) {
   uint8_t * f = malloc( frame.sz );
-  memcpy( f, frame.p, frame.sz );
-  dmg_signed_header_t sh;
-  if( !dmg_signed_header_decode( dmg_span( f+1, DMG_SIGNED_HEADER_SZ ), &sh ).kind ) {
-    if( modes&B_WRONG_ROOT ) sh.header.parent_state_root.b[ 0 ] ^= 1;
-    if( modes&B_DOUBLE )     sh.header.time_ms++;
-    if( modes&B_FAR )        sh.header.height++;   /* a clause of C5.1 */
-    uint8_t msg[ DMG_VOTE_MSG_SZ ], raw[ DMG_BLS_SIG_RAW_SZ ];
-    dmg_hash_t hash = dmg_header_hash( &sh.header );
-    dmg_vote_msg( DMG_VOTE_PROPOSE, &w->chain_id, sh.header.epoch, sh.header.view, &hash, msg );
-    sim_sign( w, from, DMG_BLS_VOTE, DMG_SPAN( msg ), raw );
-    dmg_bls_sig_t point;
-    bool ok = w->crypto->sig_load_raw( raw, &point );
-    DMG_ASSERT( ok );
-    w->crypto->sig_store( &point, sh.sig );
-    dmg_signed_header_encode( &sh, f+1 );
-    net_send( w, from, to, dmg_span( f, frame.sz ), 0 );
-    if( modes&B_LEND ) byz_vote( w, from, to, DMG_VOTE_NOTARIZE, sh.header.epoch, sh.header.view, &hash );
-  }
+  dmg_header_t h;
+  dmg_hash_t hash;
+  size_t sz = liar_proposal( &(liar_t){ w->crypto, w->chain_id, &(key_of_t){ w, from }, liar_sign }, frame, lie, NULL, f, &h, &hash );
+  if( sz ) net_send( w, from, to, dmg_span( f, sz ), 0 );
+  if( sz && w->cfg.byz_modes&B_LEND ) byz_vote( w, from, to, DMG_VOTE_NOTARIZE, h.epoch, h.view, &hash );
   free( f );
 }
 
@@ -150,7 +135,7 @@ void byz_send( world_t * w, node_t * from, node_t * to, dmg_span_t frame ) {
     if( m&B_LATE && rng_is( r, 500000 ) ) late = rng_in( r, 430000, 460000 );
     uint32_t lie = m&( B_WRONG_ROOT|B_DOUBLE|B_FAR );
     if( lie && rng_is( r, 400000 ) ) {
-      byz_proposal( w, from, to, frame, ( lie&-lie )|( m&B_LEND ) );
+      byz_proposal( w, from, to, frame, lie&-lie );
       if( rng_is( r, 500000 ) ) return;   /* some see only the other one */
     }
   }
@@ -161,9 +146,8 @@ void byz_send( world_t * w, node_t * from, node_t * to, dmg_span_t frame ) {
     if( m&B_DOUBLE && rng_is( r, 200000 ) )  { dmg_hash_t h = v.hash; h.b[ 0 ] ^= 1; byz_vote( w, from, to, (uint8_t)( rng_below( r, 2 )*2 ), v.epoch, v.view, &h ); }
     if( m&B_FAR && rng_is( r, 200000 ) )     byz_vote( w, from, to, v.kind, v.epoch, v.view+rng_below( r, 1u<<rng_below( r, 30 ) ), &v.hash );
     if( m&B_BAD_SIG && rng_is( r, 300000 ) ) {
-      uint8_t f[ 1+DMG_VOTE_WIRE_SZ ] = { DMG_FRAME_VOTE };
-      v.sig[ 3 ] ^= 1; v.sig[ DMG_BLS_SIG_SZ+3 ] ^= 1;
-      dmg_vote_encode( &v, f+1 );
+      uint8_t f[ LIAR_VOTE_SZ ];
+      liar_vote_false( &v, f );
       net_send( w, from, to, DMG_SPAN( f ), 0 );
       return;
     }

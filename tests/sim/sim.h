@@ -14,6 +14,7 @@
 #include "consensus/just.h"
 #include "consensus/safety.h"
 #include "consensus/schedule.h"
+#include "liar.h"
 #include "base/assert.h"
 #include "base/num.h"
 
@@ -149,7 +150,6 @@ typedef struct {
 
 enum { F_DROP = 1, F_DUP = 2, F_DELAY = 4, F_CUT = 8, F_ONEWAY = 16, F_RESET = 32, F_GARBAGE = 64, F_SKEW = 128, F_KILL = 256, F_PAUSE = 512, F_SLOW = 1024, F_RESTART_ALL = 2048, F_JUMP = 4096,
        F_STALE = 8192, F_BAD_EXEC = 16384, F_ALL = 32767 };
-enum { B_SELECTIVE = 1, B_BAD_SIG = 2, B_NULLIFY = 4, B_NO_FINALIZE = 8, B_LEND = 16, B_NO_BODY = 32, B_LATE = 64, B_FAR = 128, B_WRONG_ROOT = 256, B_DOUBLE = 512 };
 
 typedef struct {
   config_t cfg;
