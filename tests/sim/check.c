@@ -69,6 +69,7 @@ void check_signed( world_t * w, node_t const * n, uint8_t kind, uint32_t epoch, 
     for( uint8_t i = 0; i<w->cfg.n; i++ )
       if( w->nodes[ i ].is_up && !w->nodes[ i ].is_byz && signer_of( w, &w->nodes[ i ], epoch )==leader ) fail( w, "I12: node %u nullifies view %lu of the live leader %u, %lu ms after heal", n->id, view, leader, ( w->now-w->heal_at )/1000 );
   }
+  if( w->cfg.is_fork ) return;   /* nothing more is promised */
   bool was_n = false;
   votes_t * vn = NULL;
   if( kind==DMG_VOTE_NULLIFY ) who_add( &s->null, me );
@@ -92,6 +93,7 @@ void check_signed( world_t * w, node_t const * n, uint8_t kind, uint32_t epoch, 
 
 void check_commit( world_t * w, node_t const * n, simblk_t const * b ) {
   uint64_t h = b->h.height;
+  if( w->cfg.is_fork && n->is_byz ) return;   /* heights are those of the honest */
   while( h>=w->finals_cap ) {
     uint64_t cap = w->finals_cap ? 2*w->finals_cap : 1024;
     w->finals = grow( w->finals, cap*sizeof *w->finals );
@@ -102,11 +104,12 @@ void check_commit( world_t * w, node_t const * n, simblk_t const * b ) {
     w->finals[ h ] = b->hash;
     w->stats[ ST_BLOCKS ]++;
     if( h>w->finals_top ) w->finals_top = h;
-  } else if( !n->is_byz && !dmg_hash_eq( &w->finals[ h ], &b->hash ) ) fail( w, "I1: node %u finalizes another block at height %lu", n->id, h );
+  } else if( !n->is_byz && !dmg_hash_eq( &w->finals[ h ], &b->hash ) && w->cfg.is_fork ) w->is_forked = true;
+  else if( !n->is_byz && !dmg_hash_eq( &w->finals[ h ], &b->hash ) ) fail( w, "I1: node %u finalizes another block at height %lu", n->id, h );
 }
 
 void check_exec( world_t * w, node_t const * n ) {
-  if( n->is_byz || rng_below( &w->exec, 8 ) ) return;
+  if( n->is_byz || w->cfg.is_fork || rng_below( &w->exec, 8 ) ) return;
   dmg_cons_info_t info;
   dmg_cons_info( n->core, &info );
   uint32_t full = 0;

@@ -210,6 +210,8 @@ static void try_commit( world_t * w, node_t * n ) {
   static simblk_t * path[ 65536 ];
   uint32_t cnt = 0;
   for( simblk_t * b = t; b && !( b->st[ n->id ]&HAS_COMMIT ); b = blk_get( w, &b->h.parent_hash ) ) { DMG_ASSERT( cnt<65536 ); path[ cnt++ ] = b; }
+  /* C9.5: what does not stand on our own chain is no block for us: both chains are kept, no rule picks a side. */
+  if( w->cfg.is_fork && cnt && path[ cnt-1 ]->h.height<=n->final_height ) { w->is_forked |= !n->is_byz; n->has_commit = false; return; }
   while( cnt ) {
     simblk_t * b = path[ --cnt ];
     b->st[ n->id ] |= HAS_COMMIT;
@@ -409,6 +411,7 @@ static void do_evidence( world_t * w, node_t * n, dmg_cons_action_t const * a ) 
   dmg_verdict_t v = dmg_evidence_judge( a->evidence.bytes, &ep, accused );
   trace( w, "node %u evidence kind %u view %lu: %s %02x", n->id, ev.kind, dmg_side_view( &ev.a ), v.kind ? v.text : "proven", v.kind ? 0 : accused[ 0 ] );
   if( v.kind ) { fail( w, "node %u: evidence that proves nothing: %s %s", n->id, v.field, v.text ); return; }
+  for( unsigned i = 0; i<DMG_BITMAP_SZ && !n->is_byz; i++ ) w->told[ i ] |= accused[ i ];
   for( uint32_t i = 0; i<w->epochs[ e ].set.cnt; i++ ) {
     if( !( accused[ i/8 ]>>( i%8 )&1 ) ) continue;
     bool is_byz = false;

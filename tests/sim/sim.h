@@ -146,6 +146,8 @@ typedef struct {
   uint8_t  mutant;
   bool     is_real;               /* BLS */
   bool     is_timed;              /* cpu_ns is measured: says nothing to the run */
+  bool     is_fork;               /* liars weigh more than W/3: chains may part, and then I9 is what is left */
+  bool     is_bare;               /* .. and what C9.4 needs is not kept: FINALIZATIONs alone; a mutant of storage */
 } config_t;
 
 enum { F_DROP = 1, F_DUP = 2, F_DELAY = 4, F_CUT = 8, F_ONEWAY = 16, F_RESET = 32, F_GARBAGE = 64, F_SKEW = 128, F_KILL = 256, F_PAUSE = 512, F_SLOW = 1024, F_RESTART_ALL = 2048, F_JUMP = 4096,
@@ -183,12 +185,14 @@ typedef struct {
   uint64_t votes_epochs;
   ev_t     old[ 64 ];             /* frames to send again: stale views, stale epochs, duplicates */
   uint32_t old_at;
+  bool     is_forked;             /* two honest nodes have different final blocks of one height */
+  uint8_t  told[ DMG_BITMAP_SZ ]; /* whom the cores of the honest convicted by themselves */
   uint64_t stats[ 16 ];
   struct twins * twins;           /* a scripted run, or NULL */
   struct wan * wan;               /* regions and what is measured, or NULL */
 } world_t;
 
-enum { ST_STEPS, ST_FRAMES, ST_KILLS, ST_NULLIFIES, ST_EVIDENCE, ST_ALARMS, ST_BLOCKS, ST_EPOCHS, ST_SAVES, ST_OBSERVE, ST_FETCH, ST_RUNS_MAX, ST_HEAL_US, ST_LEAVES };
+enum { ST_STEPS, ST_FRAMES, ST_KILLS, ST_NULLIFIES, ST_EVIDENCE, ST_ALARMS, ST_BLOCKS, ST_EPOCHS, ST_SAVES, ST_OBSERVE, ST_FETCH, ST_RUNS_MAX, ST_HEAL_US, ST_LEAVES, ST_FORKS, ST_TOLD };
 
 extern dmg_cons_crypto_t const sim_fake;
 void     sim_fake_key ( uint32_t id, uint8_t out[ DMG_BLS_KEY_SZ ], dmg_bls_key_t * out_secret );
@@ -233,6 +237,9 @@ dmg_keys_t const * sim_keys( world_t * w, uint32_t epoch );
 int  twins_main  ( int argc, char ** argv );
 bool twins_reach ( world_t * w, node_t const * from, node_t const * to );
 void twins_signed( world_t * w, node_t const * n, uint8_t kind, uint64_t view );
+
+/* fork.c */
+void fork_judge( world_t * w );
 
 /* figures.c */
 int  figures_main( int argc, char ** argv );

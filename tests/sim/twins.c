@@ -25,6 +25,7 @@
 #define ENUM_MAX   3
 #define BEGIN_US   200000   /* all have met by then, and nobody proposes before T */
 #define SLACK_US   100000   /* t_notar is over: NULLIFY is under way, the next resend meets the next partition */
+#define TALK_US    6000000  /* what a fork leaves the honest to tell each other: links, standstill */
 #define CODES      64       /* a view: 16 partitions x 4 leaders */
 #define PERMS      6
 
@@ -38,6 +39,7 @@ typedef struct {
   uint8_t  mutant;
   uint8_t  role[ NODE_MAX ];               /* what a node is called in the history */
   FILE *   votes;                          /* votes.c */
+  bool     is_fork, is_bare;               /* the twins weigh more than W/3; config_t's */
 } scen_t;
 
 typedef struct { uint64_t cur, since; uint32_t holds; } at_t;
@@ -94,7 +96,8 @@ static bool is_over( world_t * w ) {
 
 /* True: no invariant broke, and all honest finalized again. */
 static bool run( world_t * w, struct twins * t, scen_t const * s, FILE * trace_to ) {
-  config_t c = { .n = s->n, .byz = (int8_t)( s->n-s->twins ), .twin_cnt = s->twins, .window = s->window, .is_liar_kept = s->is_liar_kept, .is_even = !s->is_uneven, .has_rests = s->n>4, .epoch_len = s->epoch_len, .runs_max = 64, .mutant = s->mutant };
+  config_t c = { .n = s->n, .byz = (int8_t)( s->n-s->twins ), .twin_cnt = s->twins, .window = s->window, .is_liar_kept = s->is_liar_kept, .is_even = !s->is_uneven, .has_rests = s->n>4,
+                 .epoch_len = s->epoch_len, .runs_max = 64, .mutant = s->mutant, .is_fork = s->is_fork, .is_bare = s->is_bare };
   rng_t r = { mix64( s->seed ) };
   for( uint8_t i = 0; i<c.n; i++ ) c.weights[ i ] = s->is_uneven && s->twins==1 && rng_is( &r, 500000 ) ? rng_in( &r, 85, 115 ) : 100;
   world_setup( w, s->seed, &c );
@@ -122,6 +125,7 @@ static bool run( world_t * w, struct twins * t, scen_t const * s, FILE * trace_t
       for( uint8_t i = 0; i<w->node_cnt; i++ ) if( s->is_restarted && !w->nodes[ i ].is_byz ) node_kill( w, &w->nodes[ i ] );
       world_heal( w );
     }
+    else if( s->is_fork ) { if( w->now>w->heal_at+TALK_US ) { fork_judge( w ); is_live = true; } }
     else if( world_is_live( w ) ) { is_live = true; w->stats[ ST_HEAL_US ] = w->now-w->heal_at; trace( w, "LIVE after %lu ms", ( w->now-w->heal_at )/1000 ); }
     else if( w->now>w->heal_at+20000000 && w->now>w->heal_at+20000000+world_heal_allowance( w ) ) fail( w, "I12: no new final block %lu ms after heal", ( w->now-w->heal_at )/1000 );
   }
@@ -220,6 +224,23 @@ static scen_t from_seed( uint64_t seed ) {
   return s;
 }
 
+/* I9: so many run twice that either half of the honest is a quorum with one half of the copies. */
+static scen_t fork_from_seed( uint64_t seed ) {
+  scen_t s = from_seed( seed );
+  rng_t r = { seed^0x666f726bu };
+  s.is_fork = true;
+  s.twins   = s.n==4 ? 2 : 3;
+  if( s.views<2 ) s.views = 2;
+  s.is_restarted = rng_is( &r, 150000 );
+  s.epoch_len    = 1u<<30;
+  s.first        = 1;
+  for( uint8_t v = 0; v<s.views; v++ ) {
+    bool is_split = rng_is( &r, 700000 );
+    for( uint8_t i = 0; i<s.n+s.twins; i++ ) s.part[ v ][ i ] = is_split ? i<s.n-s.twins ? i%2 : i>=s.n : (uint8_t)rng_below( &r, 2 );
+  }
+  return s;
+}
+
 /* --- reports ------------------------------------------------------------------------------------------------ */
 
 static void print_scen( scen_t const * s ) {
@@ -279,14 +300,14 @@ static void report( scen_t const * s, char const * why, char const * again ) {
 
 /* --- many runs ---------------------------------------------------------------------------------------------- */
 
-typedef struct { uint64_t runs, sim_us, steps, nullifies, blocks, evidence, slowest_us, t0, said_ns; uint64_t * histories; uint64_t cap; } sum_t;
+typedef struct { uint64_t runs, forks, told, sim_us, steps, nullifies, blocks, evidence, slowest_us, t0, said_ns; uint64_t * histories; uint64_t cap; } sum_t;
 
 static int by_value( void const * a, void const * b ) { uint64_t x = *(uint64_t const *)a, y = *(uint64_t const *)b; return x<y ? -1 : x>y; }
 
 static void add( sum_t * m, world_t const * w, uint64_t of ) {
   if( m->runs==m->cap ) { m->cap = m->cap ? 2*m->cap : 4096; m->histories = grow( m->histories, m->cap*sizeof *m->histories ); }
   m->histories[ m->runs++ ] = w->twins->history;
-  m->sim_us += w->now; m->steps += w->stats[ ST_STEPS ]; m->nullifies += w->stats[ ST_NULLIFIES ]; m->blocks += w->stats[ ST_BLOCKS ]; m->evidence += w->stats[ ST_EVIDENCE ];
+  m->sim_us += w->now; m->steps += w->stats[ ST_STEPS ]; m->nullifies += w->stats[ ST_NULLIFIES ]; m->blocks += w->stats[ ST_BLOCKS ]; m->evidence += w->stats[ ST_EVIDENCE ]; m->forks += w->stats[ ST_FORKS ]; m->told += w->stats[ ST_TOLD ];
   if( w->stats[ ST_HEAL_US ]>m->slowest_us ) m->slowest_us = w->stats[ ST_HEAL_US ];
   uint64_t now = dmg_os_mono_ns();
   if( now>m->said_ns+10000000000u ) { m->said_ns = now; fprintf( stderr, "%lu of %lu scenarios, %.0f s\n", m->runs, of, (double)( now-m->t0 )/1e9 ); }
@@ -299,6 +320,7 @@ static void print_sum( sum_t * m ) {
   double wall = (double)( dmg_os_mono_ns()-m->t0 )/1e9;
   printf( "%lu scenarios, %lu histories before heal, %.0f s simulated in %.1f s (%.0f a second), %lu steps, %lu blocks final, %lu NULLIFY, %lu evidence, slowest heal %.1f s\n", m->runs, distinct, (double)m->sim_us/1e6, wall,
           (double)m->runs/wall, m->steps, m->blocks, m->nullifies, m->evidence, (double)m->slowest_us/1e6 );
+  if( m->forks ) printf( "%lu forks: what is stored convicts more than W/3 in all of them, what the cores told by themselves in %lu\n", m->forks, m->told );
 }
 
 /* Have all six images of a scenario one history? */
@@ -329,15 +351,17 @@ static int images( uint32_t const * codes, uint32_t cnt, uint8_t views, uint64_t
 }
 
 static void usage( void ) {
-  puts( "usage: sim --twins [--views K] [--every M] [--scenario N] [--sample N] [--first S] [--seconds WALL] [--seed S] [--trace] [--votes FILE] [--twice] [--images] [--mutant NAME] [--expect-violation]\n"
+  puts( "usage: sim --twins [--views K] [--every M] [--scenario N] [--sample N] [--first S] [--seconds WALL] [--seed S] [--fork] [--bare] [--trace] [--votes FILE] [--twice] [--images] [--mutant NAME] [--expect-violation] [--expect TEXT]\n"
         "Enumerates all scenarios of n = 4 with one twin over K scripted views (1-3, 3 unless told), or each M-th; --scenario N only that one.\n"
         "--sample N instead runs N sampled ones from seed S on: n = 4 and 7, 1-8 views; --seed S only that one.\n"
-        "--trace a readable trace; --twice each twice, state hashes compared; --images runs each under all names of the honest and compares what is signed; --expect-violation exit 0 only if an invariant breaks" );
+        "--fork as many twins as make more than W/3, 1,000 samples unless told: chains part, and what is stored must convict (I9); --bare with nothing but FINALIZATIONs stored;\n"
+        "--trace a readable trace; --twice each twice, state hashes compared; --images runs each under all names of the honest and compares what is signed; --expect-violation exit 0 only if an invariant breaks, --expect I9 only if that one does" );
 }
 
 int twins_main( int argc, char ** argv ) {
   uint64_t every = 1, only = UINT64_MAX, samples = 0, first = 1, views = ENUM_MAX, seconds = 0;
-  bool has_trace = false, is_twice = false, is_expected = false, is_images = false;
+  bool has_trace = false, is_twice = false, is_expected = false, is_images = false, is_fork = false, is_bare = false;
+  char const * expected = "";
   uint8_t mutant = 0;
   FILE *  votes  = NULL;
   for( int i = 1; i<argc; i++ ) {
@@ -356,8 +380,12 @@ int twins_main( int argc, char ** argv ) {
     else if( !strcmp( a, "--twice" ) )    is_twice = true;
     else if( !strcmp( a, "--images" ) )   is_images = true;
     else if( !strcmp( a, "--expect-violation" ) ) is_expected = true;
+    else if( !strcmp( a, "--expect" ) )   { is_expected = true; expected = v; i++; }
+    else if( !strcmp( a, "--fork" ) )     is_fork = true;
+    else if( !strcmp( a, "--bare" ) )     is_fork = is_bare = true;
     else { usage(); return strcmp( a, "--help" ) ? 2 : 0; }
   }
+  if( is_fork && !samples ) samples = 1000;
   if( views<1 || views>ENUM_MAX || !every ) { fputs( "sim: --views 1..3, --every from 1; more views are sampled\n", stderr ); return 2; }
   dmg_crypto_init( dmg_cpu_flags() );
   /* A world lives for milliseconds: its nodes' memory stays in the process, only the checkers' sparse tables are mapped anew. */
@@ -379,10 +407,11 @@ int twins_main( int argc, char ** argv ) {
   int rc = is_expected;
   for( uint64_t i = only==UINT64_MAX || samples ? 0 : only; i<cnt; i += only==UINT64_MAX || samples ? samples ? 1 : every : cnt ) {
     if( seconds && dmg_os_mono_ns()-m.t0>seconds*1000000000u ) break;
-    scen_t s = samples ? from_seed( first+i ) : from_code( codes[ i/2 ], (uint8_t)views, i&1 );
+    scen_t s = is_fork ? fork_from_seed( first+i ) : samples ? from_seed( first+i ) : from_code( codes[ i/2 ], (uint8_t)views, i&1 );
     if( !samples ) s.id = i;
-    s.mutant = mutant;
-    s.votes  = votes;
+    s.mutant  = mutant;
+    s.is_bare = is_bare;
+    s.votes   = votes;
     if( has_trace ) print_scen( &s );
     bool ok = run( w, &t, &s, has_trace ? stdout : NULL );
     uint64_t digest = w->digest;
@@ -396,8 +425,9 @@ int twins_main( int argc, char ** argv ) {
       if( !ok ) snprintf( why, sizeof why, "two runs of one scenario differ" );
       world_teardown( w );
     }
-    if( ok ) continue;
+    if( ok || ( is_expected && strncmp( why, expected, strlen( expected ) ) ) ) continue;
     char again[ 64 ] = "sim --twins --seed";
+    if( is_fork ) snprintf( again, sizeof again, "sim --twins --fork --seed" );
     if( !samples ) snprintf( again, sizeof again, "sim --twins --views %lu --scenario", views );
     rc = !is_expected;
     if( is_expected ) printf( "violation after %lu scenarios, %.1f s: %s\nagain: %s %lu\n", m.runs, (double)( dmg_os_mono_ns()-m.t0 )/1e9, why, again, s.id );
