@@ -41,7 +41,7 @@ struct mem_port {
   char            topics[ TOPICS_MAX ][ 64 ];
   uint32_t        topic_max[ TOPICS_MAX ], topic_cnt, rejects;
   dmg_hash_t *    seen; size_t seen_cnt, seen_cap;
-  bool            is_stopped, is_freed;
+  bool            is_stopped, is_freed, is_hidden;
   uint64_t        rate;
   uint16_t        garble;
   uint32_t        mute;                /* bit a protocol */
@@ -332,7 +332,7 @@ static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, 
   if( !addr_cnt ) return DMG_ERR_INVALID;
   if( p->is_stopped ) return DMG_ERR_UNAVAILABLE;
   mem_port_t * q = NULL;
-  for( unsigned i = 0; i<m->port_cnt; i++ ) if( !m->ports[ i ]->is_freed && dmg_net_peer_eq( &m->ports[ i ]->port.self, peer ) ) q = m->ports[ i ];
+  for( unsigned i = 0; i<m->port_cnt; i++ ) if( !m->ports[ i ]->is_freed && !m->ports[ i ]->is_hidden && dmg_net_peer_eq( &m->ports[ i ]->port.self, peer ) ) q = m->ports[ i ];
   uint32_t id = *out_conn = ++m->next_conn;
   uint64_t at = soon( p, q ? q : p )+delay( q ? q : p, p );
   if( q && ( m->held[ p->idx ][ q->idx ] || m->held[ q->idx ][ p->idx ] ) ) {
@@ -754,6 +754,7 @@ void dmg_mem_net_calm( dmg_mem_net_t * m ) {
 void dmg_mem_far( dmg_net_port_t * from, dmg_net_port_t * to, uint32_t delay_us ) { host( from )->net->delay_us[ host( from )->idx ][ host( to )->idx ] = delay_us; }
 void dmg_mem_mute( dmg_net_port_t * port, uint32_t protos ) { host( port )->mute = protos; }
 void dmg_mem_garble( dmg_net_port_t * port, uint16_t per_1000 ) { host( port )->garble = per_1000; }
+void dmg_mem_hide( dmg_net_port_t * port, bool is_on ) { host( port )->is_hidden = is_on; }
 void dmg_mem_die( dmg_net_port_t * port, bool (* ask)( void * ctx ), void * ctx ) { host( port )->is_dead = ask; host( port )->dead_ctx = ctx; }
 
 void     dmg_mem_slow( dmg_net_port_t * port, uint64_t rate ) { host( port )->rate = rate; }

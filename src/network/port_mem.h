@@ -42,7 +42,7 @@ uint64_t        dmg_mem_port_due( dmg_net_port_t const * port );
 void            dmg_mem_net_advance( dmg_mem_net_t * net, uint64_t now_us );
 
 /* A port whose peer id holds this key; listening at once, at the address "/mem/<index>".  protos are copied, ids compared by text.  One of a freed port's key takes
-   its place. */
+   its place; of two that live, dials reach the later. */
 dmg_net_port_t * dmg_mem_port_open( dmg_mem_net_t * net, uint8_t const key[ 32 ], dmg_net_proto_t const * protos, size_t proto_cnt );
 /* No link between a and b carries or is dialled while cut; open ones break. */
 void             dmg_mem_cut( dmg_net_port_t * a, dmg_net_port_t * b, bool is_cut );
@@ -59,6 +59,8 @@ void             dmg_mem_far( dmg_net_port_t * from, dmg_net_port_t * to, uint32
 void             dmg_mem_garble( dmg_net_port_t * port, uint16_t per_1000 );
 /* Frames and answers of these protocols (bit i: the i-th) leave it no more, and it believes they do. */
 void             dmg_mem_mute( dmg_net_port_t * port, uint32_t protos );
+/* Dials to this port's peer id do not find it: somebody who has the id's key and not its address. */
+void             dmg_mem_hide( dmg_net_port_t * port, bool is_on );
 /* A process that dies in the middle of what it does: asked before each command; once true, none is carried out. */
 void             dmg_mem_die( dmg_net_port_t * port, bool (* ask)( void * ctx ), void * ctx );
 /* Bytes a second into this port over each connection; 0: the net's. */

@@ -1,6 +1,7 @@
 /* port_mem: what its links do when they are silent, late or far, and what a process that dies leaves. */
 #include "network/port_mem.h"
 #include "crypto/sig.h"
+#include "network/chainnet_wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,12 +14,12 @@ static dmg_net_proto_t const protos[ 2 ] = {
   { .id = "/t/ask", .cls = DMG_NET_CLS_BULK, .in_max = 4, .out_max = 4, .frame_max = 1024, .request_max = 64, .queue_max = 65536, .first_ms = 10000, .next_ms = 10000 } };
 
 static dmg_mem_net_t *  net;
-static dmg_net_port_t * port[ 2 ];
+static dmg_net_port_t * port[ 3 ];   /* the third: one test's */
 static uint64_t         stream;
 static uint32_t         conn;
-static unsigned         seen[ 2 ][ DMG_NET_EV_CNT ];
-static uint16_t         code[ 2 ][ DMG_NET_EV_CNT ];
-static uint64_t         at[ 2 ][ DMG_NET_EV_CNT ];
+static unsigned         seen[ 3 ][ DMG_NET_EV_CNT ];
+static uint16_t         code[ 3 ][ DMG_NET_EV_CNT ];
+static uint64_t         at[ 3 ][ DMG_NET_EV_CNT ];
 static uint8_t          first_byte;
 
 static dmg_net_port_t * open_port( uint8_t i ) {
@@ -34,7 +35,7 @@ static void run( uint64_t us ) {
     uint64_t due = dmg_mem_net_due( net );
     bool is_end = due>end;
     dmg_mem_net_advance( net, is_end ? end : due );
-    for( unsigned i = 0; i<2; i++ ) for( unsigned urgent = 0; urgent<2 && port[ i ]; urgent++ ) {
+    for( unsigned i = 0; i<3; i++ ) for( unsigned urgent = 0; urgent<2 && port[ i ]; urgent++ ) {
       dmg_net_ev_t ev;
       while( dmg_net_poll( port[ i ], urgent, &ev, 1 ) ) {
         seen[ i ][ ev.kind ]++;
@@ -162,6 +163,34 @@ static void test_a_garbled_frame_is_another( void ** state ) {
   assert_true( cnt>1 && bad==cnt );
 }
 
+static void test_of_two_with_one_id_the_hidden_one_is_not_dialled( void ** state ) {
+  char const * addr[ 1 ] = { "/mem/0" };
+  uint32_t id;
+  port[ 2 ] = open_port( 2 );
+  assert_true( dmg_net_peer_eq( &port[ 2 ]->self, &port[ 1 ]->self ) );
+  dmg_mem_hide( port[ 2 ], true );
+  dial();
+  run( 10000 );
+  assert_int_equal( seen[ 1 ][ DMG_NET_CONN_UP ], 2 );
+  assert_int_equal( seen[ 2 ][ DMG_NET_CONN_UP ], 0 );
+  dmg_mem_hide( port[ 2 ], false );
+  dial();
+  run( 10000 );
+  assert_int_equal( seen[ 1 ][ DMG_NET_CONN_UP ], 2 );
+  assert_int_equal( seen[ 2 ][ DMG_NET_CONN_UP ], 1 );
+  /* It dials as the other, too, and once gone it takes nothing with it. */
+  assert_int_equal( dmg_net_dial( port[ 2 ], &port[ 0 ]->self, addr, 1, false, &id ), DMG_OK );
+  run( 10000 );
+  assert_int_equal( seen[ 0 ][ DMG_NET_CONN_UP ], 4 );
+  dmg_net_free( port[ 2 ] );
+  port[ 2 ] = NULL;
+  run( 10000 );
+  assert_int_equal( seen[ 0 ][ DMG_NET_CONN_DOWN ], 2 );
+  dial();
+  run( 10000 );
+  assert_int_equal( seen[ 1 ][ DMG_NET_CONN_UP ], 3 );
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test_setup_teardown( test_what_is_held_comes_when_let_go, begin, end ),
@@ -169,6 +198,7 @@ int main( void ) {
     cmocka_unit_test_setup_teardown( test_what_is_late_delays_what_is_behind_it, begin, end ),
     cmocka_unit_test_setup_teardown( test_who_dies_does_nothing_more_and_comes_back_in_its_place, begin, end ),
     cmocka_unit_test_setup_teardown( test_a_garbled_frame_is_another, begin, end ),
+    cmocka_unit_test_setup_teardown( test_of_two_with_one_id_the_hidden_one_is_not_dialled, begin, end ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

@@ -1,5 +1,8 @@
-/* Invariants of C12.4 over whole nodes: I1 to I6, I8, I10, I11, I13; I12 is full_world.c's heal. */
+/* Invariants of C12.4 over whole nodes: I1 to I8, I10, I11, I13, I14; I12 is full_world.c's heal. */
 #include "full.h"
+#include "judge.h"
+#include "consensus/evidence.h"
+#include "node/validator_int.h"
 #include "types/items.h"
 
 #include <inttypes.h>
@@ -17,12 +20,14 @@ bool full_check_open( full_world_t * w ) {
   w->light.record = w->model->record;
   w->light.set    = w->model->set;
   w->light.keys   = malloc( sizeof *w->light.keys );
-  return w->light.keys && dmg_keys_init( w->light.keys, &dmg_cons_bls, &w->chain_id, 0, &w->light.set );
+  w->keys         = malloc( sizeof *w->keys );
+  return w->light.keys && w->keys && dmg_keys_init( w->keys, &dmg_cons_bls, &w->chain_id, 0, &w->light.set ) && dmg_keys_init( w->light.keys, &dmg_cons_bls, &w->chain_id, 0, &w->light.set );
 }
 
 void full_check_close( full_world_t * w ) {
   dmg_chain_close( w->model );
   free( w->light.keys );
+  free( w->keys );
 }
 
 bool full_is_final( full_world_t * w, dmg_hash_t const * id ) {
@@ -160,7 +165,8 @@ static uint32_t count( full_world_t const * w, uint8_t kind, uint32_t epoch, uin
   uint32_t cnt = 0;
   for( uint32_t i = 0; i<w->cfg.n; i++ ) {
     full_signed_t const * s = w->nodes[ i ].votes[ epoch ] ? &w->nodes[ i ].votes[ epoch ][ view ] : NULL;
-    cnt += s && s->flags>>kind&1 && ( !hash || dmg_hash_eq( &s->hash[ kind ], hash ) );
+    bool is_free = w->nodes[ i ].is_equivocator || w->nodes[ i ].may_double;   /* it may have said so to somebody */
+    cnt += is_free || ( s && s->flags>>kind&1 && ( !hash || dmg_hash_eq( &s->hash[ kind ], hash ) ) );
   }
   return cnt;
 }
@@ -180,6 +186,72 @@ static void check_view( full_world_t * w, dmg_safety_vote_t const * v ) {
   if( notars>1 ) full_fail( "I3: two blocks of view %lu of epoch %u can be notarized", (unsigned long)v->view, v->epoch );
 }
 
+static dmg_cons_t * core_of( full_node_t * n ) { return ( (struct dmg_validator *)dmg_joint_validator( n->joint ) )->core; }
+/* Sets do not change before Staking. */
+static dmg_keys_t const * keys_of( full_world_t * w, uint32_t epoch ) { w->keys->epoch = epoch; return w->keys; }
+
+/* I7: of what it signs a NOTARIZE for. */
+static void check_just( full_world_t * w, full_node_t * n, dmg_safety_vote_t const * v ) {
+  char why[ 128 ];
+  dmg_proposal_t p;
+  dmg_span_t bytes = dmg_cons_proposal( core_of( n ), &v->hash );
+  if( !bytes.p ) return;   /* its own, not signed yet: the next voter shows it */
+  if( dmg_proposal_decode( bytes, &p ).kind ) { full_fail( "I7: node %u votes for what does not decode", n->id ); return; }
+  full_node_t * was = w->cur;
+  w->cur = NULL;           /* what the checks find out is not the node's */
+  just_verdict_t is = judge_just( keys_of( w, v->epoch ), core_of( n ), &p.header.header, &v->hash, why );
+  w->cur = was;
+  w->stats.justs += is==JUST_HOLDS;
+  if( is==JUST_FALSE ) full_fail( "I7: node %u votes for view %lu on %lu: %s", n->id, (unsigned long)v->view, (unsigned long)p.header.header.parent_view, why );
+}
+
+/* Evidence that a core tells proves what it says, and never of who is honest. */
+void full_check_evidence( full_world_t * w, full_node_t * n, dmg_span_t bytes ) {
+  static dmg_schedule_t schedule;
+  struct dmg_validator * v = (struct dmg_validator *)dmg_joint_validator( n->joint );
+  dmg_evidence_t e;
+  uint8_t accused[ DMG_BITMAP_SZ ];
+  dmg_hash_t next;
+  if( dmg_evidence_decode( bytes, &e ).kind ) { full_fail( "node %u: evidence that does not decode", n->id ); return; }
+  uint32_t epoch = dmg_side_epoch( &e.a );
+  val_head_t const * h = &v->head;
+  dmg_record_t const * r = h->record.epoch==epoch ? &h->record : h->has_next_record && h->next_record.epoch==epoch ? &h->next_record : NULL;
+  if( !r || ( epoch && r->first_height>w->finals_top+1 ) ) return;
+  dmg_evidence_epoch_t ep = { .keys = keys_of( w, epoch ), .schedule = &schedule, .record = r, .anchor = { .hash = w->chain_id, .time_ms = (uint64_t)FULL_GENESIS_S*1000 } };
+  if( epoch ) { ep.anchor.hash = w->finals[ r->first_height-1 ].hash; ep.anchor.time_ms = w->finals[ r->first_height-1 ].header.time_ms; }
+  if( r==&h->record && h->has_next_record ) { next = dmg_record_hash( &h->next_record ); ep.next_root = &next; }
+  dmg_schedule_init( &schedule, &r->seed, &w->light.set );
+  full_node_t * was = w->cur;
+  w->cur = NULL;
+  dmg_verdict_t is = dmg_evidence_judge( bytes, &ep, accused );
+  w->cur = was;
+  w->stats.evidence++;
+  full_trace( "node %u has evidence of view %lu: %s", n->id, (unsigned long)dmg_side_view( &e.a ), is.kind ? is.text : "proven" );
+  if( is.kind ) { full_fail( "node %u: evidence that proves nothing: %s %s", n->id, is.field, is.text ); return; }
+  for( uint32_t i = 0; i<w->cfg.n; i++ ) {
+    int s = dmg_set_find( &w->light.set, w->nodes[ i ].key );
+    bool is_free = w->nodes[ i ].is_equivocator || w->nodes[ i ].may_double;
+    if( s>=0 && accused[ s/8 ]>>( s%8 )&1 && !is_free ) full_fail( "I4: node %u has evidence against node %u, which is honest", n->id, i );
+  }
+}
+
+/* I14, as in check.c. */
+void full_check_calm( full_world_t * w, bool is_over ) {
+  enum { AFTER_US = 8000000, BLOCKS = 20 };
+  bool is_calm = w->is_healing ? w->live_us && w->allowance_us && w->now>=w->live_us+3000000 : !w->cfg.kinds && w->now>=AFTER_US;
+  if( !is_over && is_calm && !w->calm_us ) {
+    w->calm_us     = w->now;
+    w->calm_height = w->finals_top;
+    for( uint32_t i = 0; i<w->node_cnt; i++ ) w->nodes[ i ].tx_calm = 0;
+  }
+  if( !is_over ) return;
+  uint64_t sum = 0, cnt = 0, blocks = w->finals_top-w->calm_height, most = judge_bytes_max( w->cfg.n );
+  for( uint32_t i = 0; i<w->cfg.n; i++ ) if( w->nodes[ i ].is_up && !w->nodes[ i ].is_liar ) { cnt++; sum += w->nodes[ i ].tx_calm; }
+  if( w->is_healing ) most += most/2;
+  if( w->calm_us && cnt && blocks>=BLOCKS && sum/cnt/blocks>most ) full_fail( "I14: a validator sent %lu bytes a block in calm, of %lu allowed", (unsigned long)( sum/cnt/blocks ), (unsigned long)most );
+  w->calm_us = 0;
+}
+
 /* I4: over all lives; a signature counts once it exists. */
 void full_check_sign( full_world_t * w, full_node_t * n, dmg_safety_vote_t const * v ) {
   w->stats.signs++;
@@ -193,10 +265,11 @@ void full_check_sign( full_world_t * w, full_node_t * n, dmg_safety_vote_t const
               || ( v->kind==DMG_VOTE_FINALIZE && s->flags&1u<<DMG_VOTE_NOTARIZE && !dmg_hash_eq( &s->hash[ DMG_VOTE_NOTARIZE ], &v->hash ) )
               || ( v->kind==DMG_VOTE_NOTARIZE && s->flags&1u<<DMG_VOTE_FINALIZE && !dmg_hash_eq( &s->hash[ DMG_VOTE_FINALIZE ], &v->hash ) );
   full_trace( "node %u signs %s view %lu of epoch %u %02x%02x", n->id, v->kind==0 ? "NOTARIZE" : v->kind==1 ? "NULLIFY" : v->kind==2 ? "FINALIZE" : "PROPOSE", (unsigned long)v->view, v->epoch, v->hash.b[ 0 ], v->hash.b[ 1 ] );
-  if( is_bad ) full_fail( "I4: node %u signs a slashable pair: kind %u in view %lu of epoch %u", n->id, (unsigned)v->kind, (unsigned long)v->view, v->epoch );
+  if( is_bad && !n->may_double ) full_fail( "I4: node %u signs a slashable pair: kind %u in view %lu of epoch %u", n->id, (unsigned)v->kind, (unsigned long)v->view, v->epoch );
   s->flags |= bit;
   s->hash[ v->kind ] = v->hash;
   check_view( w, v );
+  if( v->kind==DMG_VOTE_NOTARIZE ) check_just( w, n, v );
 }
 
 void full_check_start( full_world_t * w, full_node_t * n ) {
@@ -210,7 +283,7 @@ void full_check_start( full_world_t * w, full_node_t * n ) {
   }
   if( !full_node_votes( w, n ) && n->is_validator ) {
     w->stats.observers++;
-    if( !n->is_impaired ) full_fail( "node %u observes though its disk lost nothing that was synced", n->id );
+    if( !n->is_impaired && !n->is_liar ) full_fail( "node %u observes though its disk lost nothing that was synced", n->id );
   }
 }
 
@@ -227,10 +300,6 @@ void full_check_turn( full_world_t * w, full_node_t * n ) {
   uint32_t full = 0;
   for( dmg_chain_block_t const * b = n->chain->blocks; b; b = b->next ) full += b->tx_cnt && b->sh.header.height>w->finals_top;   /* who syncs has more, and they are final */
   if( full>(uint32_t)n->chain->record.empty_lag+n->chain->record.window ) full_fail( "I13: node %u holds %u full blocks beyond finality", n->id, full );
-  if( v.evidence && !n->is_impaired ) {
-    for( uint32_t i = 0; i<w->cfg.n; i++ ) if( w->nodes[ i ].is_liar || w->nodes[ i ].is_impaired ) return;
-    full_fail( "I4: node %u has evidence against an honest validator", n->id );
-  }
 }
 
 void full_check_end( full_world_t * w ) {

@@ -1,5 +1,6 @@
 /* Faults: a list by the seed, so that a part of it can be left out when a failure is shrunk. */
 #include "full.h"
+#include "liar.h"
 
 #define FULL_FAULT_NAME( name ) #name,
 char const * const full_fault_names[ FF_CNT ] = { FULL_FAULT_TABLE( FULL_FAULT_NAME ) };
@@ -48,6 +49,10 @@ void full_faults_make( full_world_t * w ) {
     case FF_GARBLE:      f.a = victim( w, &victims ); f.x = in( w, 1, 50 ); f.until_us = 0; break;
     case FF_WRONG_ROOT:  f.a = victim( w, &victims ); f.until_us = 0; break;
     case FF_WITHHOLD:    f.a = victim( w, &victims ); f.until_us += in( w, 0, 20000000 ); break;
+    case FF_MISDIRECT:   f.a = victim( w, &victims ); f.x = in( w, 0, 5 ); f.y = in( w, 1, f.x%3==1 ? 20 : 60 ); f.until_us += in( w, 0, 10000000 ); break;
+    case FF_BACKUP:      f.a = victim( w, &victims ); f.x = in( w, 0, FULL_BACK_CNT-1 ); f.until_us += in( w, 0, 20000000 ); break;
+    case FF_EQUIVOCATE:  f.a = victim( w, &victims ); f.x = ( dmg_rnd_u64( &w->chance )&2047 )|B_DOUBLE; f.until_us = 0; break;
+    case FF_THIEF:       f.a = victim( w, &victims ); f.x = in( w, 0, 1 ); f.until_us += in( w, 0, 20000000 ); break;
     default: break;
     }
     if( f.until_us>=c->chaos_us ) f.until_us = 0;   /* heal ends it */
@@ -123,18 +128,36 @@ void full_fault_apply( full_world_t * w, full_fault_t const * f, bool is_begin )
   case FF_GARBLE:
     if( !is_begin ) break;
     a->is_liar = true;
-    if( a->is_up ) dmg_mem_garble( a->port, (uint16_t)f->x );
+    a->garble  = (uint16_t)f->x;
+    if( a->is_up ) dmg_mem_garble( a->port, a->garble );
     break;
   case FF_WRONG_ROOT:  if( is_begin ) a->is_liar = a->has_wrong_root = true; break;
   case FF_WITHHOLD:    if( a->slot ) dmg_mem_mute( a->slot, is_begin ? 1u<<DMG_CHAINNET_BODY|1u<<DMG_CHAINNET_BODIES : 0 ); break;
+  case FF_MISDIRECT:
+    if( is_begin && a->is_up && !a->has_strayed ) { a->stray_kind = (int)( f->x%3 ); a->is_stray_lost = f->x/3==0; a->stray_left = f->y; }
+    if( !is_begin && a->has_strayed && a->is_up ) { full_node_kill( w, a, "a write of its went astray" ); a->start_us = w->now+100000; }
+    break;
+  case FF_BACKUP:
+    full_node_kill( w, a, is_begin ? "to be copied" : "to go back" );
+    if( is_begin ) full_disk_copy( a );
+    else if( !a->has_strayed ) full_disk_restore( w, a, (full_back_t)f->x );
+    if( !a->start_us ) a->start_us = w->now+100000+dmg_rnd_u64( &w->chance )%500000;
+    break;
+  case FF_EQUIVOCATE:  if( is_begin ) { a->is_liar = a->is_equivocator = true; a->lies = (uint32_t)f->x; } break;
+  case FF_THIEF:
+    if( is_begin && a->is_up ) { a->is_stolen = true; full_thief_begin( w, a, f->x ); }
+    if( !is_begin && w->thief.victim==a ) full_thief_end( w );
+    break;
   default: break;
   }
 }
 
 void full_faults_end( full_world_t * w ) {
+  if( w->thief.port ) full_thief_end( w );
   for( uint32_t i = 0; i<w->node_cnt; i++ ) {
     full_node_t * n = &w->nodes[ i ];
-    n->paused_us = n->busy_us = 0;
+    n->paused_us = n->busy_us = n->stray_left = 0;
+    n->lies      = 0;
     n->slow_us   = 0;
     n->start_us  = 0;
     if( n->is_up ) { dmg_vfs_mem_off_at( n->vfs, UINT64_MAX-1 ); dmg_vfs_mem_fail_at( n->vfs, UINT64_MAX, DMG_OK ); }

@@ -18,6 +18,7 @@ typedef struct {
   bool     is_calm, is_twice, is_real, is_violation_expected, is_trace, has_followers;
   uint8_t  mutant;
   int      log;
+  char const * expected;
 } opt_t;
 
 static full_cfg_t derive( uint64_t seed, opt_t const * o ) {
@@ -33,7 +34,7 @@ static full_cfg_t derive( uint64_t seed, opt_t const * o ) {
   c.kinds        = (uint32_t)dmg_rnd_u64( &s )&( ( 1u<<FF_CNT )-1 );
   if( dmg_rnd_u64( &s )%5==0 ) c.kinds = ( 1u<<FF_CNT )-1;
   /* What makes a node a liar or an observer stands in one seed of four, or it would stand in all. */
-  if( dmg_rnd_u64( &s )%4 ) c.kinds &= ~( 1u<<FF_FLIP|1u<<FF_LOST|1u<<FF_GARBLE|1u<<FF_WRONG_ROOT|1u<<FF_WITHHOLD );
+  if( dmg_rnd_u64( &s )%4 ) c.kinds &= ~( 1u<<FF_FLIP|1u<<FF_LOST|1u<<FF_GARBLE|1u<<FF_WRONG_ROOT|1u<<FF_WITHHOLD|1u<<FF_MISDIRECT|1u<<FF_BACKUP|1u<<FF_EQUIVOCATE|1u<<FF_THIEF );
   c.delay_us     = (uint32_t)( 500+dmg_rnd_u64( &s )%60000 );
   c.jitter_us    = (uint32_t)( dmg_rnd_u64( &s )%20000 );
   c.is_real      = dmg_rnd_u64( &s )%50==0 || o->is_real;
@@ -107,6 +108,7 @@ static int run_all( opt_t const * o ) {
               (unsigned long)( world.stats.heal_us/1000 ), (unsigned long)world.stats.turns, (double)world.now/1e6, (double)t/1e9, (unsigned long)world.digest, is_good ? "" : ": ", world.why );
       fflush( stdout );
     }
+    if( !is_good && o->is_violation_expected && strncmp( world.why, o->expected, strlen( o->expected ) ) ) continue;
     if( !is_good && o->is_violation_expected ) { printf( "found at seed %lu after %.1f s: %s\n", (unsigned long)seed, (double)( __real_dmg_os_mono_ns()-began )/1e9, world.why ); return 0; }
     if( !is_good ) {
       fprintf( stderr, "VIOLATION at %.3f ms: %s\n", (double)world.now/1000, world.why );
@@ -124,9 +126,10 @@ static int run_all( opt_t const * o ) {
   }
   double wall = (double)( __real_dmg_os_mono_ns()-began )/1e9;
   printf( "%lu seeds, %.0f s simulated in %.1f s: %.0f x; %lu blocks committed, %lu votes, %lu of %lu transfers, %lu faults, %lu kills, "
-          "%lu starts, %lu as observers, %lu refused, %lu handovers, %lu light certificates, %lu turns\n", (unsigned long)done, (double)sim_us/1e6, wall,
+          "%lu starts, %lu as observers, %lu refused, %lu handovers, %lu light certificates, %lu lies, %lu lines stolen, %lu backups put back, %lu evidence, %lu runs judged, %lu turns\n", (unsigned long)done, (double)sim_us/1e6, wall,
           (double)sim_us/1e6/wall, (unsigned long)sum.commits, (unsigned long)sum.signs, (unsigned long)sum.txs_final, (unsigned long)sum.txs, (unsigned long)sum.faults, (unsigned long)sum.kills, (unsigned long)sum.starts, (unsigned long)sum.observers,
-          (unsigned long)sum.refused, (unsigned long)sum.handovers, (unsigned long)sum.certs, (unsigned long)sum.turns );
+          (unsigned long)sum.refused, (unsigned long)sum.handovers, (unsigned long)sum.certs, (unsigned long)sum.lies, (unsigned long)sum.thefts, (unsigned long)sum.backups, (unsigned long)sum.evidence,
+          (unsigned long)sum.justs, (unsigned long)sum.turns );
   if( o->is_violation_expected ) { fprintf( stderr, "no violation was found\n" ); return 1; }
   return 0;
 }
@@ -139,7 +142,7 @@ static void help( void ) {
         "  --calm              no faults                            --kinds A,B  these faults     --without A,B  not these\n"
         "  -n N  --follow N    validators, nodes that join          --epoch B   blocks (240 at least; 1: no end)\n"
         "  --chaos MS  --heal MS  --fault-us US                     --real      BLS in every seed\n"
-        "  --mutant M --expect-violation\n" );
+        "  --mutant M --expect-violation, or --expect I7: that one\n" );
   printf( "faults:" );
   for( unsigned k = 0; k<FF_CNT; k++ ) printf( " %s", full_fault_names[ k ] );
   printf( "\nmutants:" );
@@ -163,12 +166,12 @@ static void * in_thread( void * arg ) { result = run_all( arg ); return NULL; }
 
 int main( int argc, char ** argv ) {
   if( argc>1 && !strcmp( argv[ 1 ], DMG_COMPILE_CHILD_VERB ) ) return dmg_compile_child_main( argc, argv );
-  enum { O_SEED = 256, O_SEEDS, O_FIRST, O_SECONDS, O_TRACE, O_LOG, O_TWICE, O_CALM, O_KINDS, O_WITHOUT, O_FOLLOW, O_EPOCH, O_CHAOS, O_HEAL, O_FAULT, O_REAL, O_MUTANT, O_EXPECT, O_FULL, O_HELP };
+  enum { O_SEED = 256, O_SEEDS, O_FIRST, O_SECONDS, O_TRACE, O_LOG, O_TWICE, O_CALM, O_KINDS, O_WITHOUT, O_FOLLOW, O_EPOCH, O_CHAOS, O_HEAL, O_FAULT, O_REAL, O_MUTANT, O_EXPECT, O_EXPECTED, O_FULL, O_HELP };
   static struct option const longs[] = {
     { "seed", 1, NULL, O_SEED }, { "seeds", 1, NULL, O_SEEDS }, { "first", 1, NULL, O_FIRST }, { "seconds", 1, NULL, O_SECONDS }, { "trace", 0, NULL, O_TRACE }, { "log", 1, NULL, O_LOG }, { "twice", 0, NULL, O_TWICE }, { "calm", 0, NULL, O_CALM },
     { "kinds", 1, NULL, O_KINDS }, { "without", 1, NULL, O_WITHOUT }, { "follow", 1, NULL, O_FOLLOW }, { "epoch", 1, NULL, O_EPOCH }, { "chaos", 1, NULL, O_CHAOS }, { "heal", 1, NULL, O_HEAL }, { "fault-us", 1, NULL, O_FAULT },
-    { "real", 0, NULL, O_REAL }, { "mutant", 1, NULL, O_MUTANT }, { "expect-violation", 0, NULL, O_EXPECT }, { "full", 0, NULL, O_FULL }, { "help", 0, NULL, O_HELP }, { 0 } };
-  opt_t o = { .first = 1, .seeds = 10, .log = -1 };
+    { "real", 0, NULL, O_REAL }, { "mutant", 1, NULL, O_MUTANT }, { "expect-violation", 0, NULL, O_EXPECT }, { "expect", 1, NULL, O_EXPECTED }, { "full", 0, NULL, O_FULL }, { "help", 0, NULL, O_HELP }, { 0 } };
+  opt_t o = { .first = 1, .seeds = 10, .log = -1, .expected = "" };
   for( int c; ( c = getopt_long( argc, argv, "n:", longs, NULL ) )!=-1; ) {
     switch( c ) {
     case 'n':       o.n = (uint32_t)strtoul( optarg, NULL, 0 ); if( o.n<1 || o.n>FULL_VALIDATORS_MAX ) { fprintf( stderr, "1 to %d validators\n", FULL_VALIDATORS_MAX ); return 2; } break;
@@ -193,6 +196,7 @@ int main( int argc, char ** argv ) {
       if( o.mutant==FM_CNT ) { fprintf( stderr, "no mutant %s\n", optarg ); return 2; }
       break;
     case O_EXPECT:  o.is_violation_expected = true; break;
+    case O_EXPECTED: o.is_violation_expected = true; o.expected = optarg; break;
     case O_FULL:    break;
     case O_HELP:    help(); return 0;
     default:        help(); return 2;

@@ -34,9 +34,6 @@ bool full_node_make( full_world_t * w, full_node_t * n ) {
 
 /* ---- Disk ---- */
 
-static dmg_err_t (* mem_sync)( dmg_file_t * );
-static dmg_err_t lazy_sync( dmg_file_t * f ) { return full_is_lazy ? DMG_OK : mem_sync( f ); }
-
 /* The store keeps what was durable, and of what came after it as much as chance wants, in its order (S8.8). */
 static dmg_err_t (* mem_write)( dmg_kv_t *, dmg_kv_op_t const *, size_t, bool );
 
@@ -58,31 +55,34 @@ static dmg_err_t kv_write( dmg_kv_t * kv, dmg_kv_op_t const * ops, size_t op_cnt
   return DMG_OK;
 }
 
-static void kv_crash( full_world_t * w, full_node_t * n ) {
-  dmg_err_t err = n->kv_snap_cnt ? dmg_kv_restore( n->kv, n->kv_snaps[ dmg_rnd_u64( &w->chance )%n->kv_snap_cnt ] ) : DMG_OK;
-  DMG_ASSERT( !err );
+void full_node_kv_is_durable( full_node_t * n ) {
   kv_forget( n );
   kv_keep( n );
 }
 
+static void kv_crash( full_world_t * w, full_node_t * n ) {
+  dmg_err_t err = n->kv_snap_cnt ? dmg_kv_restore( n->kv, n->kv_snaps[ dmg_rnd_u64( &w->chance )%n->kv_snap_cnt ] ) : DMG_OK;
+  DMG_ASSERT( !err );
+  full_node_kv_is_durable( n );
+}
+
 void full_node_disk( full_world_t * w, full_node_t * n, bool is_first ) {
-  static dmg_vfs_vt_t vt;
   static dmg_kv_vt_t kv_vt;
+  if( n->kv ) { full_disk_forget( n ); kv_forget( n ); }
   dmg_vfs_free( n->vfs );
-  if( n->kv ) kv_forget( n );
   dmg_kv_close( n->kv );
   n->vfs = NULL;
   n->kv  = NULL;
   dmg_err_t err = dmg_vfs_mem( (uint64_t)1<<30, &n->vfs );
   if( !err ) err = dmg_kv_mem_open( (uint64_t)1<<30, &n->kv );
   DMG_ASSERT( !err );
-  if( !mem_sync ) { vt = *n->vfs->vt; mem_sync = vt.sync; vt.sync = lazy_sync; }
-  n->vfs->vt = &vt;
+  full_disk_wrap( n->vfs );
   if( !mem_write ) { kv_vt = *n->kv->vt; mem_write = kv_vt.write; kv_vt.write = kv_write; }
   n->kv->vt = &kv_vt;
   kv_keep( n );
   dmg_vfs_mem_off_at( n->vfs, UINT64_MAX-1 );
   n->final_height = 0;
+  n->is_unread    = false;
   if( !n->is_validator || !is_first ) return;
   /* As a tool that makes a genesis does: a key that has signed nothing (C6.5). */
   char path[ 64 ];
@@ -92,32 +92,6 @@ void full_node_disk( full_world_t * w, full_node_t * n, bool is_first ) {
   dmg_signer_host( cfg.host );
   err = dmg_signer_init( &cfg, 0 );
   DMG_ASSERT( !err );
-}
-
-typedef struct { char name[ 128 ]; } last_name_t;
-static void each_name( void * ctx, char const * name ) {
-  last_name_t * l = ctx;
-  if( strcmp( name, l->name )>0 ) snprintf( l->name, sizeof l->name, "%s", name );
-}
-
-/* A bit of the vote log's or block log's last file, or of the safety file. */
-static void flip( full_world_t * w, full_node_t * n, unsigned which ) {
-  char path[ 256 ];
-  last_name_t last = { "" };
-  dmg_file_t * f;
-  uint64_t sz = 0;
-  snprintf( path, sizeof path, "%s/%s", n->dir, which==0 ? "wal" : "blocks" );
-  if( which!=1 && ( dmg_vfs_list( n->vfs, path, each_name, &last ) || !last.name[ 0 ] ) ) return;
-  if( which==1 ) snprintf( path, sizeof path, "%s/safety.bin", n->dir );
-  else           snprintf( path, sizeof path, "%s/%s/%.120s", n->dir, which==0 ? "wal" : "blocks", last.name );
-  if( dmg_vfs_open( n->vfs, path, false, &f ) ) return;
-  dmg_err_t err = dmg_file_size( f, &sz );
-  dmg_file_close( f );
-  if( err || !sz ) return;
-  /* Half of them near the end, where the last votes and blocks are. */
-  uint64_t bits = dmg_rnd_u64( &w->chance )%2 && sz>3000 ? 8*3000 : 8*sz, bit = 8*sz-1-dmg_rnd_u64( &w->chance )%bits;
-  full_trace( "node %u: bit %lu of %s is wrong", n->id, (unsigned long)bit, path );
-  (void)dmg_vfs_mem_flip( n->vfs, path, bit );
 }
 
 /* ---- Lives ---- */
@@ -149,7 +123,7 @@ static dmg_err_t open_all( full_world_t * w, full_node_t * n, char why[512] ) {
   n->port = n->slot = dmg_mem_port_open( w->net, n->net_key, setup.protos, DMG_CHAINNET_PROTO_CNT );
   dmg_mem_die( n->port, is_dead, n );
   /* S7.3: jobs seen at once, or late, with frames in between. */
-  dmg_joint_cfg_t jcfg = { .chain = n->chain, .port = n->port, .on_txs = on_txs, .on_txs_ctx = n, .lag_us = dmg_rnd_u64( &n->rng )%2 ? dmg_rnd_u64( &n->rng )%100000 : 0 };
+  dmg_joint_cfg_t jcfg = { .chain = n->chain, .port = n->port, .is_wait_off = w->cfg.mutant==FM_NO_REFUSAL, .on_txs = on_txs, .on_txs_ctx = n, .lag_us = dmg_rnd_u64( &n->rng )%2 ? dmg_rnd_u64( &n->rng )%100000 : 0 };
   memcpy( jcfg.seed, n->seed, 32 );
   for( unsigned i = 0; i<32; i++ ) jcfg.secret[ i ] = (uint8_t)dmg_rnd_u64( &n->rng );
   DMG_TRY( dmg_joint_open( &jcfg, full_local_us( n ), full_wall_ms( n ), &n->joint, why ) );
@@ -178,13 +152,14 @@ void full_node_start( full_world_t * w, full_node_t * n ) {
   n->start_us   = 0;
   n->has_frames = false;
   if( n->is_lost ) replace_disk( w, n );
-  if( n->flip ) { flip( w, n, n->flip-1u ); n->is_impaired = true; }
-  bool was_flipped = n->flip, was_lost = n->is_lost;
+  if( n->flip && !n->has_strayed ) { full_disk_flip( w, n, n->flip-1u ); n->is_impaired = true; }
+  bool was_lost = n->is_lost;
   n->flip    = 0;
-  n->is_lost = false;
+  n->is_lost = n->has_strayed = false;
+  n->stray_left = 0;
   w->cur = n;
   dmg_err_t err = open_all( w, n, why );
-  if( err && was_flipped && ( err==DMG_ERR_CORRUPT || err==DMG_ERR_CHAIN || err==DMG_ERR_VERSION ) ) {
+  if( err && n->is_impaired && ( err==DMG_ERR_CORRUPT || err==DMG_ERR_CHAIN || err==DMG_ERR_VERSION ) ) {
     full_trace( "node %u refuses to start: %s: %s", n->id, dmg_err_name( err ), why );
     n->refused++;
     w->stats.refused++;
@@ -200,7 +175,7 @@ void full_node_start( full_world_t * w, full_node_t * n ) {
   n->busy_us = 0;
   n->starts++;
   w->stats.starts++;
-  if( n->is_liar && n->has_wrong_root==false ) dmg_mem_garble( n->port, 20 );
+  if( n->garble ) dmg_mem_garble( n->port, n->garble );
   full_trace( "node %u starts at height %lu%s%s", n->id, (unsigned long)n->chain->head.block.height, was_lost ? ", of an empty disk" : "", full_node_votes( w, n ) || !n->is_validator ? "" : ", observing" );
   full_check_start( w, n );
 }
@@ -226,8 +201,8 @@ void full_node_fini( full_world_t * w, full_node_t * n ) {
   close_all( n );
   w->cur   = NULL;
   n->is_up = false;
+  if( n->kv ) { full_disk_forget( n ); kv_forget( n ); }
   dmg_vfs_free( n->vfs );
-  if( n->kv ) kv_forget( n );
   dmg_kv_close( n->kv );
   for( uint32_t e = 0; e<FULL_EPOCHS_MAX; e++ ) free( n->votes[ e ] );
 }

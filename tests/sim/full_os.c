@@ -65,14 +65,15 @@ WRAP( void, sig_store_raw, ( dmg_bls_sig_t const * sig, uint8_t out[96] ) ) {
 }
 WRAP( bool, key_sum, ( dmg_bls_key_t const * const * keys, size_t cnt, dmg_bls_key_t * out ) ) { return is_real() ? __real_dmg_bls_key_sum( keys, cnt, out ) : sim_fake.key_sum( keys, cnt, out ); }
 WRAP( bool, sig_sum, ( dmg_bls_sig_t const * const * sigs, size_t cnt, dmg_bls_sig_t * out ) ) { return is_real() ? __real_dmg_bls_sig_sum( sigs, cnt, out ) : sim_fake.sig_sum( sigs, cnt, out ); }
+static bool is_trusted( void ) { return full_w && full_w->cfg.mutant==FM_LINK_TRUSTED && full_w->cur; }
 WRAP( bool, verify_same, ( dmg_bls_key_t const * const * keys, size_t cnt, dmg_bls_use_t use, dmg_span_t msg, dmg_bls_sig_t const * sig ) ) {
-  return is_real() ? __real_dmg_bls_verify_same( keys, cnt, use, msg, sig ) : sim_fake.verify_same( keys, cnt, use, msg, sig );
+  return is_trusted() || ( is_real() ? __real_dmg_bls_verify_same( keys, cnt, use, msg, sig ) : sim_fake.verify_same( keys, cnt, use, msg, sig ) );
 }
 WRAP( bool, verify, ( dmg_bls_key_t const * key, dmg_bls_use_t use, dmg_span_t msg, dmg_bls_sig_t const * sig ) ) {
   return is_real() ? __real_dmg_bls_verify( key, use, msg, sig ) : sim_fake.verify_same( &key, 1, use, msg, sig );
 }
 WRAP( bool, verify_distinct, ( dmg_bls_item_t const * items, size_t cnt, dmg_bls_use_t use, dmg_bls_sig_t const * sig ) ) {
-  return is_real() ? __real_dmg_bls_verify_distinct( items, cnt, use, sig ) : sim_fake.verify_distinct( items, cnt, use, sig );
+  return is_trusted() || ( is_real() ? __real_dmg_bls_verify_distinct( items, cnt, use, sig ) : sim_fake.verify_distinct( items, cnt, use, sig ) );
 }
 WRAP( bool, verify_bytes, ( dmg_span_t key, dmg_bls_use_t use, dmg_span_t msg, dmg_span_t sig ) ) {
   if( is_real() ) return __real_dmg_bls_verify_bytes( key, use, msg, sig );
@@ -139,6 +140,59 @@ dmg_err_t __wrap_dmg_wal_sync( dmg_wal_t * wal ) {
 dmg_err_t __real_dmg_block_log_sync( dmg_block_log_t * log );
 dmg_err_t __wrap_dmg_block_log_sync( dmg_block_log_t * log );
 dmg_err_t __wrap_dmg_block_log_sync( dmg_block_log_t * log ) { return full_w && full_w->cfg.mutant==FM_NO_LOG_SYNC ? DMG_OK : __real_dmg_block_log_sync( log ); }
+
+/* ---- Frames, decisions ---- */
+
+void __real_dmg_chainnet_send( dmg_chainnet_t * net, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], dmg_span_t frame );
+void __wrap_dmg_chainnet_send( dmg_chainnet_t * net, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], dmg_span_t frame );
+void full_send( dmg_chainnet_t * net, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], dmg_span_t frame ) { __real_dmg_chainnet_send( net, peers, frame ); }
+void __wrap_dmg_chainnet_send( dmg_chainnet_t * net, uint64_t const peers[ DMG_CHAINNET_PEER_MAX/64 ], dmg_span_t frame ) {
+  full_node_t * n = full_w ? full_w->cur : NULL;
+  if( !n ) { __real_dmg_chainnet_send( net, peers, frame ); return; }
+  for( unsigned k = full_w->cfg.mutant==FM_CHATTY ? 2 : 1; k; k-- ) {
+    for( unsigned i = 0; i<DMG_CHAINNET_PEER_MAX/64 && frame.p[ 0 ]!=DMG_FRAME_HANDOVER; i++ ) n->tx_calm += frame.sz*(uint64_t)__builtin_popcountll( peers[ i ] );
+    if( n->lies ) full_lie( full_w, n, peers, frame );
+    else          full_send( net, peers, frame );
+  }
+  if( n==full_w->thief.victim ) full_thief_hear( full_w, frame );
+}
+
+void __real_dmg_validator_frame( dmg_validator_t * v, uint16_t peer, dmg_span_t frame );
+void __wrap_dmg_validator_frame( dmg_validator_t * v, uint16_t peer, dmg_span_t frame );
+void __wrap_dmg_validator_frame( dmg_validator_t * v, uint16_t peer, dmg_span_t frame ) {
+  full_node_t * n = full_w ? full_w->cur : NULL;
+  if( n && n->lies ) full_lend( full_w, n, frame );
+  __real_dmg_validator_frame( v, peer, frame );
+}
+
+void __real_dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t * out );
+void __wrap_dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t * out );
+void __wrap_dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t * out ) {
+  __real_dmg_cons_step( c, ev, out );
+  for( uint32_t i = 0; full_w && full_w->cur && i<out->cnt; i++ ) if( out->actions[ i ].kind==DMG_CONS_EVIDENCE ) full_check_evidence( full_w, full_w->cur, out->actions[ i ].evidence.bytes );
+}
+
+void __real_dmg_signer_host( uint8_t out[ DMG_SAFETY_HOST_SZ ] );
+void __wrap_dmg_signer_host( uint8_t out[ DMG_SAFETY_HOST_SZ ] );
+void __wrap_dmg_signer_host( uint8_t out[ DMG_SAFETY_HOST_SZ ] ) {
+  __real_dmg_signer_host( out );
+  if( full_w && full_w->cur ) out[ 0 ] ^= (uint8_t)( 1+full_w->cur->host );
+}
+
+bool __real_dmg_cover_end( dmg_cover_t const * cover );
+bool __wrap_dmg_cover_end( dmg_cover_t const * cover );
+bool __wrap_dmg_cover_end( dmg_cover_t const * cover ) { return ( full_w && full_w->cfg.mutant==FM_NO_COVER ) || __real_dmg_cover_end( cover ); }
+
+dmg_safety_answer_t __real_dmg_safety_vote( dmg_safety_t * safety, dmg_safety_vote_t const * vote, dmg_safety_epoch_t const * epoch, bool * out_is_new );
+dmg_safety_answer_t __wrap_dmg_safety_vote( dmg_safety_t * safety, dmg_safety_vote_t const * vote, dmg_safety_epoch_t const * epoch, bool * out_is_new );
+dmg_safety_answer_t __wrap_dmg_safety_vote( dmg_safety_t * safety, dmg_safety_vote_t const * vote, dmg_safety_epoch_t const * epoch, bool * out_is_new ) {
+  dmg_safety_answer_t a = __real_dmg_safety_vote( safety, vote, epoch, out_is_new );
+  return full_w && full_w->cfg.mutant==FM_NO_REFUSAL ? DMG_SAFETY_OK : a;
+}
+
+uint64_t __real_dmg_set_quorum( uint64_t total );
+uint64_t __wrap_dmg_set_quorum( uint64_t total );
+uint64_t __wrap_dmg_set_quorum( uint64_t total ) { return full_w && full_w->cfg.mutant==FM_QUORUM_SHORT ? total/2 : __real_dmg_set_quorum( total ); }
 
 /* A state that is not the others': WRONG_ROOT's liar, and the mutant in which chance decides. */
 dmg_err_t __real_dmg_state_root( dmg_state_t * state, dmg_hash_t const * block, dmg_hash_t * out );

@@ -143,6 +143,7 @@ static bool make( full_world_t * w ) {
 }
 
 static void end( full_world_t * w ) {
+  if( w->thief.port ) full_thief_end( w );
   for( uint32_t i = 0; i<w->node_cnt; i++ ) full_node_fini( w, &w->nodes[ i ] );
   full_check_close( w );
   dmg_mem_net_free( w->net );
@@ -189,23 +190,24 @@ static uint64_t allowance( full_world_t * w ) {
 /* C12.2: faults end; exactly q of weight alive, chosen anew: who cannot vote any more is among the dead, if it is one. */
 static void heal( full_world_t * w ) {
   full_trace( "HEAL" );
+  full_check_calm( w, true );
   w->is_healing = true;
   w->heal_us    = w->now;
   full_faults_end( w );
   for( uint32_t i = 0; i<w->node_cnt && !w->why[ 0 ]; i++ ) if( !w->nodes[ i ].is_up ) full_node_start( w, &w->nodes[ i ] );
   if( w->why[ 0 ] ) return;
   uint32_t q = 2*w->cfg.n/3+1, dead = 0, f = w->cfg.n-q;
-  /* Liars first, then those who may only observe. */
-  for( unsigned round = 0; round<3; round++ )
+  /* Liars first, then those who may only observe, now or once they have read their disk. */
+  for( unsigned round = 0; round<4; round++ )
     for( uint32_t k = 0, at = (uint32_t)( dmg_rnd_u64( &w->chance )%w->cfg.n ); k<w->cfg.n && dead<f; k++, at = ( at+1 )%w->cfg.n ) {
       full_node_t * n = &w->nodes[ at ];
-      if( !n->is_up || ( round==0 && !n->is_liar ) || ( round==1 && full_node_votes( w, n ) ) ) continue;
+      if( !n->is_up || ( round==0 && !n->is_liar && !n->is_stolen ) || ( round==1 && full_node_votes( w, n ) ) || ( round==2 && !n->is_unread ) ) continue;
       full_node_kill( w, n, "it stays dead" );
       n->start_us = 0;
       dead++;
     }
   uint32_t voters = 0;
-  for( uint32_t i = 0; i<w->cfg.n; i++ ) voters += !w->nodes[ i ].is_liar && full_node_votes( w, &w->nodes[ i ] );
+  for( uint32_t i = 0; i<w->cfg.n; i++ ) voters += !w->nodes[ i ].is_liar && !w->nodes[ i ].is_stolen && full_node_votes( w, &w->nodes[ i ] );
   w->heal_height  = w->finals_top;
   /* Lines that failed are dialled again after 5 s at most and their hellos answered; a start waits for peers up to 2 s (C6.5). */
   w->allowance_us = 20000000+10000000+allowance( w );
@@ -281,6 +283,7 @@ static void digest_node( full_world_t * w, full_node_t * n ) {
 static void moment( full_world_t * w ) {
   uint64_t next = dmg_min_u64( w->tx_us, dmg_mem_net_own_due( w->net ) );
   for( uint32_t i = 0; i<w->node_cnt; i++ ) next = dmg_min_u64( next, node_due( w, &w->nodes[ i ] ) );
+  next = dmg_min_u64( next, full_thief_due( w ) );
   if( !w->is_healing ) next = dmg_min_u64( next, dmg_max_u64( w->cfg.chaos_us, w->now ) );
   else                 next = dmg_min_u64( next, w->now+1000000 );
   for( uint32_t i = 0; i<w->fault_cnt && !w->is_healing; i++ ) {
@@ -299,6 +302,8 @@ static void moment( full_world_t * w ) {
   }
   if( !w->is_healing && w->now>=w->cfg.chaos_us ) heal( w );
   if( w->tx_us<=w->now ) tx_tick( w );
+  full_thief_turn( w );
+  full_check_calm( w, false );
   for( uint32_t k = 0, at = (uint32_t)( dmg_rnd_u64( &w->order )%w->node_cnt ); k<w->node_cnt && !w->why[ 0 ]; k++, at = ( at+1 )%w->node_cnt ) {
     full_node_t * n = &w->nodes[ at ];
     if( node_due( w, n )>w->now ) continue;
@@ -318,6 +323,7 @@ bool full_run( full_world_t * w, uint64_t seed, full_cfg_t const * cfg, full_fau
   w->chance    = seed*6+1;
   w->tx_chance = seed*6+2;
   w->order     = seed*6+3;
+  w->lies      = seed*6+5;
   w->net       = dmg_mem_net_new( seed*6+4 );
   w->now       = dmg_mem_net_now( w->net );
   w->tx_us     = w->now+3000000;
@@ -341,7 +347,7 @@ bool full_run( full_world_t * w, uint64_t seed, full_cfg_t const * cfg, full_fau
     if( same>SAME_MAX ) full_fail( "nothing rests at %lu us", (unsigned long)w->now );
     if( w->is_healing && !w->why[ 0 ] && heal_tick( w ) ) break;
   }
-  if( !w->why[ 0 ] ) full_check_end( w );
+  if( !w->why[ 0 ] ) { full_check_calm( w, true ); full_check_end( w ); }
   mix( w, w->finals_top );
   end( w );
   full_w = NULL;
