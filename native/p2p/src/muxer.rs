@@ -202,7 +202,7 @@ impl Transport for Caught {
 #[derive(Debug)]
 pub struct MuxStat {
     pub is_inbound: bool,
-    limits: MuxLimits,
+    pub limits: MuxLimits,
     unread: AtomicUsize,
     /// Each living stream.
     streams: Mutex<HashMap<u32, Waiting>>,
@@ -217,6 +217,17 @@ struct Waiting {
 }
 
 impl MuxStat {
+    pub fn new(limits: MuxLimits, is_inbound: bool, memory: &Arc<Gauge>) -> Self {
+        Self {
+            is_inbound,
+            limits,
+            unread: AtomicUsize::new(0),
+            streams: Mutex::default(),
+            memory: memory.clone(),
+            is_dead: AtomicBool::new(false),
+        }
+    }
+
     pub fn unread(&self) -> usize {
         self.unread.load(Ordering::Relaxed)
     }
@@ -293,30 +304,14 @@ impl UpgradeInfo for Yamux {
 impl Yamux {
     fn muxer<C: AsyncRead + AsyncWrite + Unpin>(self, io: C, mode: yamux::Mode) -> Muxer<C> {
         let limits = self.shared.mux_limits(&self.peer, self.is_inbound);
-        let stat = Arc::new(MuxStat {
-            is_inbound: self.is_inbound,
-            limits,
-            unread: AtomicUsize::new(0),
-            streams: Mutex::default(),
-            memory: self.shared.memory.clone(),
-            is_dead: AtomicBool::new(false),
-        });
+        let stat = Arc::new(MuxStat::new(limits, self.is_inbound, &self.shared.memory));
         let mut muxes = lock(&self.shared.muxes);
         let waiting = muxes.entry(self.peer).or_default();
         // Of handshakes that led to nothing.
         waiting.retain(|stat| Arc::strong_count(stat) > 1);
         waiting.push(stat.clone());
         drop(muxes);
-        let mut config = yamux::Config::default();
-        // In this order: yamux asserts 256 KiB of window a stream at each step; the settings were checked at start.
-        config.set_max_num_streams(limits.streams as usize);
-        config.set_max_connection_receive_window(Some(limits.window as usize));
-        Muxer {
-            yamux: yamux::Connection::new(Metered::new(io, stat.clone()), config, mode),
-            arrived: VecDeque::new(),
-            waker: None,
-            stat,
-        }
+        Muxer::new(io, mode, stat)
     }
 }
 
@@ -361,6 +356,20 @@ fn broken(error: yamux::ConnectionError) -> io::Error {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
+    pub fn new(io: C, mode: yamux::Mode, stat: Arc<MuxStat>) -> Self {
+        let limits = stat.limits;
+        let mut config = yamux::Config::default();
+        // In this order: yamux asserts 256 KiB of window a stream at each step; the settings were checked at start.
+        config.set_max_num_streams(limits.streams as usize);
+        config.set_max_connection_receive_window(Some(limits.window as usize));
+        Self {
+            yamux: yamux::Connection::new(Metered::new(io, stat.clone()), config, mode),
+            arrived: VecDeque::new(),
+            waker: None,
+            stat,
+        }
+    }
+
     fn substream(&self, stream: yamux::Stream) -> Substream {
         self.stat.opened(stream.id().val());
         Substream {
@@ -473,6 +482,8 @@ pub struct Metered<C> {
 }
 
 const HEAD: usize = 12;
+/// yamux takes memory for a whole frame of up to 1 MiB before any stream counts it; no library sends more than 64 KiB in one.
+const FRAME_MAX: usize = 128 << 10;
 const DATA: u8 = 0;
 const WINDOW_UPDATE: u8 = 1;
 const SYN: u8 = 1;
@@ -520,6 +531,10 @@ impl<C> Metered<C> {
             if self.body_left > 0 {
                 let n = self.body_left.min(bytes.len());
                 self.stat.arrived(self.stream, n);
+                // More than it has credit for: yamux says so to the peer and keeps the connection.
+                if self.stat.unread() > self.stat.limits.window as usize {
+                    return Err(io::Error::other(format!("{LIMIT_TEXT}more bytes than its credit")));
+                }
                 self.body_left -= n;
                 bytes = bytes.get(n..).unwrap_or_default();
                 continue;
@@ -537,6 +552,12 @@ impl<C> Metered<C> {
                 self.stream = u32::from_be_bytes([s0, s1, s2, s3]);
                 if kind == DATA {
                     self.body_left = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+                    if self.body_left > FRAME_MAX {
+                        return Err(io::Error::other(format!(
+                            "{LIMIT_TEXT}a frame of {} bytes",
+                            self.body_left
+                        )));
+                    }
                 }
                 let is_stream = kind == DATA || kind == WINDOW_UPDATE;
                 if is_stream && flags & SYN != 0 {

@@ -560,3 +560,106 @@ fn a_panic_of_a_handler_is_told_once_and_nothing_of_it_runs_again() {
     handler.on_behaviour_event(());
     assert!(handler.poll_close(&mut cx).is_ready());
 }
+
+/// A foreign peer's side of yamux: what it says, in these bytes, and then nothing; what it is told is forgotten.
+struct Foreign(io::Cursor<Vec<u8>>);
+
+impl AsyncRead for Foreign {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        match io::Read::read(&mut self.0, buf)? {
+            0 => Poll::Pending,
+            n => Poll::Ready(Ok(n)),
+        }
+    }
+}
+
+impl futures::AsyncWrite for Foreign {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A data frame that names a length, and so many bytes of it.
+fn data(stream: u32, is_first: bool, length: u32, sent: usize) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 0, u8::from(is_first)];
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(length.to_be_bytes());
+    bytes.resize(12 + sent, 7);
+    bytes
+}
+
+/// Takes all that the peer says and reads none of its streams: how the connection ended, "" if it lives; what is held of it.
+fn said(bytes: Vec<u8>) -> (String, usize) {
+    use libp2p::core::muxing::StreamMuxerExt;
+    let limits = crate::shared::MuxLimits {
+        streams: 16,
+        window: 4 << 20,
+        opens_per_s: 100,
+    };
+    let memory = Arc::new(Gauge::default());
+    let stat = Arc::new(crate::muxer::MuxStat::new(limits, true, &memory));
+    let mut muxer = crate::muxer::Muxer::new(Foreign(io::Cursor::new(bytes)), yamux::Mode::Server, stat);
+    let mut streams = vec![];
+    let waker = futures::task::noop_waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut ended = String::new();
+    for _ in 0..1000 {
+        match muxer.poll_inbound_unpin(&mut cx) {
+            Poll::Ready(Ok(stream)) => streams.push(stream),
+            Poll::Ready(Err(error)) => ended = error.to_string(),
+            Poll::Pending => {}
+        }
+        if !ended.is_empty() {
+            assert!(crate::muxer::is_limit(&ended), "{ended}");
+            break;
+        }
+    }
+    (ended, memory.get())
+}
+
+#[test]
+fn a_frame_of_yamux_above_128_kib_ends_the_connection_by_its_head() {
+    // Not a byte of it need come: yamux would set memory aside for all of it.
+    for (length, sent) in [(1 << 20, 0), ((128 << 10) + 1, 0), (u32::MAX, 0), (1 << 20, 1 << 20)] {
+        let (ended, held) = said(data(1, true, length, sent));
+        assert!(ended.ends_with(&format!("a frame of {length} bytes")), "{ended}");
+        assert_eq!(held, 0);
+    }
+    // Behind good ones, and on a stream that nobody opened, too.
+    let mut bytes = data(1, true, 1000, 1000);
+    bytes.extend(data(99, false, 1 << 20, 0));
+    assert!(said(bytes).0.ends_with("a frame of 1048576 bytes"));
+    for sent in [0, 128 << 10] {
+        assert_eq!(said(data(1, true, 128 << 10, sent)), (String::new(), sent));
+    }
+}
+
+#[test]
+fn bytes_beyond_all_credit_end_the_connection() {
+    // 16 streams with 256 KiB of credit each: all of it may wait here, unread; one byte more may not.
+    let mut bytes = vec![];
+    for stream in (1..32).step_by(2) {
+        for part in 0..4 {
+            bytes.extend(data(stream, part == 0, 64 << 10, 64 << 10));
+        }
+    }
+    assert_eq!(said(bytes.clone()), (String::new(), 4 << 20));
+    bytes.extend(data(31, false, 1, 1));
+    assert!(said(bytes).0.ends_with("more bytes than its credit"));
+    // On one stream: yamux drops what is above that stream's credit and goes on reading.
+    let mut bytes = data(1, true, 64 << 10, 64 << 10);
+    for _ in 0..64 {
+        bytes.extend(data(1, false, 64 << 10, 64 << 10));
+    }
+    let (ended, held) = said(bytes);
+    assert!(ended.ends_with("more bytes than its credit"), "{ended}");
+    assert!(held <= (4 << 20) + (64 << 10));
+}
