@@ -140,7 +140,7 @@ typedef struct {
 
 typedef enum {                  /* U urgent ring, C common ring, P the ring of the protocol's class */
   DMGN_EV_LISTENING,            /* U addr; code 0 up, 1 down: data says why */
-  DMGN_EV_CONN_UP,              /* U conn peer addr; code bit 0: they dialled, bit 1: QUIC */
+  DMGN_EV_CONN_UP,              /* U conn peer addr; code bit 0: they dialled, bit 1: QUIC, bit 2: made with a tagged peer's share (mux_vip), which it keeps */
   DMGN_EV_CONN_DOWN,            /* U conn peer; code DMGN_WHY_.. or that of dmgn_p2p_close; data: the cause */
   DMGN_EV_DIAL_FAILED,          /* U conn peer; data: the cause */
   DMGN_EV_IDENTIFIED,           /* C conn peer; data: lines "agent ..", "version ..", "listen ..", "protocol ..", printable */

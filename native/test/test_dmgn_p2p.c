@@ -740,8 +740,11 @@ static void test_the_gate_counts_addresses_rates_and_peers( void ** state ) {
   dmgn_p2p_tag( b->p2p, &peer, DMGN_TAG_VALIDATOR );
   dmgn_peer_t self = dmgn_p2p_self( b->p2p );
   dmgn_p2p_tag( h[ 1 ]->p2p, &self, DMGN_TAG_VALIDATOR );
+  assert_int_equal( b->last[ DMGN_EV_CONN_UP ].code, 1 );
   dial( h[ 1 ], b, 1 );
   PUMP_UNTIL( metric( b, "conns" )==5, b, h[ 1 ] );
+  /* The tag came after the others: only this one has a validator's share. */
+  PUMP_UNTIL( b->last[ DMGN_EV_CONN_UP ].code==5, b, h[ 1 ] );
   for( size_t i=0; i<5; i++ ) host_end( h[ i ] );
   host_end( b );
   /* Of one network a second. */

@@ -303,7 +303,7 @@ static void on_conn_up( net_t * n, dmg_net_ev_t const * ev ) {
     return;
   }
   conn_t * c = &n->conns[ i ];
-  *c = (conn_t){ .is_used = true, .is_outbound = !( ev->code&1 ), .conn = ev->conn, .peer = ev->peer, .known = (int16_t)known, .member = -1, .up_us = n->now_us };
+  *c = (conn_t){ .is_used = true, .is_outbound = !( ev->code&1 ), .conn = ev->conn, .peer = ev->peer, .known = (int16_t)known, .member = -1, .up_us = n->now_us, .has_share = ev->code&4 };
   copy_text( c->addr, sizeof c->addr, ev->addr );
   n->conn_cnt++;
   n->stat.conns_up++;
@@ -317,6 +317,23 @@ static void on_conn_up( net_t * n, dmg_net_ev_t const * ev ) {
   peers_conn_up( n, i );
   gossip_conn_up( n, i );
   links_conn_up( n, i );
+}
+
+char const * dmg_chainnet_closed_name( uint32_t place ) {
+  static char const * const names[ DMG_CHAINNET_CLOSED_CNT ] = { "remote", "io", "idle", "ping", "limit", "blocked", "panic", "stop", "other_chain", "second_line", "core", "false_data", "silent", "full", "feeler", "early" };
+  DMG_ASSERT( place<DMG_CHAINNET_CLOSED_CNT );
+  return names[ place ];
+}
+
+char const * dmg_chainnet_refused_name( uint32_t code ) {
+  static char const * const names[ DMG_CHAINNET_REFUSED_CNT ] = { "other", "stopping", "memory", "total", "pending", "rate", "net_rate", "per_ip", "per_net", "blocked", "per_peer", "kind", "events" };
+  DMG_ASSERT( code<DMG_CHAINNET_REFUSED_CNT );
+  return names[ code ];
+}
+
+static void count_closed( net_t * n, uint16_t why ) {
+  if( why<=DMG_NET_WHY_STOP ) n->stat.closed[ why ]++;
+  else if( why>=DMG_NET_WHY_APP && why<DMG_CHAINNET_WHY_END ) n->stat.closed[ DMG_NET_WHY_STOP+1+why-DMG_NET_WHY_APP ]++;
 }
 
 static void on_conn_down( net_t * n, int i ) {
@@ -364,6 +381,8 @@ static bool on_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
       return false;
     }
     case DMG_NET_STOPPED:     n->is_stopped_due = true; return false;
+    case DMG_NET_REFUSED:     n->stat.refused[ ev->code<DMG_CHAINNET_REFUSED_CNT ? ev->code : 0 ] += ev->id; return false;
+    case DMG_NET_CONN_DOWN:   count_closed( n, ev->code ); break;
     case DMG_NET_DIAL_FAILED: {
       int k = known_find( n, &ev->peer );
       if( k<0 || !n->known[ k ].is_dialling || n->known[ k ].dial_conn!=ev->conn ) return false;

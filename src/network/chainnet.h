@@ -54,8 +54,14 @@
 
 /* From DMG_NET_WHY_APP on: why we closed a connection. */
 typedef enum {
-  DMG_CHAINNET_WHY_OTHER_CHAIN = DMG_NET_WHY_APP, DMG_CHAINNET_WHY_SECOND_LINE, DMG_CHAINNET_WHY_CORE, DMG_CHAINNET_WHY_FALSE_DATA, DMG_CHAINNET_WHY_SILENT, DMG_CHAINNET_WHY_FULL, DMG_CHAINNET_WHY_FEELER
+  DMG_CHAINNET_WHY_OTHER_CHAIN = DMG_NET_WHY_APP, DMG_CHAINNET_WHY_SECOND_LINE, DMG_CHAINNET_WHY_CORE, DMG_CHAINNET_WHY_FALSE_DATA, DMG_CHAINNET_WHY_SILENT, DMG_CHAINNET_WHY_FULL, DMG_CHAINNET_WHY_FEELER, DMG_CHAINNET_WHY_EARLY, DMG_CHAINNET_WHY_END
 } dmg_chainnet_why_t;
+
+/* Reasons counted in dmg_chainnet_info_t: the port's, then ours.  "false_data"; by place. */
+#define DMG_CHAINNET_CLOSED_CNT  ( DMG_NET_WHY_STOP+1+DMG_CHAINNET_WHY_END-DMG_NET_WHY_APP )
+#define DMG_CHAINNET_REFUSED_CNT 13   /* codes of DMG_NET_REFUSED are below: which limit of the gate (N6.1) */
+char const * dmg_chainnet_closed_name( uint32_t place );
+char const * dmg_chainnet_refused_name( uint32_t code );
 
 /* --- the port it runs on ---------------------------------------------------------------------------------- */
 
@@ -238,6 +244,8 @@ typedef struct {
   uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad, evidence_in, evidence_late, evidence_bad;
   /* Bodies of proposals by dmg_wire_form_t: pushed, complete here.  rebuilt: of the pool alone; txs_missing: of compact bodies, not in the pool; sz_out: bytes of frames with bodies or shards; collisions: rebuilt to another hash (N8.7). */
   uint64_t bodies_by_out[ DMG_WIRE_FORM_CNT ], bodies_by_in[ DMG_WIRE_FORM_CNT ], bodies_rebuilt, txs_missing, body_collisions, shards_in, shards_relayed, shards_bad, txs_forwarded, bodies_sz_out;
+  /* Connections that ended, by reason; that were not let in, by the gate's latest reason (it tells 10 times a second at most, with a count). */
+  uint64_t closed[ DMG_CHAINNET_CLOSED_CNT ], refused[ DMG_CHAINNET_REFUSED_CNT ];
   bool     is_syncing;
   uint64_t sync_height, sync_goal;     /* goal 0: not known yet */
   size_t   heap_sz;                    /* beyond the arena */

@@ -52,7 +52,7 @@ typedef enum { STREAM_NONE, STREAM_OPEN, STREAM_UP } stream_state_t;
 typedef struct { uint64_t id; uint8_t state; } stream_t;
 
 typedef struct {
-  bool           is_used, is_outbound, is_closing;
+  bool           is_used, is_outbound, is_closing, has_share;   /* has_share: was made with a validator's number of streams */
   uint32_t       conn;
   dmg_net_peer_t peer;
   int16_t        known, member;

@@ -94,6 +94,9 @@ static void line_leave( net_t * n, member_t * m ) {
 static void line_take( net_t * n, int i, int member ) {
   member_t * m = &n->members[ member ];
   conn_t * c = &n->conns[ i ];
+  /* N6.2: a connection keeps the streams it was made with.  One that came before its peer was known as a validator (while we started, or before its set) has 16: fewer than
+     a line and its requests take, so the port would end it some seconds later.  The next one is a validator's. */
+  if( !c->is_outbound && !c->has_share ) { conn_close( n, c, DMG_CHAINNET_WHY_EARLY ); return; }
   c->member = (int16_t)member;
   if( m->line>=0 ) {
     conn_t * old = &n->conns[ m->line ];

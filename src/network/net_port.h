@@ -48,7 +48,7 @@ typedef struct {
 
 #define DMG_NET_EV_TABLE( X ) \
   X( LISTENING )   /* addr; code 0 up, 1 down: data says why */ \
-  X( CONN_UP )     /* conn peer addr; code bit 0: they dialled, bit 1: QUIC */ \
+  X( CONN_UP )     /* conn peer addr; code bit 0: they dialled, bit 1: QUIC, bit 2: made with the share of a tagged peer, which it keeps */ \
   X( CONN_DOWN )   /* conn peer; code dmg_net_why_t or that of dmg_net_close */ \
   X( DIAL_FAILED ) /* conn peer; data: the cause */ \
   X( IDENTIFIED )  /* conn peer; data: lines "agent ..", "version ..", "listen ..", "protocol .." */ \

@@ -41,7 +41,7 @@ struct mem_port {
   char            topics[ TOPICS_MAX ][ 64 ];
   uint32_t        topic_max[ TOPICS_MAX ], topic_cnt, rejects;
   dmg_hash_t *    seen; size_t seen_cnt, seen_cap;
-  bool            is_stopped, is_freed, is_hidden;
+  bool            is_stopped, is_freed, is_hidden, is_early;
   uint64_t        rate;
   uint16_t        garble;
   uint32_t        mute;                /* bit a protocol */
@@ -351,7 +351,7 @@ static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, 
   m->conns = c;
   for( unsigned side = 0; side<2; side++ ) {
     c->links[ !side ].last_us = at;
-    event( c->ports[ !side ], c->ports[ side ], at, (dmg_net_ev_t){ .kind = DMG_NET_CONN_UP, .conn = id, .code = (uint16_t)side, .peer = c->ports[ !side ]->port.self }, dmg_span( NULL, 0 ), "/mem", true );
+    event( c->ports[ !side ], c->ports[ side ], at, (dmg_net_ev_t){ .kind = DMG_NET_CONN_UP, .conn = id, .code = (uint16_t)( side | ( side && q->is_early ? 0 : 4 ) ), .peer = c->ports[ !side ]->port.self }, dmg_span( NULL, 0 ), "/mem", true );
     mem_port_t * o = c->ports[ !side ];
     for( uint32_t t = 0; t<o->topic_cnt && is_first; t++ ) topic_event( c->ports[ side ], o, o->topics[ t ], true, at );
   }
@@ -757,6 +757,7 @@ void dmg_mem_garble( dmg_net_port_t * port, uint16_t per_1000 ) { host( port )->
 void dmg_mem_hide( dmg_net_port_t * port, bool is_on ) { host( port )->is_hidden = is_on; }
 void dmg_mem_die( dmg_net_port_t * port, bool (* ask)( void * ctx ), void * ctx ) { host( port )->is_dead = ask; host( port )->dead_ctx = ctx; }
 
+void     dmg_mem_early( dmg_net_port_t * port, bool is_on ) { host( port )->is_early = is_on; }
 void     dmg_mem_slow( dmg_net_port_t * port, uint64_t rate ) { host( port )->rate = rate; }
 uint32_t dmg_mem_rejects( dmg_net_port_t const * port ) { return ( (mem_port_t const *)port )->rejects; }
 

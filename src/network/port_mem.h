@@ -65,6 +65,8 @@ void             dmg_mem_hide( dmg_net_port_t * port, bool is_on );
 void             dmg_mem_die( dmg_net_port_t * port, bool (* ask)( void * ctx ), void * ctx );
 /* Bytes a second into this port over each connection; 0: the net's. */
 void             dmg_mem_slow( dmg_net_port_t * port, uint64_t rate );
+/* Who dials it while this is on gets no validator's share: as if its peers were not tagged yet (DMG_NET_CONN_UP). */
+void             dmg_mem_early( dmg_net_port_t * port, bool is_on );
 /* Bytes that wait in queues toward others; times it called a peer's gossip false. */
 size_t           dmg_mem_queued ( dmg_net_port_t const * port );
 uint32_t         dmg_mem_rejects( dmg_net_port_t const * port );

@@ -71,6 +71,31 @@ static void test_a_stall_of_our_own_is_nobodys_silence( void ** state ) {
   end();
 }
 
+/* N6.2: a connection that was accepted before its peer was known as a validator has too few streams for a line. */
+static void test_a_connection_without_a_validators_share_is_no_line( void ** state ) {
+  (void)state;
+  begin( 33, 0, 0 );
+  validators( 2 );
+  for( unsigned i = 0; i<2; i++ ) dmg_mem_early( nodes[ i ].port, true );
+  run( 8000 );
+  uint64_t early = 0;
+  for( unsigned i = 0; i<2; i++ ) {
+    dmg_chainnet_info_t info = info_of( &nodes[ i ] );
+    assert_int_equal( links_of( &nodes[ i ] ), 0 );
+    for( uint32_t k = 0; k<DMG_CHAINNET_CLOSED_CNT; k++ ) {
+      if( !strcmp( dmg_chainnet_closed_name( k ), "early" ) ) early += info.closed[ k ];
+      else if( strcmp( dmg_chainnet_closed_name( k ), "remote" ) ) assert_int_equal( info.closed[ k ], 0 );
+    }
+  }
+  assert_true( early>=2 );
+  /* The next one is whole. */
+  for( unsigned i = 0; i<2; i++ ) dmg_mem_early( nodes[ i ].port, false );
+  RUN_UNTIL( is_mesh( 2 ), 10000 );
+  run( 10000 );
+  for( unsigned i = 0; i<2; i++ ) assert_int_equal( nodes[ i ].downs, 0 );
+  end();
+}
+
 static void test_strangers_get_no_link( void ** state ) {
   begin( 4, 0, 0 );
   validators( 4 );
@@ -1010,6 +1035,7 @@ int main( void ) {
     cmocka_unit_test( test_a_restart_gets_its_links_back ),
     cmocka_unit_test( test_a_silent_link_goes_down ),
     cmocka_unit_test( test_a_stall_of_our_own_is_nobodys_silence ),
+    cmocka_unit_test( test_a_connection_without_a_validators_share_is_no_line ),
     cmocka_unit_test( test_strangers_get_no_link ),
     cmocka_unit_test( test_another_chain_is_closed ),
     cmocka_unit_test( test_sets_change_and_places_stay ),

@@ -406,6 +406,18 @@ static dmg_err_t bodies_metrics( dmg_chainnet_info_t const * net, dmg_buf_t * ou
     (unsigned long)net->shards_in, (unsigned long)net->shards_relayed, (unsigned long)net->shards_bad, (unsigned long)net->txs_forwarded );
 }
 
+/* Why connections ended or were not let in; then what the port counts itself, last, as its text ends with "# EOF". */
+static dmg_err_t port_metrics( dmg_node_t * n, dmg_chainnet_info_t const * net, dmg_buf_t * out ) {
+  DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_net_closed_total counter\n" ) );
+  for( uint32_t i = 0; i<DMG_CHAINNET_CLOSED_CNT; i++ ) DMG_TRY( dmg_buf_printf( out, "demiurge_net_closed_total{why=\"%s\"} %lu\n", dmg_chainnet_closed_name( i ), (unsigned long)net->closed[ i ] ) );
+  DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_net_refused_total counter\n" ) );
+  for( uint32_t i = 0; i<DMG_CHAINNET_REFUSED_CNT; i++ ) DMG_TRY( dmg_buf_printf( out, "demiurge_net_refused_total{why=\"%s\"} %lu\n", dmg_chainnet_refused_name( i ), (unsigned long)net->refused[ i ] ) );
+  DMG_TRY( dmg_buf_printf( out, "# TYPE demiurge_net_bad_total counter\ndemiurge_net_bad_total{kind=\"frame\"} %lu\ndemiurge_net_bad_total{kind=\"request\"} %lu\ndemiurge_net_bad_total{kind=\"batch\"} %lu\n"
+                           "# TYPE demiurge_net_dropped_total counter\ndemiurge_net_dropped_total{kind=\"frame\"} %lu\n# TYPE demiurge_net_slowed_total counter\ndemiurge_net_slowed_total{kind=\"request\"} %lu\n",
+                           (unsigned long)net->frames_bad, (unsigned long)net->requests_bad, (unsigned long)net->batches_bad, (unsigned long)net->frames_dropped, (unsigned long)net->requests_slow ) );
+  return dmg_net_text( n->port, DMG_NET_TEXT_METRICS, out );   /* the adapter takes commands from any thread */
+}
+
 dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
   uint64_t us[ PEERS_SHOWN ] = { 0 };
   pthread_mutex_lock( &n->lock );
@@ -415,7 +427,7 @@ dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
   pthread_mutex_unlock( &n->lock );
   dmg_cons_info_t const * c = &i.validator.cons;
   DMG_TRY( bodies_metrics( &net, out ) );
-  return dmg_buf_printf( out,
+  DMG_TRY( dmg_buf_printf( out,
     "# TYPE demiurge_net_connections gauge\ndemiurge_net_connections %u\n# TYPE demiurge_net_links gauge\ndemiurge_net_links %u\n"
     "# TYPE demiurge_net_relayed gauge\ndemiurge_net_relayed %u\n# TYPE demiurge_net_forwarded_total counter\ndemiurge_net_forwarded_total %lu\n"
     "# TYPE demiurge_finality_seconds summary\ndemiurge_finality_seconds{quantile=\"0.5\"} %u.%03u\ndemiurge_finality_seconds{quantile=\"0.99\"} %u.%03u\n"
@@ -428,7 +440,8 @@ dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
     "# TYPE demiurge_consensus_validator gauge\ndemiurge_consensus_validator %d\n",
     i.conn_cnt, i.link_cnt, i.relayed_cnt, (unsigned long)net.frames_forwarded, i.final_p50_ms/1000, i.final_p50_ms%1000, i.final_p99_ms/1000, i.final_p99_ms%1000, us_cnt ? (double)us[ ( us_cnt-1 )/2 ]/1e6 : 0.0, us_cnt ? (double)us[ us_cnt-1 ]/1e6 : 0.0,
     (unsigned long)net.frames_in, (unsigned long)net.frames_out, (unsigned long)net.txs_in, (unsigned long)net.txs_out, c->epoch, (unsigned long)c->cur, (unsigned long)c->final_view,
-    (unsigned long)c->lag, (unsigned long)i.validator.signs, (unsigned long)i.validator.alarms, c->signer>=0 && !c->is_observer && !c->is_waiting, (int)c->signer );
+    (unsigned long)c->lag, (unsigned long)i.validator.signs, (unsigned long)i.validator.alarms, c->signer>=0 && !c->is_observer && !c->is_waiting, (int)c->signer ) );
+  return port_metrics( n, &net, out );
 }
 
 dmg_err_t dmg_node_peer_id( uint8_t const seed[ 32 ], dmg_buf_t * out_bytes, char out_text[ 64 ] ) {

@@ -211,6 +211,8 @@ pub struct Conn {
     pub cid: ConnectionId,
     pub peer: PeerId,
     pub is_inbound: bool,
+    /// Made with the share of a tagged peer.
+    pub is_vip: bool,
     pub addr: Multiaddr,
     pub gauge: Arc<Gauge>,
     pub mux: Option<Arc<MuxStat>>,

@@ -275,6 +275,12 @@ impl Streams {
             let at = stats.iter().position(|stat| stat.is_inbound == is_inbound)?;
             Some(stats.remove(at))
         });
+        // The share that its muxer was made with: a tag that comes later does not change it.
+        let share = mux.as_ref().map(|mux| mux.limits);
+        let is_vip = share.map_or(shared.is_vip(&peer), |share| {
+            share.streams == shared.limits.mux_vip.streams
+        });
+        let share = share.unwrap_or_else(|| shared.mux_limits(&peer, is_inbound));
         let counters = || shared.protos.iter().map(|_| AtomicU32::new(0)).collect::<Vec<_>>();
         let conn = Arc::new(Conn {
             id,
@@ -291,7 +297,8 @@ impl Streams {
             ins: counters(),
             outs: counters(),
             streams: AtomicU32::new(0),
-            streams_max: shared.mux_limits(&peer, is_inbound).streams.saturating_sub(8).max(1),
+            is_vip,
+            streams_max: share.streams.saturating_sub(8).max(1),
             offended: Mutex::new(None),
             closing: AtomicU16::new(0),
             pings_missed: AtomicU32::new(0),
@@ -344,7 +351,7 @@ impl NetworkBehaviour for Streams {
                 lock(&self.shared.conns).insert(conn.id, conn.clone());
                 count(&self.shared.counters.conns_up, 1);
                 self.shared.urgent.push_control(Event {
-                    code: u16::from(conn.is_inbound) | u16::from(is_quic) << 1,
+                    code: u16::from(conn.is_inbound) | u16::from(is_quic) << 1 | u16::from(conn.is_vip) << 2,
                     conn: conn.id,
                     peer: Some(conn.peer),
                     addr: conn.addr.to_string().into(),

@@ -214,6 +214,7 @@ fn conn() -> Arc<Conn> {
         ins: vec![],
         outs: vec![],
         streams: AtomicU32::new(0),
+        is_vip: false,
         streams_max: 8,
         offended: Mutex::new(None),
         closing: AtomicU16::new(0),
