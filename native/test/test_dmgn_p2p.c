@@ -565,6 +565,13 @@ static void test_oversize_frames_end_their_stream( void ** state ) {
   assert_int_equal( a->last[ DMGN_EV_NOTIFY_DOWN ].code, DMGN_END_RESET );
   assert_int_equal( b->cnt[ DMGN_EV_NOTIFY ], 0 );
   static uint8_t big[ 100000 ];
+  /* Again, and within offence_ms: the connection. */
+  assert_int_equal( b->cnt[ DMGN_EV_CONN_DOWN ], 0 );
+  id = notify_open( a, P_CONS );
+  assert_int_equal( dmgn_p2p_notify_send( a->p2p, id, 1, 0, (dmgn_buf_t){ frame, sizeof frame } ), DMGN_P2P_OK );
+  PUMP_UNTIL( b->cnt[ DMGN_EV_CONN_DOWN ]==1 && a->cnt[ DMGN_EV_CONN_DOWN ]==1, a, b );
+  assert_int_equal( b->last[ DMGN_EV_CONN_DOWN ].code, DMGN_WHY_LIMIT );
+  join( a, b );
   dmgn_p2p_request( a->p2p, a->conn, P_FETCH, (dmgn_buf_t){ big, sizeof big }, 5000, &id );
   PUMP_UNTIL( a->cnt[ DMGN_EV_REQ_END ], a, b );
   assert_int_equal( b->cnt[ DMGN_EV_REQ ], 0 );

@@ -309,7 +309,7 @@ impl Shared {
         }
     }
 
-    /// A stream more than the limits allow: the second within the time of an offence ends the connection.
+    /// A stream or a frame more than the limits allow: the second within the time of an offence ends the connection.
     pub fn offend(&self, conn: &Arc<Conn>) {
         count(&self.counters.refused_streams, 1);
         let mut offended = lock(&conn.offended);

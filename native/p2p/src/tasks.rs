@@ -222,6 +222,10 @@ pub async fn notify_in(shared: Arc<Shared>, conn: Arc<Conn>, out: Arc<Out>, stre
         x = answer => x,
         code = out.over() => Err(Some(code)),
     };
+    // Nobody of ours sends these: once may be another version, twice is a fault.
+    if matches!(stopped, Err(Some(end::TOO_BIG | end::PROTOCOL))) {
+        shared.offend(&conn);
+    }
     end.code = stopped.map_or_else(code_of, |()| end::OK);
     drop((slot, end));
 }
