@@ -6,6 +6,7 @@
 #   native/build.sh              build if needed, print <out>
 #   native/build.sh --print-dir  print <out> without building (it may not exist yet)
 #   native/build.sh --test       the crates' own tests
+#   native/build.sh --library    build rust-libp2p alone, the yardstick of [B3] (p2p/examples/library.rs), print the program
 #   native/build.sh --lint       rustfmt, clippy, headers against cbindgen and exports, licences, bans, advisories
 #
 # The cache is ${XDG_CACHE_HOME:-~/.cache}/demiurge/native-<hash of the foreign
@@ -37,7 +38,7 @@ if [ "$(uname -m)" = x86_64 ]; then export CARGO_CFG_CURVE25519_DALEK_BACKEND=av
 
 # Settings that change the product are part of the key.
 lock_key=$( { awk 'BEGIN { RS = ""; ORS = "\n\n" } /\nsource = /' "$here/Cargo.lock"; echo "$rustc_version ${RUSTFLAGS-} ${CARGO_CFG_CURVE25519_DALEK_BACKEND-} $(uname -m)"; } | sha256sum | cut -c1-16)
-src_key=$(cd "$here" && find . \( -path ./target -o -path ./oracle \) -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.h' -o -name build.sh \) -print0 |
+src_key=$(cd "$here" && find . \( -path ./target -o -path ./oracle -o -path ./p2p/examples \) -prune -o -type f \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.h' -o -name build.sh \) -print0 |
   sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
 caches=${XDG_CACHE_HOME:-$HOME/.cache}/demiurge
 cache=$caches/native-$lock_key
@@ -68,6 +69,13 @@ case "${1-}" in
     # The third witness of the golden vectors; its crates are few and have their own lock file.
     # shellcheck disable=SC2086
     exec "$cargo" test --locked --manifest-path "$here/../tests/conformance/rust/Cargo.toml" --target-dir "$caches/conformance" $jobs ;;
+  --library)
+    mine "$here" "$target"
+    # With dmg_native, so that the crates' features, and with them what is built already, stay the same.
+    # shellcheck disable=SC2086
+    (cd "$here" && "$cargo" build --release --locked -p dmg_native -p dmgn_p2p --example library --target-dir "$target" $jobs) >&2
+    echo "$target/release/examples/library"
+    exit 0 ;;
   --lint)
     # A file of its own, so that a change of the lint does not build the library again.
     # shellcheck source=native/lint.sh
@@ -75,7 +83,7 @@ case "${1-}" in
     lint
     exit 0 ;;
   '') ;;
-  *) echo "usage: native/build.sh [--print-dir | --test | --lint]" >&2; exit 2 ;;
+  *) echo "usage: native/build.sh [--print-dir | --test | --library | --lint]" >&2; exit 2 ;;
 esac
 
 if [ -e "$out/complete" ]; then touch -c "$out"; echo "$out"; exit 0; fi

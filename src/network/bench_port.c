@@ -1,6 +1,8 @@
-/* bench_port: the port between two processes on loopback (N14 B1, B2, B3, B5). One line a figure.
+/* bench_port: the port between two processes on loopback (N14 B1, B2, B3, B5): medians and quartiles of interleaved rounds, a line a figure.
 
-     client  notify cons, bulk --> server    votes come back on a notify stream of the server's own */
+     bench_port [ROUNDS [MIB [LIBRARY]]]     5 rounds, 1,024 MiB of bulk; LIBRARY: native/p2p/examples/library.rs, run in turn with ours
+
+     client  notify cons, bulk --> server    votes come back on a notify stream of the server's own, one more for each MIB of bulk; flood: small frames back, as fast as they go */
 #include "network/port_libp2p.h"
 #include "base/assert.h"
 #include "base/os.h"
@@ -9,17 +11,19 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { CONS, BULK, BULK4, PROTO_CNT, VOTE_SZ = 143, FRAME_SZ = 65536, SAMPLES_MAX = 200000 };
+enum { CONS, BULK, BULK4, FLOOD, PROTO_CNT, VOTE_SZ = 143, FRAME_SZ = 65536, SAMPLES_MAX = 200000, ROUNDS_MAX = 31 };
 
 static dmg_net_proto_t const protos[ PROTO_CNT ] = {
   [ CONS ]  = { .id = "/dmg/00000000/cons/1", .cls = DMG_NET_CLS_CONSENSUS, .is_notify = true, .in_max = 2, .out_max = 2, .frame_max = 64<<10, .queue_max = 512<<10, .first_ms = 5000, .next_ms = 10000 },
   [ BULK ]  = { .id = "/dmg/00000000/bulk/1", .cls = DMG_NET_CLS_BULK, .is_notify = true, .in_max = 2, .out_max = 2, .frame_max = 64<<10, .queue_max = 1<<20, .first_ms = 5000, .next_ms = 10000 },
   /* The same without the courtesy of N2.2: what it is worth. */
   [ BULK4 ] = { .id = "/dmg/00000000/rude/1", .cls = DMG_NET_CLS_CONSENSUS, .is_notify = true, .in_max = 2, .out_max = 2, .frame_max = 64<<10, .queue_max = 1<<20, .first_ms = 5000, .next_ms = 10000 },
+  /* Small frames, of which many wait: a drained ring shows what its reader can do. */
+  [ FLOOD ] = { .id = "/dmg/00000000/flood/1", .cls = DMG_NET_CLS_BULK, .is_notify = true, .in_max = 2, .out_max = 2, .frame_max = 64<<10, .queue_max = 8<<20, .first_ms = 5000, .next_ms = 10000 },
 };
 
 static dmg_net_port_t * open_port( uint8_t seed, char const * const * listen, size_t listen_cnt ) {
@@ -40,10 +44,18 @@ static dmg_net_port_t * open_port( uint8_t seed, char const * const * listen, si
   return port;
 }
 
+static pid_t child;
+
+/* Of both processes. */
 static double cpu_s( void ) {
-  struct rusage r;
-  getrusage( RUSAGE_SELF, &r );
-  return (double)( r.ru_utime.tv_sec+r.ru_stime.tv_sec )+(double)( r.ru_utime.tv_usec+r.ru_stime.tv_usec )*1e-6;
+  double sum = 0;
+  for( int i=0; i<2; i++ ) {
+    clockid_t clock;
+    struct timespec t = { 0 };
+    if( clock_getcpuclockid( i ? child : 0, &clock ) || clock_gettime( clock, &t ) ) { fprintf( stderr, "bench_port: no CPU time of the server\n" ); exit( 1 ); }
+    sum += (double)t.tv_sec+(double)t.tv_nsec*1e-9;
+  }
+  return sum;
 }
 
 static void wait_events( dmg_net_port_t * port, int ms ) {
@@ -51,12 +63,15 @@ static void wait_events( dmg_net_port_t * port, int ms ) {
   poll( fds, 2, ms );
 }
 
-/* --- Server: votes go back, bulk is counted by nobody --- */
+/* --- Server --- */
 
 enum { CONNS_MAX = 1<<16 };
-static uint64_t back[ CONNS_MAX ];
+static uint64_t back[ CONNS_MAX ], bulk_total = 1ull<<30;
 
 static void serve( int pipe_fd ) {
+  uint64_t flood = 0, got = 0;
+  uint32_t last = 0;             /* whose cons/1 is told of bulk, on whatever connection that comes */
+  static uint8_t vote[ VOTE_SZ ];
   dmg_net_port_t * port = open_port( 1, (char const *[]){ "/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1" }, 2 );
   int told = 0;
   for(;;) {
@@ -74,13 +89,19 @@ static void serve( int pipe_fd ) {
         }
         if( ev->kind==DMG_NET_NOTIFY_UP && !ev->code ) {
           (void)!dmg_net_notify_answer( port, ev->id, 0 );
-          if( ev->proto==CONS ) (void)!dmg_net_notify_open( port, ev->conn, CONS, DMG_SPAN_STR( "back" ), &back[ ev->conn%CONNS_MAX ] );
+          if( ev->proto==CONS ) { (void)!dmg_net_notify_open( port, ev->conn, CONS, DMG_SPAN_STR( "back" ), &back[ ev->conn%CONNS_MAX ] ); last = ev->conn; }
+          if( ev->proto==BULK || ev->proto==BULK4 ) got = 0;
+          if( ev->proto==FLOOD ) (void)!dmg_net_notify_open( port, ev->conn, FLOOD, DMG_SPAN_STR( "back" ), &flood );
         }
+        if( ev->kind==DMG_NET_NOTIFY_DOWN && ev->proto==FLOOD && flood ) { (void)!dmg_net_cancel( port, flood ); flood = 0; }
+        if( ev->kind==DMG_NET_NOTIFY && ( ev->proto==BULK || ev->proto==BULK4 ) && got<bulk_total && ( got += ev->data.sz )>=bulk_total ) (void)!dmg_net_notify_send( port, back[ last%CONNS_MAX ], 1, 0, DMG_SPAN( vote ) );
         if( ev->kind==DMG_NET_NOTIFY && ev->proto==CONS ) (void)!dmg_net_notify_send( port, back[ ev->conn%CONNS_MAX ], 1, 0, ev->data );
         dmg_net_release( port, ev );
       }
     }
-    if( !n ) wait_events( port, 1000 );
+    bool is_full = !flood;
+    for( unsigned i=0; i<256 && !is_full; i++ ) is_full = dmg_net_notify_send( port, flood, 1, 0, DMG_SPAN( vote ) )!=DMG_OK;
+    if( !n && is_full ) wait_events( port, 1000 );
   }
 }
 
@@ -90,7 +111,7 @@ static dmg_net_port_t * port;
 static dmg_net_peer_t   server;
 static char             addrs[ 2 ][ 256 ];        /* TCP, QUIC */
 static uint32_t         conn_up;
-static uint64_t         votes, downs, rtts, poll_ns, polled;
+static uint64_t         votes, floods, downs, rtts, poll_ns, polled;
 
 static size_t pump( int wait_ms ) {
   size_t n = 0;
@@ -104,7 +125,7 @@ static size_t pump( int wait_ms ) {
       if( ev->kind==DMG_NET_CONN_DOWN || ev->kind==DMG_NET_DIAL_FAILED ) downs++;
       if( ev->kind==DMG_NET_RTT ) rtts++;
       if( ev->kind==DMG_NET_NOTIFY_UP && !ev->code ) (void)!dmg_net_notify_answer( port, ev->id, 0 );
-      if( ev->kind==DMG_NET_NOTIFY ) votes++;
+      if( ev->kind==DMG_NET_NOTIFY ) *( ev->proto==FLOOD ? &floods : &votes ) += 1;
       dmg_net_release( port, ev );
     }
     if( cnt ) { poll_ns += dmg_os_mono_ns()-t; polled += cnt; }
@@ -131,48 +152,171 @@ static uint64_t open_notify( uint32_t conn, uint16_t proto ) {
   return id;
 }
 
-static void bulk_fill( uint64_t id, uint64_t * sent, double rate, uint64_t begin ) {
+static void bulk_fill( uint64_t id, uint64_t * sent, uint64_t total, double rate, uint64_t begin ) {
   static uint8_t frame[ FRAME_SZ ];
-  while( rate<=0 || (double)*sent<rate*(double)( dmg_os_mono_ns()-begin )/1e9 ) {
+  while( *sent<total && ( rate<=0 || (double)*sent<rate*(double)( dmg_os_mono_ns()-begin )/1e9 ) ) {
     if( dmg_net_notify_send( port, id, 1, 0, DMG_SPAN( frame ) ) ) return;
     *sent += FRAME_SZ;
   }
 }
 
+/* --- Figures --- */
+
+typedef struct { char name[ 96 ]; char const * unit; double v[ ROUNDS_MAX ]; unsigned cnt; } figure_t;
+static figure_t figures[ 128 ];
+static unsigned figure_cnt;
+
+static void record( char const * unit, double value, char const * name ) {
+  unsigned i = 0;
+  while( i<figure_cnt && ( strcmp( figures[ i ].name, name ) || strcmp( figures[ i ].unit, unit ) ) ) i++;
+  if( i==figure_cnt ) {
+    DMG_ASSERT( figure_cnt<sizeof figures/sizeof *figures );
+    figure_t * f = &figures[ figure_cnt++ ];
+    snprintf( f->name, sizeof f->name, "%s", name );
+    f->unit = unit;
+  }
+  if( figures[ i ].cnt<ROUNDS_MAX ) figures[ i ].v[ figures[ i ].cnt++ ] = value;
+}
+
+static int by_double( void const * a, void const * b ) { double x = *(double const *)a, y = *(double const *)b; return ( x>y )-( x<y ); }
 static int by_value( void const * a, void const * b ) { uint64_t x = *(uint64_t const *)a, y = *(uint64_t const *)b; return ( x>y )-( x<y ); }
 
-static void figure( char const * name, uint64_t * ns, size_t n ) {
-  qsort( ns, n, sizeof *ns, by_value );
-  printf( "%-58s n %6zu  p50 %7.1f us  p99 %8.1f us  max %8.1f us\n", name, n, (double)ns[ n/2 ]/1e3, (double)ns[ n*99/100 ]/1e3, (double)ns[ n-1 ]/1e3 );
+static void print_figures( void ) {
+  for( unsigned i=0; i<figure_cnt; i++ ) {
+    figure_t * f = &figures[ i ];
+    qsort( f->v, f->cnt, sizeof *f->v, by_double );
+    printf( "%-62s %12.2f %-9s quartiles %.2f to %.2f, of %u\n", f->name, f->v[ f->cnt/2 ], f->unit, f->v[ f->cnt/4 ], f->v[ f->cnt*3/4 ], f->cnt );
+  }
 }
 
 static uint64_t samples[ SAMPLES_MAX ];
 
-/* Votes there and back, one at a time, for secs, with bulk beside them (id 0: none). */
-static void round_trips( char const * name, uint64_t cons, uint64_t bulk, double rate, double secs ) {
+/* Votes there and back, one at a time: for secs on an idle link, else while total bytes of bulk go beside them, at most at rate. */
+static void round_trips( char const * name, uint64_t cons, uint64_t bulk, double rate, double secs, uint64_t total ) {
   uint8_t vote[ VOTE_SZ ] = { 0 };
   uint64_t begin = dmg_os_mono_ns(), end = begin+(uint64_t)( secs*1e9 ), sent = 0;
   size_t n = 0;
-  while( dmg_os_mono_ns()<end && n<SAMPLES_MAX ) {
-    if( bulk ) bulk_fill( bulk, &sent, rate, begin );
+  while( n<SAMPLES_MAX && ( bulk ? sent<total : dmg_os_mono_ns()<end ) ) {
+    if( bulk ) bulk_fill( bulk, &sent, total, rate, begin );
     uint64_t t = dmg_os_mono_ns(), want = votes+1;
-    if( dmg_net_notify_send( port, cons, 1, 0, DMG_SPAN( vote ) ) ) break;
-    while( votes<want ) { pump( 5 ); if( bulk ) bulk_fill( bulk, &sent, rate, begin ); if( dmg_os_mono_ns()-t>5000000000u ) { printf( "%s: a vote was lost\n", name ); return; } }
+    DMG_ASSERT( !dmg_net_notify_send( port, cons, 1, 0, DMG_SPAN( vote ) ) );
+    while( votes<want ) { pump( 5 ); if( bulk ) bulk_fill( bulk, &sent, total, rate, begin ); if( dmg_os_mono_ns()-t>5000000000u ) { fprintf( stderr, "%s: a vote was lost\n", name ); exit( 1 ); } }
     samples[ n++ ] = dmg_os_mono_ns()-t;
     /* Votes are rare: a millisecond between two, but on an idle link. */
-    if( bulk ) for( uint64_t next=dmg_os_mono_ns()+1000000; dmg_os_mono_ns()<next; ) { pump( 1 ); bulk_fill( bulk, &sent, rate, begin ); }
+    if( bulk ) for( uint64_t next=dmg_os_mono_ns()+1000000; dmg_os_mono_ns()<next; ) { pump( 1 ); bulk_fill( bulk, &sent, total, rate, begin ); }
   }
-  char line[ 128 ];
-  if( bulk ) snprintf( line, sizeof line, "%s bulk_mib_s=%.0f", name, (double)sent/1048576/secs );
-  else       snprintf( line, sizeof line, "%s", name );
-  figure( line, samples, n );
+  double took = (double)( dmg_os_mono_ns()-begin )/1e9;
+  qsort( samples, n, sizeof *samples, by_value );
+  record( "us p50", (double)samples[ n/2 ]/1e3, name );
+  record( "us p99", (double)samples[ n*99/100 ]/1e3, name );
+  record( "us max", (double)samples[ n-1 ]/1e3, name );
+  if( bulk ) record( "MiB/s", (double)sent/1048576/took, name );
+}
+
+/* The last votes may be bulk's end: wait until nothing comes. */
+static void settle( void ) { for( uint64_t end=dmg_os_mono_ns()+100000000; dmg_os_mono_ns()<end; ) if( pump( 5 ) ) end = dmg_os_mono_ns()+100000000; }
+
+static void connects( bool quic, double secs, char const * via ) {
+  char name[ 96 ];
+  uint64_t begin = dmg_os_mono_ns(), n = 0;
+  while( dmg_os_mono_ns()-begin<(uint64_t)( secs*1e9 ) ) {
+    uint64_t down = downs, rtt = rtts;
+    uint32_t conn = dial( quic );
+    AWAIT( rtts>rtt );
+    (void)!dmg_net_close( port, conn, DMG_NET_WHY_APP );
+    AWAIT( downs>down );
+    n++;
+  }
+  snprintf( name, sizeof name, "port/connect via=%s", via );
+  record( "/s", (double)n*1e9/(double)( dmg_os_mono_ns()-begin ), name );
+}
+
+/* B5: small frames of the server as fast as the port takes them in; then a ring that was left to fill for 100 ms, its first 16,384 frames. */
+static void ring( uint32_t conn, double secs, char const * via ) {
+  char name[ 96 ];
+  uint64_t id = open_notify( conn, FLOOD ), first = 0, begin;
+  AWAIT( floods>100 );
+  poll_ns = polled = 0;
+  first = floods;
+  begin = dmg_os_mono_ns();
+  while( dmg_os_mono_ns()-begin<(uint64_t)( secs*1e9 ) ) pump( 1 );
+  snprintf( name, sizeof name, "port/events via=%s", via );
+  record( "/s", (double)( floods-first )*1e9/(double)( dmg_os_mono_ns()-begin ), name );
+  record( "ns C", (double)poll_ns/(double)( polled ? polled : 1 ), name );
+  snprintf( name, sizeof name, "port/events_drained via=%s", via );
+  for( int i=0; i<10; i++ ) {
+    dmg_os_sleep_ns( 100000000 );
+    first = floods;
+    begin = dmg_os_mono_ns();
+    while( floods-first<16384 ) pump( 1 );
+    record( "/s", (double)( floods-first )*1e9/(double)( dmg_os_mono_ns()-begin ), name );
+  }
+  (void)!dmg_net_cancel( port, id );
+  settle();
+}
+
+/* B3: the library's own transports, without anything of ours above or below. */
+static double library_bulk( char const * program, char const * via ) {
+  char command[ 512 ], name[ 96 ];
+  double mib_s = 0, cpu = 0;
+  snprintf( command, sizeof command, "'%s' %s %lu", program, via, (unsigned long)( bulk_total>>20 ) );
+  FILE * f = popen( command, "r" );
+  if( !f || fscanf( f, "%lf %lf", &mib_s, &cpu )!=2 || pclose( f ) ) { fprintf( stderr, "bench_port: %s failed\n", command ); exit( 1 ); }
+  snprintf( name, sizeof name, "library/bulk via=%s", via );
+  record( "MiB/s", mib_s, name );
+  record( "cpu s/GiB", cpu, name );
+  return mib_s;
+}
+
+static void one_round( bool quic, char const * library ) {
+  char const * via = quic ? "quic" : "tcp";
+  char name[ 96 ];
+  connects( quic, 1, via );
+  uint32_t conn = dial( quic );
+  uint64_t cons = open_notify( conn, CONS ), bulk;
+  settle();
+  snprintf( name, sizeof name, "port/vote_round_trip via=%s", via );
+  round_trips( name, cons, 0, 0, 2, 0 );
+  ring( conn, 2, via );
+  /* B1: bulk on the same connection, as it is and without the courtesy of N2.2; on a second one of TCP (N2.3); as fast as it goes and at 100 MiB/s. */
+  for( int where=0; where<3; where++ ) for( int shaped=0; shaped<2; shaped++ ) {
+    if( where==1 && !shaped ) continue;              /* class 1 drops what is too much, so that there is no end to how fast it goes */
+    static char const * const places[] = { "same", "same_class", "second_tcp" };
+    uint32_t on = where==2 ? dial( 0 ) : conn;
+    bulk = open_notify( on, where==1 ? BULK4 : BULK );
+    snprintf( name, sizeof name, "port/vote_under_bulk via=%s bulk=%s%s", via, places[ where ], shaped ? " shaped" : "" );
+    round_trips( name, cons, bulk, shaped ? 100.0*1048576 : 0, 0, shaped ? bulk_total/4 : bulk_total );
+    (void)!dmg_net_cancel( port, bulk );
+    if( where==2 ) { uint64_t down = downs; (void)!dmg_net_close( port, on, DMG_NET_WHY_APP ); AWAIT( downs>down ); }
+    settle();
+  }
+  /* B3: until the server's C has all of it. */
+  bulk = open_notify( conn, BULK );
+  settle();
+  uint64_t sent = 0, want = votes+1, begin = dmg_os_mono_ns();
+  double cpu = cpu_s();
+  while( votes<want ) { bulk_fill( bulk, &sent, bulk_total, 0, begin ); pump( 5 ); }
+  double took = (double)( dmg_os_mono_ns()-begin )/1e9;
+  snprintf( name, sizeof name, "port/bulk via=%s", via );
+  double mib_s = (double)sent/1048576/took;
+  record( "MiB/s", mib_s, name );
+  record( "cpu s/GiB", ( cpu_s()-cpu )*1073741824/(double)sent, name );
+  uint64_t down = downs;
+  (void)!dmg_net_close( port, conn, DMG_NET_WHY_APP );
+  AWAIT( downs>down );
+  if( library ) {
+    snprintf( name, sizeof name, "port/bulk via=%s beside=library", via );
+    record( "times", mib_s/library_bulk( library, via ), name );
+  }
 }
 
 int main( int argc, char ** argv ) {
-  double secs = argc>1 ? strtod( argv[ 1 ], NULL ) : 3;
+  unsigned rounds = argc>1 ? (unsigned)strtoul( argv[ 1 ], NULL, 10 ) : 5;
+  if( argc>2 ) bulk_total = strtoull( argv[ 2 ], NULL, 10 )<<20;
+  if( !rounds || rounds>ROUNDS_MAX || !bulk_total ) { fprintf( stderr, "usage: bench_port [ROUNDS [MIB [LIBRARY]]], up to %d rounds\n", ROUNDS_MAX ); return 2; }
   int fds[ 2 ];
   if( pipe( fds ) ) return 1;
-  pid_t child = fork();
+  child = fork();
   if( child<0 ) return 1;
   if( !child ) { close( fds[ 0 ] ); serve( fds[ 1 ] ); }
   for( int i=0; i<2; i++ ) {
@@ -184,75 +328,8 @@ int main( int argc, char ** argv ) {
   server = port->self;
   dmg_net_free( port );
   port = open_port( 2, NULL, 0 );
-
-  for( int quic=0; quic<2; quic++ ) {
-    char const * via = quic ? "quic" : "tcp";
-    char name[ 96 ];
-    /* B2, one after another. */
-    uint64_t begin = dmg_os_mono_ns(), n = 0;
-    double cpu = cpu_s();
-    while( dmg_os_mono_ns()-begin<(uint64_t)( secs*0.5e9 ) ) {
-      uint64_t down = downs, rtt = rtts;
-      uint32_t conn = dial( quic );
-      AWAIT( rtts>rtt );
-      (void)!dmg_net_close( port, conn, DMG_NET_WHY_APP );
-      AWAIT( downs>down );
-      n++;
-    }
-    printf( "port/connect via=%s %*s %7.0f /s  cpu %.2f ms each\n", via, quic ? 35 : 36, "", (double)n*1e9/(double)( dmg_os_mono_ns()-begin ), ( cpu_s()-cpu )*1e3/(double)n );
-
-    uint32_t conn = dial( quic ), other = 0;
-    uint64_t cons = open_notify( conn, CONS ), bulk, rude;
-    for( uint64_t end=dmg_os_mono_ns()+300000000; dmg_os_mono_ns()<end; ) pump( 5 );
-    /* B3 */
-    snprintf( name, sizeof name, "port/vote_round_trip via=%s", via );
-    round_trips( name, cons, 0, 0, secs );
-    /* B5: votes as fast as they go, as many in flight as the queue has room for. */
-    uint8_t vote[ VOTE_SZ ] = { 0 };
-    uint64_t first = votes, asked = 0;
-    poll_ns = polled = 0;
-    begin = dmg_os_mono_ns();
-    while( dmg_os_mono_ns()-begin<(uint64_t)( secs*1e9 ) ) {
-      for( int i=0; i<64 && asked-( votes-first )<1500; i++ ) asked += !dmg_net_notify_send( port, cons, 1, 0, DMG_SPAN( vote ) );
-      pump( 0 );
-    }
-    printf( "port/vote_rate via=%s %*s %7.0f /s there and back  poll+release %.0f ns an event\n", via, quic ? 33 : 34, "", (double)( votes-first )*1e9/(double)( dmg_os_mono_ns()-begin ),
-            (double)poll_ns/(double)( polled ? polled : 1 ) );
-    AWAIT( votes-first==asked );
-    /* B1: on the same connection, polite and rude; unlimited and at 100 MiB/s. */
-    bulk = open_notify( conn, BULK );
-    for( int shaped=0; shaped<2; shaped++ ) {
-      snprintf( name, sizeof name, "port/vote_under_bulk via=%s bulk=same%s", via, shaped ? " shaped" : "" );
-      round_trips( name, cons, bulk, shaped ? 100.0*1048576 : 0, secs );
-    }
-    (void)!dmg_net_cancel( port, bulk );
-    rude = open_notify( conn, BULK4 );
-    snprintf( name, sizeof name, "port/vote_under_bulk via=%s bulk=same_class", via );
-    round_trips( name, cons, rude, 100.0*1048576, secs );
-    (void)!dmg_net_cancel( port, rude );
-    other = dial( 0 );
-    bulk = open_notify( other, BULK );
-    for( int shaped=0; shaped<2; shaped++ ) {
-      snprintf( name, sizeof name, "port/vote_under_bulk via=%s bulk=second_tcp%s", via, shaped ? " shaped" : "" );
-      round_trips( name, cons, bulk, shaped ? 100.0*1048576 : 0, secs );
-    }
-    (void)!dmg_net_close( port, other, DMG_NET_WHY_APP );
-    /* B3: bulk alone; all but the 4 MiB that queues and windows hold have been taken by the server's C. */
-    bulk = open_notify( conn, BULK );
-    uint64_t sent = 0, total = (uint64_t)( secs*256 )<<20;
-    begin = dmg_os_mono_ns();
-    cpu = cpu_s();
-    static uint8_t frame[ FRAME_SZ ];
-    while( sent<total ) {
-      if( !dmg_net_notify_send( port, bulk, 1, 0, DMG_SPAN( frame ) ) ) sent += FRAME_SZ;
-      else pump( 5 );
-    }
-    printf( "port/bulk via=%s %*s %7.0f MiB/s  cpu %.2f s a GiB\n", via, quic ? 38 : 39, "", (double)sent/1048576*1e9/(double)( dmg_os_mono_ns()-begin ), ( cpu_s()-cpu )*1073741824/(double)sent );
-    uint64_t down = downs;
-    (void)!dmg_net_close( port, conn, DMG_NET_WHY_APP );
-    AWAIT( downs>down );
-    fflush( stdout );
-  }
+  for( unsigned r=0; r<rounds; r++ ) for( int quic=0; quic<2; quic++ ) one_round( quic, argc>3 ? argv[ 3 ] : NULL );
+  print_figures();
   dmg_net_free( port );
   kill( child, SIGKILL );
   waitpid( child, NULL, 0 );
