@@ -1,48 +1,20 @@
 /* The core at its edges: what does not decode, does not belong together, is full, comes twice, or is of another epoch. */
 #include "wan.h"
-#include "rig.h"
+#include "test_rig.h"
 #include "consensus/evidence.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
-static rig_t r;
-static uint8_t frame[ 65536 ];
-static dmg_hash_t next_root;
-
-static void up( uint32_t me, uint64_t last_height ) {
-  rig_init( &r, me, last_height );
-  for( uint32_t i = 0; i<RIG_N; i++ ) if( i!=me ) rig_link( &r, i, true );
-}
-static int down( void ** state ) { (void)state; rig_fini( &r ); return 0; }
-static uint64_t cur( void ) { return rig_info( &r ).cur; }
 static uint32_t leader_of( uint64_t view ) { rig_init( &r, 0, 1000 ); uint32_t l = rig_leader( &r, view ); rig_fini( &r ); return l; }
-static uint32_t others( void ) { return 15u&~( 1u<<r.me ); }
-static uint32_t other( unsigned k ) { for( uint32_t i = 0; ; i++ ) if( i!=r.me && !k-- ) return i; }
-static void edit_boundary( dmg_header_t * h ) { h->kind = DMG_BLOCK_BOUNDARY; h->next_epoch_root = next_root; }
 static dmg_record_t next_record( void ) {
   dmg_record_t n = r.cfg.record;
   n.epoch = 1; n.first_height = n.last_height = r.cfg.record.last_height+1; n.seed.b[ 0 ] = 9;
   next_root = dmg_record_hash( &n );
   return n;
 }
-static void tell_next( dmg_record_t const * next, dmg_set_t const * set ) {
-  dmg_cons_event_t ev = { .kind = DMG_CONS_EPOCH, .epoch = { .record = next, .set = set } };
-  rig_event( &r, &ev );
-}
-static dmg_hash_t propose( uint64_t view, dmg_cert_t const * parent, uint64_t height, rig_edit_t edit ) {
-  dmg_hash_t h;
-  size_t sz = rig_proposal( &r, view, parent, height, r.wall_ms+view, NULL, 0, edit, frame, &h );
-  rig_frame( &r, rig_leader( &r, view ), DMG_FRAME_PROPOSAL, frame, sz );
-  return h;
-}
 
 /* --- start ------------------------------------------------------------------------------------------------- */
 
 /* All its memory comes from the arena in _new: with less than that there is no core, wherever it ends. */
 static void test_new_wants_all_its_memory( void ** state ) {
-  (void)state;
   rig_init( &r, 0, 1000 );
   dmg_cons_record_t one = { .kind = DMG_CONS_REC_VOTE, .epoch = 1, .payload = dmg_span( frame, 40000 ) };
   dmg_cons_restored_t restored = { .records = &one, .cnt = 1 };
@@ -65,7 +37,6 @@ static bool is_core( dmg_cons_cfg_t const * cfg ) {
   return is;
 }
 static void test_new_refuses_what_does_not_belong_together( void ** state ) {
-  (void)state;
   rig_init( &r, 0, 1000 );
   dmg_cons_cfg_t c = r.cfg;
   assert_true( is_core( &c ) );
@@ -86,7 +57,6 @@ static void test_new_refuses_what_does_not_belong_together( void ** state ) {
 
 /* Records that do not read, or are of no epoch near, are skipped, and what stands behind them counts. */
 static void test_a_record_that_does_not_read_is_skipped( void ** state ) {
-  (void)state;
   up( 0, 1000 );
   rig_restart( &r );
   uint64_t fresh = dmg_cons_digest( r.core );
@@ -114,7 +84,6 @@ static void test_a_record_that_does_not_read_is_skipped( void ** state ) {
 /* --- certificates ------------------------------------------------------------------------------------------- */
 
 static void test_what_is_notarized_is_told( void ** state ) {
-  (void)state;
   up( 0, 1000 );
   dmg_hash_t a = { { 1 } }, b = { { 2 } };
   rig_vote( &r, other( 0 ), DMG_VOTE_NOTARIZE, 3, &a );   /* the ring holds views 1 .. 4 now */
@@ -130,7 +99,6 @@ static void test_what_is_notarized_is_told( void ** state ) {
 
 /* More than a third lies: each contradiction of certificates is told with evidence that the judge takes, and no rule picks a side (C9.5). */
 static void test_contradicting_certificates_are_told( void ** state ) {
-  (void)state;
   static dmg_keys_t keys;
   static dmg_schedule_t schedule;
   dmg_hash_t a = { { 1 } }, b = { { 2 } };
@@ -166,7 +134,6 @@ static void test_contradicting_certificates_are_told( void ** state ) {
 
 /* E1-E3 among votes and against certificates, whichever comes first; a vote that does not verify accuses nobody. */
 static void test_votes_against_what_is_held( void ** state ) {
-  (void)state;
   dmg_hash_t a = { { 1 } }, b = { { 2 } };
   enum { N = DMG_VOTE_NOTARIZE, Z = DMG_VOTE_NULLIFY, F = DMG_VOTE_FINALIZE };
   static struct { uint8_t x, y; bool is_same, is_fault; } const t[] = { { N, N, false, true }, { F, F, false, true }, { F, N, false, true }, { N, F, false, true }, { Z, F, true, true }, { F, Z, true, true }, { N, F, true, false }, { N, Z, true, false } };
@@ -192,7 +159,6 @@ static void test_votes_against_what_is_held( void ** state ) {
 
 /* C11.1: full: the farthest runs go and are wanted; those at or below the base make room first. */
 static void test_runs_are_full( void ** state ) {
-  (void)state;
   rig_init( &r, 0, 1000000 );
   r.cfg.runs_max = 4;
   rig_restart( &r );
@@ -224,7 +190,6 @@ static void test_runs_are_full( void ** state ) {
 
 /* The vote log's records wait for a driver that does not answer: what finds no place is decided again, and no vote is lost with the view's. */
 static void test_a_driver_that_never_signs( void ** state ) {
-  (void)state;
   up( 0, 1000 );
   r.no_sign = true;
   uint64_t v = 0;
@@ -238,7 +203,7 @@ static void test_a_driver_that_never_signs( void ** state ) {
   assert_int_equal( rig_sent( &r, DMG_FRAME_VOTE ), 0 );
   r.no_sign = false;
   rig_restart( &r );
-  for( uint32_t i = 0; i<3; i++ ) rig_link( &r, other( i ), true );
+  link_all();
   rig_tick( &r, 700000 );
   assert_true( rig_sent_votes( &r, DMG_VOTE_NULLIFY, cur(), NULL )>0 );
 }
@@ -247,7 +212,6 @@ static void test_a_driver_that_never_signs( void ** state ) {
 
 /* C7.4: each clause of a handover; the last of them is good. */
 static void test_each_false_handover_is_refused( void ** state ) {
-  (void)state;
   for( unsigned k = 0; k<=9; k++ ) {
     up( 0, 1 );
     dmg_record_t next = next_record();
@@ -282,7 +246,6 @@ static void test_each_false_handover_is_refused( void ** state ) {
 
 /* While B is not executed the core is silent in e, serves the handover, and asks for B; with its state it enters e+1. */
 static void test_done_and_not_executed( void ** state ) {
-  (void)state;
   up( leader_of( 1 ) ? 0 : 1, 1 );
   dmg_record_t next = next_record();
   tell_next( &next, &r.set );
@@ -316,7 +279,6 @@ static void test_done_and_not_executed( void ** state ) {
 
 /* B itself is unknown: it is asked for by its hash until it comes. */
 static void test_done_without_the_boundary( void ** state ) {
-  (void)state;
   up( leader_of( 1 ) ? 0 : 1, 1 );
   dmg_record_t next = next_record();
   dmg_hash_t b, h;
@@ -340,7 +302,6 @@ static void test_done_without_the_boundary( void ** state ) {
 
 /* A next set that is larger than configured, or whose keys do not load, is told, and nobody votes by it. */
 static void test_a_next_set_that_cannot_be( void ** state ) {
-  (void)state;
   dmg_record_t next;
   dmg_set_t set;
   up( leader_of( 1 ) ? 0 : 1, 1 );
@@ -371,7 +332,6 @@ static void test_a_next_set_that_cannot_be( void ** state ) {
 
 /* C7.3: who leads behind a boundary that is not final proposes closing headers, the second on the first, both naming B. */
 static void test_a_leader_closes( void ** state ) {
-  (void)state;
   up( leader_of( 1 ), 1 );
   dmg_record_t next = next_record();
   rig_tick( &r, 260000 );
@@ -409,7 +369,6 @@ static void test_a_leader_closes( void ** state ) {
 
 /* What does not load, is of another epoch, of nobody, or short of q, verifies as nothing. */
 static void test_signatures_that_are_none( void ** state ) {
-  (void)state;
   static dmg_keys_t k;
   up( 0, 1000 );
   assert_true( dmg_keys_init( &k, &sim_fake, &r.cfg.chain_id, 0, &r.set ) );
@@ -457,7 +416,6 @@ static void test_signatures_that_are_none( void ** state ) {
 
 /* Our key on a link is another life of ours: a vote of it above our marks is C6.5's alarm, one that does not verify is nothing. */
 static void test_our_own_key_on_a_link( void ** state ) {
-  (void)state;
   for( unsigned k = 0; k<3; k++ ) {
     up( 0, 1000 );
     rig_link( &r, 0, true );
@@ -478,7 +436,6 @@ static void test_our_own_key_on_a_link( void ** state ) {
 
 /* Frames that are no frames, votes of others' names, views far ahead, epochs to come. */
 static void test_frames_that_lead_nowhere( void ** state ) {
-  (void)state;
   up( 0, 1000 );
   dmg_hash_t h = { { 3 } };
   uint64_t bad = rig_info( &r ).bad_frames;
@@ -528,15 +485,6 @@ static void test_frames_that_lead_nowhere( void ** state ) {
 
 /* --- proposals ------------------------------------------------------------------------------------------------ */
 
-static uint32_t not_leading( uint64_t to_view ) {
-  uint32_t lead = 0, me = 0;
-  rig_init( &r, 0, 1000 );
-  for( uint64_t v = 1; v<=to_view; v++ ) lead |= 1u<<rig_leader( &r, v );
-  rig_fini( &r );
-  while( lead>>me&1 ) me++;
-  assert_true( me<RIG_N );
-  return me;
-}
 static size_t make( uint64_t view, dmg_cert_t const * parent, uint64_t height, uint64_t add_ms, rig_edit_t edit, dmg_hash_t * h ) { return rig_proposal( &r, view, parent, height, r.wall_ms+add_ms, NULL, 0, edit, frame, h ); }
 static void edit_sound_leader( dmg_header_t * h ) { h->leader ^= 1; }
 static void edit_no_leader( dmg_header_t * h ) { h->leader = 9; }
@@ -549,7 +497,6 @@ static void edit_no_reveal( dmg_header_t * h ) { memset( h->reveal, 0, sizeof h-
 
 /* Not of the view's leader, or not signed: of no effect, and the sender's fault. */
 static void test_proposals_that_are_none( void ** state ) {
-  (void)state;
   up( not_leading( 4 ), 1000 );
   static rig_edit_t const edits[] = { edit_sound_leader, edit_no_leader, edit_view_0, NULL, NULL };
   dmg_hash_t h;
@@ -572,7 +519,6 @@ static void test_proposals_that_are_none( void ** state ) {
 
 /* C5.1 above a parent: what the header says of it is false, so the view is nullified at once. */
 static void test_false_words_about_a_parent( void ** state ) {
-  (void)state;
   static rig_edit_t const edits[] = { edit_self, edit_cert_view, edit_parent_hash, edit_cert_sig, edit_no_reveal, NULL };
   for( unsigned i = 0; i<6; i++ ) {
     up( not_leading( 4 ), 1000 );
@@ -602,7 +548,6 @@ static void edit_closing( dmg_header_t * h ) {
 }
 /* C7.3: each clause of a closing header, on the boundary and on a closing one. */
 static void test_each_false_closing_is_invalid( void ** state ) {
-  (void)state;
   for( unsigned on = 2; on<=3; on++ ) for( unsigned lie = 0; lie<=6; lie++ ) {
     up( not_leading( 4 ), 1 );
     dmg_record_t next = next_record();
@@ -624,7 +569,6 @@ static void test_each_false_closing_is_invalid( void ** state ) {
 
 /* What the runtime says: INVALID is NULLIFY at once, WAIT is asked again, of an unknown block it is nothing. */
 static void test_what_the_runtime_says( void ** state ) {
-  (void)state;
   up( not_leading( 4 ), 1000 );
   r.no_check = true;
   dmg_hash_t h = propose( 1, NULL, 1, NULL );
@@ -652,7 +596,6 @@ static void test_what_the_runtime_says( void ** state ) {
 
 /* Two headers of a view are kept and told of; a third only where a certificate names it. */
 static void test_a_third_header_of_a_view( void ** state ) {
-  (void)state;
   up( not_leading( 4 ), 1000 );
   dmg_hash_t h[ 3 ];
   size_t sz = 0;
@@ -673,7 +616,6 @@ static void test_a_third_header_of_a_view( void ** state ) {
 
 /* The leader signs no run: who sends its header with fewer of them is not the last word, and with all of them there is nothing left to fetch. */
 static void test_a_header_comes_again_with_more_runs( void ** state ) {
-  (void)state;
   rig_init( &r, 0, 1000 );
   uint32_t me = ( rig_leader( &r, 21 )+1 )%RIG_N;
   rig_fini( &r );
@@ -695,7 +637,6 @@ static void test_a_header_comes_again_with_more_runs( void ** state ) {
 
 /* A proposal ahead of cur is looked at, and voted for once its view is entered; the F that it carries counts, a false one is told by nobody's vote. */
 static void test_a_proposal_ahead_and_the_f_it_carries( void ** state ) {
-  (void)state;
   up( not_leading( 4 ), 1000 );
   dmg_hash_t a = propose( 1, NULL, 1, NULL ), b;
   dmg_cert_t n = rig_cert( &r, DMG_VOTE_NOTARIZE, 1, &a, others() ), f = rig_cert( &r, DMG_VOTE_FINALIZE, 1, &a, others() );
@@ -741,7 +682,6 @@ static size_t pair_of( uint32_t who, uint64_t view, bool is_lie, uint32_t epoch,
   return dmg_evidence_encode( &e, out, DMG_EVIDENCE_SZ_MAX );
 }
 static void test_evidence_of_others_is_judged( void ** state ) {
-  (void)state;
   static uint8_t b[ DMG_EVIDENCE_SZ_MAX ];
   up( 0, 1000 );
   for( uint64_t v = 1; v<=50; v++ ) rig_frame( &r, 1, DMG_FRAME_EVIDENCE, b, pair_of( 2, v, false, 0, b ) );
@@ -777,7 +717,6 @@ static void lists_of( uint64_t view, uint32_t first_sz, dmg_run_t out[ 4 ] ) {
   }
 }
 static void test_far_lists_do_not_crowd_out_the_view_at_hand( void ** state ) {
-  (void)state;
   rig_init( &r, 0, 1000000 );
   uint32_t lead = 0, me = 0;
   for( uint64_t v = 201; v<=212; v++ ) lead |= 1u<<rig_leader( &r, v );
@@ -816,7 +755,6 @@ static void test_far_lists_do_not_crowd_out_the_view_at_hand( void ** state ) {
 }
 
 int main( void ) {
-#define T( f ) cmocka_unit_test_teardown( f, down )
   struct CMUnitTest const tests[] = {
     T( test_new_wants_all_its_memory ), T( test_new_refuses_what_does_not_belong_together ), T( test_a_record_that_does_not_read_is_skipped ), T( test_what_is_notarized_is_told ),
     T( test_contradicting_certificates_are_told ), T( test_votes_against_what_is_held ), T( test_runs_are_full ), T( test_a_driver_that_never_signs ), T( test_each_false_handover_is_refused ),
