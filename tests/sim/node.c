@@ -420,6 +420,15 @@ static void do_evidence( world_t * w, node_t * n, dmg_cons_action_t const * a ) 
   }
 }
 
+static void on_done( world_t * w, node_t * n, dmg_span_t handover ) {
+  epoch_t * e = &w->epochs[ n->epoch ];
+  trace( w, "node %u DONE epoch %u", n->id, n->epoch );
+  if( e->handover || n->is_byz ) return;
+  e->handover    = malloc( handover.sz );
+  e->handover_sz = (uint32_t)handover.sz;
+  memcpy( e->handover, handover.p, handover.sz );
+}
+
 static void do_action( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
   switch( a->kind ) {
     case DMG_CONS_SAVE:  do_save( w, n, a ); break;
@@ -477,7 +486,7 @@ static void do_action( world_t * w, node_t * n, dmg_cons_action_t const * a ) {
       if( !n->is_byz ) fail( w, "node %u falls to observe: %s", n->id, a->observe.reason );
       break;
     case DMG_CONS_RAISE:    dmg_safety_raise_from( &n->safety, a->raise.from_ms ); break;
-    case DMG_CONS_DONE:     trace( w, "node %u DONE epoch %u", n->id, n->epoch ); break;
+    case DMG_CONS_DONE:     on_done( w, n, a->done.handover ); break;
     default: DMG_ASSERT( !"an unknown action" );
   }
 }
@@ -622,6 +631,17 @@ void node_start( world_t * w, node_t * n ) {
 
 /* --- events ------------------------------------------------------------------------------------------------- */
 
+/* N9.1: a core keeps its last handover alone; who hears of an epoch beyond the next asks for that of its own, as the network machine of a node does. */
+static void fill_epochs( world_t * w, node_t * n, uint16_t from, dmg_span_t handover ) {
+  epoch_t const * e = &w->epochs[ n->epoch ];
+  dmg_handover_t h;
+  if( !e->handover || dmg_handover_decode( handover, &h ).kind || h.header.epoch<=n->epoch ) return;
+  uint8_t frame[ 1+DMG_HANDOVER_SZ_MAX ] = { DMG_FRAME_HANDOVER };
+  memcpy( frame+1, e->handover, e->handover_sz );
+  dmg_cons_event_t ev = { .kind = DMG_CONS_MSG, .msg = { .peer = from, .frame = dmg_span( frame, 1+e->handover_sz ) } };
+  to_core( w, n, &ev );
+}
+
 static void on_frame( world_t * w, node_t * n, ev_t const * ev ) {
   uint8_t kind = ev->sz ? ev->data[ 0 ] : 0;
   node_t * from = &w->nodes[ ev->from ];
@@ -682,6 +702,7 @@ static void on_frame( world_t * w, node_t * n, ev_t const * ev ) {
   if( !n->is_up ) return;
   dmg_cons_event_t e = { .kind = DMG_CONS_MSG, .msg = { .peer = ev->from, .frame = frame } };
   to_core( w, n, &e );
+  if( n->is_up && kind==DMG_FRAME_HANDOVER ) fill_epochs( w, n, ev->from, dmg_span( frame.p+1, frame.sz-1 ) );
 }
 
 static uint64_t u64max( uint64_t a, uint64_t b ) { return a>b ? a : b; }

@@ -123,6 +123,8 @@ typedef struct {
   dmg_set_t    set;
   dmg_cons_anchor_t anchor;
   bool         is_known, has_anchor;
+  uint8_t *    handover;          /* that ended it, once an honest node has one: what `epochs` serves */
+  uint32_t     handover_sz;
 } epoch_t;
 
 typedef struct {

@@ -66,7 +66,7 @@ void world_teardown( world_t * w ) {
     for( simblk_t * b = w->blocks[ i ], * next; b; b = next ) { next = b->next; free( b->proposal ); free( b ); }
     for( simbody_t * b = w->bodies[ i ], * next; b; b = next ) { next = b->next; free( b->bytes ); free( b ); }
   }
-  for( uint32_t e = 0; e<EPOCH_MAX; e++ ) free( w->keys[ e ] );
+  for( uint32_t e = 0; e<EPOCH_MAX; e++ ) { free( w->keys[ e ] ); free( w->epochs[ e ].handover ); }
   for( unsigned i = 0; i<64; i++ ) free( w->old[ i ].data );
   check_free( w );
   free( w->heap );
