@@ -230,8 +230,7 @@ bool fetch_chunk( net_t * n, int conn, dmg_net_ev_t const * ev, dmg_chainnet_out
   if( v.kind==DMG_VERDICT_BAD ) {
     /* A validator's line stays (C2.6): what else it answers is not looked at, as a mebibyte to unpack and hash costs it sixty bytes. */
     conn_false( n, c );
-    dmg_err_t err = dmg_net_cancel( n->port, f->req_id );
-    (void)err;
+    (void)!dmg_net_cancel( n->port, f->req_id );
     fetch_free( n, f );
     fetch_ask( n, f );
     return false;

@@ -354,8 +354,7 @@ bool sync_chunk( net_t * n, int conn, dmg_net_ev_t const * ev ) {
   if( !is_good ) {
     conn_false( n, c );
     if( r->is_used ) {                             /* the rest of it is asked of another now */
-      dmg_err_t err = dmg_net_cancel( n->port, r->id );
-      (void)err;
+      (void)!dmg_net_cancel( n->port, r->id );
       req_free( n, r );
     }
   } else n->sync.is_dirty = true;
