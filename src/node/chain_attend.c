@@ -16,6 +16,12 @@ dmg_keys_t const * dmg_chain_keys( dmg_chain_t * chain, uint32_t epoch ) {
 
 /* ---- Which block stood at a view ---- */
 
+dmg_err_t dmg_chain_header_stored( dmg_chain_t * chain, dmg_hash_t const * hash, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) {
+  DMG_TRY( dmg_block_log_head( chain->log, hash, out, DMG_SIGNED_HEADER_SZ ) );
+  dmg_hash_t is = dmg_header_bytes_hash( dmg_span( out, DMG_HEADER_SZ ) );
+  return dmg_hash_eq( &is, hash ) ? DMG_OK : DMG_ERR_CORRUPT;
+}
+
 /* Of a final block: its view, and into the ring of the newest. */
 static dmg_err_t final_at( dmg_chain_t * chain, uint64_t height, dmg_chain_recent_t * out ) {
   dmg_chain_recent_t * r = &chain->recent[ height%DMG_CHAIN_RECENT_CNT ];
@@ -24,9 +30,8 @@ static dmg_err_t final_at( dmg_chain_t * chain, uint64_t height, dmg_chain_recen
     dmg_hash_t hash;
     uint8_t bytes[ DMG_SIGNED_HEADER_SZ ];
     DMG_TRY( dmg_block_log_hash( chain->log, height, &hash ) );
-    DMG_TRY( dmg_block_log_head( chain->log, &hash, bytes, sizeof bytes ) );
-    dmg_hash_t is = dmg_header_bytes_hash( dmg_span( bytes, DMG_HEADER_SZ ) );
-    if( !dmg_hash_eq( &is, &hash ) || dmg_signed_header_decode( DMG_SPAN( bytes ), &sh ).kind ) return DMG_ERR_CORRUPT;
+    DMG_TRY( dmg_chain_header_stored( chain, &hash, bytes ) );
+    if( dmg_signed_header_decode( DMG_SPAN( bytes ), &sh ).kind ) return DMG_ERR_CORRUPT;
     *r = (dmg_chain_recent_t){ .height = height, .view = sh.header.view, .hash = hash };
   }
   *out = *r;

@@ -232,6 +232,8 @@ DMG_MUST_USE dmg_verdict_t dmg_chain_attend( dmg_chain_t * chain, dmg_header_t c
 DMG_MUST_USE dmg_err_t dmg_chain_attended_put( dmg_chain_block_t const * block, dmg_arena_t * arena, dmg_kv_op_t * out_op );
 DMG_MUST_USE dmg_err_t dmg_chain_attended_get( dmg_chain_t * chain, dmg_chain_attended_t * out );   /* of the committed head */
 void dmg_chain_recent_put( dmg_chain_t * chain, dmg_chain_block_t const * block );                     /* a block that becomes final */
+/* A block's signed header from the block log, without its body, held against the hash: CORRUPT, and out written, if it is not its. */
+DMG_MUST_USE dmg_err_t dmg_chain_header_stored( dmg_chain_t * chain, dmg_hash_t const * hash, uint8_t out[ DMG_SIGNED_HEADER_SZ ] );
 
 /* Free and Held of an account without a lock in the head's state, if head_cache knows.  With `lock`. */
 bool     dmg_chain_known_holding( dmg_chain_t * chain, dmg_hash_t const * address, uint64_t * out_free, uint64_t * out_held );

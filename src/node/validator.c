@@ -567,24 +567,18 @@ void dmg_validator_close( val_t * v ) {
 
 /* ---- What others ask ---- */
 
-static dmg_err_t stored( val_t * v, dmg_hash_t const * block, dmg_buf_t * out ) {
-  DMG_TRY( dmg_block_log_block( v->chain->log, block, out, NULL ) );
-  return out->sz<DMG_SIGNED_HEADER_SZ ? DMG_ERR_CORRUPT : DMG_OK;
-}
-
 dmg_err_t dmg_validator_header( val_t * v, dmg_hash_t const * block, uint8_t out[ DMG_SIGNED_HEADER_SZ ] ) {
   vblk_t const * b = dmg_val_blk_find( v, block );
   if( b && b->has_header && !dmg_is_zero( b->sh.sig, sizeof b->sh.sig ) ) { dmg_signed_header_encode( &b->sh, out ); return DMG_OK; }
-  DMG_TRY( dmg_block_log_head( v->chain->log, block, out, DMG_SIGNED_HEADER_SZ ) );
-  dmg_hash_t is = dmg_header_bytes_hash( dmg_span( out, DMG_HEADER_SZ ) );
-  return dmg_hash_eq( &is, block ) ? DMG_OK : DMG_ERR_CORRUPT;
+  return dmg_chain_header_stored( v->chain, block, out );
 }
 
 dmg_err_t dmg_validator_body( val_t * v, dmg_hash_t const * block, dmg_buf_t * out ) {
   vblk_t const * b = dmg_val_blk_find( v, block );
   if( b && b->body ) return dmg_buf_append( out, b->body, b->body_sz );
   dmg_buf_t buf = dmg_buf( DMG_BLOCK_LOG_RAW_MAX );
-  dmg_err_t err = stored( v, block, &buf );
+  dmg_err_t err = dmg_block_log_block( v->chain->log, block, &buf, NULL );
+  if( !err && buf.sz<DMG_SIGNED_HEADER_SZ ) err = DMG_ERR_CORRUPT;
   if( !err ) err = dmg_buf_append( out, buf.p+DMG_SIGNED_HEADER_SZ, buf.sz-DMG_SIGNED_HEADER_SZ );
   dmg_buf_fini( &buf );
   return err;
