@@ -200,6 +200,67 @@ void serve_tick( net_t * n ) {
 
 /* --- questions -------------------------------------------------------------------------------------------- */
 
+typedef struct { uint64_t units, per_10s; } price_t;   /* N6.1: of a question, of what a connection has */
+
+static dmg_verdict_t question_decode( serve_t * s, dmg_span_t bytes, price_t * out ) {
+  dmg_verdict_t v;
+  switch( s->proto ) {
+    case DMG_CHAINNET_HEADERS: {
+      dmg_wire_headers_req_t r;
+      v = dmg_wire_headers_req_decode( bytes, &r );
+      if( v.kind ) break;
+      s->cursor = r.hash;
+      s->left   = r.count;
+      *out      = (price_t){ r.count, 8192 };
+      break;
+    }
+    case DMG_CHAINNET_BODIES:
+      v = dmg_wire_bodies_req_decode( bytes, &s->mem->bodies );
+      if( !v.kind ) *out = (price_t){ s->mem->bodies.cnt, 1024 };
+      break;
+    case DMG_CHAINNET_BODYTX:
+      v = dmg_wire_bodytx_req_decode( bytes, &s->mem->bodytx );
+      if( !v.kind ) *out = (price_t){ s->mem->bodytx.cnt, 10u*DMG_WIRE_BODYTX_MAX };
+      break;
+    case DMG_CHAINNET_TXREQ:
+      v = dmg_wire_ids_req_decode( bytes, &s->mem->ids );
+      if( !v.kind ) *out = (price_t){ s->mem->ids.cnt, 16u*DMG_WIRE_IDS_MAX };
+      break;
+    case DMG_CHAINNET_PROPOSAL: {
+      dmg_wire_proposal_req_t r;
+      v = dmg_wire_proposal_req_decode( bytes, &r );
+      if( v.kind ) break;
+      s->cursor = r.hash;
+      s->epoch  = r.epoch;
+      s->view   = r.view;
+      s->left   = 1;
+      *out      = (price_t){ 1, 128 };
+      break;
+    }
+    case DMG_CHAINNET_RUNS: {
+      dmg_wire_runs_req_t r;
+      v = dmg_wire_runs_req_decode( bytes, &r );
+      if( v.kind ) break;
+      s->cursor = r.hash;
+      s->epoch  = r.first;
+      s->left   = r.count;
+      *out      = (price_t){ r.count, 4096 };
+      break;
+    }
+    case DMG_CHAINNET_EPOCHS: {
+      dmg_wire_epochs_req_t r;
+      v = dmg_wire_epochs_req_decode( bytes, &r );
+      if( v.kind ) break;
+      s->epoch = r.from;
+      s->left  = r.count;
+      *out     = (price_t){ r.count, 640 };
+      break;
+    }
+    default: v = dmg_verdict_bad( "proto", "not a question", 0 );
+  }
+  return v;
+}
+
 void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
   conn_t * c = &n->conns[ conn_find( n, ev->conn ) ];
   if( n->is_stopping || c->is_closing ) { refuse( n, ev->id, DMG_WIRE_SERVER, dmg_span( NULL, 0 ) ); return; }
@@ -226,75 +287,14 @@ void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
   /* What a slow reader keeps open is bounded; DMG_CHAINNET_CONN_MAX of them leave room for validators. */
   if( !s || ( c->member<0 && c->serve_cnt>=SERVE_CONN_MAX ) ) { slow_down( n, c, ev->id, 1000 ); return; }
   *s = (serve_t){ .proto = (uint8_t)ev->proto, .conn = (uint16_t)( c-n->conns ), .id = ev->id, .mem = &n->serve_mem[ s-n->serves ] };
-  dmg_verdict_t v;
-  uint64_t units = 1, per_10s = 0;
-  switch( ev->proto ) {
-    case DMG_CHAINNET_HEADERS: {
-      dmg_wire_headers_req_t r;
-      v = dmg_wire_headers_req_decode( ev->data, &r );
-      if( v.kind ) break;
-      s->cursor = r.hash;
-      s->left   = r.count;
-      units     = r.count;
-      per_10s   = 8192;
-      break;
-    }
-    case DMG_CHAINNET_BODIES:
-      v = dmg_wire_bodies_req_decode( ev->data, &s->mem->bodies );
-      units   = v.kind ? 1 : s->mem->bodies.cnt;
-      per_10s = 1024;
-      break;
-    case DMG_CHAINNET_BODYTX:
-      v = dmg_wire_bodytx_req_decode( ev->data, &s->mem->bodytx );
-      units   = v.kind ? 1 : s->mem->bodytx.cnt;
-      per_10s = 10u*DMG_WIRE_BODYTX_MAX;
-      break;
-    case DMG_CHAINNET_TXREQ:
-      v = dmg_wire_ids_req_decode( ev->data, &s->mem->ids );
-      units   = v.kind ? 1 : s->mem->ids.cnt;
-      per_10s = 16u*DMG_WIRE_IDS_MAX;
-      break;
-    case DMG_CHAINNET_PROPOSAL: {
-      dmg_wire_proposal_req_t r;
-      v = dmg_wire_proposal_req_decode( ev->data, &r );
-      if( v.kind ) break;
-      s->cursor = r.hash;
-      s->epoch  = r.epoch;
-      s->view   = r.view;
-      s->left   = 1;
-      per_10s   = 128;
-      break;
-    }
-    case DMG_CHAINNET_RUNS: {
-      dmg_wire_runs_req_t r;
-      v = dmg_wire_runs_req_decode( ev->data, &r );
-      if( v.kind ) break;
-      s->cursor = r.hash;
-      s->epoch  = r.first;
-      s->left   = r.count;
-      units     = r.count;
-      per_10s   = 4096;
-      break;
-    }
-    case DMG_CHAINNET_EPOCHS: {
-      dmg_wire_epochs_req_t r;
-      v = dmg_wire_epochs_req_decode( ev->data, &r );
-      if( v.kind ) break;
-      s->epoch = r.from;
-      s->left  = r.count;
-      units    = r.count;
-      per_10s  = 640;
-      break;
-    }
-    default: v = dmg_verdict_bad( "proto", "not a question", 0 );
-  }
-  if( v.kind ) {
+  price_t price = { 0 };
+  if( question_decode( s, ev->data, &price ).kind ) {
     n->stat.requests_bad++;
     refuse( n, ev->id, DMG_WIRE_BAD_REQUEST, dmg_span( NULL, 0 ) );
     return;
   }
   /* N6.1; and 16 MiB a second of answers, which the last one may exceed by itself. */
-  if( !bucket_take( &c->in[ ev->proto ], n->now_us, units, per_10s, per_10s ) || !bucket_take( &c->in_bytes, n->now_us, 1, 10ull*SERVE_CONN_S, 2ull*SERVE_CONN_S ) || !has_share( n, c ) ) {
+  if( !bucket_take( &c->in[ ev->proto ], n->now_us, price.units, price.per_10s, price.per_10s ) || !bucket_take( &c->in_bytes, n->now_us, 1, 10ull*SERVE_CONN_S, 2ull*SERVE_CONN_S ) || !has_share( n, c ) ) {
     slow_down( n, c, ev->id, 1000 );
     return;
   }
