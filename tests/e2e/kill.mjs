@@ -59,7 +59,7 @@ async function load(chain, stop) {
 try {
   let head = 0n;
   for (let round = 0; round <= rounds; round++) {
-    node = await start(demiurge, ["dev", "--data", dir, "--port", "0"]);
+    node = await start(demiurge, ["dev", "--data", dir, "--port", "0", "--log", "warn"]);
     const chain = createClient({ transport: http(node.ready.rpc) });
     const now = (await chain.head()).head.height;
     must(now >= head, `head ${now} is not below ${head}, which was final`);

@@ -8,10 +8,10 @@ export function seeded(seed = String(Date.now() % 1e9)) {
   return (n) => { state = (Math.imul(state, 1103515245) + 12345) >>> 0; return (state >>> 8) % n; };
 }
 
-/** `demiurge ARGS`: the process, what it says once it is ready, and how it ended, null: it runs. */
+/** `demiurge ARGS`: the process, what it says once it is ready, how it ended (null: it runs), and a way to end it by a signal. */
 export async function start(demiurge, args) {
-  const child = spawn(demiurge, [...args, "-o", "json", "--log", "warn"], { stdio: ["ignore", "pipe", "inherit"] });
-  const node = { child, ended: null, kill: async () => { if (!node.ended) child.kill("SIGKILL"); return await exit; } };
+  const child = spawn(demiurge, [...args, "-o", "json"], { stdio: ["ignore", "pipe", "inherit"] });
+  const node = { child, ended: null, kill: async (signal = "SIGKILL") => { if (!node.ended) child.kill(signal); return await exit; } };
   const exit = new Promise((resolve) => child.once("exit", (code, signal) => { node.ended = { code, signal }; resolve(node.ended); }));
   let text = "";
   for await (const chunk of child.stdout) { text += chunk; if (text.includes("\n")) break; }

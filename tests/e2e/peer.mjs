@@ -1,14 +1,16 @@
 /* A libp2p peer that may misbehave: multistream, Noise XX, yamux on TCP, each layer open to whoever wants to break it. It keeps no promise that its user does not keep.
 
-     const peer = await dial({ port, seed, protocol })    authenticated, yamux agreed
-     const s = await peer.open("/dmg/../cons/1")          s.write( bytes ), s.frame( bytes ), await s.read( ms ), s.reset()
+     const peer = await dial({ port, seed })              authenticated, yamux agreed
+     const s = await peer.open("/dmg/../cons/1")          s.write( bytes ), s.frame( bytes ), await s.read( n, ms ), s.fin()
      peer.ask( protocol, bytes )                          a question whose answer nobody reads
+     peer.frame( type, flags, stream, n, data )           a frame of yamux
      peer.raw( bytes )                                    plaintext below Noise, where yamux's frames belong
      peer.closed                                          a promise: ms after which the other side closed
 
-   It answers yamux's pings, gives credit (unless isDeaf), and to streams of the other side what opts.serve has for their protocol, else "na" (unless isRude). */
+   It answers yamux's pings, gives credit (unless isDeaf), and to streams of the other side what opts.serve has for their protocol, else "na". */
 import { createCipheriv, createDecipheriv, createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const sha = (b) => createHash("sha256").update(b).digest();
 const hmac = (k, b) => createHmac("sha256", k).update(b).digest();
@@ -22,7 +24,8 @@ export function uv(n) {
   return Buffer.from([...out, n]);
 }
 const line = (text) => Buffer.concat([uv(text.length + 1), Buffer.from(`${text}\n`)]);
-const field = (n, b) => Buffer.concat([Buffer.from([(n << 3) | 2]), uv(b.length), b]);
+/** A length-delimited field of protobuf. */
+export const field = (n, b) => Buffer.concat([Buffer.from([(n << 3) | 2]), uv(b.length), b]);
 /** "/dmg/<net8>/<name>/1" (N4.1). */
 export function protocolOf(genesis, name, fork = 0) {
   const tag = sha(Buffer.from("dmg/net/id/v1")), f = Buffer.alloc(4);
@@ -127,7 +130,8 @@ async function noise({ inbox, socket }, identity, bad) {
   return { out: new Cipher(a), in: new Cipher(b) };
 }
 
-const WINDOW = 256 << 10, TYPE = { data: 0, window: 1, ping: 2, away: 3 };
+const WINDOW = 256 << 10;
+export const TYPE = { data: 0, window: 1, ping: 2, away: 3 };
 export const FLAG = { syn: 1, ack: 2, fin: 4, rst: 8 };
 
 class Stream {
@@ -145,22 +149,23 @@ class Stream {
   frame(bytes) { return this.write(Buffer.concat([uv(bytes.length), bytes])); }
   read(n, ms) { return this.inbox.take(n, ms); }
   fin() { return this.peer.frame(TYPE.data, FLAG.fin, this.id, 0); }
-  reset() { this.peer.streams.delete(this.id); return this.peer.frame(TYPE.data, FLAG.rst, this.id, 0); }
   /** Until the other side ends or resets it. */
-  async ended(ms = 8000) { const end = Date.now() + ms; while (!this.inbox.ended) { if (Date.now() > end) return null; await new Promise((yes) => setTimeout(yes, 10)); } return this.inbox.ended; }
+  async ended(ms = 8000) { const end = Date.now() + ms; while (!this.inbox.ended) { if (Date.now() > end) return null; await sleep(10); } return this.inbox.ended; }
   wake() { for (const yes of this.waits.splice(0)) yes(); }
 }
 
 class Peer {
   constructor(conn, keys, opts) {
     Object.assign(this, conn);
-    this.keys = keys; this.isDeaf = opts.isDeaf ?? false; this.isRude = opts.isRude ?? false; this.serve = opts.serve ?? {}; this.streams = new Map(); this.next = 1; this.isDown = false; this.away = null;
+    this.keys = keys; this.isDeaf = opts.isDeaf ?? false; this.serve = opts.serve ?? {}; this.streams = new Map(); this.next = 1; this.isDown = false;
     this.plain = new Inbox();
     this.closed.then(() => { this.isDown = true; this.plain.end("closed"); for (const s of this.streams.values()) { s.inbox.end("closed"); s.wake(); } });
     this.unseal();
   }
   async unseal() {
-    try { for (;;) { const n = (await this.inbox.take(2, 1 << 30)).readUInt16BE(); this.plain.push(this.keys.in.open(await this.inbox.take(n, 1 << 30))); } } catch (e) { this.plain.end(e.message); this.socket.destroy(); }
+    try {
+      for (;;) this.plain.push(this.keys.in.open(await this.inbox.take((await this.inbox.take(2, 1 << 30)).readUInt16BE(), 1 << 30)));
+    } catch (e) { this.plain.end(e.message); this.socket.destroy(); }
   }
   /** Plaintext of any length in Noise's frames; waits while the socket is full. */
   async raw(bytes) {
@@ -181,9 +186,9 @@ class Peer {
         const b = await this.plain.take(12, 1 << 30), type = b[1], flags = b.readUInt16BE(2), id = b.readUInt32BE(4), n = b.readUInt32BE(8);
         const data = type === TYPE.data && n ? await this.plain.take(n, 1 << 30) : Buffer.alloc(0);
         if (type === TYPE.ping && flags & FLAG.syn) { this.frame(TYPE.ping, FLAG.ack, 0, n); continue; }
-        if (type === TYPE.away) { this.away = n; continue; }
+        if (type === TYPE.away) continue;
         let s = this.streams.get(id);
-        if (flags & FLAG.syn && !s) { s = new Stream(this, id, true); this.streams.set(id, s); if (!this.isRude) { this.frame(TYPE.window, FLAG.ack, id, 0); this.answer(s); } }
+        if (flags & FLAG.syn && !s) { s = new Stream(this, id, true); this.streams.set(id, s); this.frame(TYPE.window, FLAG.ack, id, 0); this.answer(s); }
         if (!s) continue;
         if (type === TYPE.window) { s.credit += n; s.wake(); }
         if (data.length) {

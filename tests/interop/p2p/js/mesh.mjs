@@ -285,7 +285,7 @@ for (const peer of peers.filter((one) => one.kind !== "ours")) {
   await peer.ask("mesh");
   for (const other of peer.links) {
     const [mine, theirs] = [VERSIONS[peer.place], VERSIONS[other.place] ?? "1.3"];
-    const want = `/meshsub/${mine < theirs ? mine : theirs}.0`;
+    const want = `/meshsub/${[mine, theirs].sort()[0]}.0`;
     if (peer.protos.get(other.id) !== want) fail(`${peer.name} speaks ${peer.protos.get(other.id)} with ${other.name}, not ${want}`);
   }
 }
