@@ -19,7 +19,7 @@ typedef struct {
 
 #define LIAR_VOTE_SZ ( 1+DMG_VOTE_WIRE_SZ )
 void liar_vote( liar_t const * l, uint8_t kind, uint32_t epoch, uint64_t view, dmg_hash_t const * hash, uint16_t signer, uint8_t out[ LIAR_VOTE_SZ ] );
-/* The same vote with a signature that is on the curve and false; frame: a vote's. */
+/* The same vote with a false signature, which the simulator's algebra still loads. */
 void liar_vote_false( dmg_vote_t const * vote, uint8_t out[ LIAR_VOTE_SZ ] );
 /* Another header in place of a proposal frame's, by one of WRONG_ROOT, DOUBLE (a valid one), FAR, SKIP; signed anew, with the frame's runs behind it, out[ frame.sz ].
    SKIP: stands on the parent's parent without a Z for the parent's view; it needs the parent.  Returns the size; 0: no such lie here. */
