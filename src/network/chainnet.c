@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { POLL_URGENT = 32, POLL_COMMON = 16, BODY_MEM = 8u<<20 };
+enum { POLL_URGENT = 32, POLL_COMMON = 16 /* together what evs holds */, BODY_MEM = 8u<<20 };
 
 /* --- the port's settings ---------------------------------------------------------------------------------- */
 
@@ -455,7 +455,14 @@ bool dmg_chainnet_next( dmg_chainnet_t * n, uint64_t now_us, dmg_chainnet_out_t 
     if( n->ev_pos==n->ev_cnt ) {
       n->ev_pos = 0;
       n->ev_cnt = (uint32_t)dmg_net_poll( n->port, true, n->evs, POLL_URGENT );
-      if( !n->ev_cnt ) n->ev_cnt = (uint32_t)dmg_net_poll( n->port, false, n->evs, POLL_COMMON );
+      if( !n->ev_cnt ) {
+        /* What the common ring tells of a peer came after its CONN_UP, which may have come since: it has its turn before. */
+        dmg_net_ev_t common[ POLL_COMMON ];
+        size_t cnt = dmg_net_poll( n->port, false, common, POLL_COMMON );
+        if( cnt ) n->ev_cnt = (uint32_t)dmg_net_poll( n->port, true, n->evs, POLL_URGENT );
+        memcpy( n->evs+n->ev_cnt, common, cnt*sizeof *common );
+        n->ev_cnt += (uint32_t)cnt;
+      }
       if( !n->ev_cnt ) { n->idle_us = n->now_us; break; }
     }
     dmg_net_ev_t * ev = &n->evs[ n->ev_pos++ ];

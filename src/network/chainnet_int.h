@@ -294,7 +294,7 @@ struct dmg_chainnet {
 
   sync_t             sync;
 
-  dmg_net_ev_t       evs[ 32 ]; uint32_t ev_cnt, ev_pos;
+  dmg_net_ev_t       evs[ 48 ]; uint32_t ev_cnt, ev_pos;
   bool               is_ev_held;            /* evs[ ev_pos-1 ] is in out */
   dmg_chainnet_info_t stat;
 };

@@ -294,13 +294,16 @@ void serve_req( net_t * n, dmg_net_ev_t const * ev ) {
     return;
   }
   /* N6.1; and 16 MiB a second of answers, which the last one may exceed by itself. */
-  if( !bucket_take( &c->in[ ev->proto ], n->now_us, price.units, price.per_10s, price.per_10s ) || !bucket_take( &c->in_bytes, n->now_us, 1, 10ull*SERVE_CONN_S, 2ull*SERVE_CONN_S ) || !has_share( n, c ) ) {
+  if( !bucket_take( &c->in_bytes, n->now_us, 1, 10ull*SERVE_CONN_S, 2ull*SERVE_CONN_S ) || !bucket_take( &c->in[ ev->proto ], n->now_us, price.units, price.per_10s, price.per_10s ) ) {
     slow_down( n, c, ev->id, 1000 );
     return;
   }
   s->is_used = true;
   c->serve_cnt++;
-  serve_pump( n, s );
+  if( !is_stranger( n, c ) ) { serve_pump( n, s ); return; }
+  /* It takes its place among those who wait: what there is for all of them is not who asks first's, nor is it anybody's fault when it is used up. */
+  due_set( n, s, true );
+  net_wake( n, dmg_max_u64( n->now_us, n->strangers.us ) );
 }
 
 static serve_t * serve_find( net_t * n, uint64_t id ) {

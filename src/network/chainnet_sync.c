@@ -79,14 +79,20 @@ static void stretch_begin( sync_t * s ) {
   s->given = s->taken = 0;
 }
 
-static void halt( net_t * n, char const * text ) {
+static void rest( net_t * n ) {
   sync_t * s = &n->sync;
-  reqs_cancel( n );
+  reqs_cancel( n );                                /* what still comes was not asked for by who is asked next */
   stretch_begin( s );
   s->stage      = SYNC_IDLE;
-  s->is_stuck   = s->is_bad_due = s->is_dirty = true;
-  s->text       = text;
   s->header_cnt = 0;
+  s->is_dirty   = true;
+}
+
+static void halt( net_t * n, char const * text ) {
+  sync_t * s = &n->sync;
+  rest( n );
+  s->is_stuck = s->is_bad_due = true;
+  s->text     = text;
 }
 
 static void begin( net_t * n ) {
@@ -162,9 +168,9 @@ static bool take_header( net_t * n, uint8_t const * raw ) {
     uint8_t ours[ DMG_SIGNED_HEADER_SZ ];
     /* A FINALIZATION of what is committed here, for want of a later one: nothing to go to.  One that is not here at its height is told below. */
     dmg_err_t err = !s->top_height && height<=s->base_height ? n->chain->header( n->chain->ctx, &h, ours ) : DMG_ERR_NOT_FOUND;
-    if( !err || err==DMG_ERR_PRUNED ) {
-      s->stage    = SYNC_IDLE;
-      s->has_goal = false;
+    if( err!=DMG_ERR_NOT_FOUND ) {
+      rest( n );
+      s->has_goal = err && err!=DMG_ERR_PRUNED;      /* could not be read: it is tried again */
       return true;
     }
     if( !s->top_height ) s->top_height = height ? height : 1;

@@ -118,7 +118,7 @@ function mustFit(name, now) {
 const HELD = { dmg_p2p_conns: 0, dmg_p2p_streams: 6, fds: 3 };
 function leftAt(n, was, now) {
   const lines = now.demiurge_net_links === alive().length - 1 ? [] : [`${n.name} has ${now.demiurge_net_links} lines to the others`];
-  return [...lines, ...Object.entries(HELD).filter(([k, more]) => now[k] > was[k] + more).map(([k]) => `${n.name} ${k} ${was[k]} -> ${now[k]}`)];
+  return [...lines, ...Object.entries(HELD).filter(([k, more]) => !(now[k] <= was[k] + more)).map(([k]) => `${n.name} ${k} ${was[k]} -> ${now[k]}`)];
 }
 /** Until nothing is left of the attack: a time-out of ours, and of the library's below it, is 8 to 20 s. */
 async function settled(name, before) {
@@ -241,7 +241,7 @@ async function outsiders() {
       (p) => p.frame(TYPE.data, FLAG.syn, 1, 0xffffffff),                                                                     // a frame of 4 GiB
       async (p) => { for (let i = 0; i < 300; i++) await p.frame(TYPE.window, FLAG.syn, 2 * i + 1, 0); },                       // 300 streams at once
       async (p) => { for (let i = 0; i < 2000; i++) { await p.frame(TYPE.window, FLAG.syn, 2 * i + 1, 0); await p.frame(TYPE.data, FLAG.rst, 2 * i + 1, 0); } },   // opened and reset
-      (p) => p.frame(TYPE.data, FLAG.syn, 1, 300000, junk(300000)),                                                            // more than the credit
+      (p) => p.frame(TYPE.data, FLAG.syn, 1, 300000, junk(300000)),                                                            // 300 KB in one, where 128 KiB may be
       async (p) => { await p.open(id("status")); for (let i = 0; i < 1000; i++) await p.frame(TYPE.window, 0, 1, 0xffffffff); },                          // credit beyond any count
     ];
     const shut = how.map(() => 0);

@@ -165,6 +165,14 @@ void __wrap_dmg_validator_frame( dmg_validator_t * v, uint16_t peer, dmg_span_t 
   __real_dmg_validator_frame( v, peer, frame );
 }
 
+dmg_verdict_t __real_dmg_cons_take_evidence( dmg_cons_t * c, dmg_span_t bytes );
+dmg_verdict_t __wrap_dmg_cons_take_evidence( dmg_cons_t * c, dmg_span_t bytes );
+dmg_verdict_t __wrap_dmg_cons_take_evidence( dmg_cons_t * c, dmg_span_t bytes ) {
+  dmg_verdict_t v = __real_dmg_cons_take_evidence( c, bytes );
+  if( !v.kind && full_w && full_w->cur ) full_check_evidence( full_w, full_w->cur, bytes );
+  return v;
+}
+
 void __real_dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t * out );
 void __wrap_dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t * out );
 void __wrap_dmg_cons_step( dmg_cons_t * c, dmg_cons_event_t const * ev, dmg_cons_out_t * out ) {
