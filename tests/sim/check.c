@@ -39,10 +39,12 @@ static void check_just( world_t * w, node_t const * n, uint32_t epoch, simblk_t 
 }
 
 /* I7 by votes, and the parent's own certificate: what a block notarized by honest votes stands on. */
-static void check_stand( world_t * w, uint32_t epoch, simblk_t * b ) {
+static void check_stand( world_t * w, node_t const * n, uint32_t epoch, simblk_t * b ) {
   dmg_header_t const * h = &b->h;
-  /* The leader's own proposal shows itself once it is signed, all others' at once. */
-  if( !b->is_just_seen && w->cfg.n>1 ) fail( w, "I7: view %lu can be notarized, and none of its voters holds its runs", h->view );
+  dmg_cons_info_t at;
+  dmg_cons_info( n->core, &at );
+  /* The leader's own proposal shows itself once it is signed, all others' at once; but whose step found finality above it has let go of it. */
+  if( !b->is_just_seen && w->cfg.n>1 && at.final_view<h->view ) fail( w, "I7: view %lu can be notarized, and none of its voters holds its runs", h->view );
   for( uint64_t v = h->parent_view+1; v<h->view; v++ ) {
     seen_t * s = seen_at( w, epoch, v );
     if( s && !is_quorum( w, epoch, s->null ) ) fail( w, "I7: view %lu skips %lu, which cannot have been nullified", h->view, v );
@@ -88,7 +90,7 @@ void check_signed( world_t * w, node_t const * n, uint8_t kind, uint32_t epoch, 
   simblk_t * b = blk_get( w, hash );
   if( !b || !b->has_header ) return;
   check_just( w, n, epoch, b );
-  if( !was_n && is_quorum( w, epoch, vn->who ) ) check_stand( w, epoch, b );
+  if( !was_n && is_quorum( w, epoch, vn->who ) ) check_stand( w, n, epoch, b );
 }
 
 void check_commit( world_t * w, node_t const * n, simblk_t const * b ) {
