@@ -6,8 +6,10 @@
 enum { TXS = 150 };
 
 static dmg_chainnet_setup_t setup_net;
-static dmg_mem_net_t * net;
-static dmg_joint_t * j;
+static dmg_mem_net_t *      net;
+static dmg_net_port_t *     own, * other;
+static dmg_chain_t *        chain;
+static dmg_joint_t *        j;
 
 static dmg_net_port_t * port_open( uint8_t id ) {
   uint8_t seed[ 32 ] = { id }, key[ 32 ];
@@ -40,20 +42,43 @@ static uint32_t count_txs( dmg_net_port_t * port ) {
   return cnt;
 }
 
-static void test_transactions_of_a_follower_wait_for_peers( void ** state ) {
+/* A follower and a foreign port, not connected yet. */
+static void begin( void ) {
   make_world( 4, 1, 0 );
   dmg_chain_cfg_t cfg = { .genesis = w.genesis, .modules = modules, .module_cnt = 2, .cache_dir = cache_dir, .is_several = true, .tree_sz_max = 64<<20 };
-  dmg_chain_t * chain;
   dmg_vm_signals_restore();
   dmg_err_t err = dmg_chain_open( &cfg, &chain, why );
   if( err ) fail_msg( "%s", why );
   net = dmg_mem_net_new( 7 );
   dmg_mem_net_faults( net, &(dmg_mem_faults_t){ .delay_us = 5000 } );
   dmg_chainnet_setup( &chain->chain_id, 0, &setup_net );
-  dmg_net_port_t * own = port_open( 1 );
+  own   = port_open( 1 );
+  other = port_open( 9 );
   dmg_joint_cfg_t jcfg = { .chain = chain, .port = own, .seed = { 1 }, .secret = { 2 }, .is_private = true };
   assert_int_equal( dmg_joint_open( &jcfg, 0, (uint64_t)GENESIS_S*1000, &j, why ), DMG_OK );
   assert_int_equal( dmg_joint_start( j, 0 ), DMG_OK );
+}
+
+static void end( void ) {
+  dmg_joint_close( j );
+  dmg_net_free( own );
+  dmg_net_free( other );
+  dmg_mem_net_free( net );
+  dmg_chain_close( chain );
+  end_world();
+}
+
+/* The foreign port joins a topic and meets the follower. */
+static void meet( char const * name, uint32_t data_max, char out_topic[ DMG_WIRE_NAME_SZ ] ) {
+  uint32_t conn;
+  dmg_wire_name( &chain->chain_id, 0, name, out_topic );
+  assert_int_equal( dmg_net_topic( other, &(dmg_net_topic_t){ .name = out_topic, .data_max = data_max }, true ), DMG_OK );
+  assert_int_equal( dmg_net_dial( other, &own->self, (char const *[]){ "/mem" }, 1, false, &conn ), DMG_OK );
+}
+
+static void test_transactions_of_a_follower_wait_for_peers( void ** state ) {
+  char topic[ DMG_WIRE_NAME_SZ ];
+  begin();
   chain->on_outbox = n_txs;   /* somebody is told, as in a node */
   chain->on_outbox_ctx = &w.p[ 0 ];
   /* More than a batch, in some turns. */
@@ -68,19 +93,19 @@ static void test_transactions_of_a_follower_wait_for_peers( void ** state ) {
   }
   assert_true( sz>DMG_WIRE_TX_BATCH_SZ );
   turns( 1000 );
-  dmg_net_port_t * other = port_open( 9 );
-  char topic[ DMG_WIRE_NAME_SZ ];
-  uint32_t conn;
-  dmg_wire_name( &chain->chain_id, 0, "tx", topic );
-  assert_int_equal( dmg_net_topic( other, &(dmg_net_topic_t){ .name = topic, .data_max = 1u<<20 }, true ), DMG_OK );
-  assert_int_equal( dmg_net_dial( other, &own->self, (char const *[]){ "/mem" }, 1, false, &conn ), DMG_OK );
+  meet( "tx", 1u<<20, topic );
   turns( 2000 );
   assert_int_equal( count_txs( other ), TXS );
-  /* C9.5: a follower judges and keeps what is said of validators, too. */
+  end();
+}
+
+/* C9.5: a follower judges and keeps what is said of validators, too. */
+static void test_evidence_is_judged_and_goes_out( void ** state ) {
   static uint8_t b[ DMG_EVIDENCE_SZ_MAX ];
-  dmg_wire_name( &chain->chain_id, 0, "evidence", topic );
-  assert_int_equal( dmg_net_topic( other, &(dmg_net_topic_t){ .name = topic, .data_max = DMG_EVIDENCE_SZ_MAX }, true ), DMG_OK );
-  turns( 100 );
+  char topic[ DMG_WIRE_NAME_SZ ];
+  begin();
+  meet( "evidence", DMG_EVIDENCE_SZ_MAX, topic );
+  turns( 2000 );
   assert_int_equal( dmg_net_publish( other, topic, pair_of( &w.p[ 1 ], chain, 0, 3, true, b ) ), DMG_OK );
   for( uint64_t view = 1; view<3; view++ ) assert_int_equal( dmg_net_publish( other, topic, pair_of( &w.p[ 2 ], chain, 0, view, false, b ) ), DMG_OK );
   turns( 200 );
@@ -106,16 +131,11 @@ static void test_transactions_of_a_follower_wait_for_peers( void ** state ) {
     dmg_net_release( other, &ev );
   }
   assert_int_equal( told, 1 );
-  dmg_joint_close( j );
-  dmg_net_free( own );
-  dmg_net_free( other );
-  dmg_mem_net_free( net );
-  dmg_chain_close( chain );
-  end_world();
+  end();
 }
 
 static void * in_thread( void * arg ) {
-  struct CMUnitTest const tests[] = { cmocka_unit_test( test_transactions_of_a_follower_wait_for_peers ) };
+  struct CMUnitTest const tests[] = { cmocka_unit_test( test_transactions_of_a_follower_wait_for_peers ), cmocka_unit_test( test_evidence_is_judged_and_goes_out ) };
   return (void *)(intptr_t)cmocka_run_group_tests( tests, setup, teardown );
 }
 
