@@ -142,7 +142,7 @@ async function attack(name, told, run) {
   for (const n of alive()) must(now.get(n).dmg_p2p_panics_total === 0, `${name}: a panic in`, n.name);
   passed++;
   const reasons = Object.entries(sums).map(([k, v]) => `${k.replace(/_total\{\w+="(\w+)"\}/, " $1")} ${v}`).join(", ") || "nothing to tell";
-  console.log(`ok   ${name.padEnd(10)} ${p.s.toFixed(1)} s, ${p.blocks} blocks, ${p.lost} views lost, ${payments}, memory +${grown.toFixed(0)} MiB; ${reasons}${note ? `; ${note}` : ""}`);
+  console.log(`ok   ${name.padEnd(10)} ${p.s.toFixed(1)} s, ${p.blocks} blocks, ${p.lost} views lost, ${payments}, memory +${grown.toFixed(0)} MiB; ${reasons}${typeof note === "string" ? `; ${note}` : ""}`);
 }
 
 /* ---- attackers */
