@@ -43,8 +43,8 @@ static void check_stand( world_t * w, node_t const * n, uint32_t epoch, simblk_t
   dmg_header_t const * h = &b->h;
   dmg_cons_info_t at;
   dmg_cons_info( n->core, &at );
-  /* The leader's own proposal shows itself once it is signed, all others' at once; but whose step found finality above it has let go of it. */
-  if( !b->is_just_seen && w->cfg.n>1 && at.final_view<h->view ) fail( w, "I7: view %lu can be notarized, and none of its voters holds its runs", h->view );
+  /* The leader's own proposal shows itself once it is signed, all others' at once; but whose step went on beyond that view may have let go of it. */
+  if( !b->is_just_seen && w->cfg.n>1 && at.cur<=h->view ) fail( w, "I7: view %lu can be notarized, and none of its voters holds its runs", h->view );
   for( uint64_t v = h->parent_view+1; v<h->view; v++ ) {
     seen_t * s = seen_at( w, epoch, v );
     if( s && !is_quorum( w, epoch, s->null ) ) fail( w, "I7: view %lu skips %lu, which cannot have been nullified", h->view, v );
