@@ -172,7 +172,7 @@ typedef struct {
   bool     is_healing, is_quiet;  /* quiet: no trace */
   uint64_t heal_at, heal_height;
   uint64_t strict_at;             /* from here on no window of a live leader may be nullified; 0: not yet */
-  uint64_t calm_at, calm_height;  /* since when nothing has been wrong, and what was final then; 0: not calm */
+  uint64_t calm_at, calm_height, calm_nulls;  /* since when nothing has been wrong, and what was final then; 0: not calm */
   dmg_cons_out_t * out;
   dmg_keys_t * keys[ EPOCH_MAX ];
   uint64_t digest;
