@@ -32,7 +32,7 @@
    Safety    Ed25519 peer ids only.  Frames above their limit, lengths not in
              shortest form, bytes after a request: the stream is reset, the
              second time in offence_ms the connection ends.  Streams or
-             openings above a muxer's limit, its frames above 128 KiB and
+             openings above a muxer's limit, its frames above 256 KiB and
              unread bytes above its window end the connection at once.
    Spec      docs/spec/network.md N2, N3, N4.2, N6, N7.
    Not here  Contents of frames, verdicts, whom to dial, dial back-off, bans,

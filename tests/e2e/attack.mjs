@@ -241,7 +241,7 @@ async function outsiders() {
       (p) => p.frame(TYPE.data, FLAG.syn, 1, 0xffffffff),                                                                     // a frame of 4 GiB
       async (p) => { for (let i = 0; i < 300; i++) await p.frame(TYPE.window, FLAG.syn, 2 * i + 1, 0); },                       // 300 streams at once
       async (p) => { for (let i = 0; i < 2000; i++) { await p.frame(TYPE.window, FLAG.syn, 2 * i + 1, 0); await p.frame(TYPE.data, FLAG.rst, 2 * i + 1, 0); } },   // opened and reset
-      (p) => p.frame(TYPE.data, FLAG.syn, 1, 300000, junk(300000)),                                                            // 300 KB in one, where 128 KiB may be
+      (p) => p.frame(TYPE.data, FLAG.syn, 1, 300000, junk(300000)),                                                            // 300 KB in one, where 256 KiB may be
       async (p) => { await p.open(id("status")); for (let i = 0; i < 1000; i++) await p.frame(TYPE.window, 0, 1, 0xffffffff); },                          // credit beyond any count
     ];
     const shut = how.map(() => 0);

@@ -482,8 +482,8 @@ pub struct Metered<C> {
 }
 
 const HEAD: usize = 12;
-/// yamux takes memory for a whole frame of up to 1 MiB before any stream counts it; no library sends more than 64 KiB in one.
-const FRAME_MAX: usize = 128 << 10;
+/// yamux takes memory for a whole frame of up to 1 MiB before any stream counts it. No stream has more credit than this; js-libp2p fills it in one frame.
+const FRAME_MAX: usize = 256 << 10;
 const DATA: u8 = 0;
 const WINDOW_UPDATE: u8 = 1;
 const SYN: u8 = 1;

@@ -627,9 +627,9 @@ fn said(bytes: Vec<u8>) -> (String, usize) {
 }
 
 #[test]
-fn a_frame_of_yamux_above_128_kib_ends_the_connection_by_its_head() {
+fn a_frame_of_yamux_above_256_kib_ends_the_connection_by_its_head() {
     // Not a byte of it need come: yamux would set memory aside for all of it.
-    for (length, sent) in [(1 << 20, 0), ((128 << 10) + 1, 0), (u32::MAX, 0), (1 << 20, 1 << 20)] {
+    for (length, sent) in [(1 << 20, 0), ((256 << 10) + 1, 0), (u32::MAX, 0), (1 << 20, 1 << 20)] {
         let (ended, held) = said(data(1, true, length, sent));
         assert!(ended.ends_with(&format!("a frame of {length} bytes")), "{ended}");
         assert_eq!(held, 0);
@@ -638,8 +638,8 @@ fn a_frame_of_yamux_above_128_kib_ends_the_connection_by_its_head() {
     let mut bytes = data(1, true, 1000, 1000);
     bytes.extend(data(99, false, 1 << 20, 0));
     assert!(said(bytes).0.ends_with("a frame of 1048576 bytes"));
-    for sent in [0, 128 << 10] {
-        assert_eq!(said(data(1, true, 128 << 10, sent)), (String::new(), sent));
+    for sent in [0, 256 << 10] {
+        assert_eq!(said(data(1, true, 256 << 10, sent)), (String::new(), sent));
     }
 }
 
