@@ -482,8 +482,6 @@ pub struct Metered<C> {
 }
 
 const HEAD: usize = 12;
-/// yamux takes memory for a whole frame of up to 1 MiB before any stream counts it. No stream has more credit than this; js-libp2p fills it in one frame.
-const FRAME_MAX: usize = 256 << 10;
 const DATA: u8 = 0;
 const WINDOW_UPDATE: u8 = 1;
 const SYN: u8 = 1;
@@ -552,7 +550,7 @@ impl<C> Metered<C> {
                 self.stream = u32::from_be_bytes([s0, s1, s2, s3]);
                 if kind == DATA {
                     self.body_left = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
-                    if self.body_left > FRAME_MAX {
+                    if self.body_left > self.stat.limits.frame_max() {
                         return Err(io::Error::other(format!(
                             "{LIMIT_TEXT}a frame of {} bytes",
                             self.body_left

@@ -76,6 +76,13 @@ pub struct MuxLimits {
     pub opens_per_s: u32,
 }
 
+impl MuxLimits {
+    /// The longest frame: all of a stream's credit, which js-libp2p sends in one. yamux leaves 256 KiB to each other stream.
+    pub fn frame_max(&self) -> usize {
+        (self.window - ((self.streams - 1) << 18)) as usize
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub conns: u32,
