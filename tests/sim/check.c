@@ -136,7 +136,7 @@ bool was_nullified( world_t const * w, uint32_t epoch, uint64_t view ) { return 
 
 /* I14: C17.1's bytes, of the validators alive on average: who leads more sends more.  A world without faults is calm once it has begun; any is ten seconds after it
    lives again, and may then send half as much again, for the windows of its dead. */
-enum { CALM_AFTER_US = 5000000, CALM_BLOCKS = 20 };
+enum { CALM_AFTER_US = 5000000 };
 
 void check_calm( world_t * w ) {
   bool is_calm = w->is_healing ? w->strict_at && w->now>=w->strict_at : !w->cfg.faults && w->cfg.byz<0 && !w->cfg.is_stalled && w->now>=CALM_AFTER_US;
@@ -148,11 +148,10 @@ void check_calm( world_t * w ) {
 }
 
 void check_calm_ends( world_t * w ) {
-  uint64_t blocks = w->finals_top-w->calm_height, nulls = w->stats[ ST_NULLIFIES ]-w->calm_nulls, cnt = 0, sum = 0, most = judge_bytes_max( w->cfg.n );
-  if( w->is_healing ) most += most/2;
-  for( uint8_t i = 0; i<w->node_cnt; i++ ) if( w->nodes[ i ].is_up && !w->nodes[ i ].is_byz ) { cnt++; sum += w->nodes[ i ].tx_calm; }
-  /* The windows of the dead cost as views do, and how many fall into the calm is the schedule's. */
-  if( w->calm_at && blocks>=CALM_BLOCKS && sum/( cnt*blocks+nulls )>most ) fail( w, "I14: a validator sent %lu bytes a view in calm, of %lu allowed", sum/( cnt*blocks+nulls ), most );
+  judge_calm_t c = { .blocks = w->finals_top-w->calm_height, .nulls = w->stats[ ST_NULLIFIES ]-w->calm_nulls, .may_have_dead = w->is_healing };
+  char why[ 128 ];
+  for( uint8_t i = 0; i<w->node_cnt; i++ ) if( w->nodes[ i ].is_up && !w->nodes[ i ].is_byz ) { c.cnt++; c.sent += w->nodes[ i ].tx_calm; }
+  if( w->calm_at && !judge_calm( w->cfg.n, &c, why ) ) fail( w, "%s", why );
   w->calm_at = 0;
 }
 

@@ -163,7 +163,7 @@ typedef struct {
 } full_thief_t;
 
 typedef struct {
-  uint64_t faults, kills, starts, signs, commits, txs, txs_final, observers, refused, handovers, certs, heal_us, turns, lies, thefts, backups, evidence, justs;
+  uint64_t faults, kills, starts, signs, commits, txs, txs_final, observers, refused, handovers, certs, heal_us, turns, lies, thefts, backups, evidence, justs, nulls;
 } full_stats_t;
 
 typedef struct {
@@ -186,7 +186,7 @@ typedef struct {
 
   full_thief_t     thief;
   dmg_keys_t *     keys;                         /* of the epoch asked for last */
-  uint64_t         calm_us, calm_height;         /* I14; 0: not calm */
+  uint64_t         calm_us, calm_height, calm_nulls;   /* I14; 0: not calm */
 
   dmg_chain_t *    model;                        /* fed block by block (I5, I6) */
   full_final_t *   finals;

@@ -237,24 +237,26 @@ void full_check_evidence( full_world_t * w, full_node_t * n, dmg_span_t bytes ) 
 
 /* I14, as in check.c. */
 void full_check_calm( full_world_t * w, bool is_over ) {
-  enum { AFTER_US = 8000000, BLOCKS = 20 };
+  enum { AFTER_US = 8000000 };
   bool is_calm = w->is_healing ? w->live_us && w->allowance_us && w->now>=w->live_us+3000000 : !w->cfg.kinds && w->now>=AFTER_US;
   if( !is_over && is_calm && !w->calm_us ) {
     w->calm_us     = w->now;
     w->calm_height = w->finals_top;
+    w->calm_nulls  = w->stats.nulls;
     for( uint32_t i = 0; i<w->node_cnt; i++ ) w->nodes[ i ].tx_calm = 0;
   }
   if( !is_over ) return;
-  uint64_t sum = 0, cnt = 0, blocks = w->finals_top-w->calm_height, most = judge_bytes_max( w->cfg.n );
-  for( uint32_t i = 0; i<w->cfg.n; i++ ) if( w->nodes[ i ].is_up && !w->nodes[ i ].is_liar ) { cnt++; sum += w->nodes[ i ].tx_calm; }
-  if( w->is_healing ) most += most/2;
-  if( w->calm_us && cnt && blocks>=BLOCKS && sum/cnt/blocks>most ) full_fail( "I14: a validator sent %lu bytes a block in calm, of %lu allowed", (unsigned long)( sum/cnt/blocks ), (unsigned long)most );
+  judge_calm_t c = { .blocks = w->finals_top-w->calm_height, .nulls = w->stats.nulls-w->calm_nulls, .may_have_dead = w->is_healing };
+  char why[ 128 ];
+  for( uint32_t i = 0; i<w->cfg.n; i++ ) if( w->nodes[ i ].is_up && !w->nodes[ i ].is_liar ) { c.cnt++; c.sent += w->nodes[ i ].tx_calm; }
+  if( w->calm_us && !judge_calm( w->cfg.n, &c, why ) ) full_fail( "%s", why );
   w->calm_us = 0;
 }
 
 /* I4: over all lives; a signature counts once it exists. */
 void full_check_sign( full_world_t * w, full_node_t * n, dmg_safety_vote_t const * v ) {
   w->stats.signs++;
+  w->stats.nulls += v->kind==DMG_VOTE_NULLIFY;
   if( v->epoch>=FULL_EPOCHS_MAX || v->view>=FULL_VIEWS_MAX ) return;
   if( !n->votes[ v->epoch ] ) { n->votes[ v->epoch ] = calloc( FULL_VIEWS_MAX, sizeof( full_signed_t ) ); DMG_ASSERT( n->votes[ v->epoch ] ); }
   full_signed_t * s = &n->votes[ v->epoch ][ v->view ];

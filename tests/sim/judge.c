@@ -52,10 +52,19 @@ just_verdict_t judge_just( dmg_keys_t const * keys, dmg_cons_t * core, dmg_heade
 
 /* --- I14 ---------------------------------------------------------------------------------------------------- */
 
-uint64_t judge_bytes_max( uint32_t n ) {
+static uint64_t bytes_max( uint32_t n ) {
   static struct { uint32_t n, bytes; } const row[] = { { 4, 1434 }, { 16, 7168 }, { 64, 28672 }, { 100, 45056 } };   /* 1.4, 7, 28, 44 KB */
   if( n<=row[ 0 ].n ) return row[ 0 ].bytes;
   unsigned i = 1;
   while( i<3 && n>row[ i ].n ) i++;
   return row[ i-1 ].bytes+(uint64_t)( n-row[ i-1 ].n )*( row[ i ].bytes-row[ i-1 ].bytes )/( row[ i ].n-row[ i-1 ].n );
+}
+
+bool judge_calm( uint32_t n, judge_calm_t const * c, char out_why[ 128 ] ) {
+  enum { BLOCKS_MIN = 20 };
+  uint64_t most = bytes_max( n );
+  if( c->may_have_dead ) most += most/2;
+  if( !c->cnt || c->blocks<BLOCKS_MIN || c->sent<=most*( c->cnt*c->blocks+c->nulls ) ) return true;
+  snprintf( out_why, 128, "I14: a validator sent %lu bytes a view in calm, of %lu allowed", (unsigned long)( c->sent/( c->cnt*c->blocks+c->nulls ) ), (unsigned long)most );
+  return false;
 }

@@ -13,7 +13,9 @@ typedef enum { JUST_HOLDS, JUST_UNKNOWN, JUST_FALSE } just_verdict_t;   /* UNKNO
 /* I7 of a block that this core votes for; FALSE: out_why says of which view. */
 just_verdict_t judge_just( dmg_keys_t const * keys, dmg_cons_t * core, dmg_header_t const * h, dmg_hash_t const * hash, char out_why[ 128 ] );
 
-/* I14: what C17.1 allows a validator to send for a block, bodies apart; between its four sizes in proportion. */
-uint64_t judge_bytes_max( uint32_t n );
+/* I14 over a stretch without faults: what cnt validators sent, bodies apart, and how many blocks became final and NULLIFYs were signed meanwhile.  Held to C17.1's bytes of a
+   validator and block, between its four sizes in proportion; a lost view costs as a block does, and how many windows of the dead fall into the stretch is the schedule's. */
+typedef struct { uint64_t sent, cnt, blocks, nulls; bool may_have_dead; } judge_calm_t;   /* may_have_dead: half as much again */
+bool judge_calm( uint32_t n, judge_calm_t const * calm, char out_why[ 128 ] );   /* true: within them, or too short to tell */
 
 #endif
