@@ -1,4 +1,5 @@
 /* Peers whose answers are false or longer than they may be: each costs one look, and who asked goes on elsewhere. */
+#include "network/chainnet_int.h"
 #include "network/test_chainnet_mem.h"
 
 /* A port without a chainnet: status as it should be, all else as the test says. */
@@ -152,6 +153,24 @@ static void test_a_batch_waits_while_nobody_is_there( void ** state ) {
 
 /* --- a sync that was cut off ------------------------------------------------------------------------------ */
 
+/* Its FINALIZATION is true and of a committed block, its height is not: what was asked for on its word is not waited for, or the next sync would take it for a false answer to its own question. */
+static void test_a_height_that_is_not_so_costs_nobody_else( void ** state ) {
+  (void)state;
+  begin( 408, 900, 0 );
+  validators( 2 );
+  for( unsigned i = 0; i<2; i++ ) { nodes[ i ].height = 500; nodes[ i ].told_height = 1000000; }
+  node_t * f = node_add( -1, true );
+  f->is_bare = true;
+  f->height  = 600;
+  for( unsigned i = 0; i<2; i++ ) know( f, &nodes[ i ] );
+  dmg_mem_slow( f->port, 200000 );                     /* the eight chunks of the answer come one after the other */
+  RUN_UNTIL( f->net->sync.stage==SYNC_BACK, 10000 );
+  RUN_UNTIL( f->net->sync.stage==SYNC_IDLE, 10000 );
+  for( unsigned i = 0; i<SYNC_REQ_MAX; i++ ) assert_false( f->net->sync.reqs[ i ].is_used );
+  assert_int_equal( f->sync_bad, 0 );
+  end();
+}
+
 /* Of a sync's blocks the last has a certificate: who was stopped before it goes on from what is committed, not from genesis; and is not told backward by one that is behind. */
 static void test_a_sync_goes_on_from_what_is_committed( void ** state ) {
   (void)state;
@@ -195,6 +214,7 @@ int main( void ) {
     cmocka_unit_test( test_a_batch_is_judged_again_later ),
     cmocka_unit_test( test_a_batch_waits_while_nobody_is_there ),
     cmocka_unit_test( test_a_sync_goes_on_from_what_is_committed ),
+    cmocka_unit_test( test_a_height_that_is_not_so_costs_nobody_else ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

@@ -5,6 +5,7 @@ enum { STRANGERS = 12, BODY_SZ = 1u<<20 };
 
 /* Asks for as many bodies as a question may, two questions at a time; after "slow down" it waits the second that it says. */
 typedef struct { dmg_net_port_t * port; uint32_t conn, conn_downs, open, slow, bodies; uint64_t sz, wait_us; } asker_t;
+static uint32_t ask_cnt = DMG_WIRE_BODIES_MAX;   /* bodies a question */
 static asker_t askers[ STRANGERS ];
 
 static bool     is_random;
@@ -42,7 +43,7 @@ static void asker_pump( asker_t * a, bool asks ) {
     if( ev.kind==DMG_NET_CHUNK && ev.code==DMG_WIRE_DATA ) { a->bodies++; a->sz += ev.data.sz; }
     dmg_net_release( a->port, &ev );
   }
-  dmg_wire_bodies_req_t q = { .cnt = DMG_WIRE_BODIES_MAX };
+  dmg_wire_bodies_req_t q = { .cnt = ask_cnt };
   uint8_t b[ DMG_WIRE_BODIES_REQ_SZ_MAX ];
   size_t sz = dmg_wire_bodies_req_encode( &q, b );
   while( asks && a->open<2 && now>=a->wait_us && dmg_net_request( a->port, a->conn, DMG_CHAINNET_BODIES, dmg_span( b, sz ), 60000, &id )==DMG_OK ) a->open++;
@@ -112,10 +113,38 @@ static void test_a_long_answer_lets_others_in( void ** state ) {
   end();
 }
 
+/* What there is for all strangers is used up: those whose questions are short wait for their turn like the rest, and nobody is told that he asked too often. */
+static void test_strangers_take_turns( void ** state ) {
+  (void)state;
+  begin( 502, 0, 0 );
+  is_random = false;
+  ask_cnt   = 4;
+  node_t * nd = serving( 0 );
+  for( unsigned i = 0; i<STRANGERS; i++ ) {
+    uint8_t seed[ 32 ] = { 0xcd, (uint8_t)i };
+    asker_begin( &askers[ i ], seed, nd );
+  }
+  run( 100 );
+  serve_for( nd, 10000, STRANGERS );
+  uint32_t least = UINT32_MAX, most = 0;
+  for( unsigned i = 0; i<STRANGERS; i++ ) {
+    asker_t const * a = &askers[ i ];
+    assert_int_equal( a->slow, 0 );
+    if( a->bodies<least ) least = a->bodies;
+    if( a->bodies>most )  most  = a->bodies;
+    dmg_net_free( a->port );
+  }
+  printf( "%u to %u bodies each\n", least, most );
+  assert_true( most<=least+least/4 );
+  ask_cnt = DMG_WIRE_BODIES_MAX;
+  end();
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_answers_are_paid_for ),
     cmocka_unit_test( test_a_long_answer_lets_others_in ),
+    cmocka_unit_test( test_strangers_take_turns ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

@@ -36,7 +36,7 @@ typedef struct {
   uint8_t           seed[ 32 ];
   int               index;                  /* as a validator, -1 */
   /* what to do */
-  uint64_t          first_body, bad_state_at;
+  uint64_t          first_body, bad_state_at, told_height;   /* told_height: of its head, beside a true FINALIZATION; 0: as it is */
   bool              is_liar, is_header_liar, is_mute, is_idle, is_slow, is_stalled, is_bare;   /* serves wrong bodies, headers; leaves txs unjudged; sends no hello; leaves SYNC untaken; its thread does something else; has no FINALIZATION of its blocks */
   /* what happened */
   bool              is_up[ DMG_CHAINNET_PEER_MAX ];
@@ -151,7 +151,7 @@ static void chain_head( void * ctx, dmg_chainnet_head_t * out ) {
   if( nd->is_bare ) return;
   out->epoch      = b->epoch;
   out->final_view = b->view;
-  out->height     = b->height;
+  out->height     = nd->told_height ? nd->told_height : b->height;
   out->hash       = b->hash;
   out->fin        = fin_of( b );
 }
