@@ -188,10 +188,14 @@ async function deafPeers() {
 }
 async function deaf(peers) {
   await attack("deaf", [], async () => {
-    const ended = async () => { const now = await look(); return targets().reduce((cnt, n) => cnt + [PING, LIMIT].reduce((sum, k) => sum + now.get(n)[k] - atStart.get(n)[k], 0), 0); };
-    for (const end = Date.now() + 50000; await ended() < peers.length; await sleep(250)) must(Date.now() < end, "deaf: they are still served:", `${await ended()} of ${peers.length}`);
+    /* Nobody else is there any more: what the two nodes have beside their own are these. */
+    const held = async () => { const now = await look(); return targets().reduce((cnt, n) => cnt + Math.max(0, now.get(n).dmg_p2p_conns - atStart.get(n).dmg_p2p_conns), 0); };
+    for (const end = Date.now() + 50000; await held() > 0; await sleep(250)) must(Date.now() < end, "deaf: they are still served:", `${await held()} of ${peers.length}`);
+    const now = await look();
+    must(targets().some((n) => now.get(n)[PING] > atStart.get(n)[PING]), "deaf: no node says", PING);
     for (const p of peers) p.socket.resume();
-    must(await within(5000, Promise.all(peers.map((p) => p.closed))), "deaf: still open");
+    /* What came before waits in their sockets, some megabytes of it. */
+    must(await within(20000, Promise.all(peers.map((p) => p.closed))), "deaf: still open");
     return `${peers.length} deaf peers`;
   });
 }
