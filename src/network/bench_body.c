@@ -179,6 +179,7 @@ static dmg_err_t c_header( void * ctx, dmg_hash_t const * b, uint8_t out[ DMG_SI
 static dmg_err_t c_body( void * ctx, dmg_hash_t const * b, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
 static dmg_err_t c_proposal( void * ctx, uint32_t e, uint64_t v, dmg_hash_t const * b, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
 static dmg_err_t c_handover( void * ctx, uint32_t e, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
+static dmg_verdict_t c_judge_header( void * ctx, dmg_signed_header_t const * header, dmg_hash_t const * hash ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
 static dmg_verdict_t c_judge( void * ctx, dmg_cert_t const * c ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
 static dmg_verdict_t c_take( void * ctx, dmg_span_t h ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
 static int  c_leader( void * ctx, uint32_t e, uint64_t v ) { return 0; }
@@ -187,7 +188,7 @@ static void c_each( void * ctx, void (*visit)( void * arg, dmg_hash_t const * le
   for( uint32_t i = 0; i<tx_cnt && tx_age_ms; i++ ) { dmg_hash_t leaf = dmg_h( DMG_TAG_BODY_TX, txs[ i ] ); visit( arg, &leaf, txs[ i ], tx_age_ms ); }
 }
 static dmg_err_t c_tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
-static dmg_chainnet_chain_t const chain = { .head = c_head, .header = c_header, .body = c_body, .proposal = c_proposal, .handover = c_handover, .judge_final = c_judge, .take_handover = c_take, .take_evidence = c_take, .leader = c_leader,
+static dmg_chainnet_chain_t const chain = { .head = c_head, .header = c_header, .body = c_body, .proposal = c_proposal, .handover = c_handover, .judge_final = c_judge, .take_handover = c_take, .take_evidence = c_take, .judge_header = c_judge_header, .leader = c_leader,
                                             .seed = c_seed, .each_tx = c_each, .tx = c_tx };
 
 /* --- a world ---------------------------------------------------------------------------------------------- */

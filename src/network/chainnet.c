@@ -87,7 +87,7 @@ dmg_verdict_t body_judge( net_t * n, dmg_span_t body, dmg_hash_t const * body_ha
 /* --- birth and death -------------------------------------------------------------------------------------- */
 
 dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const * cfg ) {
-  DMG_ASSERT( cfg->chain->leader && cfg->chain->seed && cfg->chain->each_tx && cfg->chain->tx && cfg->chain->take_evidence );
+  DMG_ASSERT( cfg->chain->leader && cfg->chain->judge_header && cfg->chain->seed && cfg->chain->each_tx && cfg->chain->tx && cfg->chain->take_evidence );
   net_t * n = DMG_ARENA_NEW( arena, net_t, 1 );
   if( !n ) return NULL;
   n->sync.skeleton = DMG_ARENA_NEW( arena, stretch_t, SKELETON_MAX );
@@ -110,11 +110,14 @@ dmg_chainnet_t * dmg_chainnet_new( dmg_arena_t * arena, dmg_chainnet_cfg_t const
   n->chunk   = dmg_buf( DMG_WIRE_BODY_SZ_MAX+DMG_WIRE_BODY_CHUNK_MAX );
   n->own_slots = dmg_buf( DMG_BODY_TX_MAX*sizeof( slot_t ) );
   n->shred_mem = dmg_buf( 4*( (size_t)DMG_WIRE_BODY_SZ_MAX+64*DMG_RS_N_MAX ) );
+  n->frame     = dmg_buf( DMG_WIRE_BLOCK_SZ_MAX-DMG_SIGNED_HEADER_SZ );
+  for( unsigned i = 0; i<TELLING_MAX; i++ ) n->telling[ i ].msg = dmg_buf( DMG_WIRE_BLOCK_SZ_MAX );
   n->short_odd = dmg_load_u64le( cfg->secret+8 )|1;
   if( !n->cfg.body_max ) n->cfg.body_max = DMG_WIRE_BODY_SZ_MAX;
   for( unsigned i = 0; i<WINDOW; i++ ) n->sync.slots[ i ].buf = dmg_buf( DMG_WIRE_BODY_SZ_MAX );
   dmg_wire_name( &cfg->genesis, cfg->fork, "tx", n->topic_tx );
   dmg_wire_name( &cfg->genesis, cfg->fork, "final", n->topic_final );
+  dmg_wire_name( &cfg->genesis, cfg->fork, "block", n->topic_block );
   dmg_wire_name( &cfg->genesis, cfg->fork, "evidence", n->topic_evidence );
   return n;
 }
@@ -135,6 +138,9 @@ dmg_err_t dmg_chainnet_start( dmg_chainnet_t * n, uint64_t now_us ) {
   topic.first_weight = 5;
   topic.first_decay = 0.99872;
   DMG_TRY( dmg_net_topic( n->port, &topic, true ) );
+  topic.name = n->topic_block;
+  topic.data_max = DMG_WIRE_BLOCK_SZ_MAX;
+  DMG_TRY( dmg_net_topic( n->port, &topic, true ) );
   topic.name = n->topic_evidence;
   topic.data_max = DMG_EVIDENCE_SZ_MAX;
   topic.weight = 0.2;
@@ -152,6 +158,7 @@ void dmg_chainnet_fini( dmg_chainnet_t * n ) {
   n->is_ev_held = false;
   sync_fini( n );
   body_fini( n );
+  block_fini( n );
   dmg_buf_fini( &n->raw );
   dmg_buf_fini( &n->chunk );
   dmg_arena_free( n->scratch );
@@ -500,7 +507,7 @@ void dmg_chainnet_info( dmg_chainnet_t const * n, dmg_chainnet_info_t * out ) {
   out->is_syncing  = n->sync.stage!=SYNC_IDLE;
   out->sync_height = n->sync.height;
   out->sync_goal   = n->sync.top_height;
-  out->heap_sz     = n->raw.cap+n->chunk.cap+BODY_MEM+body_heap( n );
+  out->heap_sz     = n->raw.cap+n->chunk.cap+BODY_MEM+body_heap( n )+block_heap( n );
   for( unsigned i = 0; i<WINDOW; i++ ) out->heap_sz += n->sync.slots[ i ].buf.cap;
 }
 

@@ -24,6 +24,8 @@
              missing; else in shards of which any half suffice, relayed by stake.  Rebuilt from the pool (each_tx) and bodytx, or decoded: PUSHED.  A fetch of the
              same body waits for that.  The last 16 are kept for who asks bodytx.
    Fetch     one object by hash, asked of one peer after another until it comes and its hash is right, or FETCH_MS have passed.
+   Blocks    are told to all by topic block as they are proposed: by the leader, by who votes for one 300 ms later if it was not heard by then.  A follower keeps the last
+             ones, header and body, and has them when their F comes.
    Sync      to a FINALIZATION that the chain's judge accepts: handovers forward, headers by hash backward to our final block (a hash each 512 is kept), then upward
              by stretches of 512: headers again, bodies from many peers, SYNC in height order.  A follower goes to the highest F of statuses and topic final;
              a validator only where dmg_chainnet_sync_to sends it.
@@ -106,6 +108,8 @@ typedef struct {
   dmg_err_t (*handover)( void * ctx, uint32_t epoch, dmg_buf_t * out );                                 /* the one that ends the epoch */
   /* A certificate by the set of its epoch: GOOD weighs enough and verifies; BAD; LOCAL: we cannot say (epoch unknown, memory). */
   dmg_verdict_t (*judge_final)( void * ctx, dmg_cert_t const * cert );
+  /* PROPOSE of a header of final()'s epochs by its leader, whose index is right: GOOD, BAD; LOCAL: we cannot say. */
+  dmg_verdict_t (*judge_header)( void * ctx, dmg_signed_header_t const * header, dmg_hash_t const * hash );
   /* C9.5: GOOD: proven, the first against somebody in its epoch, and kept; LOCAL: nobody new, or not to be judged here; BAD. */
   dmg_verdict_t (*take_evidence)( void * ctx, dmg_span_t evidence );
   /* C7.4 of our newest known epoch: GOOD and its set is known now, BAD, LOCAL. */
@@ -226,6 +230,10 @@ void dmg_chainnet_verdict( dmg_chainnet_t * net, uint64_t id, dmg_net_verdict_t 
 /* A block became final here: topic final.  is_first: we lead the next view; others wait 50-150 ms and leave it if it was heard (N7.3). */
 void dmg_chainnet_send_final( dmg_chainnet_t * net, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first, uint64_t now_us );
 
+/* A proposal's signed header: topic block.  is_first: it is ours, its body was pushed before; others, who voted for it, wait 300 ms and leave it if it was heard, or its view is final
+   (N7.3).  With the body, unless that is empty, too large, or not the last one pushed here. */
+void dmg_chainnet_send_block( dmg_chainnet_t * net, dmg_span_t header, bool is_first, uint64_t now_us );
+
 /* Proof against a validator, found here: topic evidence. */
 void dmg_chainnet_send_evidence( dmg_chainnet_t * net, dmg_span_t evidence );
 
@@ -241,8 +249,8 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 
 typedef struct {
   uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt, new_cnt, tried_cnt, known_cnt, fetch_cnt, batch_cnt;
-  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad, evidence_in, evidence_late, evidence_bad;
-  /* Bodies of proposals by dmg_wire_form_t: pushed, complete here.  rebuilt: of the pool alone; txs_missing: of compact bodies, not in the pool; sz_out: bytes of frames with bodies or shards; collisions: rebuilt to another hash (N8.7). */
+  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, blocks_in, blocks_out, blocks_late, blocks_bad, blocks_used, finals_in, finals_late, finals_bad, evidence_in, evidence_late, evidence_bad;
+  /* blocks: of topic block; used: of those, blocks of a sync for which nobody was asked.  Bodies of proposals by dmg_wire_form_t: pushed, complete here.  rebuilt: of the pool alone; txs_missing: of compact bodies, not in the pool; sz_out: bytes of frames with bodies or shards; collisions: rebuilt to another hash (N8.7). */
   uint64_t bodies_by_out[ DMG_WIRE_FORM_CNT ], bodies_by_in[ DMG_WIRE_FORM_CNT ], bodies_rebuilt, txs_missing, body_collisions, shards_in, shards_relayed, shards_bad, txs_forwarded, bodies_sz_out;
   /* Connections that ended, by reason; that were not let in, by the gate's latest reason (it tells 10 times a second at most, with a count). */
   uint64_t closed[ DMG_CHAINNET_CLOSED_CNT ], refused[ DMG_CHAINNET_REFUSED_CNT ];

@@ -63,6 +63,7 @@ dmg_verdict_t kept_put( net_t * n, dmg_hash_t const * hash, dmg_span_t body, boo
 bool body_out( net_t * n, dmg_wire_head_t const * head, int leader, kept_t const * kept, dmg_chainnet_out_t * out ) {
   n->stat.bodies_by_in[ head->form ]++;
   fetch_kept( n, &head->body_hash );
+  if( n->cfg.is_follower ) { net_wake( n, n->now_us ); return false; }
   out->kind  = DMG_CHAINNET_PUSHED;
   out->peer  = (uint16_t)leader;
   out->head  = *head;
@@ -165,15 +166,26 @@ void body_view( net_t * n ) {
   }
 }
 
-uint64_t body_hold( net_t * n, dmg_fetch_t const * f, uint64_t born_us ) {
+static uint64_t pending( net_t const * n, dmg_hash_t const * body_hash, bool * out_is_known ) {
   uint64_t at = 0;
-  bool is_known = false;
+  *out_is_known = false;
   for( unsigned i = 0; i<BUILDS_MAX; i++ ) {
     build_t const * b = &n->builds[ i ];
-    if( !b->state || !dmg_hash_eq( &b->head.body_hash, &f->body_hash ) ) continue;
-    is_known = true;
+    if( !b->state || !dmg_hash_eq( &b->head.body_hash, body_hash ) ) continue;
+    *out_is_known = true;
     if( b->state==BUILD_OPEN ) at = dmg_max_u64( at, build_end_us( b ) );
   }
+  return at;
+}
+
+uint64_t body_pending( net_t const * n, dmg_hash_t const * body_hash ) {
+  bool is_known;
+  return pending( n, body_hash, &is_known );
+}
+
+uint64_t body_hold( net_t * n, dmg_fetch_t const * f, uint64_t born_us ) {
+  bool is_known;
+  uint64_t at = pending( n, &f->body_hash, &is_known );
   if( is_known || n->self<0 || f->epoch!=n->epoch || f->view<n->cur ) return at;
   /* Headers travel before bodies (N2.1): who leads an open view is about to push. */
   set_t const * s = set_of( n, f->epoch );
@@ -282,31 +294,30 @@ static void build_ask( net_t * n, build_t * b ) {
   n->conns[ i ].out_cnt[ DMG_CHAINNET_BODYTX ]++;
 }
 
-static bool on_compact( net_t * n, int member, dmg_wire_head_t const * head, uint64_t id, dmg_span_t bytes, dmg_chainnet_out_t * out ) {
-  dmg_wire_compact_t c;
-  if( dmg_wire_compact_decode( bytes, &c, n->compact_txs ).kind ) { n->stat.bodies_bad++; frame_bad( n, &n->members[ member ] ); return false; }
+/* c: decoded into n->compact_txs. */
+static bool on_compact( net_t * n, int member, dmg_wire_head_t const * head, uint64_t id, dmg_wire_compact_t const * c, dmg_chainnet_out_t * out ) {
   kept_t * kept = kept_find( n, &head->body_hash );
   if( kept ) return body_out( n, head, member, kept, out );   /* by its other head */
   build_t * b = build_new( n, head, id, member );
   uint8_t * p;
   if( !b ) { n->stat.frames_dropped++; return false; }
-  if( dmg_buf_append( &b->bytes, c.lists.p, c.lists.sz ) || dmg_buf_grow( &b->slots, c.tx_cnt*sizeof( slot_t ), &p ) ) { build_close( n, b, BUILD_FAILED ); return false; }
-  b->lists_sz = (uint32_t)c.lists.sz;
-  b->tx_cnt   = c.tx_cnt;
-  memset( p, 0, c.tx_cnt*sizeof( slot_t ) );
+  if( dmg_buf_append( &b->bytes, c->lists.p, c->lists.sz ) || dmg_buf_grow( &b->slots, c->tx_cnt*sizeof( slot_t ), &p ) ) { build_close( n, b, BUILD_FAILED ); return false; }
+  b->lists_sz = (uint32_t)c->lists.sz;
+  b->tx_cnt   = c->tx_cnt;
+  memset( p, 0, c->tx_cnt*sizeof( slot_t ) );
   slot_t * s = slots_of( &b->slots );
-  for( uint32_t i = 0, k = 0; i<c.tx_cnt; i++ ) {
-    if( !n->compact_txs[ i ].p ) { uint8_t w[ 8 ] = { 0 }; memcpy( w, c.ids.p+(size_t)DMG_WIRE_SHORT_SZ*k++, DMG_WIRE_SHORT_SZ ); s[ i ].id = dmg_load_u64le( w ); continue; }
+  for( uint32_t i = 0, k = 0; i<c->tx_cnt; i++ ) {
+    if( !n->compact_txs[ i ].p ) { uint8_t w[ 8 ] = { 0 }; memcpy( w, c->ids.p+(size_t)DMG_WIRE_SHORT_SZ*k++, DMG_WIRE_SHORT_SZ ); s[ i ].id = dmg_load_u64le( w ); continue; }
     s[ i ].off = (uint32_t)b->bytes.sz;
     s[ i ].sz  = (uint32_t)n->compact_txs[ i ].sz;
     s[ i ].is_here = true;
     if( dmg_buf_append( &b->bytes, n->compact_txs[ i ].p, s[ i ].sz ) ) { build_close( n, b, BUILD_FAILED ); return false; }
   }
-  dmg_wire_short_key( &head->body_hash, c.nonce, b->key );
-  table_fill( n, s, c.tx_cnt );
+  dmg_wire_short_key( &head->body_hash, c->nonce, b->key );
+  table_fill( n, s, c->tx_cnt );
   look_t l = { n, b };
-  if( c.ids.sz ) n->chain->each_tx( n->chain->ctx, look, &l );   /* once for a head */
-  for( uint32_t i = 0; i<c.tx_cnt; i++ ) b->missing += !s[ i ].is_here;
+  if( c->ids.sz ) n->chain->each_tx( n->chain->ctx, look, &l );   /* once for a head */
+  for( uint32_t i = 0; i<c->tx_cnt; i++ ) b->missing += !s[ i ].is_here;
   n->stat.txs_missing += b->missing;
   if( !b->missing ) return build_finish( n, b, out );
   build_ask( n, b );
@@ -323,12 +334,31 @@ bool body_frame( net_t * n, int member, dmg_span_t f, dmg_chainnet_out_t * out )
   head_judge_t j = head_judge( n, member, raw, &head, &leader, &id );
   if( j==HEAD_NEW && ( head.body_len>n->cfg.body_max || ( head.form==DMG_WIRE_FULL && rest.sz!=head.body_len ) ) ) j = HEAD_BAD;
   if( j==HEAD_STALE || j==HEAD_AGAIN ) { n->stat.frames_dropped++; return false; }
-  if( j==HEAD_NEW && head.form==DMG_WIRE_COMPACT ) return on_compact( n, member, &head, id, rest, out );
   kept_t * kept = NULL;
-  dmg_verdict_t v = j==HEAD_NEW ? kept_put( n, &head.body_hash, rest, false, &kept ) : dmg_verdict_bad( "head", "false", 0 );
+  dmg_wire_compact_t c;
+  bool is_compact = head.form==DMG_WIRE_COMPACT;
+  dmg_verdict_t v = j!=HEAD_NEW ? dmg_verdict_bad( "head", "false", 0 ) : is_compact ? dmg_wire_compact_decode( rest, &c, n->compact_txs ) : kept_put( n, &head.body_hash, rest, false, &kept );
   if( v.kind==DMG_VERDICT_BAD ) { n->stat.bodies_bad++; frame_bad( n, m ); return false; }
   if( v.kind ) { n->stat.frames_dropped++; return false; }   /* no memory: it can be fetched */
-  return body_out( n, &head, member, kept, out );
+  block_frame( n, &head.body_hash, f );
+  return is_compact ? on_compact( n, member, &head, id, &c, out ) : body_out( n, &head, member, kept, out );
+}
+
+dmg_verdict_t body_told( net_t * n, int leader, dmg_wire_head_t const * head, dmg_span_t raw, dmg_span_t rest ) {
+  dmg_wire_compact_t c;
+  kept_t * kept;
+  dmg_chainnet_out_t none;                         /* a follower's bodies are not told */
+  if( head->form==DMG_WIRE_FULL ) {
+    if( !n->cfg.is_follower ) return kept_find( n, &head->body_hash ) ? dmg_verdict_good() : body_judge( n, rest, &head->body_hash );
+    dmg_verdict_t v = kept_put( n, &head->body_hash, rest, false, &kept );
+    if( !v.kind ) (void)body_out( n, head, leader, kept, &none );
+    return v;
+  }
+  dmg_verdict_t v = dmg_wire_compact_decode( rest, &c, n->compact_txs );
+  if( v.kind || !n->cfg.is_follower ) return v;
+  dmg_hash_t id = dmg_sha256( raw );
+  (void)on_compact( n, leader, head, dmg_load_u64le( id.b ), &c, &none );
+  return v;
 }
 
 static ask_t * ask_of( net_t * n, int conn, uint64_t id, build_t ** out_build ) {
@@ -517,6 +547,7 @@ dmg_err_t dmg_chainnet_push_body( dmg_chainnet_t * n, uint32_t epoch, uint64_t v
     uint8_t relays[ DMG_WIRE_SHARD_CNT_MAX ];
     bool is_compact = fresh_sz+n->miss_sz<=MISSING_SZ_MAX || !s || !s->k || !shred_relays( n, s, view, relays );
     n->miss_sz /= 2;                               /* without news of it compact bodies are tried again */
+    block_frame( n, body_hash, dmg_buf_span( &n->chunk ) );
     if( !is_compact ) {
       head.form = DMG_WIRE_SHREDS;
       n->stat.bodies_by_out[ DMG_WIRE_SHREDS ]++;
@@ -529,6 +560,7 @@ dmg_err_t dmg_chainnet_push_body( dmg_chainnet_t * n, uint32_t epoch, uint64_t v
     DMG_TRY( dmg_buf_grow( &n->chunk, DMG_WIRE_HEAD_SZ, &p ) );
     dmg_wire_head_encode( &head, p );
     DMG_TRY( dmg_buf_append( &n->chunk, body.p, body.sz ) );
+    block_frame( n, body_hash, dmg_buf_span( &n->chunk ) );
   }
   n->stat.bodies_by_out[ head.form ]++;
   push_frame( n, s, view, dmg_buf_span( &n->chunk ) );

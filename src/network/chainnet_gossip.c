@@ -1,4 +1,4 @@
-/* Topics tx, final and evidence (N7, N9.2). */
+/* Topics tx, final and evidence (N7, N9.2); block: chainnet_block.c. */
 #include "network/chainnet_int.h"
 
 enum { BATCH_US = 10000, VERDICT_US = 4500000, EVIDENCE_PER_10S = 10 };
@@ -177,6 +177,7 @@ bool gossip_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * out 
   if( is_tx ) return on_txs( n, ev, out );
   if( dmg_span_eq( ev->addr, dmg_span_cstr( n->topic_final ) ) ) on_final( n, ev );
   else if( dmg_span_eq( ev->addr, dmg_span_cstr( n->topic_evidence ) ) ) on_evidence( n, ev );
+  else if( dmg_span_eq( ev->addr, dmg_span_cstr( n->topic_block ) ) ) verdict( n, ev->id, block_heard( n, ev->data ) );
   else verdict( n, ev->id, DMG_NET_IGNORE );
   return false;
 }
@@ -188,6 +189,7 @@ void gossip_tick( net_t * n ) {
   }
   if( n->final_us && n->final_us<=n->now_us ) final_publish( n );
   if( n->final_us ) net_wake( n, n->final_us );
+  block_tick( n );
   /* What the node has not judged in time the port ignores by itself. */
   for( uint32_t i = 0; i<n->batch_wait_cnt; ) {
     if( n->now_us-n->batches[ i ].us<VERDICT_US ) { net_wake( n, n->batches[ i++ ].us+VERDICT_US ); continue; }

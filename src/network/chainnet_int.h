@@ -3,7 +3,8 @@
      conn    a connection of the port            known   a peer id with addresses, and its dialling
      member  a validator (the core's peer index) set     an epoch's members in order
      serve   a request of a peer in answer       fetch   an object we look for           sync    chainnet_sync.c
-     build   a body in the making                kept    a body of a proposal, for bodytx */
+     build   a body in the making                kept    a body of a proposal, for bodytx
+     told    a block of topic block              telling one that waits to be published there */
 #ifndef DMG_NETWORK_CHAINNET_INT_H
 #define DMG_NETWORK_CHAINNET_INT_H
 
@@ -227,6 +228,11 @@ typedef struct {
   uint64_t     tried[ ( DMG_CHAINNET_CONN_MAX+63 )/64 ];   /* BACK, HEADERS: who did not answer */
 } sync_t;
 
+#define TOLD_MAX    32
+#define TELLING_MAX 4
+typedef struct { bool is_used; uint32_t epoch; uint64_t view; dmg_hash_t hash; uint8_t header[ DMG_SIGNED_HEADER_SZ ]; } told_t;
+typedef struct { uint64_t us; uint32_t epoch; uint64_t view; dmg_hash_t hash; dmg_buf_t msg; } telling_t;   /* us 0: none */
+
 typedef struct { uint64_t id, us; } batch_t;
 #define HEARD_MAX 256
 #define HEARD_US ( 10*SEC )
@@ -241,7 +247,7 @@ struct dmg_chainnet {
   uint64_t           rng, now_us, wake_us;
   uint64_t           idle_us;               /* when the port last had nothing to read */
   bool               is_started, is_stopping, is_stopped_due;
-  char               topic_tx[ DMG_WIRE_NAME_SZ ], topic_final[ DMG_WIRE_NAME_SZ ], topic_evidence[ DMG_WIRE_NAME_SZ ];
+  char               topic_tx[ DMG_WIRE_NAME_SZ ], topic_final[ DMG_WIRE_NAME_SZ ], topic_block[ DMG_WIRE_NAME_SZ ], topic_evidence[ DMG_WIRE_NAME_SZ ];
   bucket_t           evidence;              /* verified; of all peers, as their ids cost nothing */
   uint32_t           tx_peers;              /* connections whose peer has joined topic tx */
 
@@ -281,6 +287,10 @@ struct dmg_chainnet {
   heard_t            heard[ HEARD_MAX ]; uint32_t heard_at;
   uint32_t           best_epoch; uint64_t best_view;   /* of topic final */
   uint8_t            final_wait[ DMG_WIRE_FINAL_SZ ]; uint32_t final_epoch; uint64_t final_wait_view, final_us;   /* us 0: none */
+
+  told_t             told[ TOLD_MAX ]; uint32_t told_at;
+  telling_t          telling[ TELLING_MAX ];
+  dmg_buf_t          frame; dmg_hash_t frame_hash;     /* the last body pushed, as a frame of body/1, if topic block takes it; by the body's hash */
 
   dmg_addrman_t *    am;
   dmg_maddr_t        own[ DMG_PEER_RECORD_ADDRS ]; uint32_t own_cnt;
@@ -354,6 +364,10 @@ void     body_conn_down( net_t * n, int conn );
 void     body_view     ( net_t * n );                                 /* finality or the epoch moved */
 void     body_fini     ( net_t * n );
 size_t   body_heap     ( net_t const * n );
+/* Until when fetches wait for what is being put together; 0: it is not. */
+uint64_t body_pending  ( net_t const * n, dmg_hash_t const * body_hash );
+/* What topic block brought of a body: this head is signed by leader.  BAD: not what its form says; the body comes, if at all, into kept. */
+dmg_verdict_t body_told( net_t * n, int leader, dmg_wire_head_t const * head, dmg_span_t raw, dmg_span_t rest );
 /* When a fetch of this body may begin; 0: now. */
 uint64_t body_hold     ( net_t * n, dmg_fetch_t const * f, uint64_t born_us );
 build_t * build_find   ( net_t * n, uint64_t id );
@@ -362,7 +376,7 @@ void     build_close   ( net_t * n, build_t * b, build_state_t state );
 kept_t * kept_find     ( net_t * n, dmg_hash_t const * hash );
 /* Judges a body and keeps it.  is_own: its hash is right. */
 dmg_verdict_t kept_put ( net_t * n, dmg_hash_t const * hash, dmg_span_t body, bool is_own, kept_t ** out );
-/* PUSHED, by this head's form. */
+/* PUSHED, by this head's form; a follower's waits for its F. */
 bool     body_out      ( net_t * n, dmg_wire_head_t const * head, int leader, kept_t const * kept, dmg_chainnet_out_t * out );
 
 /* chainnet_shred.c */
@@ -417,6 +431,14 @@ bool gossip_event   ( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
 void gossip_tick    ( net_t * n );
 void gossip_conn_up ( net_t * n, int conn );
 void gossip_conn_down( net_t * n, int conn );
+
+/* chainnet_block.c */
+dmg_net_verdict_t block_heard( net_t * n, dmg_span_t data );           /* of topic block */
+void block_frame    ( net_t * n, dmg_hash_t const * body_hash, dmg_span_t frame );   /* body/1, ours or the leader's */
+uint8_t const * block_told( net_t const * n, dmg_hash_t const * hash );/* signed header; NULL: not heard */
+void block_tick     ( net_t * n );
+void block_fini     ( net_t * n );
+size_t block_heap   ( net_t const * n );
 
 /* chainnet_sync.c */
 void sync_status    ( net_t * n, int conn, dmg_wire_status_t const * status );

@@ -4,6 +4,8 @@
      our final block ----UP----> goal            stretch by stretch from below: headers again (the lowest is still here), bodies of up to 64 blocks
                                                  from many peers, SYNC in height order
 
+   What topic block has brought of these (chainnet_block.c, kept) is taken from there: who hears all is asked for nothing.
+
    A header is right because its hash is what its child, or the FINALIZATION, says; a body because its hash is what its header says.  So a wrong byte shows at once
    and convicts the one who sent it. */
 #include "network/chainnet_int.h"
@@ -195,7 +197,33 @@ static bool take_header( net_t * n, uint8_t const * raw ) {
   return true;
 }
 
+/* The headers that topic block has brought, from the goal on. */
+static void take_told( net_t * n ) {
+  sync_t * s = &n->sync;
+  uint8_t const * raw;
+  while( s->stage==SYNC_BACK && !is_asking( n, DMG_CHAINNET_HEADERS ) && ( raw = block_told( n, &s->expect ) ) && take_header( n, raw ) ) s->is_dirty = true;
+}
+
 /* --- bodies ----------------------------------------------------------------------------------------------- */
+
+/* The bodies that came with it. */
+static void take_kept( net_t * n ) {
+  sync_t * s = &n->sync;
+  for( uint32_t i = s->given; i<s->header_cnt && i<s->taken+WINDOW; i++ ) {
+    body_slot_t * b = &s->slots[ i%WINDOW ];
+    if( b->state!=BODY_NONE || !has_body( s, i ) ) continue;
+    dmg_hash_t h = body_hash_at( s, i );
+    kept_t const * k = kept_find( n, &h );
+    if( !k || k->body.sz!=body_len_at( s, i ) ) continue;
+    if( s->held_sz+k->body.sz>WINDOW_SZ_MAX || dmg_buf_append( &b->buf, k->body.p, k->body.sz ) ) return;
+    if( b->block!=i ) { memset( b->tried, 0, sizeof b->tried ); b->block = (uint16_t)i; }
+    b->state    = BODY_HELD;
+    b->charged  = (uint32_t)k->body.sz;
+    s->held_sz += b->charged;
+    s->is_dirty = true;
+    n->stat.blocks_used++;
+  }
+}
 
 /* The lowest blocks that nobody was asked for, together what one question may bring, of a peer that did not lack the first of them. */
 static bool ask_group( net_t * n ) {
@@ -207,6 +235,9 @@ static bool ask_group( net_t * n ) {
   for( uint32_t i = s->given; i<s->header_cnt && i<s->taken+WINDOW && cnt<GROUP_MAX; i++ ) {
     body_slot_t * b = &s->slots[ i%WINDOW ];
     if( b->state!=BODY_NONE || !has_body( s, i ) ) continue;
+    dmg_hash_t hash = body_hash_at( s, i );
+    uint64_t at = body_pending( n, &hash );
+    if( at>n->now_us ) { net_wake( n, at ); break; }
     uint32_t len = body_len_at( s, i );
     if( len>DMG_WIRE_BODY_SZ_MAX ) { halt( n, "a final block's body is larger than this release takes" ); return false; }
     /* What the node has and has not committed yet counts, too.  Where it has nothing, the lowest one always fits: it is what all others wait for. */
@@ -442,8 +473,11 @@ void sync_tick( net_t * n ) {
   if( s->stage==SYNC_IDLE ) begin( n );
   if( s->stage==SYNC_IDLE ) return;
   if( s->next_us>n->now_us ) { net_wake( n, s->next_us ); return; }
+  if( s->stage==SYNC_BACK ) take_told( n );
   if( s->stage==SYNC_BACK || s->stage==SYNC_HEADERS ) ask_headers( n );
-  else while( ask_group( n ) ) {}
+  if( s->stage!=SYNC_UP ) return;
+  take_kept( n );
+  while( ask_group( n ) ) {}
 }
 
 void sync_fini( net_t * n ) { for( unsigned i = 0; i<WINDOW; i++ ) dmg_buf_fini( &n->sync.slots[ i ].buf ); }

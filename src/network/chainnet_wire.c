@@ -338,6 +338,27 @@ dmg_verdict_t dmg_wire_txs_decode( dmg_span_t data, dmg_span_t * out, uint32_t *
   return v;
 }
 
+dmg_verdict_t dmg_wire_block_decode( dmg_span_t data, dmg_wire_block_t * out ) {
+  if( data.sz<DMG_SIGNED_HEADER_SZ ) return dmg_verdict_bad( "block", "shorter than a header", data.sz );
+  dmg_span_t header = dmg_span( data.p, DMG_SIGNED_HEADER_SZ ), rest = dmg_span( data.p+header.sz, data.sz-header.sz );
+  dmg_wire_block_t b = { .has_head = rest.sz>0 };
+  dmg_verdict_t v = dmg_signed_header_decode( header, &b.sh );
+  if( v.kind ) return v;
+  if( b.has_head ) {
+    if( rest.sz<DMG_WIRE_HEAD_SZ ) return dmg_verdict_bad( "block.head", "cut off", data.sz );
+    v = dmg_wire_head_decode( dmg_span( rest.p, DMG_WIRE_HEAD_SZ ), &b.head );
+    if( v.kind ) return v;
+    dmg_header_t const * h = &b.sh.header;
+    if( h->body_len<=DMG_BODY_EMPTY_SZ || b.head.epoch!=h->epoch || b.head.view!=h->view || b.head.body_len!=h->body_len || !dmg_hash_eq( &b.head.body_hash, &h->body_hash ) )
+      return dmg_verdict_bad( "block.head", "not that of its header", DMG_SIGNED_HEADER_SZ );
+    b.rest = dmg_span( rest.p+DMG_WIRE_HEAD_SZ, rest.sz-DMG_WIRE_HEAD_SZ );
+    if( b.head.form==DMG_WIRE_SHREDS || ( b.head.form==DMG_WIRE_FULL && b.rest.sz!=h->body_len ) ) return dmg_verdict_bad( "block.body", "neither the body nor a compact one", DMG_SIGNED_HEADER_SZ+DMG_WIRE_HEAD_SZ );
+  }
+  b.hash = dmg_header_bytes_hash( dmg_span( data.p, DMG_HEADER_SZ ) );
+  *out = b;
+  return v;
+}
+
 void dmg_wire_final_encode( dmg_header_t const * header, dmg_cert_t const * fin, uint8_t out[ DMG_WIRE_FINAL_SZ ] ) {
   dmg_header_encode( header, out );
   dmg_cert_encode( fin, out+DMG_HEADER_SZ );

@@ -185,6 +185,12 @@ dmg_verdict_t dmg_wire_txs_decode( dmg_span_t data, dmg_span_t * out, uint32_t *
 /* Bytes a transaction takes in a batch. */
 size_t        dmg_wire_tx_sz( size_t raw_sz );
 
+/* Signed header [410]; then nothing (no body, an empty one, or one that does not fit), or head [147] and, by its form, the body or its compact form. */
+#define DMG_WIRE_BLOCK_SZ_MAX ( 128u<<10 )
+typedef struct { dmg_signed_header_t sh; dmg_hash_t hash; bool has_head; dmg_wire_head_t head; dmg_span_t rest; } dmg_wire_block_t;
+/* Also: a head is this header's, not of shreds; a full body has its length.  What rest holds is the reader's to judge. */
+dmg_verdict_t dmg_wire_block_decode( dmg_span_t data, dmg_wire_block_t * out );
+
 #define DMG_WIRE_FINAL_SZ ( DMG_HEADER_SZ+DMG_CERT_SZ )
 typedef struct { dmg_header_t header; dmg_hash_t hash; dmg_cert_t fin; } dmg_wire_final_t;
 void          dmg_wire_final_encode( dmg_header_t const * header, dmg_cert_t const * fin, uint8_t out[ DMG_WIRE_FINAL_SZ ] );

@@ -53,6 +53,7 @@ static dmg_err_t handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { retur
 static dmg_verdict_t judge( void * ctx, dmg_cert_t const * c ) {
   return c->epoch ? dmg_verdict_local( DMG_ERR_NOT_FOUND ) : c->sig[ 0 ]&1 ? dmg_verdict_bad( "cert", "odd", 0 ) : dmg_verdict_good();
 }
+static dmg_verdict_t judge_header( void * ctx, dmg_signed_header_t const * sh, dmg_hash_t const * hash ) { return sh->sig[ 0 ]&1 ? dmg_verdict_bad( "header", "odd", 0 ) : dmg_verdict_good(); }
 static dmg_verdict_t take( void * ctx, dmg_span_t h ) { return h.sz%2 ? dmg_verdict_bad( "handover", "odd", 0 ) : dmg_verdict_local( DMG_ERR_AGAIN ); }
 static int leader( void * ctx, uint32_t epoch, uint64_t view ) { return (int)( view%2 ); }
 
@@ -66,7 +67,7 @@ static void each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * l
 }
 static dmg_err_t tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { return id->b[ 0 ]&1 ? dmg_buf_append( out, pooled[ 0 ], 30 ) : DMG_ERR_NOT_FOUND; }
 
-static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .runs = runs, .handover = handover, .judge_final = judge, .take_handover = take, .take_evidence = take,
+static dmg_chainnet_chain_t const chain = { .head = head, .header = header, .body = body_get, .proposal = proposal, .runs = runs, .handover = handover, .judge_final = judge, .take_handover = take, .take_evidence = take, .judge_header = judge_header,
                                             .leader = leader, .seed = seed_of, .each_tx = each_tx, .tx = tx };
 
 typedef struct { uint8_t const * p; size_t sz; } in_t;
@@ -191,7 +192,7 @@ static void command( rig_t * r, in_t * in ) {
     case 3: err = dmg_net_request( r->theirs, r->conn, (uint16_t)( DMG_CHAINNET_STATUS+arg%7 ), take_bytes( in ), 1000, &id ); break;
     case 4: case 5: if( r->asked_cnt ) err = dmg_net_reply( r->theirs, r->asked[ arg%r->asked_cnt ], op%14==4 ? 0 : take_u8( in ), take_bytes( in ), arg>=128 ); break;
     case 6:
-      dmg_wire_name( &genesis, 0, arg%2 ? "tx" : "final", topic );
+      dmg_wire_name( &genesis, 0, (char const * const[]){ "tx", "final", "block" }[ arg%3 ], topic );
       err = dmg_net_publish( r->theirs, topic, take_bytes( in ) );
       break;
     case 7: step( r, arg*20u ); break;

@@ -52,6 +52,16 @@ static void shard( dmg_span_t in ) {
   DMG_ASSERT( dmg_wire_shard_encode( &s, &again )==DMG_OK && dmg_span_eq( in, dmg_buf_span( &again ) ) );
 }
 
+static void block( dmg_span_t in ) {
+  uint8_t again[ DMG_SIGNED_HEADER_SZ+DMG_WIRE_HEAD_SZ ];
+  dmg_wire_block_t b;
+  if( dmg_wire_block_decode( in, &b ).kind ) return;
+  size_t sz = DMG_SIGNED_HEADER_SZ+( b.has_head ? DMG_WIRE_HEAD_SZ : 0 );
+  dmg_signed_header_encode( &b.sh, again );
+  if( b.has_head ) dmg_wire_head_encode( &b.head, again+DMG_SIGNED_HEADER_SZ );
+  DMG_ASSERT( !memcmp( again, in.p, sz ) && in.sz==sz+b.rest.sz && ( b.has_head ? b.rest.p==in.p+sz : !b.rest.sz ) );
+}
+
 int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz );
 int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   if( !sz ) return 0;
@@ -60,7 +70,7 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
   static dmg_wire_bodies_req_t bodies; static dmg_wire_bodytx_req_t bodytx; static dmg_wire_ids_req_t ids;
   dmg_span_t raw;
   uint32_t   cnt;
-  switch( data[ 0 ]%17 ) {
+  switch( data[ 0 ]%18 ) {
     case 0: if( !dmg_wire_hello_decode( in, &hello ).kind )           { dmg_wire_hello_encode( &hello, out );           same( in, DMG_WIRE_HELLO_SZ ); } break;
     case 1: if( !dmg_wire_head_decode( in, &head ).kind )             { dmg_wire_head_encode( &head, out );             same( in, DMG_WIRE_HEAD_SZ ); } break;
     case 2: if( !dmg_wire_status_decode( in, &status ).kind )         { dmg_wire_status_encode( &status, out );         same( in, DMG_WIRE_STATUS_SZ ); } break;
@@ -92,6 +102,7 @@ int LLVMFuzzerTestOneInput( uint8_t const * data, size_t sz ) {
     case 13: if( !dmg_wire_bodytx_req_decode( in, &bodytx ).kind )    same( in, dmg_wire_bodytx_req_encode( &bodytx, out ) ); break;
     case 14: if( !dmg_wire_ids_req_decode( in, &ids ).kind )          same( in, dmg_wire_ids_req_encode( &ids, out ) ); break;
     case 15: if( !dmg_wire_runs_req_decode( in, &runs ).kind )         { dmg_wire_runs_req_encode( &runs, out );         same( in, DMG_WIRE_RUNS_REQ_SZ ); } break;
+    case 16: block( in ); break;
     default: if( sz%2 ) body( in ); else batch( in );
   }
   return 0;

@@ -41,6 +41,7 @@ typedef struct {
   /* what happened */
   bool              is_up[ DMG_CHAINNET_PEER_MAX ];
   uint32_t          convicted, weighed;     /* of evidence */
+  uint32_t          paired;                 /* headers judged */
   uint32_t          ups, downs, frames, pushed, got, got_none, txs, batches, syncs, synced, sync_bad, stopped;
   pool_tx_t *       pool; uint32_t pool_cnt, looks;   /* of the test's memory */
   uint64_t          pushed_us;
@@ -114,7 +115,7 @@ static void store_grow( store_t * s, uint32_t cnt, uint32_t big_sz ) {
     b->epoch  = s->cnt/1000;
     b->height = s->cnt+1;
     b->view   = s->cnt%1000*2+1+s->cnt%2;         /* some views are skipped */
-    dmg_signed_header_t h = { .header = { .version = 1, .epoch = b->epoch, .view = b->view, .height = b->height, .parent_hash = parent ? parent->hash : s->genesis,
+    dmg_signed_header_t h = { .header = { .version = 1, .leader = (uint16_t)( ( b->view-1 )/4%VALIDATORS ), .epoch = b->epoch, .view = b->view, .height = b->height, .parent_hash = parent ? parent->hash : s->genesis,
                                           .body_hash = dmg_body_hash( &body ), .body_len = (uint32_t)b->body.sz, .time_ms = 1000+s->cnt } };
     if( parent && parent->epoch==b->epoch ) {
       h.header.parent_view = parent->view;
@@ -250,6 +251,12 @@ static dmg_verdict_t chain_judge_final( void * ctx, dmg_cert_t const * cert ) {
   return memcmp( &c.sig, cert->sig, sizeof c.sig ) ? dmg_verdict_bad( "cert", "does not verify", 0 ) : dmg_verdict_good();
 }
 
+/* A first signature byte of 255 is a lie. */
+static dmg_verdict_t chain_judge_header( void * ctx, dmg_signed_header_t const * sh, dmg_hash_t const * hash ) {
+  ( (node_t *)ctx )->paired++;
+  return sh->sig[ 0 ]==255 ? dmg_verdict_bad( "header", "a signature that does not hold", 0 ) : dmg_verdict_good();
+}
+
 /* A first signature byte of 255 is a lie; one proof each signer. */
 static dmg_verdict_t chain_take_evidence( void * ctx, dmg_span_t bytes ) {
   node_t * nd = ctx;
@@ -297,7 +304,7 @@ static void node_begin( node_t * nd, int index, uint8_t const seed[ 32 ], dmg_ne
   memcpy( nd->seed, seed, 32 );
   dmg_chainnet_chain_t * chain = &chains[ chain_cnt++%64 ];
   *chain = (dmg_chainnet_chain_t){ .ctx = nd, .head = chain_head, .header = chain_header, .body = chain_body, .proposal = chain_proposal, .runs = chain_runs, .handover = chain_handover,
-                                   .judge_final = chain_judge_final, .take_handover = chain_take_handover, .take_evidence = chain_take_evidence, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_tx };
+                                   .judge_final = chain_judge_final, .take_handover = chain_take_handover, .take_evidence = chain_take_evidence, .judge_header = chain_judge_header, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_tx };
   dmg_chainnet_cfg_t cfg = { .port = port, .chain = chain, .genesis = store ? store->genesis : test_genesis, .is_follower = is_follower, .is_private = is_private, .wall_ms = 1790000000000u+now_us/1000, .agent = "test" };
   memcpy( cfg.seed, seed, 32 );
   memcpy( cfg.secret, seed, 32 );

@@ -306,6 +306,33 @@ static void test_final_binds_header_and_certificate( void ** state ) {
   }
 }
 
+/* A header alone, with a body, with a compact one; nothing between, and no head of another block. */
+static void test_block_binds_header_and_head( void ** state ) {
+  static uint8_t b[ 1024 ];
+  dmg_signed_header_t sh = { .header = { .version = 1, .epoch = 2, .view = 30, .height = 25, .body_hash = hash_of( 5 ), .body_len = 40 } };
+  dmg_wire_head_t head = { .epoch = 2, .view = 30, .body_hash = hash_of( 5 ), .body_len = 40 }, t;
+  dmg_hash_t hash = dmg_header_hash( &sh.header );
+  enum { HEADED = DMG_SIGNED_HEADER_SZ+DMG_WIRE_HEAD_SZ };
+  dmg_wire_block_t k;
+  dmg_signed_header_encode( &sh, b );
+  #define HEAD( change ) ( t = head, change, dmg_wire_head_encode( &t, b+DMG_SIGNED_HEADER_SZ ), dmg_wire_block_decode( dmg_span( b, HEADED+40 ), &k ) )
+  assert_int_equal( HEAD( t.view += 0 ).kind, DMG_VERDICT_GOOD );
+  assert_true( k.has_head && dmg_hash_eq( &k.hash, &hash ) && k.head.view==30 && k.rest.p==b+HEADED && k.rest.sz==40 );
+  assert_true( is_bad( HEAD( t.epoch++ ), "block.head" ) && is_bad( HEAD( t.view-- ), "block.head" ) && is_bad( HEAD( t.body_len-- ), "block.head" ) && is_bad( HEAD( t.body_hash.b[ 31 ] ^= 1 ), "block.head" ) );
+  assert_true( is_bad( HEAD( ( t.form = DMG_WIRE_SHREDS, t.k = 8, t.shard_root = hash_of( 1 ) ) ), "block.body" ) );
+  /* Every cut: the header alone, and of a full body only the whole; of a compact one what follows is for its own decoder. */
+  assert_int_equal( HEAD( t.view += 0 ).kind, DMG_VERDICT_GOOD );
+  for( size_t n = 0; n<=HEADED+41; n++ ) assert_int_equal( dmg_wire_block_decode( dmg_span( b, n ), &k ).kind, n==DMG_SIGNED_HEADER_SZ || n==HEADED+40 ? DMG_VERDICT_GOOD : DMG_VERDICT_BAD );
+  assert_int_equal( HEAD( t.form = DMG_WIRE_COMPACT ).kind, DMG_VERDICT_GOOD );
+  for( size_t n = 0; n<=HEADED+41; n++ ) assert_int_equal( dmg_wire_block_decode( dmg_span( b, n ), &k ).kind, n==DMG_SIGNED_HEADER_SZ || n>=HEADED ? DMG_VERDICT_GOOD : DMG_VERDICT_BAD );
+  /* An empty body needs no head. */
+  sh.header.body_len = DMG_BODY_EMPTY_SZ;
+  dmg_signed_header_encode( &sh, b );
+  assert_true( is_bad( HEAD( t.body_len = DMG_BODY_EMPTY_SZ ), "block.head" ) );
+  assert_int_equal( dmg_wire_block_decode( dmg_span( b, DMG_SIGNED_HEADER_SZ ), &k ).kind, DMG_VERDICT_GOOD );
+  assert_false( k.has_head );
+}
+
 /* What is on the wire: a changed byte here is another protocol.  The sum was made by Python (hashlib, cryptography) from the drawings of the header. */
 static void test_vectors( void ** state ) {
   static uint8_t all[ 8192 ];
@@ -353,6 +380,7 @@ int main( void ) {
     cmocka_unit_test( test_bodies_unpack_to_what_they_say ),
     cmocka_unit_test( test_batches ),
     cmocka_unit_test( test_final_binds_header_and_certificate ),
+    cmocka_unit_test( test_block_binds_header_and_head ),
     cmocka_unit_test( test_vectors ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );

@@ -26,6 +26,7 @@ static void w_push ( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const
   dmg_err_t err = dmg_chainnet_push_body( ( (dmg_joint_t *)ctx )->net, epoch, view, body_hash, body );
   if( err ) DMG_LOG_WARN( "body_not_sent", "view=%lu: %s; others fetch it", (unsigned long)view, dmg_err_text( err ) );
 }
+static void w_block( void * ctx, dmg_span_t header, bool is_ours ) { dmg_chainnet_send_block( ( (dmg_joint_t *)ctx )->net, header, is_ours, ( (dmg_joint_t *)ctx )->now_us ); }
 static void w_fetch( void * ctx, dmg_validator_what_t what, dmg_hash_t const * block, dmg_header_t const * header, dmg_peers_t const * peers ) {
   dmg_fetch_t f = { .what = what==DMG_VALIDATOR_BODY ? DMG_FETCH_BODY : DMG_FETCH_HEADER, .hash = *block };
   if( header ) { f.body_hash = header->body_hash; f.body_len = header->body_len; f.epoch = header->epoch; f.view = header->view; }
@@ -76,6 +77,7 @@ static dmg_err_t a_proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_hash
 static dmg_err_t a_runs    ( void * ctx, dmg_hash_t const * block, uint32_t first, uint32_t count, dmg_buf_t * out ) { return dmg_validator_runs( ( (dmg_joint_t *)ctx )->v, block, first, count, out ); }
 static dmg_err_t a_handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { return dmg_validator_handover( ( (dmg_joint_t *)ctx )->v, epoch, out ); }
 static dmg_verdict_t a_judge( void * ctx, dmg_cert_t const * cert ) { return dmg_validator_judge_final( ( (dmg_joint_t *)ctx )->v, cert ); }
+static dmg_verdict_t a_header_judge( void * ctx, dmg_signed_header_t const * header, dmg_hash_t const * hash ) { return dmg_validator_judge_header( ( (dmg_joint_t *)ctx )->v, header, hash ); }
 static dmg_verdict_t a_take ( void * ctx, dmg_span_t handover ) { return dmg_validator_take_handover( ( (dmg_joint_t *)ctx )->v, handover ); }
 static dmg_verdict_t a_evidence( void * ctx, dmg_span_t bytes ) { return dmg_validator_take_evidence( ( (dmg_joint_t *)ctx )->v, bytes ); }
 static int a_leader( void * ctx, uint32_t epoch, uint64_t view ) { return dmg_validator_leader( ( (dmg_joint_t *)ctx )->v, epoch, view ); }
@@ -160,9 +162,9 @@ dmg_err_t dmg_joint_open( dmg_joint_cfg_t const * cfg, uint64_t now_us, uint64_t
   dmg_chain_t * chain = j->chain = cfg->chain;
   j->now_us = now_us;
   j->txs    = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
-  j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .fetch = w_fetch, .fetch_runs = w_runs,
+  j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .block = w_block, .fetch = w_fetch, .fetch_runs = w_runs,
                                  .sync_to = w_sync, .synced = w_synced, .final = w_final, .evidence = w_evidence, .members = w_members, .view = w_view };
-  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .runs = a_runs, .handover = a_handover, .judge_final = a_judge, .take_handover = a_take, .take_evidence = a_evidence,
+  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .runs = a_runs, .handover = a_handover, .judge_final = a_judge, .judge_header = a_header_judge, .take_handover = a_take, .take_evidence = a_evidence,
                                   .leader = a_leader, .seed = a_seed, .each_tx = a_each_tx, .tx = a_tx };
   dmg_chainnet_cfg_t ncfg = { .port = cfg->port, .chain = &j->asked, .genesis = chain->chain_id, .wall_ms = wall_ms, .is_private = cfg->is_private, .agent = "demiurge/" DMG_VERSION, .body_max = chain->record.body_max, .is_follower = chain->signer==NULL };
   memcpy( ncfg.seed, cfg->seed, sizeof ncfg.seed );

@@ -2,7 +2,7 @@
 
      port --> chainnet --LINK FRAME PUSHED GOT TXS SYNC--> validator --> chain
                 ^  `--- head header body handover judge? ---^   |
-                `--- send close push_body fetch sync_to final members view <--'
+                `--- send close push_body block fetch sync_to final members view <--'
 
    node.c drives it in a thread over libp2p, tests/sim many of them in one thread over links of its own:
 

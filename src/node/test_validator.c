@@ -266,6 +266,34 @@ static bool is_kept( peer_t const * p, dmg_span_t evidence ) {
   return is;
 }
 
+/* N7.1, N7.3: who leads tells its proposal once, who votes for it once; by all it is judged as its leader signed it, known or not. */
+static void test_proposals_are_told_and_judged( void ** state ) {
+  make_world( 4, 8, 0 );
+  w.is_quick = true;
+  start_all();
+  run_to( 6, 60 );
+  assert_in_range( w.told[ 1 ], 6, 9 );               /* with those that are not final yet */
+  assert_in_range( w.told[ 0 ], 3*6, 3*9 );
+  dmg_signed_header_t sh;
+  assert_int_equal( dmg_signed_header_decode( DMG_SPAN( w.told_last ), &sh ).kind, DMG_VERDICT_GOOD );
+  for( uint32_t k = 0; k<3; k++ ) {
+    if( k==1 ) sh.sig[ 40 ] ^= 1;
+    if( k==2 ) { sh.sig[ 40 ] ^= 1; sh.header.time_ms++; }
+    dmg_hash_t hash = dmg_header_hash( &sh.header );
+    for( uint32_t i = 0; i<4; i++ ) assert_int_equal( dmg_validator_judge_header( w.p[ i ].v, &sh, &hash ).kind, k ? DMG_VERDICT_BAD : DMG_VERDICT_GOOD );
+  }
+  /* One that was not there: it has the set and nothing else. */
+  stop_node( &w.p[ 3 ] );
+  run_to( 9, 60 );
+  assert_int_equal( dmg_signed_header_decode( DMG_SPAN( w.told_last ), &sh ).kind, DMG_VERDICT_GOOD );
+  start_node( &w.p[ 3 ] );
+  dmg_hash_t hash = dmg_header_hash( &sh.header );
+  assert_int_equal( dmg_validator_judge_header( w.p[ 3 ].v, &sh, &hash ).kind, DMG_VERDICT_GOOD );
+  sh.sig[ 0 ] ^= 0x20;                                /* the other point of that x */
+  assert_int_equal( dmg_validator_judge_header( w.p[ 3 ].v, &sh, &hash ).kind, DMG_VERDICT_BAD );
+  end_world();
+}
+
 /* C9.5: what gossip brings is judged, kept once a validator and not sent again by us (the mesh does that); what a link brings goes to the mesh. */
 static void test_evidence_is_judged_and_kept( void ** state ) {
   static uint8_t b[ DMG_EVIDENCE_SZ_MAX ], f[ 1+DMG_EVIDENCE_SZ_MAX ];
@@ -778,6 +806,7 @@ static void * in_thread( void * arg ) {
     cmocka_unit_test( test_a_long_gap_is_synced ),
     cmocka_unit_test( test_who_voted_is_recorded ),
     cmocka_unit_test( test_false_attendance_is_refused ),
+    cmocka_unit_test( test_proposals_are_told_and_judged ),
     cmocka_unit_test( test_evidence_is_judged_and_kept ), cmocka_unit_test( test_an_epoch_ends_and_the_next_begins ),
     cmocka_unit_test( test_who_has_another_state_stops_and_the_others_go_on ),
     cmocka_unit_test( test_who_was_away_for_long_wants_a_checkpoint ),

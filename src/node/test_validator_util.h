@@ -44,6 +44,8 @@ static struct {
   size_t   cnt, cap;
   dmg_span_t genesis;
   uint64_t syncs, bodies, fetches, evidences;
+  uint64_t told[ 2 ];                   /* proposals for topic block: that others voted for, of their leaders .. */
+  uint8_t  told_last[ DMG_SIGNED_HEADER_SZ ];   /* .. the last of these */
 } w;
 
 static bool is_first_enough;   /* node 0 of a world made now is a quorum by itself: a long chain is cheap */
@@ -98,6 +100,11 @@ static void n_synced( void * ctx, uint64_t height, bool is_ok ) {
   if( height>=me->sync_height ) me->has_sync = false;
 }
 static void n_final( void * ctx, dmg_header_t const * header, dmg_cert_t const * fin, bool is_first ) {}
+static void n_block( void * ctx, dmg_span_t header, bool is_ours ) {
+  assert_int_equal( header.sz, DMG_SIGNED_HEADER_SZ );
+  w.told[ is_ours ]++;
+  if( is_ours ) memcpy( w.told_last, header.p, header.sz );
+}
 static void n_evidence( void * ctx, dmg_span_t bytes ) { w.evidences++; }
 static void n_members( void * ctx, uint32_t epoch, dmg_set_t const * set ) {}
 static void n_view( void * ctx, uint32_t epoch, uint64_t cur, uint64_t final_view, uint32_t window ) {}
@@ -116,7 +123,7 @@ static bool try_start( peer_t * p ) {
   dmg_err_t err = dmg_chain_open( &cfg, &p->chain, why );
   if( err && is_off( p ) ) { p->chain = NULL; return false; }
   if( err ) fail_msg( "node %u: %s: %s", p->id, dmg_err_name( err ), why );
-  p->net = (dmg_validator_net_t){ .ctx = p, .send = n_send, .close = n_close, .push_body = n_push, .fetch = n_fetch, .fetch_runs = n_runs, .sync_to = n_sync, .synced = n_synced, .final = n_final, .evidence = n_evidence,
+  p->net = (dmg_validator_net_t){ .ctx = p, .send = n_send, .close = n_close, .push_body = n_push, .block = n_block, .fetch = n_fetch, .fetch_runs = n_runs, .sync_to = n_sync, .synced = n_synced, .final = n_final, .evidence = n_evidence,
                                  .members = n_members, .view = n_view };
   dmg_validator_cfg_t vcfg = { .chain = p->chain, .net = &p->net, .on_txs = n_txs, .on_txs_ctx = p, .is_threaded = w.is_threaded, .lag_us = w.lag_us };
   err = dmg_validator_open( &vcfg, w.now, wall(), &p->v, why );

@@ -109,17 +109,30 @@ static void sign_all( val_t * v ) {
   v->sign_total += cnt;
 }
 
+/* N7.3: who votes for a block tells of it, too, if its leader does not. */
+static void on_notarize( val_t * v, dmg_span_t frame ) {
+  dmg_vote_t vote;
+  vblk_t * b;
+  if( dmg_vote_decode( dmg_span( frame.p+1, frame.sz-1 ), &vote ).kind || !( b = dmg_val_blk_find( v, &vote.hash ) ) || !b->has_header || b->is_pushed ) return;
+  b->is_pushed = true;
+  uint8_t raw[ DMG_SIGNED_HEADER_SZ ];
+  dmg_signed_header_encode( &b->sh, raw );
+  v->net->block( v->net->ctx, DMG_SPAN( raw ), false );
+}
+
 static void on_send( val_t * v, dmg_cons_action_t const * a ) {
   DMG_ASSERT( a->send.seq<=v->saved_seq );   /* C6.1: nothing leaves before it is durable */
   dmg_span_t f = a->send.frame;
   dmg_proposal_t p;
   if( f.p[ 0 ]==DMG_FRAME_PROPOSAL && !dmg_proposal_decode( dmg_span( f.p+1, f.sz-1 ), &p ).kind && (int32_t)p.header.header.leader==v->info.signer ) {
     vblk_t * b = dmg_val_blk_find( v, &p.hash );
-    if( b && !b->is_pushed && b->body ) {
+    if( b && !b->is_pushed && ( b->body || p.header.header.body_len<=DMG_BODY_EMPTY_SZ ) ) {
       b->is_pushed = true;
-      v->net->push_body( v->net->ctx, p.header.header.epoch, p.header.header.view, &p.header.header.body_hash, dmg_val_body_of( b ) );
+      if( b->body ) v->net->push_body( v->net->ctx, p.header.header.epoch, p.header.header.view, &p.header.header.body_hash, dmg_val_body_of( b ) );
+      v->net->block( v->net->ctx, dmg_span( f.p+1, DMG_SIGNED_HEADER_SZ ), true );
     }
   }
+  if( f.p[ 0 ]==DMG_FRAME_VOTE && f.p[ 1 ]==DMG_VOTE_NOTARIZE ) on_notarize( v, f );
   v->net->send( v->net->ctx, &a->send.peers, f );
 }
 

@@ -37,6 +37,8 @@ typedef struct {
   void (*close)    ( void * ctx, uint16_t peer, uint64_t for_us );
   /* An own proposal's body, not the empty one. */
   void (*push_body)( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * body_hash, dmg_span_t body );
+  /* A proposal's signed header, for all: ours, behind push_body, or one that we vote for. */
+  void (*block)    ( void * ctx, dmg_span_t header, bool is_ours );
   /* A signed header or a body by block hash, answered by dmg_validator_got.  peers: whom to ask first, NULL anybody. */
   void (*fetch)    ( void * ctx, dmg_validator_what_t what, dmg_hash_t const * block, dmg_header_t const * header, dmg_peers_t const * peers );
   /* Leaves first .. first+count-1 of a header's just_root, answered by dmg_validator_got_runs. */
@@ -105,6 +107,8 @@ DMG_MUST_USE dmg_err_t dmg_validator_runs    ( dmg_validator_t * v, dmg_hash_t c
 DMG_MUST_USE dmg_err_t dmg_validator_handover( dmg_validator_t * v, uint32_t epoch, dmg_buf_t * out );                                /* the one that ends epoch */
 /* A certificate by the set of its epoch; LOCAL: an epoch that is not known here. */
 dmg_verdict_t dmg_validator_judge_final  ( dmg_validator_t * v, dmg_cert_t const * cert );
+/* PROPOSE by the leader that the header names; LOCAL: as above. */
+dmg_verdict_t dmg_validator_judge_header ( dmg_validator_t * v, dmg_signed_header_t const * header, dmg_hash_t const * hash );
 dmg_verdict_t dmg_validator_take_handover( dmg_validator_t * v, dmg_span_t handover );
 /* C9.5: GOOD: proven, the first against somebody in the running epoch, and kept; LOCAL: nobody new, or not to be judged here; BAD. */
 dmg_verdict_t dmg_validator_take_evidence( dmg_validator_t * v, dmg_span_t bytes );

@@ -201,6 +201,13 @@ static bool header_is_signed( val_t * v, dmg_signed_header_t const * sh, dmg_has
   return dmg_bls_sig_load( sh->sig, &sig ) && dmg_bls_verify( &v->keys->points[ h->leader ], DMG_BLS_VOTE, DMG_SPAN( msg ), &sig );
 }
 
+dmg_verdict_t dmg_validator_judge_header( val_t * v, dmg_signed_header_t const * sh, dmg_hash_t const * hash ) {
+  vblk_t const * b = dmg_val_blk_find( v, hash );
+  if( b && b->has_header && !b->is_sync && !memcmp( b->sh.sig, sh->sig, sizeof sh->sig ) ) return dmg_verdict_good();   /* the core verified it */
+  if( !dmg_val_keys_of( v, sh->header.epoch ) ) return dmg_verdict_local( DMG_ERR_NOMEM );
+  return header_is_signed( v, sh, hash ) ? dmg_verdict_good() : dmg_verdict_bad( "header.sig", "not its leader's", DMG_HEADER_SZ );
+}
+
 void dmg_validator_got( val_t * v, dmg_validator_what_t what, dmg_hash_t const * block, dmg_span_t bytes ) {
   vblk_t * b = dmg_val_blk_find( v, block );
   if( !b ) return;

@@ -27,7 +27,8 @@ typedef struct vblk {
   dmg_signed_header_t sh;
   uint8_t *           body;
   uint32_t            body_sz;
-  bool                has_header, is_bad, is_pushed;
+  bool                has_header, is_bad;
+  bool                is_pushed;    /* the network was given it to tell others */
   bool                is_got;       /* the core asked for its header */
   bool                is_executed;  /* in the chain's tree; root: of the state after it */
   bool                is_running;   /* a job executes it */

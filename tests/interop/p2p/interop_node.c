@@ -31,6 +31,7 @@ static dmg_err_t chain_proposal( void * ctx, uint32_t epoch, uint64_t view, dmg_
 static dmg_err_t chain_runs( void * ctx, dmg_hash_t const * hash, uint32_t first, uint32_t count, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
 static dmg_err_t chain_handover( void * ctx, uint32_t epoch, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
 static dmg_verdict_t chain_judge_final( void * ctx, dmg_cert_t const * cert ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
+static dmg_verdict_t chain_judge_header( void * ctx, dmg_signed_header_t const * header, dmg_hash_t const * hash ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
 static dmg_verdict_t chain_take_evidence( void * ctx, dmg_span_t evidence ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
 static dmg_verdict_t chain_take_handover( void * ctx, dmg_span_t handover ) { return dmg_verdict_local( DMG_ERR_NOT_FOUND ); }
 static int  chain_leader( void * ctx, uint32_t epoch, uint64_t view ) { return -1; }
@@ -38,7 +39,7 @@ static bool chain_seed( void * ctx, uint32_t epoch, dmg_hash_t * out ) { return 
 static void chain_each_tx( void * ctx, void (*visit)( void * arg, dmg_hash_t const * leaf, dmg_span_t raw, uint64_t age_ms ), void * arg ) { }
 
 static dmg_chainnet_chain_t const chain = { .head = chain_head, .header = chain_header, .body = chain_object, .proposal = chain_proposal, .runs = chain_runs, .handover = chain_handover,
-  .judge_final = chain_judge_final, .take_handover = chain_take_handover, .take_evidence = chain_take_evidence, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_object };
+  .judge_final = chain_judge_final, .take_handover = chain_take_handover, .take_evidence = chain_take_evidence, .judge_header = chain_judge_header, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_object };
 
 /* --- lines in --------------------------------------------------------------------------------------------- */
 
