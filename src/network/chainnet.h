@@ -166,7 +166,7 @@ typedef struct { dmg_net_peer_t peer; uint8_t key[ DMG_BLS_KEY_SZ ]; uint64_t we
 /* The set of an epoch, in its order (index = signer); sz 0: peer id unknown; weights 0: no shreds.  Replaces what was said of that epoch; sets of three epochs are kept, the
    lowest goes.  Links of who is in none of them go down.  FULL: more than DMG_CHAINNET_PEER_MAX in all. */
 DMG_MUST_USE dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * net, uint32_t epoch, dmg_chainnet_member_t const * members, uint32_t cnt, uint64_t now_us );
-/* Where we are: bounds what is let in (N8.2) and drops stale frames from queues (N8.3).  After each step of the core that moved it. */
+/* Where we are: bounds what is let in (N8.2) and drops stale frames from queues (N8.3).  After each step of the core that moved it; a follower's is moved by each F it hears, too. */
 void dmg_chainnet_set_view( dmg_chainnet_t * net, uint32_t epoch, uint64_t cur, uint64_t final_view, uint32_t window );
 
 /* --- what comes out --------------------------------------------------------------------------------------- */

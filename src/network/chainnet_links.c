@@ -236,6 +236,7 @@ dmg_err_t dmg_chainnet_set_members( dmg_chainnet_t * n, uint32_t epoch, dmg_chai
 }
 
 void dmg_chainnet_set_view( dmg_chainnet_t * n, uint32_t epoch, uint64_t cur, uint64_t final_view, uint32_t window ) {
+  if( n->cfg.is_follower && ( epoch<n->epoch || ( epoch==n->epoch && final_view<n->final_view ) ) ) return;   /* it knows better by F (sync_goal): its core stands still */
   bool is_moved = epoch!=n->epoch || final_view>n->final_view;
   n->epoch      = epoch;
   n->cur        = cur;

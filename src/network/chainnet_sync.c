@@ -327,6 +327,7 @@ void sync_goal( net_t * n, dmg_cert_t const * fin, uint64_t height ) {
   s->goal        = *fin;
   s->goal_height = height;
   s->has_goal    = true;
+  if( n->cfg.is_follower ) dmg_chainnet_set_view( n, fin->epoch, fin->view+1, fin->view, n->window );
   net_wake( n, n->now_us );
 }
 

@@ -24,7 +24,7 @@ static dmg_span_t header_of( block_t const * b ) { return DMG_SPAN( b->header );
 static void propose( block_t const * b, bool is_told ) {
   node_t * l = &nodes[ leader_of( b ) ];
   dmg_hash_t hash = dmg_hash_load( b->header+206 );
-  for( unsigned i = 0; i<node_cnt; i++ ) dmg_chainnet_set_view( nodes[ i ].net, 0, b->view, b->view-1, 4 );
+  for( unsigned i = 0; i<4; i++ ) dmg_chainnet_set_view( nodes[ i ].net, 0, b->view, b->view-1, 4 );   /* not the follower's: it goes by F */
   if( b->body.sz>DMG_BODY_EMPTY_SZ ) assert_int_equal( dmg_chainnet_push_body( l->net, 0, b->view, &hash, dmg_buf_span( &b->body ) ), DMG_OK );
   if( is_told ) dmg_chainnet_send_block( l->net, header_of( b ), true, dmg_mem_net_now( world ) );
 }

@@ -98,6 +98,11 @@ printf 'ok   it found the three others by itself\n'
 until_ok 40 is_at 5 "$(height 1)" || die "the follower does not catch up"
 until_ok 5 has 5 "$you" 2000000000 || die "the follower has another balance"
 printf 'ok   a follower caught up\n'
+# From now on it hears of blocks as they are proposed: header and body are there before they are final (N7.1).
+used() { [ "$(metric 5 'demiurge_net_blocks_total{kind="used"}')" -gt 0 ]; }
+pay_and_look() { DEMIURGE_PASSPHRASE_FD=4 "$demiurge" transfer crowd 1 --from me --yes -q --rpc "$(rpc 1)" 4< <(echo open) >/dev/null 2>&1; used; }
+until_ok 20 pay_and_look || die "the follower asks for bodies that it was told: $(curl -sS "http://127.0.0.1:$(( base+4 ))/metrics" | grep blocks_total)"
+printf 'ok   it has blocks by topic\n'
 
 low=$(height 5)
 for h in 1 $(( low/2 )) $(( low-1 )); do
