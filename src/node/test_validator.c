@@ -291,6 +291,13 @@ static void test_proposals_are_told_and_judged( void ** state ) {
   assert_int_equal( dmg_validator_judge_header( w.p[ 3 ].v, &sh, &hash ).kind, DMG_VERDICT_GOOD );
   sh.sig[ 0 ] ^= 0x20;                                /* the other point of that x */
   assert_int_equal( dmg_validator_judge_header( w.p[ 3 ].v, &sh, &hash ).kind, DMG_VERDICT_BAD );
+  /* Votes are said again while a view lasts, blocks are not. */
+  stop_node( &w.p[ 2 ] );
+  stop_node( &w.p[ 3 ] );
+  run_for( 1000 );
+  uint64_t told = w.told[ 0 ]+w.told[ 1 ];
+  run_for( 8000 );
+  assert_int_equal( w.told[ 0 ]+w.told[ 1 ], told );
   end_world();
 }
 
