@@ -188,7 +188,8 @@ static void c_each( void * ctx, void (*visit)( void * arg, dmg_hash_t const * le
   for( uint32_t i = 0; i<tx_cnt && tx_age_ms; i++ ) { dmg_hash_t leaf = dmg_h( DMG_TAG_BODY_TX, txs[ i ] ); visit( arg, &leaf, txs[ i ], tx_age_ms ); }
 }
 static dmg_err_t c_tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { return DMG_ERR_NOT_FOUND; }
-static dmg_chainnet_chain_t const chain = { .head = c_head, .header = c_header, .body = c_body, .proposal = c_proposal, .handover = c_handover, .judge_final = c_judge, .take_handover = c_take, .take_evidence = c_take, .judge_header = c_judge_header, .leader = c_leader,
+static dmg_chainnet_chain_t const chain = { .head = c_head, .header = c_header, .body = c_body, .proposal = c_proposal, .handover = c_handover, .judge_final = c_judge, .take_handover = c_take, .take_evidence = c_take,
+                                            .judge_header = c_judge_header, .leader = c_leader,
                                             .seed = c_seed, .each_tx = c_each, .tx = c_tx };
 
 /* --- a world ---------------------------------------------------------------------------------------------- */

@@ -249,8 +249,10 @@ DMG_MUST_USE dmg_err_t dmg_chainnet_stop( dmg_chainnet_t * net, uint32_t ms );
 
 typedef struct {
   uint32_t conn_cnt, in_cnt, link_cnt, relayed_cnt, new_cnt, tried_cnt, known_cnt, fetch_cnt, batch_cnt;
-  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_bad, requests_in, requests_slow, requests_bad, txs_in, txs_out, batches_bad, blocks_in, blocks_out, blocks_late, blocks_bad, blocks_used, finals_in, finals_late, finals_bad, evidence_in, evidence_late, evidence_bad;
-  /* blocks: of topic block; used: of those, blocks of a sync for which nobody was asked.  Bodies of proposals by dmg_wire_form_t: pushed, complete here.  rebuilt: of the pool alone; txs_missing: of compact bodies, not in the pool; sz_out: bytes of frames with bodies or shards; collisions: rebuilt to another hash (N8.7). */
+  uint64_t conns_up, frames_in, frames_out, frames_bad, frames_dropped, frames_forwarded, bodies_bad, requests_in, requests_slow, requests_bad;
+  uint64_t txs_in, txs_out, batches_bad, finals_in, finals_late, finals_bad, evidence_in, evidence_late, evidence_bad;
+  uint64_t blocks_in, blocks_out, blocks_late, blocks_bad, blocks_used;   /* of topic block; used: bodies of a sync for which nobody was asked */
+  /* Bodies of proposals by dmg_wire_form_t: pushed, complete here.  rebuilt: of the pool alone; txs_missing: of compact bodies, not in the pool; sz_out: bytes of frames with bodies or shards; collisions: rebuilt to another hash (N8.7). */
   uint64_t bodies_by_out[ DMG_WIRE_FORM_CNT ], bodies_by_in[ DMG_WIRE_FORM_CNT ], bodies_rebuilt, txs_missing, body_collisions, shards_in, shards_relayed, shards_bad, txs_forwarded, bodies_sz_out;
   /* Connections that ended, by reason; that were not let in, by the gate's latest reason (it tells 10 times a second at most, with a count). */
   uint64_t closed[ DMG_CHAINNET_CLOSED_CNT ], refused[ DMG_CHAINNET_REFUSED_CNT ];

@@ -192,7 +192,7 @@ static void command( rig_t * r, in_t * in ) {
     case 3: err = dmg_net_request( r->theirs, r->conn, (uint16_t)( DMG_CHAINNET_STATUS+arg%7 ), take_bytes( in ), 1000, &id ); break;
     case 4: case 5: if( r->asked_cnt ) err = dmg_net_reply( r->theirs, r->asked[ arg%r->asked_cnt ], op%14==4 ? 0 : take_u8( in ), take_bytes( in ), arg>=128 ); break;
     case 6:
-      dmg_wire_name( &genesis, 0, (char const * const[]){ "tx", "final", "block" }[ arg%3 ], topic );
+      dmg_wire_name( &genesis, 0, arg%3==0 ? "tx" : arg%3==1 ? "final" : "block", topic );
       err = dmg_net_publish( r->theirs, topic, take_bytes( in ) );
       break;
     case 7: step( r, arg*20u ); break;

@@ -304,7 +304,8 @@ static void node_begin( node_t * nd, int index, uint8_t const seed[ 32 ], dmg_ne
   memcpy( nd->seed, seed, 32 );
   dmg_chainnet_chain_t * chain = &chains[ chain_cnt++%64 ];
   *chain = (dmg_chainnet_chain_t){ .ctx = nd, .head = chain_head, .header = chain_header, .body = chain_body, .proposal = chain_proposal, .runs = chain_runs, .handover = chain_handover,
-                                   .judge_final = chain_judge_final, .take_handover = chain_take_handover, .take_evidence = chain_take_evidence, .judge_header = chain_judge_header, .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_tx };
+                                   .judge_final = chain_judge_final, .take_handover = chain_take_handover, .take_evidence = chain_take_evidence, .judge_header = chain_judge_header,
+                                   .leader = chain_leader, .seed = chain_seed, .each_tx = chain_each_tx, .tx = chain_tx };
   dmg_chainnet_cfg_t cfg = { .port = port, .chain = chain, .genesis = store ? store->genesis : test_genesis, .is_follower = is_follower, .is_private = is_private, .wall_ms = 1790000000000u+now_us/1000, .agent = "test" };
   memcpy( cfg.seed, seed, 32 );
   memcpy( cfg.secret, seed, 32 );

@@ -164,8 +164,8 @@ dmg_err_t dmg_joint_open( dmg_joint_cfg_t const * cfg, uint64_t now_us, uint64_t
   j->txs    = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
   j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .block = w_block, .fetch = w_fetch, .fetch_runs = w_runs,
                                  .sync_to = w_sync, .synced = w_synced, .final = w_final, .evidence = w_evidence, .members = w_members, .view = w_view };
-  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .runs = a_runs, .handover = a_handover, .judge_final = a_judge, .judge_header = a_header_judge, .take_handover = a_take, .take_evidence = a_evidence,
-                                  .leader = a_leader, .seed = a_seed, .each_tx = a_each_tx, .tx = a_tx };
+  j->asked  = (dmg_chainnet_chain_t){ .ctx = j, .head = a_head, .header = a_header, .body = a_body, .proposal = a_proposal, .runs = a_runs, .handover = a_handover, .judge_final = a_judge, .judge_header = a_header_judge, .take_handover = a_take,
+                                  .take_evidence = a_evidence, .leader = a_leader, .seed = a_seed, .each_tx = a_each_tx, .tx = a_tx };
   dmg_chainnet_cfg_t ncfg = { .port = cfg->port, .chain = &j->asked, .genesis = chain->chain_id, .wall_ms = wall_ms, .is_private = cfg->is_private, .agent = "demiurge/" DMG_VERSION, .body_max = chain->record.body_max, .is_follower = chain->signer==NULL };
   memcpy( ncfg.seed, cfg->seed, sizeof ncfg.seed );
   memcpy( ncfg.secret, cfg->secret, sizeof ncfg.secret );

@@ -400,7 +400,8 @@ static dmg_err_t bodies_metrics( dmg_chainnet_info_t const * net, dmg_buf_t * ou
     "# TYPE demiurge_net_body_transactions_missing_total counter\ndemiurge_net_body_transactions_missing_total %lu\n# TYPE demiurge_net_body_collisions_total counter\ndemiurge_net_body_collisions_total %lu\n"
     "# TYPE demiurge_net_shards_total counter\ndemiurge_net_shards_total{kind=\"in\"} %lu\ndemiurge_net_shards_total{kind=\"relayed\"} %lu\ndemiurge_net_shards_total{kind=\"bad\"} %lu\n"
     "# TYPE demiurge_net_transactions_forwarded_total counter\ndemiurge_net_transactions_forwarded_total %lu\n"
-    "# TYPE demiurge_net_blocks_total counter\ndemiurge_net_blocks_total{kind=\"in\"} %lu\ndemiurge_net_blocks_total{kind=\"out\"} %lu\ndemiurge_net_blocks_total{kind=\"late\"} %lu\ndemiurge_net_blocks_total{kind=\"bad\"} %lu\ndemiurge_net_blocks_total{kind=\"used\"} %lu\n",
+    "# TYPE demiurge_net_blocks_total counter\ndemiurge_net_blocks_total{kind=\"in\"} %lu\ndemiurge_net_blocks_total{kind=\"out\"} %lu\ndemiurge_net_blocks_total{kind=\"late\"} %lu\n"
+    "demiurge_net_blocks_total{kind=\"bad\"} %lu\ndemiurge_net_blocks_total{kind=\"used\"} %lu\n",
     (unsigned long)net->bodies_by_out[ DMG_WIRE_FULL ], (unsigned long)net->bodies_by_out[ DMG_WIRE_COMPACT ], (unsigned long)net->bodies_by_out[ DMG_WIRE_SHREDS ],
     (unsigned long)net->bodies_by_in[ DMG_WIRE_FULL ], (unsigned long)net->bodies_by_in[ DMG_WIRE_COMPACT ], (unsigned long)net->bodies_by_in[ DMG_WIRE_SHREDS ],
     (unsigned long)net->bodies_sz_out, (unsigned long)net->bodies_rebuilt, (unsigned long)net->txs_missing, (unsigned long)net->body_collisions,
