@@ -152,7 +152,7 @@ build_t * build_new( net_t * n, dmg_wire_head_t const * head, uint64_t id, int l
   }
   if( !spare ) spare = old;
   *spare = (build_t){ .state = BUILD_OPEN, .head = *head, .id = id, .leader = (int16_t)leader, .born_us = n->now_us };
-  spare->bytes = dmg_buf( 2u*DMG_WIRE_BODY_SZ_MAX );
+  spare->bytes = dmg_buf( (size_t)2*DMG_WIRE_BODY_SZ_MAX );
   spare->slots = dmg_buf( DMG_BODY_TX_MAX*sizeof( slot_t ) );
   for( unsigned i = 0; i<ASKS_MAX; i++ ) spare->asks[ i ].list = dmg_buf( 2*DMG_WIRE_BODYTX_MAX );
   return spare;

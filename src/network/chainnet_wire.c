@@ -146,7 +146,7 @@ dmg_verdict_t dmg_wire_relayed_decode( dmg_span_t bytes, dmg_wire_relayed_t * ou
   if( v.kind ) return v;
   r.inner = dmg_span( bytes.p+DMG_WIRE_RELAYED_SZ, bytes.sz-DMG_WIRE_RELAYED_SZ );
   if( r.origin==r.target )                  return dmg_verdict_bad( "relayed.target", "its own origin", 6 );
-  if( r.inner.p[ 0 ]==DMG_FRAME_RELAYED )   return dmg_verdict_bad( "relayed.inner", "relayed itself", DMG_WIRE_RELAYED_SZ );
+  if( bytes.p[ DMG_WIRE_RELAYED_SZ ]==DMG_FRAME_RELAYED ) return dmg_verdict_bad( "relayed.inner", "relayed itself", DMG_WIRE_RELAYED_SZ );
   *out = r;
   return v;
 }

@@ -429,6 +429,7 @@ dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
   dmg_chainnet_info_t net = n->net_info;
   pthread_mutex_unlock( &n->lock );
   dmg_cons_info_t const * c = &i.validator.cons;
+  size_t middle = us_cnt ? ( us_cnt-1 )/2 : 0;
   DMG_TRY( bodies_metrics( &net, out ) );
   DMG_TRY( dmg_buf_printf( out,
     "# TYPE demiurge_net_connections gauge\ndemiurge_net_connections %u\n# TYPE demiurge_net_links gauge\ndemiurge_net_links %u\n"
@@ -441,7 +442,7 @@ dmg_err_t dmg_node_metrics( dmg_node_t * n, dmg_buf_t * out ) {
     "# TYPE demiurge_consensus_lag_windows gauge\ndemiurge_consensus_lag_windows %lu\n# TYPE demiurge_consensus_votes_total counter\ndemiurge_consensus_votes_total %lu\n"
     "# TYPE demiurge_consensus_alarms_total counter\ndemiurge_consensus_alarms_total %lu\n# TYPE demiurge_consensus_voting gauge\ndemiurge_consensus_voting %d\n"
     "# TYPE demiurge_consensus_validator gauge\ndemiurge_consensus_validator %d\n",
-    i.conn_cnt, i.link_cnt, i.relayed_cnt, (unsigned long)net.frames_forwarded, i.final_p50_ms/1000, i.final_p50_ms%1000, i.final_p99_ms/1000, i.final_p99_ms%1000, us_cnt ? (double)us[ ( us_cnt-1 )/2 ]/1e6 : 0.0, us_cnt ? (double)us[ us_cnt-1 ]/1e6 : 0.0,
+    i.conn_cnt, i.link_cnt, i.relayed_cnt, (unsigned long)net.frames_forwarded, i.final_p50_ms/1000, i.final_p50_ms%1000, i.final_p99_ms/1000, i.final_p99_ms%1000, us_cnt ? (double)us[ middle ]/1e6 : 0.0, us_cnt ? (double)us[ us_cnt-1 ]/1e6 : 0.0,
     (unsigned long)net.frames_in, (unsigned long)net.frames_out, (unsigned long)net.txs_in, (unsigned long)net.txs_out, c->epoch, (unsigned long)c->cur, (unsigned long)c->final_view,
     (unsigned long)c->lag, (unsigned long)i.validator.signs, (unsigned long)i.validator.alarms, c->signer>=0 && !c->is_observer && !c->is_waiting, (int)c->signer ) );
   return port_metrics( n, &net, out );
