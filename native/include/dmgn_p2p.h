@@ -95,6 +95,7 @@ typedef struct {
   uint64_t memory_max;          /* all that is counted: above, nothing is read */
   uint32_t pressure_low_pct, pressure_high_pct; /* of memory_max: PRESSURE each second */
   uint64_t process_memory_max;  /* resident bytes of the process: above, nobody new is let in; 0: no limit */
+  uint64_t bulk_bytes_per_s;    /* of class 4, all connections together: above, it waits; 0: no limit */
 } dmgn_p2p_limits_t;
 
 typedef struct {

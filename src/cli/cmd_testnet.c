@@ -208,6 +208,7 @@ static int node_run( dmg_cli_t * cli ) {
   snprintf( external, sizeof external, "%s", dmg_config_text( &config, DMG_CONFIG_NET_EXTERNAL ) );
   snprintf( peer_file, sizeof peer_file, "%.2000s/peers.bin", dir );
   ncfg.external_cnt = split( external, externals, 4 );
+  ncfg.uplink_mbit  = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_NET_UPLINK );
   ncfg.listen_cnt = split( listen, listens, 8 );
   ncfg.peer_cnt   = split( peers, peer_list, PEERS_MAX );
   dmg_genesis_t * g;
@@ -521,7 +522,7 @@ static void last_words( member_t const * m, char out[ 512 ] ) {
   out[ 0 ] = 0;
   FILE * f = fopen( path, "r" );
   if( !f ) return;
-  if( fseek( f, -(long)sizeof tail+1, SEEK_END ) ) rewind( f );   /* shorter than that */
+  if( fseek( f, -(long)sizeof tail+1, SEEK_END ) && fseek( f, 0, SEEK_SET ) ) { fclose( f ); return; }   /* shorter than that */
   size_t n = fread( tail, 1, sizeof tail-1, f );
   fclose( f );
   while( n && tail[ n-1 ]=='\n' ) n--;

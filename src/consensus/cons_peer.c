@@ -102,8 +102,9 @@ void send_bundle( cons_t * c, dmg_peers_t const * peers, uint64_t peer_cur, bool
     if( !dmg_peers_has( peers, i ) ) continue;
     uint64_t at = p->has_hello && p->hello.epoch==c->rec.epoch ? p->hello.cur : 0;
     if( peer_cur>at ) at = peer_cur;
-    if( at<c->cur && at+2*c->rec.window>=c->cur && at<lo ) lo = at;
-    dmg_peers_t * in = at+2*c->rec.window>=c->cur ? &near : &far;
+    bool is_near = at+(uint64_t)2*c->rec.window>=c->cur;
+    if( at<c->cur && is_near && at<lo ) lo = at;
+    dmg_peers_t * in = is_near ? &near : &far;
     in->w[ i/64 ] |= (uint64_t)1<<( i%64 );
   }
   if( peers_any( &near ) ) bundle( c, &near, lo, is_again );

@@ -80,7 +80,7 @@ static bool just_close( just_t * j, dmg_hash_t const * root ) {
   dmg_hash_t * at = j->levels;
   for( uint32_t n = j->got; n>1; n = ( n+1 )/2 ) {
     dmg_hash_t * up = at+n;
-    for( uint32_t i = 0; i<( n+1 )/2; i++ ) up[ i ] = 2*i+1<n ? dmg_h_node( DMG_TAG_JUST_NODE, &at[ 2*i ], &at[ 2*i+1 ] ) : at[ 2*i ];
+    for( size_t i = 0; i<( n+1 )/2; i++ ) up[ i ] = 2*i+1<n ? dmg_h_node( DMG_TAG_JUST_NODE, &at[ 2*i ], &at[ 2*i+1 ] ) : at[ 2*i ];
     at = up;
   }
   j->is_whole = j->got && dmg_hash_eq( at, root ) && dmg_cover_end( &j->cover );

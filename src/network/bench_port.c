@@ -1,6 +1,7 @@
 /* bench_port: the port between two processes on loopback (N14 B1, B2, B3, B5): medians and quartiles of interleaved rounds, a line a figure.
 
      bench_port [ROUNDS [MIB [LIBRARY]]]     5 rounds, 1,024 MiB of bulk; LIBRARY: native/p2p/examples/library.rs, run in turn with ours
+     bench_port --serve IP, --to IP [ROUNDS [MIB]]     B1 alone over a line between two hosts (bench/line): 3 rounds, 128 MiB
 
      client  notify cons, bulk --> server    votes come back on a notify stream of the server's own, one more for each MIB of bulk; flood: small frames back, as fast as they go */
 #include "network/port_libp2p.h"
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONS, BULK, BULK4, FLOOD, PROTO_CNT, VOTE_SZ = 143, FRAME_SZ = 65536, SAMPLES_MAX = 200000, ROUNDS_MAX = 31 };
+enum { CONS, BULK, BULK4, FLOOD, PROTO_CNT, VOTE_SZ = 143, FRAME_SZ = 65536, SAMPLES_MAX = 200000, ROUNDS_MAX = 31, LINE_PORT = 7370 };
 
 static dmg_net_proto_t const protos[ PROTO_CNT ] = {
   [ CONS ]  = { .id = "/dmg/00000000/cons/1", .cls = DMG_NET_CLS_CONSENSUS, .is_notify = true, .in_max = 2, .out_max = 2, .frame_max = 64<<10, .queue_max = 512<<10, .first_ms = 5000, .next_ms = 10000 },
@@ -25,6 +26,8 @@ static dmg_net_proto_t const protos[ PROTO_CNT ] = {
   /* Small frames, of which many wait: a drained ring shows what its reader can do. */
   [ FLOOD ] = { .id = "/dmg/00000000/flood/1", .cls = DMG_NET_CLS_BULK, .is_notify = true, .in_max = 2, .out_max = 2, .frame_max = 64<<10, .queue_max = 8<<20, .first_ms = 5000, .next_ms = 10000 },
 };
+
+static uint64_t bulk_per_s;                      /* N2.3, of ports that are opened now; 0: no limit */
 
 static dmg_net_port_t * open_port( uint8_t seed, char const * const * listen, size_t listen_cnt ) {
   dmg_libp2p_cfg_t cfg;
@@ -37,6 +40,7 @@ static dmg_net_port_t * open_port( uint8_t seed, char const * const * listen, si
   cfg.proto_cnt  = PROTO_CNT;
   cfg.is_private = cfg.has_quic = true;
   cfg.peer_conns_max = cfg.vip_conns_max = 4;
+  cfg.bulk_per_s    = bulk_per_s;
   cfg.accepts_per_s = 0;                        /* no gate: how fast is it */
   dmg_net_port_t * port = NULL;
   char why[ 256 ];
@@ -68,11 +72,12 @@ static void wait_events( dmg_net_port_t * port, int ms ) {
 enum { CONNS_MAX = 1<<16 };
 static uint64_t back[ CONNS_MAX ], bulk_total = 1ull<<30;
 
-static void serve( int pipe_fd ) {
+/* Where it listens goes to the pipe; -1: nowhere. */
+static void serve( int pipe_fd, char const * const listen[ 2 ] ) {
   uint64_t flood = 0, got = 0;
   uint32_t last = 0;             /* whose cons/1 is told of bulk, on whatever connection that comes */
   static uint8_t vote[ VOTE_SZ ];
-  dmg_net_port_t * port = open_port( 1, (char const *[]){ "/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1" }, 2 );
+  dmg_net_port_t * port = open_port( 1, listen, 2 );
   int told = 0;
   for(;;) {
     dmg_net_ev_t evs[ 64 ];
@@ -82,7 +87,7 @@ static void serve( int pipe_fd ) {
       n += cnt;
       for( size_t i=0; i<cnt; i++ ) {
         dmg_net_ev_t * ev = &evs[ i ];
-        if( ev->kind==DMG_NET_LISTENING && told++<2 ) {
+        if( ev->kind==DMG_NET_LISTENING && pipe_fd>=0 && told++<2 ) {
           char line[ 256 ] = { 0 };
           memcpy( line, ev->addr.p, ev->addr.sz<255 ? ev->addr.sz : 255 );
           if( write( pipe_fd, line, sizeof line )!=sizeof line ) exit( 1 );
@@ -112,6 +117,8 @@ static dmg_net_peer_t   server;
 static char             addrs[ 2 ][ 256 ];        /* TCP, QUIC */
 static uint32_t         conn_up;
 static uint64_t         votes, floods, downs, rtts, poll_ns, polled;
+static uint64_t         samples[ SAMPLES_MAX ];
+static size_t           sample_cnt;               /* of votes that tell when they were sent */
 
 static size_t pump( int wait_ms ) {
   size_t n = 0;
@@ -126,6 +133,10 @@ static size_t pump( int wait_ms ) {
       if( ev->kind==DMG_NET_RTT ) rtts++;
       if( ev->kind==DMG_NET_NOTIFY_UP && !ev->code ) (void)!dmg_net_notify_answer( port, ev->id, 0 );
       if( ev->kind==DMG_NET_NOTIFY ) *( ev->proto==FLOOD ? &floods : &votes ) += 1;
+      if( ev->kind==DMG_NET_NOTIFY && ev->proto==CONS && ev->data.sz==VOTE_SZ ) {
+        uint64_t at = dmg_load_u64le( ev->data.p );
+        if( at && sample_cnt<SAMPLES_MAX ) samples[ sample_cnt++ ] = dmg_os_mono_ns()-at;
+      }
       dmg_net_release( port, ev );
     }
     if( cnt ) { poll_ns += dmg_os_mono_ns()-t; polled += cnt; }
@@ -189,7 +200,12 @@ static void print_figures( void ) {
   }
 }
 
-static uint64_t samples[ SAMPLES_MAX ];
+static void record_samples( char const * name, size_t n ) {
+  qsort( samples, n, sizeof *samples, by_value );
+  record( "us p50", (double)samples[ n/2 ]/1e3, name );
+  record( "us p99", (double)samples[ n*99/100 ]/1e3, name );
+  record( "us max", (double)samples[ n-1 ]/1e3, name );
+}
 
 /* Votes there and back, one at a time: for secs on an idle link, else while total bytes of bulk go beside them, at most at rate. */
 static void round_trips( char const * name, uint64_t cons, uint64_t bulk, double rate, double secs, uint64_t total ) {
@@ -206,10 +222,7 @@ static void round_trips( char const * name, uint64_t cons, uint64_t bulk, double
     if( bulk ) for( uint64_t next=dmg_os_mono_ns()+1000000; dmg_os_mono_ns()<next; ) { pump( 1 ); bulk_fill( bulk, &sent, total, rate, begin ); }
   }
   double took = (double)( dmg_os_mono_ns()-begin )/1e9;
-  qsort( samples, n, sizeof *samples, by_value );
-  record( "us p50", (double)samples[ n/2 ]/1e3, name );
-  record( "us p99", (double)samples[ n*99/100 ]/1e3, name );
-  record( "us max", (double)samples[ n-1 ]/1e3, name );
+  record_samples( name, n );
   if( bulk ) record( "MiB/s", (double)sent/1048576/took, name );
 }
 
@@ -310,24 +323,91 @@ static void one_round( bool quic, char const * library ) {
   }
 }
 
+/* B1 over a line: a vote each 5 ms, whatever is on its way, for secs, or while total bytes go beside them. */
+static void votes_on_line( char const * name, uint64_t cons, uint64_t bulk, double secs, uint64_t total ) {
+  uint8_t vote[ VOTE_SZ ] = { 0 };
+  uint64_t begin = dmg_os_mono_ns(), end = begin+(uint64_t)( secs*1e9 ), next = begin, sent = 0, cnt = 0, was = votes;
+  sample_cnt = 0;
+  for( uint64_t t; t = dmg_os_mono_ns(), bulk ? sent<total : t<end; ) {
+    if( bulk ) bulk_fill( bulk, &sent, total, 0, begin );
+    if( t>=next ) {
+      dmg_store_u64le( vote, t );
+      DMG_ASSERT( !dmg_net_notify_send( port, cons, 1, 0, DMG_SPAN( vote ) ) );
+      cnt++;
+      next += 5000000;
+    }
+    pump( 1 );
+  }
+  double took = (double)( dmg_os_mono_ns()-begin )/1e9;
+  AWAIT( votes-was>=cnt );
+  record_samples( name, sample_cnt );
+  if( bulk ) record( "MiB/s", (double)sent/1048576/took, name );
+}
+
+static void open_client( void ) {
+  port = open_port( 1, NULL, 0 );
+  server = port->self;
+  dmg_net_free( port );
+  port = open_port( 2, NULL, 0 );
+}
+
+/* As fast as it goes, or half of a line of 100 Mbit/s. */
+static void line_round( bool quic, bool is_half ) {
+  char const * via = quic ? "quic" : "tcp";
+  char name[ 96 ];
+  bulk_per_s = is_half ? 100000000/8/2 : 0;
+  open_client();
+  uint32_t conn = dial( quic );
+  uint64_t cons = open_notify( conn, CONS );
+  settle();
+  if( !is_half ) {
+    snprintf( name, sizeof name, "line/vote_round_trip via=%s", via );
+    votes_on_line( name, cons, 0, 3, 0 );
+  }
+  for( int where=0; where<2; where++ ) {
+    uint32_t on = where ? dial( 0 ) : conn;
+    uint64_t bulk = open_notify( on, BULK );
+    settle();
+    snprintf( name, sizeof name, "line/vote_under_bulk via=%s bulk=%s%s", via, where ? "second_tcp" : "same", is_half ? " half" : "" );
+    votes_on_line( name, cons, bulk, 0, is_half ? bulk_total/2 : bulk_total );
+    (void)!dmg_net_cancel( port, bulk );
+    if( where ) { uint64_t down = downs; (void)!dmg_net_close( port, on, DMG_NET_WHY_APP ); AWAIT( downs>down ); }
+    dmg_os_sleep_ns( 500000000 );                    /* what the queues hold runs out */
+    settle();
+  }
+  dmg_net_free( port );
+}
+
+/* The two ends of a line. */
+static int line( bool is_server, char const * ip, int argc, char ** argv ) {
+  snprintf( addrs[ 0 ], sizeof addrs[ 0 ], "/ip4/%s/tcp/%d", ip, LINE_PORT );
+  snprintf( addrs[ 1 ], sizeof addrs[ 1 ], "/ip4/%s/udp/%d/quic-v1", ip, LINE_PORT );
+  if( is_server ) serve( -1, (char const *[]){ addrs[ 0 ], addrs[ 1 ] } );
+  unsigned rounds = argc>0 ? (unsigned)strtoul( argv[ 0 ], NULL, 10 ) : 3;
+  bulk_total = ( argc>1 ? strtoull( argv[ 1 ], NULL, 10 ) : 128 )<<20;
+  if( !rounds || rounds>ROUNDS_MAX || !bulk_total ) return 2;
+  dmg_os_sleep_ns( 500000000 );                      /* the server begins beside us */
+  for( unsigned r=0; r<rounds; r++ ) for( int quic=0; quic<2; quic++ ) for( int is_half=0; is_half<2; is_half++ ) line_round( quic, is_half );
+  print_figures();
+  return 0;
+}
+
 int main( int argc, char ** argv ) {
+  if( argc>2 && ( !strcmp( argv[ 1 ], "--serve" ) || !strcmp( argv[ 1 ], "--to" ) ) ) return line( argv[ 1 ][ 2 ]=='s', argv[ 2 ], argc-3, argv+3 );
   unsigned rounds = argc>1 ? (unsigned)strtoul( argv[ 1 ], NULL, 10 ) : 5;
   if( argc>2 ) bulk_total = strtoull( argv[ 2 ], NULL, 10 )<<20;
-  if( !rounds || rounds>ROUNDS_MAX || !bulk_total ) { fprintf( stderr, "usage: bench_port [ROUNDS [MIB [LIBRARY]]], up to %d rounds\n", ROUNDS_MAX ); return 2; }
+  if( !rounds || rounds>ROUNDS_MAX || !bulk_total ) { fprintf( stderr, "usage: bench_port [ROUNDS [MIB [LIBRARY]]], bench_port --serve IP, bench_port --to IP [ROUNDS [MIB]], up to %d rounds\n", ROUNDS_MAX ); return 2; }
   int fds[ 2 ];
   if( pipe( fds ) ) return 1;
   child = fork();
   if( child<0 ) return 1;
-  if( !child ) { close( fds[ 0 ] ); serve( fds[ 1 ] ); }
+  if( !child ) { close( fds[ 0 ] ); serve( fds[ 1 ], (char const *[]){ "/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1" } ); }
   for( int i=0; i<2; i++ ) {
     char line[ 256 ];
     if( read( fds[ 0 ], line, sizeof line )!=sizeof line ) return 1;
     memcpy( addrs[ strstr( line, "quic" )!=NULL ], line, sizeof line );
   }
-  port = open_port( 1, NULL, 0 );
-  server = port->self;
-  dmg_net_free( port );
-  port = open_port( 2, NULL, 0 );
+  open_client();
   for( unsigned r=0; r<rounds; r++ ) for( int quic=0; quic<2; quic++ ) one_round( quic, argc>3 ? argv[ 3 ] : NULL );
   print_figures();
   dmg_net_free( port );

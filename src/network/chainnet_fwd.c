@@ -17,7 +17,7 @@ void fwd_batch( net_t * n, dmg_span_t batch, uint32_t cnt ) {
     found[ found_cnt++ ] = m;
     member_t * to = &n->members[ m ];
     stream_t const * st = &to->side_out[ DMG_CHAINNET_TXFWD-DMG_CHAINNET_BODY ];
-    if( !to->is_direct || st->state==STREAM_NONE || !bucket_take( &to->fwd_out, n->now_us, batch.sz, 10u*RATE, RATE ) ) continue;   /* gossip brings it */
+    if( !to->is_direct || st->state==STREAM_NONE || !bucket_take( &to->fwd_out, n->now_us, batch.sz, (uint64_t)10*RATE, RATE ) ) continue;   /* gossip brings it */
     if( dmg_net_notify_send( n->port, st->id, 0, 0, batch )==DMG_OK ) n->stat.txs_forwarded += cnt;
   }
 }
@@ -33,7 +33,7 @@ heard_t const * fwd_heard( net_t * n, dmg_span_t batch, uint64_t id ) {
 bool fwd_frame( net_t * n, int member, dmg_span_t f, dmg_chainnet_out_t * out ) {
   member_t * m = &n->members[ member ];
   uint32_t cnt;
-  if( !bucket_take( &m->fwd_in, n->now_us, f.sz, 10u*RATE, 2u*RATE ) ) { n->stat.frames_dropped++; return false; }
+  if( !bucket_take( &m->fwd_in, n->now_us, f.sz, (uint64_t)10*RATE, (uint64_t)2*RATE ) ) { n->stat.frames_dropped++; return false; }
   if( dmg_wire_txs_decode( f, n->txs, &cnt ).kind ) { n->stat.batches_bad++; frame_bad( n, m ); return false; }
   if( fwd_heard( n, f, first_id+(uint64_t)member ) ) return false;
   n->stat.txs_in += cnt;

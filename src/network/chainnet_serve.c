@@ -97,8 +97,9 @@ static dmg_err_t make_bodytx( net_t * n, serve_t * s, bool * out_is_last ) {
   memcpy( &at, k->places.p+(size_t)r->idx[ s->pos ]*sizeof at, sizeof at );
   DMG_TRY( dmg_buf_append( &n->chunk, k->body.p+at.off, at.sz ) );
   *out_is_last = s->pos+1==r->cnt;
-  if( k->is_own ) k->asked_sz += at.sz;
-  if( k->is_own && *out_is_last ) {                /* N8.6: what is expected to be missing next time */
+  bool is_counted = k->is_own && n->conns[ s->conn ].member>=0;   /* N8.6: what validators lack; a follower's wants are its own */
+  if( is_counted ) k->asked_sz += at.sz;
+  if( is_counted && *out_is_last ) {               /* what is expected to be missing next time */
     uint32_t links = 0;
     for( int i = 0; i<DMG_CHAINNET_PEER_MAX; i++ ) links += n->members[ i ].is_used && n->members[ i ].is_link;
     n->miss_sz = dmg_max_u64( n->miss_sz, k->asked_sz/( links ? links : 1 ) );
@@ -220,11 +221,11 @@ static dmg_verdict_t question_decode( serve_t * s, dmg_span_t bytes, price_t * o
       break;
     case DMG_CHAINNET_BODYTX:
       v = dmg_wire_bodytx_req_decode( bytes, &s->mem->bodytx );
-      if( !v.kind ) *out = (price_t){ s->mem->bodytx.cnt, 10u*DMG_WIRE_BODYTX_MAX };
+      if( !v.kind ) *out = (price_t){ s->mem->bodytx.cnt, (uint64_t)10*DMG_WIRE_BODYTX_MAX };
       break;
     case DMG_CHAINNET_TXREQ:
       v = dmg_wire_ids_req_decode( bytes, &s->mem->ids );
-      if( !v.kind ) *out = (price_t){ s->mem->ids.cnt, 16u*DMG_WIRE_IDS_MAX };
+      if( !v.kind ) *out = (price_t){ s->mem->ids.cnt, (uint64_t)16*DMG_WIRE_IDS_MAX };
       break;
     case DMG_CHAINNET_PROPOSAL: {
       dmg_wire_proposal_req_t r;

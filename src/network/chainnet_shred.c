@@ -70,7 +70,7 @@ bool shred_relays( net_t * n, set_t const * s, uint64_t view, uint8_t out[ DMG_W
   if( !s->k || !n->chain->seed( n->chain->ctx, s->epoch, &seed ) ) return false;
   uint32_t at = 0;
   for( uint32_t i = 0; i<s->cnt; i++ ) for( uint32_t c = 0; c<s->share[ i ]; c++ ) out[ at++ ] = (uint8_t)i;
-  DMG_ASSERT( at==s->n );
+  DMG_ASSERT( s->n && at==s->n );
   stream_u32_t st = { .used = 8 };
   dmg_store_u32le( st.m, s->epoch );
   dmg_store_u64le( st.m+4, view );

@@ -49,9 +49,9 @@ static char const * ip6_parse( char const * p, uint8_t out[ 16 ] ) {
     else if( hex_of( *p )<0 ) return NULL;
   }
   if( has_gap ? cnt>7 : cnt!=8 ) return NULL;
-  for( unsigned i = 0; i<8; i++ ) {
+  for( size_t i = 0; i<8; i++ ) {
     /* What stands behind the gap moves to the end. */
-    unsigned from = i<gap ? i : i>=8-( cnt-gap ) ? i-( 8-cnt ) : 8;
+    size_t from = i<gap ? i : i>=8-( cnt-gap ) ? i-( 8-cnt ) : 8;
     uint16_t v = has_gap ? ( from<8 ? g[ from ] : 0 ) : g[ i ];
     out[ 2*i ]   = (uint8_t)( v>>8 );
     out[ 2*i+1 ] = (uint8_t)v;

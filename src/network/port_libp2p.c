@@ -171,6 +171,7 @@ dmg_err_t dmg_libp2p_open( dmg_libp2p_cfg_t const * cfg, dmg_net_port_t ** out_p
       /* N2.6 */
       .commands_max = 4096, .command_bytes_max = 16<<20, .urgent_bytes = 8<<20, .common_bytes = 32<<20, .info_bytes = 1<<20, .gossip_bytes = 8<<20,
       .control_events_max = 4096, .memory_max = cfg->memory_max, .pressure_low_pct = 75, .pressure_high_pct = 90, .process_memory_max = cfg->process_memory_max,
+      .bulk_bytes_per_s = cfg->bulk_per_s,
     },
     .gossip = {
       .id_prefix = in( cfg->gossip_id_prefix ),

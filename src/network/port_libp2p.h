@@ -30,6 +30,7 @@ typedef struct {
   dmg_libp2p_mux_t        mux_in, mux_out, mux_vip;
   uint32_t                handshake_ms, idle_ms, ping_ms, heartbeat_ms, verdict_ms;
   uint64_t                memory_max, process_memory_max;
+  uint64_t                bulk_per_s;       /* bytes of class 4 that are sent in a second, all peers together (N2.3); 0: no limit */
 } dmg_libp2p_cfg_t;
 
 /* All zero but the numbers of the design. */

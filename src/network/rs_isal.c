@@ -27,10 +27,10 @@ static void apply( dmg_rs_t * rs, size_t shard_sz, uint32_t out_cnt, uint8_t con
 }
 
 void dmg_rs_encode( dmg_rs_t * rs, size_t shard_sz, uint8_t const * data, uint8_t * parity ) {
-  uint8_t const * in [ DMG_RS_K_MAX ];
+  uint8_t const * in [ DMG_RS_K_MAX ] = { 0 };
   uint8_t *       out[ DMG_RS_N_MAX ];
   uint32_t k = rs->k, m = rs->n-k;
-  if( !rs->is_ready ) ec_init_tables( (int)k, (int)m, rs->matrix+k*k, rs->tables );
+  if( !rs->is_ready ) ec_init_tables( (int)k, (int)m, rs->matrix+(size_t)k*k, rs->tables );
   rs->is_ready = true;
   for( uint32_t i = 0; i<k; i++ ) in[ i ] = data+i*shard_sz;
   for( uint32_t i = 0; i<m; i++ ) out[ i ] = parity+i*shard_sz;
@@ -38,13 +38,13 @@ void dmg_rs_encode( dmg_rs_t * rs, size_t shard_sz, uint8_t const * data, uint8_
 }
 
 void dmg_rs_decode( dmg_rs_t * rs, size_t shard_sz, uint8_t const * idx, uint8_t const * shards, uint8_t * data ) {
-  uint8_t const * in [ DMG_RS_K_MAX ];
+  uint8_t const * in [ DMG_RS_K_MAX ] = { 0 };
   uint8_t *       out[ DMG_RS_N_MAX ];
   bool            has[ DMG_RS_K_MAX ] = { false };
   uint32_t        k = rs->k, lost = 0;
   for( uint32_t i = 0; i<k; i++ ) {
     DMG_ASSERT( idx[ i ]<rs->n );
-    memcpy( rs->square+i*k, rs->matrix+idx[ i ]*k, k );
+    memcpy( rs->square+(size_t)i*k, rs->matrix+(size_t)idx[ i ]*k, k );
     in[ i ] = shards+i*shard_sz;
     if( idx[ i ]>=k ) continue;
     DMG_ASSERT( !has[ idx[ i ] ] );
@@ -54,7 +54,7 @@ void dmg_rs_decode( dmg_rs_t * rs, size_t shard_sz, uint8_t const * idx, uint8_t
   int rc = gf_invert_matrix( rs->square, rs->inverse, (int)k );
   DMG_ASSERT( !rc );                               /* rows of a Cauchy matrix and the identity, all different */
   for( uint32_t d = 0; d<k; d++ ) if( !has[ d ] ) {
-    memcpy( rs->rows+lost*k, rs->inverse+d*k, k );
+    memcpy( rs->rows+(size_t)lost*k, rs->inverse+(size_t)d*k, k );
     out[ lost++ ] = data+d*shard_sz;
   }
   if( !lost ) return;

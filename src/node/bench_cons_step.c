@@ -109,7 +109,7 @@ int main( int argc, char ** argv ) {
   dmg_arena_t * arena = dmg_arena_new( (size_t)512<<20 );
   core = arena ? dmg_cons_new( arena, &cfg, NULL ) : NULL;
   DMG_ASSERT( core );
-  for( uint16_t p = 0; p<n; p++ ) { dmg_cons_event_t ev = { .kind = DMG_CONS_LINK, .link = { .peer = p, .is_up = true, .key = set.members[ p ].key } }; step( &ev ); }
+  for( uint32_t p = 0; p<n; p++ ) { dmg_cons_event_t ev = { .kind = DMG_CONS_LINK, .link = { .peer = (uint16_t)p, .is_up = true, .key = set.members[ p ].key } }; step( &ev ); }
   worst_ns = total_ns = steps = 0;
   uint64_t next = bundle( &chain, 1, 64, q, 1, false );
   DMG_ASSERT( info().cur==next );

@@ -52,7 +52,7 @@ static dmg_err_t block_at( dmg_chain_t * chain, dmg_header_t const * h, uint64_t
   /* The head, a block of the same epoch as h: its last block has children in the next one only. */
   DMG_ASSERT( dmg_hash_eq( &at, &chain->head.block.hash ) && chain->record.epoch==h->epoch );
   dmg_chain_recent_t r;
-  uint64_t first = chain->record.first_height, hi = chain->head.block.height, lo = hi;
+  uint64_t first = chain->record.first_height, hi = chain->head.block.height, lo;
   for( uint64_t step = 1; ; step *= 2 ) {
     lo = hi-first>step ? hi-step : first;
     DMG_TRY( final_at( chain, lo, &r ) );

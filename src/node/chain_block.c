@@ -250,7 +250,7 @@ static dmg_err_t pick( dmg_chain_t * chain, dmg_header_t const * draft, dmg_chai
   /* A dev genesis may set body_max to 4 MiB, and the block log takes 4 MiB with the header: a block that can be
      built but not stored would end the node. */
   if( limits.body_max>DMG_DEV_BODY_MAX ) limits.body_max = DMG_DEV_BODY_MAX;
-  limits.body_max -= b->att_cnt*DMG_ATTENDANCE_SZ;
+  limits.body_max -= (size_t)b->att_cnt*DMG_ATTENDANCE_SZ;
   limits.taken     = taken;
   limits.taken_cnt = taken_cnt;
   /* From here on a new transaction asks for a block of its own. */

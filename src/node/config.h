@@ -36,6 +36,7 @@ typedef enum { DMG_CONFIG_STRING, DMG_CONFIG_UINT, DMG_CONFIG_BOOL, DMG_CONFIG_S
   X( NET_PEERS,       "net.peers",       DMG_CONFIG_STRING, "",           0, 0,      "peers that a node dials, by commas: /ip4/ADDRESS/tcp/PORT/p2p/ID" ) \
   X( NET_EXTERNAL,    "net.external",    DMG_CONFIG_STRING, "",           0, 0,      "where others reach this node, by commas, if not where it listens: /ip4/ADDRESS/tcp/PORT" ) \
   X( NET_PRIVATE,     "net.private",     DMG_CONFIG_BOOL,   "false",      0, 0,      "many nodes of one machine or network: no limits by address; always so on a chain of kind test" ) \
+  X( NET_UPLINK,      "net.uplink",      DMG_CONFIG_UINT,   "0",          0, 100000, "Mbit/s that this node's line sends: what others fetch to catch up gets half of it; 0: not limited" ) \
   X( NODE_CHECKPOINT, "node.checkpoint", DMG_CONFIG_STRING, "",           0, 0,      "EPOCH:0x<64 hex>, a block that the chain must hold: wanted of a node whose last block is over 9 days old" ) \
   X( LOG_LEVEL,       "log.level",       DMG_CONFIG_STRING, "info",       0, 0,      "error, warn, info or debug" )                          \
   X( LOG_FORMAT,      "log.format",      DMG_CONFIG_STRING, "auto",       0, 0,      "auto (text on a terminal, else json), text or json" )  \

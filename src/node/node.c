@@ -206,6 +206,7 @@ static dmg_err_t open_port( dmg_node_t * n, char out_why[512] ) {
   cfg.proto_cnt        = DMG_CHAINNET_PROTO_CNT;
   cfg.gossip_id_prefix = DMG_SPAN( n->setup.gossip_prefix );
   cfg.is_private       = n->cfg.is_private;
+  cfg.bulk_per_s       = (uint64_t)n->cfg.uplink_mbit*1000000/8/2;
   for( size_t i = 0; i<cfg.listen_cnt; i++ ) cfg.has_quic = cfg.has_quic || strstr( cfg.listen[ i ], "/quic" );
   dmg_err_t err = dmg_libp2p_open( &cfg, &n->port, why );
   dmg_wipe( cfg.seed, sizeof cfg.seed );

@@ -22,6 +22,7 @@ typedef struct {
   char const * const * external;         /* where others reach us, if not where we listen */
   size_t               external_cnt;
   char const *         peer_file;        /* who else there is, kept over restarts; NULL: nowhere */
+  uint32_t             uplink_mbit;      /* of the line; class 4 gets half of it (N2.3); 0: no limit */
   bool                 is_private;       /* N10.1: no limits by address, so that many nodes of one machine connect */
   void              (* on_end )( void * ctx, dmg_err_t err );
   void *               ctx;

@@ -219,6 +219,7 @@ static void diverged( val_t * v, uint64_t height, dmg_hash_t const * our_root, d
 
 static void done_check( val_t * v, work_t * w ) {
   vblk_t * b = w->b;
+  DMG_ASSERT( b );
   unsigned long height = (unsigned long)b->sh.header.height;
   switch( w->judged.kind ) {
   case DMG_VERDICT_GOOD:
@@ -244,6 +245,7 @@ static void done_check( val_t * v, work_t * w ) {
 
 static void done_attach( val_t * v, work_t * w ) {
   vblk_t * b = w->b;
+  DMG_ASSERT( b );
   if( !w->err ) { b->is_executed = true; b->root = w->root; b->attended = w->attended; return; }
   v->built_again++;   /* its body is there: it is executed as others' are */
   if( !dmg_val_is_passing( w->err ) ) dmg_val_halt( v, w->err, "executing an own block" );
@@ -382,6 +384,7 @@ static bool post_commit( val_t * v, vblk_t * top ) {
   uint64_t cnt = dmg_min_u64( top->sh.header.height-head, GROUP_MAX );
   work_t * w = work_new( v, JOB_COMMIT );
   if( !w ) return false;
+  DMG_ASSERT( cnt );
   w->finals = calloc( cnt, sizeof *w->finals );
   if( !w->finals ) { work_free( w ); dmg_val_halt( v, DMG_ERR_NOMEM, "a job" ); return false; }
   dmg_hash_t const * root = &v->head.root, * parent = &v->head.hash;

@@ -417,6 +417,7 @@ static unsigned load( dmg_rpc_t * rpc, uint64_t now ) {
 static bool take_cost( dmg_rpc_call_t * call, dmg_rpc_bill_t * bill, uint32_t paid ) {
   dmg_rpc_t * rpc = call->rpc;
   uint64_t now = now_ns( rpc );
+  DMG_ASSERT( call->method );
   char class = call->method->class;
   if( (unsigned)( class-'A' )>2u-load( rpc, now ) ) {
     bill->retry_ms = 1000;
@@ -452,6 +453,7 @@ static bool run( dmg_rpc_call_t * call, dmg_jv_t id, uint32_t left_cnt ) {
   dmg_jw_raw( out, DMG_SPAN_STR( "\"jsonrpc\":\"2.0\"" ) );
   put_id( out, id );
   dmg_jw_key( out, "result" );
+  DMG_ASSERT( call->method );
   bool is_done = call->method->handler( call );
   dmg_jw_close( out, '}' );
   buf->max = max;

@@ -111,6 +111,7 @@ dmg_gaps_t * dmg_gaps_carry( dmg_gaps_t * parent, dmg_overlay_t const * o ) {
   if( !g || g->height-parent->born>=DMG_GAPS_BLOCKS_MAX ) return g;
   g->born = parent->born;
   pthread_mutex_lock( &parent->lock );
+  DMG_ASSERT( !g->cnt );                           /* of tab only what cnt says is read */
   if( parent->cnt ) g->tab = malloc( sizeof *g->tab );
   for( uint32_t i=0, e=0; g->tab && i<parent->cnt; i++ ) {
     dmg_bound_t lo_buf, hi_buf;

@@ -162,8 +162,9 @@ answered:
 }
 
 dmg_err_t dmg_txpool_admit( dmg_txpool_t * pool, dmg_txpool_state_t const * state, dmg_span_t raw, uint64_t now_ms, dmg_txpool_answer_t * out ) {
-  dmg_txpool_ticket_t * t;
+  dmg_txpool_ticket_t * t = NULL;
   DMG_TRY( dmg_txpool_ticket_new( raw, pool->scratch, &t ) );
+  DMG_ASSERT( t );
   dmg_err_t err = dmg_txpool_admit_check( pool, state, t, now_ms, out );
   if( !err && out->kind==DMG_TXPOOL_ADMIT_VERIFY ) {
     dmg_sig_job_t jobs[ DMG_TX_SIG_MAX ];

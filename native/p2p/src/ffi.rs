@@ -144,6 +144,7 @@ pub struct CLimits {
     pressure_low_pct: u32,
     pressure_high_pct: u32,
     process_memory_max: u64,
+    bulk_bytes_per_s: u64,
 }
 
 #[repr(C)]
@@ -331,6 +332,7 @@ fn limits_of(c: &CLimits) -> Result<Limits, String> {
         memory: usize::try_from(c.memory_max).unwrap_or(usize::MAX),
         pressure_pct: [c.pressure_low_pct, c.pressure_high_pct],
         process_memory: usize::try_from(c.process_memory_max).unwrap_or(usize::MAX),
+        bulk_per_s: c.bulk_bytes_per_s,
     })
 }
 

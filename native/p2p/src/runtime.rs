@@ -173,6 +173,7 @@ impl Node {
             command_bytes: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
             next_conn: AtomicU32::new(1),
+            bulk_us: AtomicU64::new(0),
             asks,
             is_stopping: AtomicBool::new(false),
             counters: Counters::default(),

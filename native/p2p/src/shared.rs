@@ -112,6 +112,7 @@ pub struct Limits {
     pub memory: usize,
     pub pressure_pct: [u32; 2],
     pub process_memory: usize,
+    pub bulk_per_s: u64,
 }
 
 #[derive(Default)]
@@ -267,6 +268,8 @@ pub struct Shared {
     /// Dials that C has asked for and not heard of.
     pub dialling: AtomicU32,
     pub command_bytes: AtomicUsize,
+    /// When the next piece of class 4 may go.
+    pub bulk_us: AtomicU64,
     /// Events that C can do without; their own small share of the common ring.
     pub info: Arc<Lane>,
     pub next_id: AtomicU64,
@@ -344,6 +347,19 @@ impl Shared {
     pub async fn memory_below_max(&self) {
         while self.memory.get() >= self.limits.memory && !self.is_stopping.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// N2.3: pieces of class 4, of all connections together, go no faster than that.
+    pub async fn bulk_turn(&self, bytes: usize) {
+        let Some(took) = (bytes as u64 * 1_000_000).checked_div(self.limits.bulk_per_s) else {
+            return;
+        };
+        let now = now_us();
+        let next = |at: u64| Some(at.max(now) + took);
+        let at = self.bulk_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
+        if at > now {
+            tokio::time::sleep(Duration::from_micros(at - now)).await;
         }
     }
 

@@ -106,9 +106,10 @@ async fn within<T>(limit: Duration, what: impl Future<Output = Result<T, Stopped
     timeout(limit, what).await.unwrap_or(Err(Some(end::TIMEOUT)))
 }
 
-/// Writes bytes in pieces; all but class 1 let the urgent ones of their connection pass before each.
+/// Writes bytes in pieces; all but class 1 let the urgent ones of their connection pass before each, class 4 goes no faster than all of it may.
 /// `is_cut` is true while part of the bytes has been taken.
 async fn write<W: AsyncWrite + Unpin>(
+    shared: &Shared,
     w: &mut W,
     out: &Out,
     bytes: &[u8],
@@ -116,6 +117,9 @@ async fn write<W: AsyncWrite + Unpin>(
     is_cut: &AtomicBool,
 ) -> io::Result<()> {
     for (idx, piece) in bytes.chunks(PIECE).enumerate() {
+        if out.is_class(4) {
+            shared.bulk_turn(piece.len()).await;
+        }
         if !out.is_class(1) {
             out.conn.urgent.passed().await;
         }
@@ -159,7 +163,7 @@ async fn send<W: AsyncWrite + Unpin>(
             None => taken.await,
         };
         let Some(taken) = taken else { return Ok(()) };
-        write(w, out, &buf, stall, is_cut).await?;
+        write(shared, w, out, &buf, stall, is_cut).await?;
         count(&shared.counters.frames_out, taken.cnt);
         count(&shared.counters.frame_bytes_out, buf.len() as u64);
         drop(taken);
