@@ -30,7 +30,7 @@
              by stretches of 512: headers again, bodies from many peers, SYNC in height order.  A follower goes to the highest F of statuses and topic final;
              a validator only where dmg_chainnet_sync_to sends it.
 
-   Memory    what dmg_chainnet_new takes from the arena (about 21 MiB), 16 MiB of bodies while syncing, 16 kept ones, 8 in the making and a workspace of 4 MiB, 32 KiB of
+   Memory    what dmg_chainnet_new takes from the arena (about 18 MiB), 8 MiB to decode bodies in, 16 MiB of bodies while syncing, 16 kept ones, 8 in the making and a workspace of 4 MiB, 640 KiB of blocks to be told, 32 KiB of
              outgoing batch; spans of `out` live until the next call
    Threads   one at a time
    Failure   commands: UNAVAILABLE nobody to send to, FULL, LIMIT too large; a peer's nonsense is counted, costs it its stream, score or connection

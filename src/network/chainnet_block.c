@@ -3,19 +3,40 @@
      leader ------------+--block--> judged: leader's turn, head and header signed, body as its form says --> forwarded
      voter, 300 ms later'                    `--a follower: header into told, body into builds or kept --> chainnet_sync.c, when F comes
 
-   A block is heard once, by the hash of its header, two a view.  What of a compact body nobody signed (nonce, ids) is not judged: false, it costs the follower a question. */
+   A block is heard once, by the hash of its header (and once more with its body, if the header came alone), two a view.  What of a compact body nobody signed (nonce, ids) is not judged: false, it costs the
+   follower a question. */
 #include "network/chainnet_int.h"
 
-enum { OTHERS_US = 300000 };
+enum { OTHERS_US = 300000, PAIRINGS_PER_10S = 100 };
 
-uint8_t const * block_told( net_t const * n, dmg_hash_t const * hash ) {
-  for( unsigned i = 0; i<TOLD_MAX; i++ ) if( n->told[ i ].is_used && dmg_hash_eq( &n->told[ i ].hash, hash ) ) return n->told[ i ].header;
+static told_t * told_of( net_t * n, dmg_hash_t const * hash ) {
+  for( unsigned i = 0; i<TOLD_MAX; i++ ) if( n->told[ i ].is_used && dmg_hash_eq( &n->told[ i ].hash, hash ) ) return &n->told[ i ];
   return NULL;
 }
 
-static void note( net_t * n, uint32_t epoch, uint64_t view, dmg_hash_t const * hash, uint8_t const * header ) {
-  told_t * t = &n->told[ n->told_at++%TOLD_MAX ];
-  *t = (told_t){ .is_used = true, .epoch = epoch, .view = view, .hash = *hash };
+uint8_t const * block_told( net_t * n, dmg_hash_t const * hash ) {
+  told_t const * t = told_of( n, hash );
+  return t ? t->header : NULL;
+}
+
+static bool is_below( told_t const * t, uint32_t epoch, uint64_t view ) { return t->epoch<epoch || ( t->epoch==epoch && t->view<view ); }
+
+/* A free place, or that of the lowest view; NULL: all are of this one or later.  So none is forgotten while it could be heard as new. */
+static told_t * place_for( net_t * n, uint32_t epoch, uint64_t view ) {
+  told_t * low = &n->told[ 0 ];
+  for( unsigned i = 0; i<TOLD_MAX; i++ ) {
+    told_t * t = &n->told[ i ];
+    if( !t->is_used ) return t;
+    if( is_below( t, low->epoch, low->view ) ) low = t;
+  }
+  return is_below( low, epoch, view ) ? low : NULL;
+}
+
+static void note( net_t * n, uint32_t epoch, uint64_t view, dmg_hash_t const * hash, uint8_t const * header, bool has_head ) {
+  told_t * t = told_of( n, hash );
+  if( !t ) t = place_for( n, epoch, view );
+  if( !t ) return;
+  *t = (told_t){ .is_used = true, .has_head = has_head, .epoch = epoch, .view = view, .hash = *hash };
   memcpy( t->header, header, sizeof t->header );
 }
 
@@ -28,9 +49,11 @@ void block_frame( net_t * n, dmg_hash_t const * body_hash, dmg_span_t frame ) {
 }
 
 static void publish( net_t * n, telling_t * t ) {
+  told_t const * was = told_of( n, &t->hash );
+  bool has_head = t->msg.sz>DMG_SIGNED_HEADER_SZ;
   t->us = 0;
-  if( block_told( n, &t->hash ) || dmg_net_publish( n->port, n->topic_block, dmg_buf_span( &t->msg ) ) ) return;
-  note( n, t->epoch, t->view, &t->hash, t->msg.p );
+  if( ( was && ( was->has_head || !has_head ) ) || dmg_net_publish( n->port, n->topic_block, dmg_buf_span( &t->msg ) ) ) return;
+  note( n, t->epoch, t->view, &t->hash, t->msg.p, has_head );
   n->stat.blocks_out++;
 }
 
@@ -47,6 +70,9 @@ void dmg_chainnet_send_block( dmg_chainnet_t * n, dmg_span_t header, bool is_fir
   dmg_buf_clear( &t->msg );
   bool has_body = sh.header.body_len>DMG_BODY_EMPTY_SZ && dmg_hash_eq( &n->frame_hash, &sh.header.body_hash );
   if( dmg_buf_append( &t->msg, header.p, header.sz ) || ( has_body && dmg_buf_append( &t->msg, n->frame.p, n->frame.sz ) ) ) return;   /* no memory: others tell it */
+  /* A body can be pushed for another view, or with a head that tells of another length. */
+  dmg_wire_block_t b;
+  if( has_body && dmg_wire_block_decode( dmg_buf_span( &t->msg ), &b ).kind ) t->msg.sz = header.sz;
   t->us = n->now_us+( is_first ? 0 : OTHERS_US );
   if( is_first ) publish( n, t );
   else net_wake( n, t->us );
@@ -66,34 +92,43 @@ void block_tick( net_t * n ) {
 
 static dmg_verdict_t late( void ) { return dmg_verdict_local( DMG_ERR_EXISTS ); }
 
-/* GOOD: to be forwarded; BAD: whoever sent it is at fault (N1.4); LOCAL: neither.  Cheap checks first: only what a leader's node has signed costs a pairing. */
-static dmg_verdict_t judge( net_t * n, dmg_wire_block_t const * b, dmg_span_t raw_head, int * out_leader ) {
+/* PROPOSE: false ones cost a pairing each, so 10 a second are looked at, whoever sent them; true ones take none of that. */
+static dmg_verdict_t judge_header( net_t * n, dmg_wire_block_t const * b ) {
+  if( !bucket_take( &n->pairings, n->now_us, 1, PAIRINGS_PER_10S, PAIRINGS_PER_10S ) ) return dmg_verdict_local( DMG_ERR_LIMIT );
+  dmg_verdict_t v = n->chain->judge_header( n->chain->ctx, &b->sh, &b->hash );
+  if( v.kind!=DMG_VERDICT_BAD ) n->pairings.level += SEC;
+  return v;
+}
+
+/* GOOD: to be forwarded; BAD: whoever sent it is at fault (N1.4); LOCAL: neither.  Cheap checks first. */
+static dmg_verdict_t judge( net_t * n, dmg_wire_block_t const * b, dmg_span_t data ) {
   dmg_header_t const * h = &b->sh.header;
   unsigned of_view = 0;
-  if( block_told( n, &b->hash ) ) return late();
-  for( unsigned i = 0; i<TOLD_MAX; i++ ) of_view += n->told[ i ].is_used && n->told[ i ].epoch==h->epoch && n->told[ i ].view==h->view;
+  told_t const * was = told_of( n, &b->hash );
+  if( was && ( was->has_head || !b->has_head || memcmp( was->header, data.p, sizeof was->header ) ) ) return late();
+  for( unsigned i = 0; i<TOLD_MAX && !was; i++ ) of_view += n->told[ i ].is_used && n->told[ i ].epoch==h->epoch && n->told[ i ].view==h->view;
   if( of_view>=2 || !is_epoch_near( n, h->epoch ) || h->epoch<n->epoch || h->view>view_max( n, h->epoch ) || ( h->epoch==n->epoch && h->view<n->final_view ) ) return late();
+  if( !was && !place_for( n, h->epoch, h->view ) ) return late();
   int idx = n->chain->leader( n->chain->ctx, h->epoch, h->view );
   set_t const * s = set_of( n, h->epoch );
   if( !s || idx<0 || (uint32_t)idx>=s->cnt || h->body_len>n->cfg.body_max ) return late();
   if( h->leader!=idx ) return dmg_verdict_bad( "block.leader", "not its view's", 3 );
-  int leader = *out_leader = s->members[ idx ];
+  int leader = s->members[ idx ];
   if( b->has_head ) {
     if( !n->members[ leader ].peer.sz ) return late();
     if( !dmg_wire_head_verify( &b->head, &n->cfg.genesis, &n->members[ leader ].peer ) ) return dmg_verdict_bad( "block.head", "not signed by its leader", DMG_SIGNED_HEADER_SZ );
   }
-  dmg_verdict_t v = n->chain->judge_header( n->chain->ctx, &b->sh, &b->hash );
-  return v.kind || !b->has_head ? v : body_told( n, leader, &b->head, raw_head, b->rest );
+  dmg_verdict_t v = was ? dmg_verdict_good() : judge_header( n, b );
+  return v.kind || !b->has_head ? v : body_told( n, leader, &b->head, dmg_span( data.p+DMG_SIGNED_HEADER_SZ, DMG_WIRE_HEAD_SZ ), b->rest );
 }
 
 dmg_net_verdict_t block_heard( net_t * n, dmg_span_t data ) {
   dmg_wire_block_t b;
-  int leader = -1;
   dmg_verdict_t v = dmg_wire_block_decode( data, &b );
-  if( !v.kind ) v = judge( n, &b, dmg_span( data.p+DMG_SIGNED_HEADER_SZ, b.has_head ? DMG_WIRE_HEAD_SZ : 0 ), &leader );
+  if( !v.kind ) v = judge( n, &b, data );
   if( v.kind==DMG_VERDICT_BAD ) { n->stat.blocks_bad++; return DMG_NET_REJECT; }
   if( v.kind )                  { n->stat.blocks_late++; return DMG_NET_IGNORE; }
-  note( n, b.sh.header.epoch, b.sh.header.view, &b.hash, data.p );
+  note( n, b.sh.header.epoch, b.sh.header.view, &b.hash, data.p, b.has_head );
   n->stat.blocks_in++;
   return DMG_NET_ACCEPT;
 }

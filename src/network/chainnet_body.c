@@ -349,7 +349,9 @@ dmg_verdict_t body_told( net_t * n, int leader, dmg_wire_head_t const * head, dm
   kept_t * kept;
   dmg_chainnet_out_t none;                         /* a follower's bodies are not told */
   if( head->form==DMG_WIRE_FULL ) {
-    if( !n->cfg.is_follower ) return kept_find( n, &head->body_hash ) ? dmg_verdict_good() : body_judge( n, rest, &head->body_hash );
+    kept = kept_find( n, &head->body_hash );
+    if( kept && !dmg_span_eq( rest, dmg_buf_span( &kept->body ) ) ) return dmg_verdict_bad( "body", "of another hash", 0 );
+    if( !n->cfg.is_follower ) return kept ? dmg_verdict_good() : body_judge( n, rest, &head->body_hash );
     dmg_verdict_t v = kept_put( n, &head->body_hash, rest, false, &kept );
     if( !v.kind ) (void)body_out( n, head, leader, kept, &none );
     return v;

@@ -228,9 +228,9 @@ typedef struct {
   uint64_t     tried[ ( DMG_CHAINNET_CONN_MAX+63 )/64 ];   /* BACK, HEADERS: who did not answer */
 } sync_t;
 
-#define TOLD_MAX    32
+#define TOLD_MAX    64
 #define TELLING_MAX 4
-typedef struct { bool is_used; uint32_t epoch; uint64_t view; dmg_hash_t hash; uint8_t header[ DMG_SIGNED_HEADER_SZ ]; } told_t;
+typedef struct { bool is_used, has_head; uint32_t epoch; uint64_t view; dmg_hash_t hash; uint8_t header[ DMG_SIGNED_HEADER_SZ ]; } told_t;
 typedef struct { uint64_t us; uint32_t epoch; uint64_t view; dmg_hash_t hash; dmg_buf_t msg; } telling_t;   /* us 0: none */
 
 typedef struct { uint64_t id, us; } batch_t;
@@ -288,7 +288,8 @@ struct dmg_chainnet {
   uint32_t           best_epoch; uint64_t best_view;   /* of topic final */
   uint8_t            final_wait[ DMG_WIRE_FINAL_SZ ]; uint32_t final_epoch; uint64_t final_wait_view, final_us;   /* us 0: none */
 
-  told_t             told[ TOLD_MAX ]; uint32_t told_at;
+  told_t             told[ TOLD_MAX ];
+  bucket_t           pairings;              /* of headers there, that were in vain; of all peers */
   telling_t          telling[ TELLING_MAX ];
   dmg_buf_t          frame; dmg_hash_t frame_hash;     /* the last body pushed, as a frame of body/1, if topic block takes it; by the body's hash */
 
@@ -435,7 +436,7 @@ void gossip_conn_down( net_t * n, int conn );
 /* chainnet_block.c */
 dmg_net_verdict_t block_heard( net_t * n, dmg_span_t data );           /* of topic block */
 void block_frame    ( net_t * n, dmg_hash_t const * body_hash, dmg_span_t frame );   /* body/1, ours or the leader's */
-uint8_t const * block_told( net_t const * n, dmg_hash_t const * hash );/* signed header; NULL: not heard */
+uint8_t const * block_told( net_t * n, dmg_hash_t const * hash );/* signed header; NULL: not heard */
 void block_tick     ( net_t * n );
 void block_fini     ( net_t * n );
 size_t block_heap   ( net_t const * n );

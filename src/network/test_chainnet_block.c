@@ -292,6 +292,116 @@ static void test_false_ids_cost_a_question( void ** state ) {
   end();
 }
 
+/* Who has the body by its leader's push knows a spoilt one, too: one that it forwarded would be its fault with all who have not. */
+static void test_a_spoilt_body_goes_no_further( void ** state ) {
+  (void)state;
+  meet( 96, 0 );
+  block_t const * b = &store->blocks[ 1 ];
+  node_t * g = node_add( -1, true );
+  assert_int_equal( dmg_chainnet_set_members( g->net, 0, members, 4, 0 ), DMG_OK );
+  for( unsigned i = 2; i<4; i++ ) know( g, &nodes[ i ] );
+  run( 3000 );
+  propose( b, false );
+  run( 60 );
+  msg_make( b );
+  msg.p[ msg.sz-1 ] ^= 1;
+  tell( dmg_buf_span( &msg ) );
+  expect( 0, 0, 2 );
+  assert_int_equal( dmg_mem_rejects( g->port ), 0 );
+  msg_make( b );
+  tell( dmg_buf_span( &msg ) );
+  expect( 4, 0, 2 );
+  assert_int_equal( info_of( g ).blocks_in, 1 );
+  dmg_buf_fini( &msg );
+  end();
+}
+
+/* A leader has pushed the body for another view, or with a head of another length: those who vote leave that head out, or all would think each other liars. */
+static void test_voters_leave_out_what_is_of_another_view( void ** state ) {
+  (void)state;
+  meet( 97, 0 );
+  block_t const * b = &store->blocks[ 1 ];            /* view 4, led by node 0 as view 3 */
+  unsigned l = leader_of( b );
+  dmg_hash_t hash = dmg_hash_load( b->header+206 );
+  for( unsigned i = 0; i<4; i++ ) dmg_chainnet_set_view( nodes[ i ].net, 0, b->view-1, b->view-2, 4 );
+  assert_int_equal( dmg_chainnet_push_body( nodes[ l ].net, 0, b->view-1, &hash, dmg_buf_span( &b->body ) ), DMG_OK );
+  run( 60 );
+  for( unsigned i = 0; i<4; i++ ) if( i!=l ) dmg_chainnet_send_block( nodes[ i ].net, header_of( b ), false, dmg_mem_net_now( world ) );
+  run( 500 );
+  assert_int_equal( info_of( f ).blocks_in, 1 );
+  for( unsigned i = 0; i<5; i++ ) { assert_int_equal( info_of( &nodes[ i ] ).blocks_bad, 0 ); assert_int_equal( dmg_mem_rejects( nodes[ i ].port ), 0 ); }
+  assert_null( kept_find( f->net, &hash ) );
+  end();
+}
+
+/* A header that somebody stripped of its body and sent ahead keeps nobody from the body; it is paid for once. */
+static void test_a_header_alone_keeps_nobody_from_its_body( void ** state ) {
+  (void)state;
+  meet( 98, 0 );
+  block_t const * b = &store->blocks[ 1 ];
+  dmg_hash_t hash = dmg_hash_load( b->header+206 );
+  for( unsigned i = 0; i<5; i++ ) dmg_chainnet_set_view( nodes[ i ].net, 0, b->view, b->view-1, 4 );
+  node_t * liar = node_add( -1, true );
+  know( f, liar );
+  run( 3000 );
+  msg_make( b );
+  msg.sz = DMG_SIGNED_HEADER_SZ;
+  assert_int_equal( dmg_net_publish( liar->port, liar->net->topic_block, dmg_buf_span( &msg ) ), DMG_OK );
+  run( 60 );
+  expect( 4, 0, 0 );
+  assert_int_equal( paired()+f->paired, 5 );
+  msg_make( b );
+  msg.p[ 370 ] ^= 1;                                  /* its signature, with a body: another header of that hash */
+  uint64_t was = info_of( f ).blocks_late;
+  assert_int_equal( dmg_net_publish( liar->port, liar->net->topic_block, dmg_buf_span( &msg ) ), DMG_OK );
+  run( 60 );
+  assert_int_equal( info_of( f ).blocks_late, was+1 );
+  propose( b, true );
+  run( 60 );
+  assert_non_null( kept_find( f->net, &hash ) );
+  assert_int_equal( paired()+f->paired, 5 );
+  dmg_buf_fini( &msg );
+  end();
+}
+
+/* While nothing becomes final: what was forgotten is not new; and false signatures cost ten pairings a second, whoever sends them, and true ones none. */
+static void test_old_headers_and_false_ones_cost_little( void ** state ) {
+  (void)state;
+  meet( 99, 0 );
+  for( unsigned i = 0; i<5; i++ ) dmg_chainnet_set_view( nodes[ i ].net, 0, 200, 0, 4 );
+  for( unsigned h = 0; h<100; h++ ) {                 /* views to 200 */
+    msg_make( &store->blocks[ h ] );
+    msg.sz = DMG_SIGNED_HEADER_SZ;
+    tell( dmg_buf_span( &msg ) );
+  }
+  expect( 400, 0, 0 );
+  for( unsigned h = 0; h<30; h++ ) if( store->blocks[ h ].body.sz>DMG_BODY_EMPTY_SZ ) {   /* gone from the 64 */
+    msg_make( &store->blocks[ h ] );
+    tell( dmg_buf_span( &msg ) );
+  }
+  assert_int_equal( paired(), 400 );
+  uint64_t bad = 0;
+  for( unsigned i = 0; i<4; i++ ) bad += dmg_mem_rejects( nodes[ i ].port );
+  assert_int_equal( bad, 0 );
+  msg_make( &store->blocks[ 100 ] );
+  msg.sz = DMG_SIGNED_HEADER_SZ;
+  msg.p[ 362 ] = 255;
+  for( unsigned k = 0; k<400; k++ ) {                 /* in 400 ms */
+    msg.p[ 370 ] = (uint8_t)k;
+    msg.p[ 371 ] = (uint8_t)( k>>8 );
+    assert_int_equal( dmg_net_publish( f->port, f->net->topic_block, dmg_buf_span( &msg ) ), DMG_OK );
+    run( 1 );
+  }
+  run( 60 );
+  assert_in_range( paired()-400, 2*100, 2*110 );      /* two neighbours */
+  run( 3000 );
+  msg.p[ 362 ] = 0;
+  tell( dmg_buf_span( &msg ) );
+  for( unsigned i = 0; i<4; i++ ) assert_int_equal( info_of( &nodes[ i ] ).blocks_in, 101 );
+  dmg_buf_fini( &msg );
+  end();
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_a_follower_has_a_block_when_its_finality_comes ),
@@ -300,6 +410,10 @@ int main( void ) {
     cmocka_unit_test( test_voters_tell_what_the_leader_did_not ),
     cmocka_unit_test( test_lies_go_no_further_than_their_neighbours ),
     cmocka_unit_test( test_false_ids_cost_a_question ),
+    cmocka_unit_test( test_a_spoilt_body_goes_no_further ),
+    cmocka_unit_test( test_voters_leave_out_what_is_of_another_view ),
+    cmocka_unit_test( test_a_header_alone_keeps_nobody_from_its_body ),
+    cmocka_unit_test( test_old_headers_and_false_ones_cost_little ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

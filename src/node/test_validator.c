@@ -266,6 +266,34 @@ static bool is_kept( peer_t const * p, dmg_span_t evidence ) {
   return is;
 }
 
+/* All die with a block that is notarized and not final: its leader signs and sends all of it again when it is back, the body too, though its vote for it goes first. */
+static void test_a_leader_that_is_back_pushes_its_body_again( void ** state ) {
+  dmg_hash_t id, to = { { 47 } };
+  make_world( 4, 3, 0 );
+  w.is_quick = true;
+  lend_disks();
+  start_all();
+  run_to( 3, 60 );
+  dmg_chain_block_t const * x = NULL;
+  send( w.p[ 0 ].chain, &accounts[ 5 ], &to, 9, 0, &id );
+  for( uint64_t end = w.now+20000000; w.now<end && !x; ) {
+    moment();
+    for( uint32_t i = 0; i<4 && !x; i++ ) {
+      dmg_cons_info_t c = info_of( &w.p[ i ] );
+      for( x = w.p[ i ].chain->blocks; x && !( x->tx_cnt && x->sh.header.view==c.base_view && c.base_view>c.final_view ); x = x->next ) {}
+    }
+  }
+  assert_non_null( x );
+  uint64_t view = x->sh.header.view;
+  assert_in_range( view, 1, 63 );
+  assert_int_equal( w.pushed[ view ], 1 );
+  for( uint32_t i = 0; i<4; i++ ) stop_node( &w.p[ i ] );
+  start_all();
+  run_for( 8000 );
+  assert_int_equal( w.pushed[ view ], 2 );
+  end_world();
+}
+
 /* N7.1, N7.3: who leads tells its proposal once, who votes for it once; by all it is judged as its leader signed it, known or not. */
 static void test_proposals_are_told_and_judged( void ** state ) {
   make_world( 4, 8, 0 );
@@ -813,6 +841,7 @@ static void * in_thread( void * arg ) {
     cmocka_unit_test( test_a_long_gap_is_synced ),
     cmocka_unit_test( test_who_voted_is_recorded ),
     cmocka_unit_test( test_false_attendance_is_refused ),
+    cmocka_unit_test( test_a_leader_that_is_back_pushes_its_body_again ),
     cmocka_unit_test( test_proposals_are_told_and_judged ),
     cmocka_unit_test( test_evidence_is_judged_and_kept ), cmocka_unit_test( test_an_epoch_ends_and_the_next_begins ),
     cmocka_unit_test( test_who_has_another_state_stops_and_the_others_go_on ),

@@ -45,6 +45,7 @@ static struct {
   dmg_span_t genesis;
   uint64_t syncs, bodies, fetches, evidences;
   uint64_t told[ 2 ];                   /* proposals for topic block: that others voted for, of their leaders .. */
+  uint64_t pushed[ 64 ];                /* bodies, by view */
   uint8_t  told_last[ DMG_SIGNED_HEADER_SZ ];   /* .. the last of these */
 } w;
 
@@ -75,6 +76,7 @@ static void n_send( void * ctx, dmg_peers_t const * peers, dmg_span_t frame ) {
 static void n_close( void * ctx, uint16_t peer, uint64_t for_us ) {}
 static void n_push( void * ctx, uint32_t epoch, uint64_t view, dmg_hash_t const * body_hash, dmg_span_t body ) {
   peer_t * me = ctx;
+  if( view<64 ) w.pushed[ view ]++;
   /* One in four is lost, and all to node 3: they are fetched then. */
   for( uint32_t i = 0; i<w.n; i++ ) if( i!=me->id && ( w.is_quick || ( i!=3 && rnd( 4 ) ) ) ) post( me->id, i, TO_PUSHED, body_hash, body );
 }

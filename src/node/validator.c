@@ -109,11 +109,11 @@ static void sign_all( val_t * v ) {
   v->sign_total += cnt;
 }
 
-/* N7.3: who votes for a block tells of it, too, if its leader does not. */
+/* N7.3: who votes for another's block tells of it, too, if its leader does not. */
 static void on_notarize( val_t * v, dmg_span_t frame ) {
   dmg_vote_t vote;
   vblk_t * b;
-  if( dmg_vote_decode( dmg_span( frame.p+1, frame.sz-1 ), &vote ).kind || !( b = dmg_val_blk_find( v, &vote.hash ) ) || !b->has_header || b->is_pushed ) return;
+  if( dmg_vote_decode( dmg_span( frame.p+1, frame.sz-1 ), &vote ).kind || !( b = dmg_val_blk_find( v, &vote.hash ) ) || !b->has_header || b->is_pushed || (int32_t)b->sh.header.leader==v->info.signer ) return;
   b->is_pushed = true;
   uint8_t raw[ DMG_SIGNED_HEADER_SZ ];
   dmg_signed_header_encode( &b->sh, raw );
@@ -124,16 +124,17 @@ static void on_send( val_t * v, dmg_cons_action_t const * a ) {
   DMG_ASSERT( a->send.seq<=v->saved_seq );   /* C6.1: nothing leaves before it is durable */
   dmg_span_t f = a->send.frame;
   dmg_proposal_t p;
+  bool is_ours = false;
   if( f.p[ 0 ]==DMG_FRAME_PROPOSAL && !dmg_proposal_decode( dmg_span( f.p+1, f.sz-1 ), &p ).kind && (int32_t)p.header.header.leader==v->info.signer ) {
     vblk_t * b = dmg_val_blk_find( v, &p.hash );
-    if( b && !b->is_pushed && ( b->body || p.header.header.body_len<=DMG_BODY_EMPTY_SZ ) ) {
-      b->is_pushed = true;
-      if( b->body ) v->net->push_body( v->net->ctx, p.header.header.epoch, p.header.header.view, &p.header.header.body_hash, dmg_val_body_of( b ) );
-      v->net->block( v->net->ctx, dmg_span( f.p+1, DMG_SIGNED_HEADER_SZ ), true );
-    }
+    is_ours = b && !b->is_pushed && ( b->body || p.header.header.body_len<=DMG_BODY_EMPTY_SZ );
+    if( is_ours ) b->is_pushed = true;
+    if( is_ours && b->body ) v->net->push_body( v->net->ctx, p.header.header.epoch, p.header.header.view, &p.header.header.body_hash, dmg_val_body_of( b ) );
   }
-  if( f.p[ 0 ]==DMG_FRAME_VOTE && f.p[ 1 ]==DMG_VOTE_NOTARIZE ) on_notarize( v, f );
   v->net->send( v->net->ctx, &a->send.peers, f );
+  /* What all hear comes behind what validators wait for. */
+  if( is_ours ) v->net->block( v->net->ctx, dmg_span( f.p+1, DMG_SIGNED_HEADER_SZ ), true );
+  else if( f.p[ 0 ]==DMG_FRAME_VOTE && f.p[ 1 ]==DMG_VOTE_NOTARIZE ) on_notarize( v, f );
 }
 
 static void on_fetch( val_t * v, dmg_cons_action_t const * a ) {

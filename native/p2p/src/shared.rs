@@ -357,7 +357,10 @@ impl Shared {
         };
         let now = now_us();
         let next = |at: u64| Some(at.max(now) + took);
-        let at = self.bulk_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(0);
+        let at = self
+            .bulk_us
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .unwrap_or(0);
         if at > now {
             tokio::time::sleep(Duration::from_micros(at - now)).await;
         }
