@@ -9,7 +9,7 @@ enum { IN_BODY = 0x80, IN_HEADER_REQ, IN_HEADER, IN_BODY_REQ, IN_RUNS_REQ, IN_RU
 /* --- clocks ----------------------------------------------------------------------------------------------- */
 
 uint64_t local_us( world_t const * w, node_t const * n ) { return n->mono_us+(uint64_t)( (int64_t)( w->now-n->mono_at )*( 1000000+n->drift_ppm )/1000000 ); }
-uint64_t wall_ms ( world_t const * w, node_t const * n ) { return (uint64_t)( (int64_t)( GENESIS_MS+w->now/1000 )+n->skew_ms ); }
+uint64_t wall_ms ( world_t const * w, node_t const * n ) { return (uint64_t)( (int64_t)( GENESIS_MS+w->now/1000 )+( n ? n->skew_ms : 0 ) ); }
 
 /* What disk, signer and execution take; without jitter equal nodes are equally fast. */
 static uint64_t work_us( world_t * w, node_t const * n, work_t work, uint64_t lo, uint64_t hi ) { return w->wan ? wan_work( w, work ) : w->cfg.is_even ? lo : rng_in( &w->exec, lo, hi )*n->slow; }

@@ -171,6 +171,7 @@ typedef struct {
   dmg_hash_t chain_id;
   bool     is_healing, is_quiet;  /* quiet: no trace */
   uint64_t heal_at, heal_height;
+  uint64_t heal_ahead_us;         /* by how much the highest final block was dated ahead of clocks that were set right then */
   uint64_t strict_at;             /* from here on no window of a live leader may be nullified; 0: not yet */
   uint64_t calm_at, calm_height, calm_nulls;  /* since when nothing has been wrong, and what was final then; 0: not calm */
   dmg_cons_out_t * out;

@@ -99,6 +99,10 @@ void world_heal( world_t * w ) {
     w->links[ i ][ j ] = (link_t){ .base_us = base, .jitter_us = base/4+500 };
   }
   w->heal_height = w->finals_top;
+  simblk_t const * top = w->finals_top ? blk_get( w, &w->finals[ w->finals_top ] ) : NULL;
+  uint64_t wall_us = wall_ms( w, NULL )*1000;
+  if( top && top->has_header && top->h.time_ms*1000>wall_us ) w->heal_ahead_us = top->h.time_ms*1000-wall_us;
+  trace( w, "final blocks are %lu ms ahead of the clocks", w->heal_ahead_us/1000 );
   check_heal_begins( w );
   for( uint8_t i = 0; i<w->node_cnt; i++ ) {
     node_t * n = &w->nodes[ i ];
@@ -115,7 +119,8 @@ void world_heal( world_t * w ) {
 
 uint64_t raised( uint64_t base, uint64_t steps, uint64_t cap ) { for( ; steps && base<cap; steps-- ) base += base/2; return base<cap ? base : cap; }
 
-/* I12: 20 s, plus for each window met whose leader is dead, or which some node had nullified when heal began, its time-outs and T' at the back-off in force. */
+/* I12: 20 s; plus for each window met whose leader is dead, or which some node had nullified when heal began, its time-outs and T' at the back-off in force; plus what clocks
+   that were set back have to catch up with (time_ms does not fall, C4.2, and what is ahead waits, C5.3), and as much again for the time-outs that rise meanwhile. */
 uint64_t world_heal_allowance( world_t * w ) {
   uint64_t most = 0;
   for( uint8_t i = 0; i<w->cfg.n; i++ ) {
@@ -136,7 +141,7 @@ uint64_t world_heal_allowance( world_t * w ) {
     }
     if( sum>most ) most = sum;
   }
-  return most;
+  return most+2*w->heal_ahead_us;
 }
 
 bool world_is_live( world_t const * w ) {
