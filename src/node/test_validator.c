@@ -201,6 +201,20 @@ static void test_one_of_four_dies_comes_back_and_votes_again( void ** state ) {
   end_world();
 }
 
+/* Until a block with a transfer is notarized and nobody has committed it. */
+static dmg_chain_block_t const * run_to_notarized( void ) {
+  dmg_chain_block_t const * x = NULL;
+  for( uint64_t end = w.now+20000000; w.now<end && !x; ) {
+    moment();
+    for( uint32_t i = 0; i<4 && !x; i++ ) {
+      dmg_cons_info_t c = info_of( &w.p[ i ] );
+      for( x = w.p[ i ].chain->blocks; x && !( x->tx_cnt && x->sh.header.view==c.base_view && c.base_view>c.final_view ); x = x->next ) {}
+    }
+  }
+  assert_non_null( x );
+  return x;
+}
+
 static void test_all_die_at_once_and_go_on( void ** state ) {
   dmg_hash_t id[ 2 ], to = { { 47 } };
   make_world( 4, 3, 0 );
@@ -210,15 +224,7 @@ static void test_all_die_at_once_and_go_on( void ** state ) {
     run_to( lowest()+4, 60 );
     /* At the worst moment: a block with a transfer is notarized and its votes are cast, and nobody has committed it. */
     send( w.p[ round ].chain, &accounts[ 5+round ], &to, 9, 0, &id[ round ] );
-    dmg_chain_block_t const * x = NULL;
-    for( uint64_t end = w.now+20000000; w.now<end && !x; ) {
-      moment();
-      for( uint32_t i = 0; i<4 && !x; i++ ) {
-        dmg_cons_info_t c = info_of( &w.p[ i ] );
-        for( x = w.p[ i ].chain->blocks; x && !( x->tx_cnt && x->sh.header.view==c.base_view && c.base_view>c.final_view ); x = x->next ) {}
-      }
-    }
-    assert_non_null( x );
+    dmg_chain_block_t const * x = run_to_notarized();
     dmg_hash_t hash = x->hash;
     uint64_t h[ 4 ], height = x->sh.header.height;
     for( uint32_t i = 0; i<4; i++ ) { h[ i ] = height_of( &w.p[ i ] ); stop_node( &w.p[ i ] ); }
@@ -274,16 +280,8 @@ static void test_a_leader_that_is_back_pushes_its_body_again( void ** state ) {
   lend_disks();
   start_all();
   run_to( 3, 60 );
-  dmg_chain_block_t const * x = NULL;
   send( w.p[ 0 ].chain, &accounts[ 5 ], &to, 9, 0, &id );
-  for( uint64_t end = w.now+20000000; w.now<end && !x; ) {
-    moment();
-    for( uint32_t i = 0; i<4 && !x; i++ ) {
-      dmg_cons_info_t c = info_of( &w.p[ i ] );
-      for( x = w.p[ i ].chain->blocks; x && !( x->tx_cnt && x->sh.header.view==c.base_view && c.base_view>c.final_view ); x = x->next ) {}
-    }
-  }
-  assert_non_null( x );
+  dmg_chain_block_t const * x = run_to_notarized();
   uint64_t view = x->sh.header.view;
   assert_in_range( view, 1, 63 );
   assert_int_equal( w.pushed[ view ], 1 );

@@ -44,9 +44,9 @@ static struct {
   size_t   cnt, cap;
   dmg_span_t genesis;
   uint64_t syncs, bodies, fetches, evidences;
-  uint64_t told[ 2 ];                   /* proposals for topic block: that others voted for, of their leaders .. */
-  uint64_t pushed[ 64 ];                /* bodies, by view */
+  uint64_t told[ 2 ];                   /* proposals for topic block: by who votes for them, by who leads .. */
   uint8_t  told_last[ DMG_SIGNED_HEADER_SZ ];   /* .. the last of these */
+  uint64_t pushed[ 64 ];                /* bodies, by view */
 } w;
 
 static bool is_first_enough;   /* node 0 of a world made now is a quorum by itself: a long chain is cheap */
