@@ -1,7 +1,7 @@
 /* bench_port: the port between two processes on loopback (N14 B1, B2, B3, B5): medians and quartiles of interleaved rounds, a line a figure.
 
      bench_port [ROUNDS [MIB [LIBRARY]]]     5 rounds, 1,024 MiB of bulk; LIBRARY: native/p2p/examples/library.rs, run in turn with ours
-     bench_port --serve IP, --to IP [ROUNDS [MIB]]     B1 alone over a line between two hosts (bench/line): 3 rounds, 128 MiB
+     bench_port --serve IP, --to IP [ROUNDS [MIB]]     B1 alone over a line between two hosts (bench/line): 3 rounds, 48 MiB
 
      client  notify cons, bulk --> server    votes come back on a notify stream of the server's own, one more for each MIB of bulk; flood: small frames back, as fast as they go */
 #include "network/port_libp2p.h"
@@ -384,7 +384,7 @@ static int line( bool is_server, char const * ip, int argc, char ** argv ) {
   snprintf( addrs[ 1 ], sizeof addrs[ 1 ], "/ip4/%s/udp/%d/quic-v1", ip, LINE_PORT );
   if( is_server ) serve( -1, (char const *[]){ addrs[ 0 ], addrs[ 1 ] } );
   unsigned rounds = argc>0 ? (unsigned)strtoul( argv[ 0 ], NULL, 10 ) : 3;
-  bulk_total = ( argc>1 ? strtoull( argv[ 1 ], NULL, 10 ) : 128 )<<20;
+  bulk_total = ( argc>1 ? strtoull( argv[ 1 ], NULL, 10 ) : 48 )<<20;
   if( !rounds || rounds>ROUNDS_MAX || !bulk_total ) return 2;
   dmg_os_sleep_ns( 500000000 );                      /* the server begins beside us */
   for( unsigned r=0; r<rounds; r++ ) for( int quic=0; quic<2; quic++ ) for( int is_half=0; is_half<2; is_half++ ) line_round( quic, is_half );

@@ -108,7 +108,7 @@ typedef struct {
   dmg_err_t (*handover)( void * ctx, uint32_t epoch, dmg_buf_t * out );                                 /* the one that ends the epoch */
   /* A certificate by the set of its epoch: GOOD weighs enough and verifies; BAD; LOCAL: we cannot say (epoch unknown, memory). */
   dmg_verdict_t (*judge_final)( void * ctx, dmg_cert_t const * cert );
-  /* PROPOSE of a header of final()'s epochs by its leader, whose index is right: GOOD, BAD; LOCAL: we cannot say. */
+  /* PROPOSE by the leader that a header names: GOOD, BAD; LOCAL: we cannot say. */
   dmg_verdict_t (*judge_header)( void * ctx, dmg_signed_header_t const * header, dmg_hash_t const * hash );
   /* C9.5: GOOD: proven, the first against somebody in its epoch, and kept; LOCAL: nobody new, or not to be judged here; BAD. */
   dmg_verdict_t (*take_evidence)( void * ctx, dmg_span_t evidence );
