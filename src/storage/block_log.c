@@ -181,7 +181,7 @@ static dmg_err_t seg_head_read( dmg_block_log_t const * log, dmg_file_t * file, 
   size_t got;
   DMG_TRY( dmg_file_pread( file, h, sizeof h, 0, &got ) );
   if( got!=SEG_HEAD || memcmp( h, "DMGBLK", 6 ) || dmg_crc32c( 0, dmg_span( h, 60 ) )!=dmg_load_u32le( h+60 ) || dmg_load_u64le( h+44 )!=number )
-    return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%s/%016" PRIx64 ".blk has no good header; run `demiurge storage repair`", log->dir, number );
+    return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%s/%016" PRIx64 ".blk has no good header; " DMG_STORE_REPAIR, log->dir, number );
   if( memcmp( h+6, "01", 2 ) || dmg_load_u32le( h+8 )!=FORMAT )
     return dmg_open_why( out_why, DMG_ERR_VERSION, "%s/%016" PRIx64 ".blk has format %.2s.%u, this program reads 01.%u; use a newer demiurge", log->dir, number, (char const *)h+6, dmg_load_u32le( h+8 ), FORMAT );
   if( memcmp( h+12, log->genesis_hash.b, 32 ) ) {
@@ -519,7 +519,7 @@ static dmg_err_t head_check( dmg_block_log_t * log, dmg_open_why_t * out_why ) {
   dmg_file_close( file );
   dmg_buf_fini( &buf );
   if( err!=DMG_ERR_NOT_FOUND ) return err;
-  return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the state is at height %" PRIu64 " but %s lacks that block: blocks are missing; restore the folder or run `demiurge storage repair`", height, log->dir );
+  return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the state is at height %" PRIu64 " but %s lacks that block: blocks are missing; " DMG_STORE_REPAIR, height, log->dir );
 }
 
 static dmg_err_t open_all( dmg_block_log_t * log, dmg_open_why_t * out_why ) {
@@ -545,12 +545,12 @@ static dmg_err_t open_all( dmg_block_log_t * log, dmg_open_why_t * out_why ) {
     log->tip_hash   = head;
   }
   for( size_t i=0; i<names.cnt && !err; i++ ) {
-    if( i && names.number[ i ]!=names.number[ i-1 ]+1 ) { err = dmg_open_why( out_why, DMG_ERR_CORRUPT, "%s lacks segment %016" PRIx64 "; run `demiurge storage repair`", log->dir, names.number[ i-1 ]+1 ); break; }
+    if( i && names.number[ i ]!=names.number[ i-1 ]+1 ) { err = dmg_open_why( out_why, DMG_ERR_CORRUPT, "%s lacks segment %016" PRIx64 "; " DMG_STORE_REPAIR, log->dir, names.number[ i-1 ]+1 ); break; }
     if( names.number[ i ]<from && i+1<names.cnt ) err = seg_add( log, (seg_t){ .number = names.number[ i ] } );
     else                                          err = scan( log, names.number[ i ], i+1==names.cnt, &log->file, out_why );
   }
   if( !err && names.cnt && from>names.number[ names.cnt-1 ] )
-    err = dmg_open_why( out_why, DMG_ERR_CORRUPT, "%s ends with segment %016" PRIx64 " but the state was committed with %016" PRIx64 ": blocks are missing; restore the folder or run `demiurge storage repair`", log->dir, names.number[ names.cnt-1 ], from );
+    err = dmg_open_why( out_why, DMG_ERR_CORRUPT, "%s ends with segment %016" PRIx64 " but the state was committed with %016" PRIx64 ": blocks are missing; " DMG_STORE_REPAIR, log->dir, names.number[ names.cnt-1 ], from );
   if( !err && !names.cnt ) err = seg_new( log, from );
   if( !err ) err = head_check( log, out_why );
   if( !err ) err = oldest_find( log );

@@ -67,7 +67,7 @@ static dmg_err_t store_check( char const * path, dmg_span_t text, char const * b
     return dmg_open_why( out_why, DMG_ERR_CORRUPT, "%.300s/STORE is damaged; restore the file or set storage.path to an empty folder", path );
   if( strcmp( has_genesis, genesis_hex ) ) return dmg_open_why( out_why, DMG_ERR_CHAIN, "%.200s belongs to genesis %s, this node runs %s; set storage.path", path, has_genesis, genesis_hex );
   if( strcmp( has_backend, backend ) )
-    return dmg_open_why( out_why, DMG_ERR_VERSION, "%.200s holds a store of backend %s (format %lu.%lu), storage.backend is %s; set it to %s or run `demiurge storage migrate`", path, has_backend, major, minor, backend, has_backend );
+    return dmg_open_why( out_why, DMG_ERR_VERSION, "%.200s holds a store of backend %s (format %lu.%lu), storage.backend is %s; set it to %s", path, has_backend, major, minor, backend, has_backend );
   return DMG_OK;
 }
 

@@ -126,6 +126,9 @@ void dmg_kv_close( dmg_kv_t * kv );
    bytes_max bounds keys, values and nodes; a write that would pass it fails with FULL as a whole. */
 DMG_MUST_USE dmg_err_t dmg_kv_mem_open( uint64_t bytes_max, dmg_kv_t ** out_kv );
 
+/* For an operator whose store is damaged. */
+#define DMG_STORE_REPAIR "move blocks, db, wal and STORE out of its folder and start again: a node among others then syncs anew (keys and safety.bin stay); a chain of one needs a copy"
+
 typedef struct { char text[ 512 ]; } dmg_open_why_t;   /* what was wrong, where, what would be right; "" when all went well */
 /* Writes the sentence, cut to fit (out NULL: nowhere), and returns err. */
 __attribute__(( format( printf, 3, 4 ) ))

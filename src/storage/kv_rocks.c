@@ -63,7 +63,7 @@ static dmg_err_t err_of( char const * text ) {
 /* A read that failed: logged here, once. */
 static dmg_err_t read_failed( rocks_t * r, char * text ) {
   dmg_err_t err = err_of( text );
-  DMG_LOG_ERROR( "store_read_failed", "%s: %s%s", r->dir, text, err==DMG_ERR_CORRUPT ? "; run `demiurge storage repair`" : "" );
+  DMG_LOG_ERROR( "store_read_failed", "%s: %s%s", r->dir, text, err==DMG_ERR_CORRUPT ? "; " DMG_STORE_REPAIR : "" );
   free( text );
   return err;
 }
@@ -444,7 +444,7 @@ dmg_err_t dmg_kv_rocks_open( dmg_kv_rocks_cfg_t const * cfg, dmg_kv_t ** out_kv,
   if( text ) {
     err = err_of( text );
     char const * right = err==DMG_ERR_LOCKED  ? "another process uses it; stop that first"
-                       : err==DMG_ERR_CORRUPT ? "run `demiurge storage repair`"
+                       : err==DMG_ERR_CORRUPT ? DMG_STORE_REPAIR
                        : err==DMG_ERR_VERSION ? "it has columns this program does not know; use a newer demiurge"
                        : err==DMG_ERR_FULL    ? "free some disk space"
                        : err==DMG_ERR_PERM    ? "this user must be able to read and write there"

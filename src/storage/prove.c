@@ -86,7 +86,7 @@ static dmg_err_t prove( dmg_state_t * s, dmg_view_t * v, dmg_hash_t const * root
   dmg_err_t err = write_single( &p, kind, &other_vh, out_proof );
   /* Judge it as the asker will: a broken disk shows here, not at his place. */
   if( !err && dmg_state_proof_check( root, key, kind ? NULL : &value, dmg_span( out_proof->p+before, out_proof->sz-before ) ) ) {
-    DMG_LOG_ERROR( "proof_failed", "height=%lu the stored value does not match the tree; run `demiurge storage repair`", (unsigned long)v->height );
+    DMG_LOG_ERROR( "proof_failed", "height=%lu the stored value does not match the tree; " DMG_STORE_REPAIR, (unsigned long)v->height );
     err = DMG_ERR_CORRUPT;
   }
   if( err ) { out_proof->sz = before; return err; }

@@ -90,7 +90,7 @@ static dmg_err_t read_check( dmg_state_t * s, dmg_overlay_t * o ) {
       dmg_hex_encode( o->read[ i+j ].path.b, 32, path );
       s->read_check_failures++;
       /* S6.5: the disk gave something else than what the root commits to.  The node stops, it never votes. */
-      DMG_LOG_ERROR( "read_check_failed", "height=%lu path=%s the store gave %s; run `demiurge storage repair`", (unsigned long)o->height, path,
+      DMG_LOG_ERROR( "read_check_failed", "height=%lu path=%s the store gave %s; " DMG_STORE_REPAIR, (unsigned long)o->height, path,
                      !has ? "a value that the state does not hold" : o->read[ i+j ].is_absent ? "nothing for a key that the state holds" : "another value than the state holds" );
       return DMG_ERR_CORRUPT;
     }
@@ -274,7 +274,7 @@ static dmg_err_t old_values( dmg_state_t * s, dmg_overlay_t * o ) {
     o->old_mem = mem;
     mem = NULL;
   } else if( err==DMG_ERR_CORRUPT ) {
-    DMG_LOG_ERROR( "state_corrupt", "height=%lu a key that the tree holds is missing or broken in the store; run `demiurge storage repair`", (unsigned long)o->height );
+    DMG_LOG_ERROR( "state_corrupt", "height=%lu a key that the tree holds is missing or broken in the store; " DMG_STORE_REPAIR, (unsigned long)o->height );
   }
   free( off );
   free( mem );
@@ -466,7 +466,7 @@ static dmg_err_t load( dmg_state_t * s, dmg_open_why_t * out_why ) {
   }
   dmg_kv_iter_close( it );
   free( op ); free( pair ); free( leaf );
-  if( err==DMG_ERR_CORRUPT ) return dmg_open_why( out_why, err, "an entry of column state does not parse; run `demiurge storage repair`" );
+  if( err==DMG_ERR_CORRUPT ) return dmg_open_why( out_why, err, "an entry of column state does not parse; " DMG_STORE_REPAIR );
   if( err==DMG_ERR_FULL ) return dmg_open_why( out_why, err, "the state tree does not fit into storage.tree_bytes = %lu; raise it", (unsigned long)s->cfg.tree_sz_max );
   if( err ) return err;
   dmg_hash_t root = dmg_tree_root( s->tree );
@@ -474,7 +474,7 @@ static dmg_err_t load( dmg_state_t * s, dmg_open_why_t * out_why ) {
   char got[ 65 ], want[ 65 ];
   dmg_hex_encode( root.b, 32, got );
   dmg_hex_encode( s->root.b, 32, want );
-  return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the state at height %lu gives root %s, should be %s; run `demiurge storage repair`", (unsigned long)s->height, got, want );
+  return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the state at height %lu gives root %s, should be %s; " DMG_STORE_REPAIR, (unsigned long)s->height, got, want );
 }
 
 static dmg_err_t tree_renew( dmg_state_t * s, uint64_t key_hint ) {
@@ -494,7 +494,7 @@ static dmg_err_t open_meta( dmg_state_t * s, dmg_open_why_t * out_why ) {
     DMG_TRY( dmg_kv_iter_open( s->kv, DMG_KV_META, NULL, dmg_span( NULL, 0 ), dmg_span( NULL, 0 ), false, &it ) );
     err = dmg_kv_iter_next( it, &key, NULL );
     dmg_kv_iter_close( it );
-    if( err!=DMG_ERR_NOT_FOUND ) return dmg_open_why( out_why, err ? err : DMG_ERR_CORRUPT, "the store has records but no format; run `demiurge storage repair`" );
+    if( err!=DMG_ERR_NOT_FOUND ) return dmg_open_why( out_why, err ? err : DMG_ERR_CORRUPT, "the store has records but no format; " DMG_STORE_REPAIR );
     dmg_store_u16le( format, FORMAT_MAJOR );
     dmg_store_u16le( format+2, FORMAT_MINOR );
     dmg_kv_op_t ops[] = {
@@ -503,12 +503,12 @@ static dmg_err_t open_meta( dmg_state_t * s, dmg_open_why_t * out_why ) {
       { .cf = DMG_KV_META, .key = DMG_SPAN_STR( "mode" ),    .value = DMG_SPAN_STR( "kv" ) } };
     return dmg_kv_write( s->kv, ops, sizeof ops/sizeof *ops, true );
   }
-  if( err ) return dmg_open_why( out_why, err, "the store's format record is broken; run `demiurge storage repair`" );
+  if( err ) return dmg_open_why( out_why, err, "the store's format record is broken; " DMG_STORE_REPAIR );
   unsigned major = dmg_load_u16le( format ), minor = dmg_load_u16le( format+2 );
   if( major!=FORMAT_MAJOR )
     return dmg_open_why( out_why, DMG_ERR_VERSION, "the data has format %u.%u, this program reads %u.%u; %s", major, minor, FORMAT_MAJOR, FORMAT_MINOR,
-                major>FORMAT_MAJOR ? "use a newer demiurge or another storage.path" : "run `demiurge storage upgrade`" );
-  if( meta_get( s->kv, "genesis", &genesis, sizeof genesis ) ) return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the store's genesis record is missing or broken; run `demiurge storage repair`" );
+                major>FORMAT_MAJOR ? "use a newer demiurge or another storage.path" : "use the demiurge that wrote it or another storage.path" );
+  if( meta_get( s->kv, "genesis", &genesis, sizeof genesis ) ) return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the store's genesis record is missing or broken; " DMG_STORE_REPAIR );
   if( !dmg_hash_eq( &genesis, &s->cfg.genesis_hash ) ) {
     char has[ 65 ], runs[ 65 ];
     dmg_hex_encode( genesis.b, 32, has );
@@ -523,7 +523,7 @@ static dmg_err_t open_meta( dmg_state_t * s, dmg_open_why_t * out_why ) {
   if( !err ) { s->height = dmg_load_u64be( number ); err = meta_get( s->kv, "hash", &s->block, sizeof s->block ); }
   if( !err ) err = meta_get( s->kv, "root", &s->root, sizeof s->root );
   if( !err ) err = meta_get( s->kv, "keys", number, sizeof number );
-  if( err ) return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the store's record of its head is missing or broken; run `demiurge storage repair`" );
+  if( err ) return dmg_open_why( out_why, DMG_ERR_CORRUPT, "the store's record of its head is missing or broken; " DMG_STORE_REPAIR );
   s->has_head   = true;
   s->base_block = s->block;
   s->base_root  = s->root;

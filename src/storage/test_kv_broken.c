@@ -197,7 +197,7 @@ static void test_folder_in_use_or_broken_says_what_would_be_right( void ** st ) 
   damage( "MANIFEST-", 0.5 );
   assert_int_equal( open_rocks( &other, &why ), DMG_ERR_CORRUPT );
   assert_non_null( strstr( why.text, dir ) );
-  assert_non_null( strstr( why.text, "run `demiurge storage repair`" ) );
+  assert_non_null( strstr( why.text, DMG_STORE_REPAIR ) );
   assert_null( other );
   dir_drop();
 }

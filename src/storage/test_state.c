@@ -474,7 +474,7 @@ static void test_changed_value_on_disk_stops_the_root( void ** st ) {
   dmg_state_close( e.state );
   dmg_open_why_t why;
   assert_int_equal( dmg_state_open( &CFG, e.kv, &e.state, &why ), DMG_ERR_CORRUPT );
-  assert_non_null( strstr( why.text, "storage repair" ) );
+  assert_non_null( strstr( why.text, DMG_STORE_REPAIR ) );
   e.state = NULL;
   dmg_buf_fini( &proof );
   dmg_arena_free( arena );
