@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -132,6 +133,24 @@ void dmg_os_dir_sync( char const * path ) {
     _exit( 1 );
   }
   close( fd );
+}
+
+static bool is_named( char const * name, char const * pattern ) {
+  size_t n = strlen( pattern );
+  return n && pattern[ n-1 ]=='*' ? !strncmp( name, pattern, n-1 ) : !strcmp( name, pattern );
+}
+
+bool dmg_os_dir_has_other( char const * path, char const * const * names, char out_name[ 256 ] ) {
+  DIR * dir = opendir( path );
+  if( !dir ) return false;
+  bool is_other = false;
+  for( struct dirent * e; !is_other && ( e = readdir( dir ) ); ) {
+    is_other = strcmp( e->d_name, "." ) && strcmp( e->d_name, ".." ) && strcmp( e->d_name, "lost+found" );
+    for( size_t i = 0; names[ i ] && is_other; i++ ) is_other = !is_named( e->d_name, names[ i ] );
+    if( is_other ) snprintf( out_name, 256, "%s", e->d_name );
+  }
+  closedir( dir );
+  return is_other;
 }
 
 dmg_err_t dmg_os_file_replace( char const * path, dmg_span_t bytes, unsigned mode ) {

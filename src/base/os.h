@@ -33,6 +33,9 @@ DMG_MUST_USE dmg_err_t dmg_os_file_replace( char const * path, dmg_span_t bytes,
 /* Makes the directory and its parents, mode 0700; fine if it stands already. */
 DMG_MUST_USE dmg_err_t dmg_os_mkdirs( char const * path );
 void dmg_os_dir_sync( char const * path );
+/* A name in the directory that is none of those before the final NULL, nor a file system's own lost+found; false: there is none, or no directory.  A name ending in * stands for all that
+   begin so. */
+bool dmg_os_dir_has_other( char const * path, char const * const * names, char out_name[ 256 ] );
 
 void     dmg_os_thread_name( char const * name );   /* at most 15 characters */
 uint32_t dmg_os_core_cnt( void );                   /* cores this process may run on, 1..64 */

@@ -117,6 +117,30 @@ static void test_file_replace_and_read_round_trip( void ** state ) {
   rmdir( dir );
 }
 
+static void test_a_folder_of_others_is_told( void ** state ) {
+  char dir[] = "/tmp/dmg_base_XXXXXX", path[ 64 ], name[ 256 ] = "";
+  char const * none[] = { NULL }, * own[] = { "config.toml", "genesis.bin*", NULL };
+  assert_non_null( mkdtemp( dir ) );
+  assert_false( dmg_os_dir_has_other( "/nonexistent", none, name ) );
+  assert_false( dmg_os_dir_has_other( dir, none, name ) );
+  snprintf( path, sizeof path, "%s/lost+found", dir );      /* a file system's own */
+  assert_int_equal( dmg_os_mkdirs( path ), DMG_OK );
+  snprintf( path, sizeof path, "%s/genesis.bin.17", dir );
+  assert_int_equal( dmg_os_file_replace( path, DMG_SPAN_STR( "x" ), 0600 ), DMG_OK );
+  assert_false( dmg_os_dir_has_other( dir, own, name ) );
+  assert_true( dmg_os_dir_has_other( dir, none, name ) );
+  assert_string_equal( name, "genesis.bin.17" );
+  unlink( path );
+  snprintf( path, sizeof path, "%s/config.toml2", dir );    /* begins like one, and is none */
+  assert_int_equal( dmg_os_file_replace( path, DMG_SPAN_STR( "x" ), 0600 ), DMG_OK );
+  assert_true( dmg_os_dir_has_other( dir, own, name ) );
+  assert_string_equal( name, "config.toml2" );
+  unlink( path );
+  snprintf( path, sizeof path, "%s/lost+found", dir );
+  rmdir( path );
+  rmdir( dir );
+}
+
 static void test_err_names_cover_the_table_and_beyond( void ** state ) {
   for( unsigned e = 0; e<DMG_ERR_CNT; e++ ) { assert_non_null( dmg_err_name( (dmg_err_t)e ) ); assert_non_null( dmg_err_text( (dmg_err_t)e ) ); }
   assert_string_equal( dmg_err_name( (dmg_err_t)DMG_ERR_CNT ), "UNKNOWN" );
@@ -145,6 +169,7 @@ int main( void ) {
     cmocka_unit_test( test_hex_refuses_odd_and_foreign_digits ),
     cmocka_unit_test( test_num_tells_what_does_not_fit ),
     cmocka_unit_test( test_file_replace_and_read_round_trip ),
+    cmocka_unit_test( test_a_folder_of_others_is_told ),
     cmocka_unit_test( test_err_names_cover_the_table_and_beyond ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );

@@ -48,10 +48,11 @@ static int data_fail( dmg_cli_t * cli, char const * path, dmg_err_t err ) {
 /* F2.2: a seeded chain begins at a time of its own, so seed and calls fix every hash. */
 #define SEED_TIME_MS 1767225600000ull   /* 2026-01-01, and one ms a seed */
 
-static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uint16_t port, dmg_query_chain_t const * chain, dmg_dev_account_t const * accounts, uint32_t account_cnt, uint64_t took_ns ) {
+/* height: where it goes on, 0 for a new chain. */
+static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uint16_t port, dmg_hash_t const * chain_id, uint64_t height, dmg_dev_account_t const * accounts, uint32_t account_cnt, uint64_t took_ns ) {
   uint32_t key_cnt = dmg_dev_key_cnt( account_cnt );
   char id[ 65 ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
-  dmg_hex_encode( chain->chain_id.b, 32, id );
+  dmg_hex_encode( chain_id->b, 32, id );
   char const * host = dmg_config_text( config, DMG_CONFIG_RPC_ADDRESS );
   char bracketed[ 64 ], secret[ 65 ];
   if( strchr( host, ':' ) ) { snprintf( bracketed, sizeof bracketed, "[%.60s]", host ); host = bracketed; }   /* IPv6 in a URL */
@@ -67,7 +68,7 @@ static void print_ready( dmg_cli_t const * cli, dmg_config_t const * config, uin
   } else {
     char const * data = dmg_config_text( config, DMG_CONFIG_STORAGE_PATH );
     char goes_on[ 48 ] = "";
-    if( chain->head.height ) snprintf( goes_on, sizeof goes_on, ", goes on at block %lu", (unsigned long)chain->head.height );
+    if( height ) snprintf( goes_on, sizeof goes_on, ", goes on at block %lu", (unsigned long)height );
     printf( "\ndemiurge dev: ready in %lu ms\n\n  JSON-RPC   http://%s:%u/rpc\n  WebSocket  ws://%s:%u/ws\n  chain      demiurge:%.32s  (%s%s)\n  accounts   1,000,000 CGT each%s, one published mnemonic, for this chain only:\n",
             (unsigned long)( took_ns/1000000u ), host, port, host, port, id, *data ? data : "in memory, gone when it stops", goes_on, *goes_on ? " at block 0" : "" );
     for( uint32_t a = 0; a<key_cnt; a++ ) {
@@ -121,6 +122,9 @@ static int dev( dmg_cli_t * cli ) {
     if( err ) return data_fail( cli, data, err );
     err = dmg_os_file_read( genesis_path, DMG_GENESIS_SZ_MAX, &file );
     if( err && err!=DMG_ERR_NOT_FOUND ) return data_fail( cli, genesis_path, err );
+    /* Of another process that makes it at this moment there may be a part; and of a chain that lost its genesis the store says which it was. */
+    static char const * const parts[] = { "genesis.bin*", "LOCK", "STORE", "blocks", "db", "wal", "safety.bin", NULL };
+    if( err && ( code = dmg_cli_serve_new_dir( cli, data, "chain", parts ) ) ) return code;
     if( !err && ( gcfg.body_max || gcfg.block_gas || seed || account_cnt ) ) DMG_LOG_WARN( "flags_ignored", "%s holds a chain: --body-max, --block-gas, --seed and --accounts are of a new one", data );
   }
   if( !*data || err==DMG_ERR_NOT_FOUND ) {
@@ -139,7 +143,9 @@ static int dev( dmg_cli_t * cli ) {
     /* Whose accounts, says the genesis that is there. */
     dmg_genesis_t * known;
     genesis = dmg_buf_span( &file );
-    if( dmg_genesis_decode( genesis, cli->arena, &known ).kind==DMG_VERDICT_GOOD && dmg_dev_genesis_account_cnt( known ) ) gcfg.account_cnt = dmg_dev_genesis_account_cnt( known );
+    bool is_known = dmg_genesis_decode( genesis, cli->arena, &known ).kind==DMG_VERDICT_GOOD;
+    if( is_known && known->kind!=DMG_GENESIS_DEV ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is of a chain of several validators, not of a dev chain: `demiurge node run --data %s` runs a node of it", genesis_path, data );
+    if( is_known && dmg_dev_genesis_account_cnt( known ) ) gcfg.account_cnt = dmg_dev_genesis_account_cnt( known );
   }
   cfg.dev_account_cnt = gcfg.account_cnt;
   cfg.is_seeded       = seed && !*data;
@@ -154,15 +160,15 @@ static int dev( dmg_cli_t * cli ) {
   dmg_wipe( cfg.validator_secret, sizeof cfg.validator_secret );
   if( err ) { code = dmg_cli_serve_not_opened( cli, err, why ); goto out; }
   if(( code = dmg_cli_serve_rpc( cli, &config, chain, &serve ) )) goto out;
+  dmg_query_chain_t info;
+  dmg_chain_query( chain )->chain( chain, &info );   /* once it starts it makes blocks */
   err = dmg_chain_start( chain );
   if( err ) { code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, dmg_err_name( err ), "the chain does not start: %s", dmg_err_text( err ) ); goto out; }
   if(( code = dmg_cli_serve_http( cli, &config, &serve, chain, ready, metrics ) )) goto out;
-  dmg_query_chain_t info;
-  dmg_chain_query( chain )->chain( chain, &info );
-  print_ready( cli, &config, dmg_http_server_port( serve.server ), &info, accounts, gcfg.account_cnt, dmg_os_mono_ns()-began_ns );
+  print_ready( cli, &config, dmg_http_server_port( serve.server ), &info.chain_id, info.head.height, accounts, gcfg.account_cnt, dmg_os_mono_ns()-began_ns );
   if(( code = dmg_cli_serve_ready( cli ) )) goto out;
   (void)dmg_cli_serve_wait( 0 );
-  dmg_cli_say( cli, "demiurge dev: stopping" );
+  DMG_LOG_INFO( "stopping", "asked to" );
 out:
   if( chain ) dmg_chain_stop( chain );
   dmg_cli_serve_close( &serve );

@@ -7,13 +7,17 @@
 #include "base/os.h"
 #include "crypto/bech32.h"
 #include "crypto/kdf.h"
+#include "node/epochs.h"
 #include "node/node.h"
 #include "node/signer.h"
 #include "rpc/http_client.h"
+#include "types/agree.h"
 #include "types/items.h"
+#include "types/params.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +94,9 @@ static int node_init( dmg_cli_t * cli ) {
   dmg_hash_t chain_id = dmg_genesis_hash( dmg_buf_span( &bytes ) );
   snprintf( path, sizeof path, "%.2000s/genesis.bin", dir );
   if( !access( path, F_OK ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s holds a node already", dir );
+  static char const * const own[] = { "config.toml", NULL };
+  int code = dmg_cli_serve_new_dir( cli, dir, "node", own );
+  if( code ) return code;
   dmg_os_random( seed, sizeof seed );
   err = dmg_os_mkdirs( dir );
   if( !err ) err = key_put( dir, "node.key", seed );
@@ -212,7 +219,9 @@ static int node_run( dmg_cli_t * cli ) {
   ncfg.listen_cnt = split( listen, listens, 8 );
   ncfg.peer_cnt   = split( peers, peer_list, PEERS_MAX );
   dmg_genesis_t * g;
-  if( !dmg_genesis_decode( cfg.genesis, cli->arena, &g ).kind && g->kind==DMG_GENESIS_MAIN ) ncfg.is_private = dmg_config_bool( &config, DMG_CONFIG_NET_PRIVATE );
+  bool is_genesis = !dmg_genesis_decode( cfg.genesis, cli->arena, &g ).kind;
+  if( is_genesis && g->kind==DMG_GENESIS_DEV ) { code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is of a chain of one: `demiurge dev --data %s` runs it", path, dir ); goto out; }
+  if( is_genesis && g->kind==DMG_GENESIS_MAIN ) ncfg.is_private = dmg_config_bool( &config, DMG_CONFIG_NET_PRIVATE );
   dmg_cli_serve_chain_cfg( &config, cache, &cfg );
   (void)dmg_config_checkpoint( dmg_config_text( &config, DMG_CONFIG_NODE_CHECKPOINT ), &cfg.checkpoint );   /* dmg_config_set checked it */
   err = key_get( dir, "node.key", ncfg.seed );
@@ -233,7 +242,7 @@ static int node_run( dmg_cli_t * cli ) {
   if(( code = dmg_cli_serve_ready( cli ) )) goto out;
   wait_and_show( cli, r.node );
   if( r.ended ) code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, dmg_err_name( r.ended ), "the node stopped: %s; see the log", dmg_err_text( r.ended ) );
-  else          dmg_cli_say( cli, "demiurge node: stopping" );
+  else          DMG_LOG_INFO( "stopping", "asked to" );
 out:
   dmg_wipe( cfg.validator_secret, sizeof cfg.validator_secret );
   dmg_wipe( ncfg.seed, sizeof ncfg.seed );
@@ -275,7 +284,7 @@ static double metric_s( dmg_buf_t const * page, char const * name ) {
   return metric_text( page, name, text ) ? strtod( text, NULL ) : 0;
 }
 
-typedef struct { uint64_t height, conns, links, view, epoch, is_voting, lag; double final_s, rtt_s; } status_t;   /* 0: not known */
+typedef struct { uint64_t height, conns, links, view, epoch, is_voting, lag; double final_s, rtt_s, time_s; } status_t;   /* 0: not known; time_s: the block's, since 1970 */
 
 /* UNSUPPORTED: something answers that is no node among others. */
 static dmg_err_t status_get( char const * rpc_url, uint32_t timeout_ms, status_t * out, char why[256] ) {
@@ -294,6 +303,7 @@ static dmg_err_t status_get( char const * rpc_url, uint32_t timeout_ms, status_t
   if( !err && ( !metric( &page, "demiurge_net_connections", &out->conns ) || !metric( &page, "demiurge_consensus_view{kind=\"current\"}", &out->view ) || !metric( &page, "demiurge_consensus_epoch", &out->epoch ) ||
                 !metric( &page, "demiurge_consensus_voting", &out->is_voting ) || !metric( &page, "demiurge_consensus_lag_windows", &out->lag ) ) ) err = DMG_ERR_UNSUPPORTED;
   out->final_s = err ? 0 : metric_s( &page, "demiurge_finality_seconds{quantile=\"0.5\"}" );
+  out->time_s  = err ? 0 : metric_s( &page, "demiurge_chain_time_seconds{kind=\"final\"}" );
   out->rtt_s   = err ? 0 : metric_s( &page, "demiurge_net_rtt_seconds{quantile=\"0.5\"}" );
   dmg_buf_fini( &page );
   return err;
@@ -306,6 +316,14 @@ static char const * ms_text( double s, unsigned digits, char out[ 24 ] ) {
   return out;
 }
 
+/* A validator that lacks a quorum runs, has peers and votes; that nothing becomes final is what shows. */
+static void print_height( status_t const * s ) {
+  double age = s->time_s>0 ? (double)dmg_os_wall_ms()/1e3-s->time_s : 0;
+  printf( "height       %lu, final", (unsigned long)s->height );
+  if( age>=10 ) printf( "; nothing since, for %.0f s", age );
+  printf( "\n" );
+}
+
 static int node_status( dmg_cli_t * cli ) {
   status_t s;
   char why[ 256 ] = "";
@@ -314,11 +332,13 @@ static int node_status( dmg_cli_t * cli ) {
   dmg_err_t err = status_get( cli->rpc_url, cli->timeout_ms, &s, why );
   if( err ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s", why );
   if( dmg_cli_is_data( cli ) )
-    return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"height\":\"%lu\",\"epoch\":%lu,\"view\":\"%lu\",\"lagWindows\":%lu,\"isVoting\":%s,\"connections\":%lu,\"validatorLinks\":%lu,\"finalP50Ms\":%.0f}", (unsigned long)s.height, (unsigned long)s.epoch,
-                                                    (unsigned long)s.view, (unsigned long)s.lag, s.is_voting ? "true" : "false", (unsigned long)s.conns, (unsigned long)s.links, s.final_s*1000 ) );
+    return dmg_cli_print_json( cli, dmg_cli_text( cli,
+      "{\"height\":\"%lu\",\"epoch\":%lu,\"view\":\"%lu\",\"lagWindows\":%lu,\"isVoting\":%s,\"connections\":%lu,\"validatorLinks\":%lu,\"finalP50Ms\":%.0f,\"finalAtMs\":\"%.0f\"}",
+      (unsigned long)s.height, (unsigned long)s.epoch, (unsigned long)s.view, (unsigned long)s.lag, s.is_voting ? "true" : "false", (unsigned long)s.conns, (unsigned long)s.links, s.final_s*1000, s.time_s*1000 ) );
   /* Links are of validators among themselves: a follower has none, and no view of its own. */
-  if( !s.is_voting && !s.links ) { printf( "height       %lu, final\nvotes        no, it follows\npeers        %lu\n", (unsigned long)s.height, (unsigned long)s.conns ); return DMG_EXIT_OK; }
-  printf( "height       %lu, final\nepoch, view  %lu, %lu (%lu windows above the final one)\nvotes        %s\npeers        %lu, of them validators %lu\n", (unsigned long)s.height, (unsigned long)s.epoch, (unsigned long)s.view,
+  print_height( &s );
+  if( !s.is_voting && !s.links ) { printf( "votes        no, it follows\npeers        %lu\n", (unsigned long)s.conns ); return DMG_EXIT_OK; }
+  printf( "epoch, view  %lu, %lu (%lu windows above the final one)\nvotes        %s\npeers        %lu, of them validators %lu\n", (unsigned long)s.epoch, (unsigned long)s.view,
           (unsigned long)s.lag, s.is_voting ? "yes" : "no", (unsigned long)s.conns, (unsigned long)s.links );
   char final[ 24 ];
   if( s.final_s>0 ) printf( "finality     %s, the median of the last minute\n", ms_text( s.final_s, 0, final ) );
@@ -330,6 +350,7 @@ static int node_status( dmg_cli_t * cli ) {
 typedef struct {
   uint8_t  seed[ 32 ];
   char     dir[ PATH_SZ ], peer[ 64 ], rpc[ 64 ];
+  uint16_t port, p2p;    /* as its configuration says */
   dmg_buf_t peer_bytes;
   pid_t    pid;
   int      ended;        /* wait status of a process that is gone */
@@ -421,6 +442,12 @@ static dmg_err_t make( dmg_cli_t * cli, net_t * t ) {
   return dmg_os_file_replace( path, genesis, 0600 );
 }
 
+/* Of "/ip4/127.0.0.1/tcp/7481"; 0: it has none. */
+static uint16_t tcp_port( char const * listen ) {
+  char const * p = strstr( listen, "/tcp/" );
+  return p ? (uint16_t)strtoul( p+5, NULL, 10 ) : 0;
+}
+
 /* A folder that holds a network: how many nodes, and where each answers. */
 static int look( dmg_cli_t * cli, net_t * t ) {
   static dmg_config_t config;
@@ -432,9 +459,55 @@ static int look( dmg_cli_t * cli, net_t * t ) {
     if( access( path, R_OK ) ) break;
     int code = dmg_cli_config_load( cli, path, &config );
     if( code ) return code;
-    snprintf( m->rpc, sizeof m->rpc, "http://127.0.0.1:%lu/rpc", (unsigned long)dmg_config_uint( &config, DMG_CONFIG_RPC_PORT ) );
+    m->port = (uint16_t)dmg_config_uint( &config, DMG_CONFIG_RPC_PORT );
+    m->p2p  = tcp_port( dmg_config_text( &config, DMG_CONFIG_NET_LISTEN ) );
+    snprintf( m->rpc, sizeof m->rpc, "http://127.0.0.1:%u/rpc", m->port );
   }
   return t->cnt ? DMG_EXIT_OK : dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s holds no network whose nodes have a config.toml", t->dir );
+}
+
+/* The flags that a network is made by, of one that is there. */
+static int same( dmg_cli_t * cli, net_t const * t, char const * flag, uint64_t has, uint64_t wanted ) {
+  if( !dmg_cli_opt( cli, flag ) || has==wanted ) return DMG_EXIT_OK;
+  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s holds a network that was made with %s %lu, not %lu: leave the flag out, or make another one with --dir", t->dir, flag, (unsigned long)has, (unsigned long)wanted );
+}
+
+static int check_flags( dmg_cli_t * cli, net_t const * t, net_t const * wanted ) {
+  char path[ PATH_SZ ];
+  dmg_buf_t bytes = { 0 };
+  dmg_genesis_t * g;
+  snprintf( path, sizeof path, "%.2000s/genesis.bin", t->dir );
+  dmg_err_t err = dmg_os_file_read( path, DMG_GENESIS_SZ_MAX, &bytes );
+  if( err ) return files_fail( cli, path, err );
+  bool is_good = !dmg_genesis_decode( dmg_buf_span( &bytes ), cli->arena, &g ).kind;
+  uint64_t epoch_blocks = is_good ? dmg_genesis_param( g, DMG_PARAM_EPOCH_BLOCKS ) : 0;
+  int code = is_good ? same( cli, t, "--validators", t->cnt, wanted->cnt ) : dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is no genesis", path );
+  if( !code ) code = same( cli, t, "--epoch-blocks", epoch_blocks, wanted->epoch_blocks );
+  if( !code ) code = same( cli, t, "--port", t->m[ 0 ].port, wanted->port );
+  if( !code ) code = same( cli, t, "--p2p-port", t->m[ 0 ].p2p, wanted->p2p );
+  dmg_buf_fini( &bytes );
+  return code;
+}
+
+/* Does anybody listen there?  Without SO_REUSEPORT, which libp2p sets: with it two processes would share the port. */
+static bool is_taken( uint16_t port ) {
+  struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons( port ), .sin_addr.s_addr = htonl( INADDR_LOOPBACK ) };
+  int fd = socket( AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0 ), one = 1;
+  bool is_bad = fd>=0 && ( setsockopt( fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one ) || bind( fd, (struct sockaddr const *)&at, sizeof at ) ) && errno==EADDRINUSE;
+  if( fd>=0 ) close( fd );
+  return is_bad;
+}
+
+static int check_ports( dmg_cli_t * cli, net_t const * t, bool is_new ) {
+  for( uint32_t i = 0; i<t->cnt; i++ ) for( unsigned k = 0; k<2; k++ ) {
+    uint16_t port = k ? t->m[ i ].p2p : t->m[ i ].port;
+    if( !port || !is_taken( port ) ) continue;
+    char how[ PATH_SZ+64 ];
+    if( is_new ) snprintf( how, sizeof how, "%s names where the nodes' count up from", k ? "--p2p-port" : "--port" );
+    else         snprintf( how, sizeof how, "is this network running already? Else change %s in %.2000s/config.toml", k ? "net.listen (and net.peers of the others)" : "rpc.port", t->m[ i ].dir );
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Listen", "port %u, %s of node-%u, is in use; %s", port, k ? "for peers" : "JSON-RPC", i+1, how );
+  }
+  return DMG_EXIT_OK;
 }
 
 static bool spawn( member_t * m ) {
@@ -453,21 +526,33 @@ static bool spawn( member_t * m ) {
   _exit( 127 );
 }
 
-static void table( dmg_cli_t const * cli, net_t const * t, bool is_again ) {
+/* "node-3": figures of the moment, or what became of it. */
+static void table_row( member_t const * m, uint32_t i, bool is_ready, char const * clear ) {
+  char state[ 64 ], final[ 24 ], rtt[ 24 ], pid[ 16 ] = "-";
+  if( !m->is_down ) snprintf( pid, sizeof pid, "%d", (int)m->pid );
+  if( m->has_status )     snprintf( state, sizeof state, "%s%s", m->status.is_voting ? "votes" : "listens", m->is_down ? ", started by hand" : "" );
+  else if( !m->is_down )  snprintf( state, sizeof state, "%s", is_ready ? "does not answer" : "starting" );
+  else                    snprintf( state, sizeof state, WIFSIGNALED( m->ended ) ? "ended by signal %d, see its log" : "ended with code %d, see its log", WIFSIGNALED( m->ended ) ? WTERMSIG( m->ended ) : WEXITSTATUS( m->ended ) );
+  printf( "%snode-%-2u %-28s %8s ", clear, i+1, m->rpc, pid );
+  /* Medians: from a block's time to its being final there, of the last minute; of the pings to its peers. */
+  if( m->has_status ) printf( "%8lu %6lu %5lu %8s %9s", (unsigned long)m->status.height, (unsigned long)m->status.view, (unsigned long)m->status.conns, ms_text( m->status.final_s, 0, final ), ms_text( m->status.rtt_s, 2, rtt ) );
+  else                printf( "%8s %6s %5s %8s %9s", "-", "-", "-", "-", "-" );
+  printf( "  %s\n", state );
+}
+
+static void table( net_t const * t, bool is_again ) {
   static bool is_tty;
   if( !is_again ) is_tty = dmg_os_is_tty( 1 );
-  if( is_again && is_tty ) printf( "\033[%uA", t->cnt+1 );
+  if( is_again && is_tty ) printf( "\033[%uA", t->cnt+2 );
   char const * clear = is_tty ? "\033[K" : "";
   printf( "%s%-7s %-28s %8s %8s %6s %5s %8s %9s  %s\n", clear, "node", "JSON-RPC", "pid", "height", "view", "peers", "final", "rtt", "state" );
+  uint32_t there = 0, quorum = (uint32_t)dmg_set_quorum( t->cnt );   /* all weigh the same */
   for( uint32_t i = 0; i<t->cnt; i++ ) {
-    member_t const * m = &t->m[ i ];
-    char state[ 64 ], final[ 24 ], rtt[ 24 ];
-    if( m->is_down ) snprintf( state, sizeof state, WIFSIGNALED( m->ended ) ? "ended by signal %d, see its log" : "ended with code %d, see its log", WIFSIGNALED( m->ended ) ? WTERMSIG( m->ended ) : WEXITSTATUS( m->ended ) );
-    else             snprintf( state, sizeof state, "%s", !m->has_status ? "starting" : m->status.is_voting ? "votes" : "listens" );
-    /* Medians: from a block's time to its being final there, of the last minute; of the pings to its peers. */
-    printf( "%snode-%-2u %-28s %8d %8lu %6lu %5lu %8s %9s  %s\n", clear, i+1, m->rpc, (int)m->pid, (unsigned long)m->status.height, (unsigned long)m->status.view, (unsigned long)m->status.conns,
-            ms_text( m->status.final_s, 0, final ), ms_text( m->status.rtt_s, 2, rtt ), state );
+    table_row( &t->m[ i ], i, is_again, clear );
+    there += t->m[ i ].has_status;
   }
+  if( there<quorum ) printf( "%sno quorum: %u of %u validators are there, %u are needed; until then nothing becomes final\n", clear, there, t->cnt, quorum );
+  else if( is_tty )  printf( "%s\n", clear );
   fflush( stdout );
 }
 
@@ -478,9 +563,7 @@ static void ask_all( net_t * t ) {
     int ended;
     if( !m->is_down && waitpid( m->pid, &ended, WNOHANG )==m->pid ) { m->is_down = true; m->ended = ended; }
     /* One that was started again by hand answers at the same place. */
-    status_t s;
-    m->has_status = !status_get( m->rpc, 500, &s, why );
-    if( m->has_status ) m->status = s;
+    m->has_status = !status_get( m->rpc, 500, &m->status, why );
   }
 }
 
@@ -547,21 +630,26 @@ static int run_all( dmg_cli_t * cli, net_t * t ) {
     struct timespec second = { .tv_nsec = is_ready ? 999000000 : 100000000 };
     if( sigtimedwait( &set, NULL, &second )>0 ) break;
     ask_all( t );
-    bool is_all = true, is_none = true;
-    for( uint32_t i = 0; i<t->cnt; i++ ) { is_all = is_all && t->m[ i ].has_status && t->m[ i ].status.height; is_none = is_none && t->m[ i ].is_down; }
-    if( is_none ) {
+    uint32_t down_cnt = 0, down = 0, waits = t->cnt;
+    for( uint32_t i = t->cnt; i--; ) {
+      if( t->m[ i ].is_down ) { down_cnt++; down = i; }
+      if( !t->m[ i ].has_status || !t->m[ i ].status.height ) waits = i;
+    }
+    if( is_ready ? down_cnt==t->cnt : down_cnt ) {
       char why[ 512 ];
-      last_words( &t->m[ 0 ], why );
-      code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "all nodes ended; the last line of %s/node-1/log: %s", t->dir, why );
+      last_words( &t->m[ down ], why );
+      code = dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", is_ready ? "all nodes ended; the last line of %s/log: %s" : "a node ended at its start, so the others are stopped; the last line of %s/log: %s", t->m[ down ].dir, why );
       break;
     }
+    bool is_all = waits==t->cnt;
+    if( !is_all && !is_ready && rounds%100==99 ) dmg_cli_say( cli, "waiting for node-%u (%s); its log: %s/log", waits+1, t->m[ waits ].has_status ? "no block yet" : "it does not answer yet", t->m[ waits ].dir );
     if( is_all && !is_ready ) {
       is_ready = true;
       print_network( cli, t );
       if(( code = dmg_cli_serve_ready( cli ) )) break;
     }
     /* A table that moves on a terminal; a new one every 10 s elsewhere. */
-    if( is_ready && cli->out==DMG_CLI_TEXT && !cli->is_quiet && ( dmg_os_is_tty( 1 ) || rounds%10==0 ) ) { table( cli, t, has_table ); has_table = true; }
+    if( is_ready && cli->out==DMG_CLI_TEXT && !cli->is_quiet && ( dmg_os_is_tty( 1 ) || rounds%10==0 ) ) { table( t, has_table ); has_table = true; }
   }
   dmg_cli_say( cli, "demiurge testnet: stopping" );
   end_all( t );
@@ -570,28 +658,35 @@ static int run_all( dmg_cli_t * cli, net_t * t ) {
 
 static int testnet( dmg_cli_t * cli ) {
   static net_t t;
+  static char whole[ PATH_MAX ];
   char path[ PATH_SZ ];
   int code = DMG_EXIT_OK;
-  t.dir          = dmg_cli_opt( cli, "--dir" ) ? dmg_cli_opt( cli, "--dir" ) : "testnet";
-  t.cnt          = (uint32_t)number_opt( cli, "--validators", 4, 1, NODES_MAX, &code );
-  t.port         = number_opt( cli, "--port", 7381, 1024, 65000, &code );
-  t.p2p          = number_opt( cli, "--p2p-port", 7481, 1024, 65000, &code );
-  t.epoch_blocks = number_opt( cli, "--epoch-blocks", TEST_EPOCH_BLOCKS, 240, 345600, &code );
+  static net_t wanted;
+  wanted = (net_t){ .cnt = (uint32_t)number_opt( cli, "--validators", 4, 1, NODES_MAX, &code ), .port = number_opt( cli, "--port", 7381, 1024, 65000, &code ),
+                   .p2p = number_opt( cli, "--p2p-port", 7481, 1024, 65000, &code ), .epoch_blocks = number_opt( cli, "--epoch-blocks", TEST_EPOCH_BLOCKS, 240, 345600, &code ) };
   if( code ) return code;
+  t = wanted;
+  for( uint32_t i = 0; i<t.cnt; i++ ) { t.m[ i ].port = (uint16_t)( t.port+i ); t.m[ i ].p2p = (uint16_t)( t.p2p+i ); }
+  t.dir = dmg_cli_opt( cli, "--dir" ) ? dmg_cli_opt( cli, "--dir" ) : "testnet";
+  snprintf( path, sizeof path, "%.2000s/genesis.bin", t.dir );
+  bool is_new = access( path, F_OK ), is_run = !dmg_cli_opt( cli, "--init-only" );
+  /* Before anything is written. */
+  static char const * const nothing[] = { NULL };
+  if( is_new && ( code = dmg_cli_serve_new_dir( cli, t.dir, "network", nothing ) ) ) return code;
+  if( is_new && is_run && ( code = check_ports( cli, &t, true ) ) ) return code;
   /* Configurations name their folder: from wherever a node is started. */
-  static char whole[ PATH_MAX ];
   dmg_err_t err = dmg_os_mkdirs( t.dir );
   if( err || !realpath( t.dir, whole ) ) return files_fail( cli, t.dir, err ? err : DMG_ERR_IO );
   t.dir = whole;
-  snprintf( path, sizeof path, "%.2000s/genesis.bin", t.dir );
-  if( access( path, R_OK ) ) {
+  if( is_new ) {
     err = make( cli, &t );
     for( uint32_t i = 0; i<t.cnt; i++ ) { dmg_wipe( t.m[ i ].seed, 32 ); dmg_wipe( t.keys[ i ].secret, 32 ); dmg_buf_fini( &t.m[ i ].peer_bytes ); }
     if( err ) return files_fail( cli, t.dir, err );
-  } else if( dmg_cli_opt( cli, "--validators" ) || dmg_cli_opt( cli, "--port" ) || dmg_cli_opt( cli, "--p2p-port" ) || dmg_cli_opt( cli, "--epoch-blocks" ) )
-    dmg_cli_say( cli, "%s holds a network: it goes on as it is", t.dir );
+  }
   if(( code = look( cli, &t ) )) return code;
-  if( dmg_cli_opt( cli, "--init-only" ) ) { print_network( cli, &t ); return DMG_EXIT_OK; }
+  if( !is_new && ( code = check_flags( cli, &t, &wanted ) ) ) return code;
+  if( !is_run ) { print_network( cli, &t ); return DMG_EXIT_OK; }
+  if( !is_new && ( code = check_ports( cli, &t, false ) ) ) return code;
   return run_all( cli, &t );
 }
 

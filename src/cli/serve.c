@@ -74,6 +74,13 @@ int dmg_cli_serve_not_opened( dmg_cli_t const * cli, dmg_err_t err, char const *
   return dmg_cli_fail( cli, is_users ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, dmg_err_name( err ), "%s%s", why, err==DMG_ERR_LOCKED ? ", or name another folder: --data" : "" );
 }
 
+int dmg_cli_serve_new_dir( dmg_cli_t const * cli, char const * dir, char const * what, char const * const * names ) {
+  char other[ 256 ];
+  if( !dmg_os_dir_has_other( dir, names, other ) ) return DMG_EXIT_OK;
+  dmg_cli_plain( other );
+  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s holds no %s but other files (%s): name an empty folder, or one that is not there yet", dir, what, other );
+}
+
 int dmg_cli_serve_rpc( dmg_cli_t * cli, dmg_config_t const * config, dmg_chain_t * chain, dmg_cli_serve_t * out ) {
   dmg_rpc_limits_t limits = dmg_config_rpc_limits( config );
   out->rpc = dmg_rpc_new( dmg_chain_query( chain ), &limits );

@@ -15,6 +15,8 @@ void dmg_cli_serve_block_signals( void );
 void dmg_cli_serve_chain_cfg( dmg_config_t const * config, char cache_dir[ 2048 ], dmg_chain_cfg_t * io_cfg );
 /* The exit code of a chain that does not open, told. */
 int  dmg_cli_serve_not_opened( dmg_cli_t const * cli, dmg_err_t err, char const * why );
+/* Before a folder is made somebody's: it holds nothing but what these names say (dmg_os_dir_has_other), so nobody's files get a chain's among them.  what: of which there is none in it. */
+int  dmg_cli_serve_new_dir( dmg_cli_t const * cli, char const * dir, char const * what, char const * const * names );
 
 typedef struct { dmg_rpc_t * rpc; dmg_http_server_t * server; } dmg_cli_serve_t;
 /* The chain's events go to rpc; before the chain starts. */

@@ -277,6 +277,7 @@ dmg_err_t dmg_chain_metrics( dmg_chain_t * chain, dmg_buf_t * out ) {
   pthread_mutex_unlock( &chain->lock );
   return dmg_buf_printf( out,
     "# TYPE demiurge_chain_height gauge\ndemiurge_chain_height{kind=\"head\"} %lu\ndemiurge_chain_height{kind=\"final\"} %lu\n"
+    "# TYPE demiurge_chain_time_seconds gauge\ndemiurge_chain_time_seconds{kind=\"final\"} %.3f\n"
     "# TYPE demiurge_blocks_total counter\ndemiurge_blocks_total %lu\n"
     "# TYPE demiurge_tx_total counter\ndemiurge_tx_total{result=\"included\"} %lu\ndemiurge_tx_total{result=\"rejected\"} %lu\ndemiurge_tx_total{result=\"replaced\"} %lu\ndemiurge_tx_total{result=\"expired\"} %lu\n"
     "# TYPE demiurge_txpool_txs gauge\ndemiurge_txpool_txs{state=\"pooled\"} %u\ndemiurge_txpool_txs{state=\"queued\"} %u\n"
@@ -286,7 +287,7 @@ dmg_err_t dmg_chain_metrics( dmg_chain_t * chain, dmg_buf_t * out ) {
     "# TYPE demiurge_storage_bytes gauge\ndemiurge_storage_bytes{cf=\"blocks\"} %lu\ndemiurge_storage_bytes{cf=\"state\"} %lu\n"
     "# TYPE demiurge_storage_memory_bytes gauge\ndemiurge_storage_memory_bytes %lu\n"
     "# TYPE demiurge_build_info gauge\ndemiurge_build_info{version=\"%s\"} 1\n",
-    (unsigned long)head.block.height, (unsigned long)head.block.height, (unsigned long)blocks, (unsigned long)txs, (unsigned long)pool.rejected, (unsigned long)pool.replaced, (unsigned long)pool.expired,
+    (unsigned long)head.block.height, (unsigned long)head.block.height, (double)head.block.time_ms/1e3, (unsigned long)blocks, (unsigned long)txs, (unsigned long)pool.rejected, (unsigned long)pool.replaced, (unsigned long)pool.expired,
     pool.pooled_cnt, pool.queued_cnt, (double)build/1e9, (double)exec/1e9, (double)store/1e9, (unsigned long)state.key_cnt, (unsigned long)state.tree_sz, (unsigned long)state.read_check_failures,
     (unsigned long)log.sz, (unsigned long)state.store_sz, (unsigned long)state.store_mem_sz, DMG_VERSION );
 }

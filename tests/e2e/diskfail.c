@@ -62,8 +62,8 @@ static void read_order( void ) {
   number   = k;
   left     = after;
   is_armed = true;
-  strcpy( what, w );
-  strcpy( part, p );
+  memcpy( what, w, sizeof what );
+  memcpy( part, p, sizeof part );
 }
 
 /* Of a regular file but the standard streams; its path is in path_now then. */

@@ -24,11 +24,22 @@ for n in 1 11 12 16; do
   "$demiurge" testnet --validators $n --dir "$e2e_dir/net-$n" --init-only -q >/dev/null
   check "a genesis of $n validators is one that nodes take" "$demiurge" node init --data "$e2e_dir/joins-$n" --genesis "$e2e_dir/net-$n/genesis.bin"
 done
+mkdir "$e2e_dir/others"; echo mine >"$e2e_dir/others/file"
+refuse "a network takes no folder of somebody's" 2 "holds no network but other files (file)" "$demiurge" testnet --dir "$e2e_dir/others"
+refuse "nor does a node" 2 "holds no node but other files (file)" "$demiurge" node init --data "$e2e_dir/others" --genesis "$e2e_dir/net-1/genesis.bin"
+refuse "nor a dev chain" 2 "holds no chain but other files (file)" "$demiurge" dev --data "$e2e_dir/others"
+[ "$(ls -A "$e2e_dir/others")" = file ] || die "$(ls -A "$e2e_dir/others") where only a file was"
+refuse "a node's folder is no dev chain's" 2 "demiurge node run --data" "$demiurge" dev --data "$e2e_dir/net-1/node-1"
+refuse "a network is what it was made as" 2 "made with --validators 11, not 4" "$demiurge" testnet --validators 4 --dir "$e2e_dir/net-11"
 mkfifo "$e2e_dir/ready"
 "$demiurge" testnet --validators 4 --dir "$net" --port $base --p2p-port $(( base+100 )) --ready-fd 3 -o json 3>"$e2e_dir/ready" >"$e2e_dir/net.json" 2>"$e2e_dir/net.log" &
 pids+=($!)
 read -r -t 60 -n 1 <"$e2e_dir/ready" || die "no network after 60 s"
 check "status tells where a node stands" "$demiurge" node status --rpc "$(rpc 2)"
+refuse "a port in use is told" 2 "port $(( base+1 )), JSON-RPC of node-1, is in use; --port names" "$demiurge" testnet --dir "$e2e_dir/second" --port $(( base+1 )) --p2p-port $(( base+120 ))
+refuse "a peers' port, too" 2 "port $(( base+103 )), for peers of node-1, is in use; --p2p-port names" "$demiurge" testnet --dir "$e2e_dir/second" --port $(( base+20 )) --p2p-port $(( base+103 ))
+[ ! -e "$e2e_dir/second" ] || die "a folder was made for a network that could not run"
+refuse "one network runs once" 2 "is this network running already?" "$demiurge" testnet --dir "$net"
 links() { [ "$(status "$1" validatorLinks)" = 3 ] && [ "$(status "$1" isVoting)" = true ]; }
 for n in 1 2 3 4; do until_ok 20 links $n || die "node $n has not three links, or does not vote"; done
 printf 'ok   each is linked with the three others\n'
@@ -112,11 +123,27 @@ done
 printf 'ok   all have the same blocks\n'
 end_all
 pids=()
+# A node that does not start ends them all, and says why.
+mv "$net/node-2/node.key" "$e2e_dir/key"
+refuse "a node that does not start is told" 1 "node-2/log: $net/node-2/node.key: not found" "$demiurge" testnet --dir "$net" -o text
+mv "$e2e_dir/key" "$net/node-2/node.key"
 # All again, from their folders.
 rm "$e2e_dir/ready"; mkfifo "$e2e_dir/ready"
-"$demiurge" testnet --dir "$net" --ready-fd 3 -o json 3>"$e2e_dir/ready" >"$e2e_dir/net.json" 2>"$e2e_dir/net.log" &
+"$demiurge" testnet --dir "$net" --ready-fd 3 3>"$e2e_dir/ready" >"$e2e_dir/table" 2>"$e2e_dir/net.log" &
 pids+=($!)
 read -r -t 60 -n 1 <"$e2e_dir/ready" || die "no network after a restart of all"
 until_ok 30 is_at 4 $(( low+4 )) || die "it does not go on after a restart of all"
 until_ok 5 has 4 "$you" 2000000000 || die "another balance after a restart of all"
-printf 'ok   a restart of all goes on\nall good\n'
+printf 'ok   a restart of all goes on\n'
+# Two of four end: no quorum, which the table says, and the figures of those that are gone do not stay there.
+pid() { sed -n "s/^node-$1 .*\/rpc *\([0-9][0-9]*\) .*/\1/p" "$e2e_dir/table" | tail -n 1; }
+says() { grep -q "$1" "$e2e_dir/table"; }
+until_ok 15 says '^node-4 .* votes$' || die "no table: $(cat "$e2e_dir/table" "$e2e_dir/net.log")"
+kill "$(pid 3)" "$(pid 4)"
+until_ok 25 says '^no quorum: 2 of 4 validators are there, 3 are needed' || die "the table tells $(cat "$e2e_dir/table")"
+says '^node-4  *[^ ]* *- *- *- *- *- *-  ended with code 0' || die "the table tells $(cat "$e2e_dir/table")"
+"$demiurge" node status --rpc "$(rpc 1)" | grep -q 'nothing since, for [0-9]* s' || die "status tells nothing of it: $("$demiurge" node status --rpc "$(rpc 1)")"
+"$demiurge" node run --config "$net/node-3/config.toml" >>"$net/node-3/log" 2>&1 &
+pids+=($!)
+until_ok 25 says '^node-3  *[^ ]* *- *[0-9].* votes, started by hand$' || die "the table tells $(cat "$e2e_dir/table")"
+printf 'ok   the table tells who ended, who is back, and that a quorum lacked\nall good\n'
