@@ -40,13 +40,14 @@ static int account_create( dmg_cli_t * cli ) {
   char text[ DMG_ADDRESS_TEXT_SZ+1 ];
   dmg_jv_t r;
   cli->flag[ DMG_CLI_FLAG_FROM ] = cli->arg[ 0 ];
-  if( !dmg_cli_named( cli, cli->arg[ 0 ], &named ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key or account %s; `demiurge key new NAME` or `demiurge multisig create` makes one", cli->arg[ 0 ] );
-  int code = dmg_cli_chain( cli, &chain );
+  int code = dmg_cli_find( cli, cli->arg[ 0 ], &named );
+  if( code==DMG_EXIT_NOT_FOUND ) return dmg_cli_fail( cli, code, "NotFound", "there is no key or account %s; `demiurge key new NAME` or `demiurge multisig create` makes one", cli->arg[ 0 ] );
+  if( !code ) code = dmg_cli_chain( cli, &chain );
   if( code ) return code;
   dmg_address_text( &named.address, text );
   if(( code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", text ), &r ) )) return code;
   if( dmg_jv_type( dmg_cli_get( r, "exists" ) )==DMG_JSON_TRUE ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "Exists", "account %s exists already", text );
-  if(( code = dmg_cli_make_call( cli, &chain, "system", "note", "{\"data\":\"0x\"}", &note, NULL ) )) return code;
+  if(( code = dmg_cli_make_call( cli, "system", "note", "{\"data\":\"0x\"}", &note, NULL ) )) return code;
   if(( code = dmg_cli_draft( cli, &chain, &note, 1, dmg_cli_dup( cli, dmg_cli_text( cli, "Create account %s with its keys", text ) ), &draft ) )) return code;
   return dmg_cli_draft_send( cli, &draft );
 }
@@ -118,7 +119,7 @@ static int account_rotate( dmg_cli_t * cli ) {
   dmg_wipe( entropy, sizeof entropy );
   if( code ) goto out;
   dmg_span_t args = dmg_cli_text( cli, "{\"slot\":%u,\"key\":{\"scheme\":%u,\"key\":\"0x%s\"},\"proof\":\"0x%s\"}", slot, scheme, dmg_cli_hex_of( cli, dmg_cli_key_span( &fresh.pub ) ), dmg_cli_hex_of( cli, dmg_span( proof, 64 ) ) );
-  code = dmg_cli_make_call( cli, &chain, "system", "rotate", (char const *)args.p, &call, &says );
+  code = dmg_cli_make_call( cli, "system", "rotate", (char const *)args.p, &call, &says );
   if( !code ) code = dmg_cli_draft( cli, &chain, &call, 1, says, &draft );
   if( is_dry ) { if( !code ) code = dmg_cli_draft_print( cli, &draft ); goto out; }
   bool is_sent = !code;
@@ -208,7 +209,7 @@ static int msig_send( dmg_cli_t * cli, dmg_cli_chain_t const * chain, char const
   dmg_jv_t r;
   cli->flag[ DMG_CLI_FLAG_FROM ] = cli->arg[ 0 ];
   *is_there = false;
-  int code = dmg_cli_make_call( cli, chain, "system", name, (char const *)args.p, &call, NULL );
+  int code = dmg_cli_make_call( cli, "system", name, (char const *)args.p, &call, NULL );
   if( !code ) code = dmg_cli_draft( cli, chain, &call, 1, what, &draft );
   if( code ) return code;
   if( cli->flag[ DMG_CLI_FLAG_DRY_RUN ] ) { *out_id = NULL; return dmg_cli_draft_print( cli, &draft ); }
@@ -229,7 +230,7 @@ static int multisig_propose( dmg_cli_t * cli ) {
   dmg_span_t result;
   bool is_there;
   int code = dmg_cli_chain( cli, &chain );
-  if( !code ) code = dmg_cli_make_call( cli, &chain, cli->arg[ 1 ], cli->arg[ 2 ], cli->arg_cnt>3 ? cli->arg[ 3 ] : NULL, &inner, &says );
+  if( !code ) code = dmg_cli_make_call( cli, cli->arg[ 1 ], cli->arg[ 2 ], cli->arg_cnt>3 ? cli->arg[ 3 ] : NULL, &inner, &says );
   if( code ) return code;
   dmg_span_t args = dmg_cli_text( cli, "{\"calls\":[{\"module\":%u,\"call\":%u,\"schema\":\"0x%s\",\"args\":\"0x%s\"}],\"level\":%u}", inner.module, inner.call, dmg_cli_hex_of( cli, dmg_hash_span( &inner.schema ) ),
                                   dmg_cli_hex_of( cli, inner.args ), level && !strcmp( level, "owner" ) ? DMG_LEVEL_OWNER : DMG_LEVEL_USE );

@@ -27,7 +27,9 @@ int dmg_cli_account( dmg_cli_t * cli, char const * text, dmg_hash_t * out ) {
     if( !dmg_address_parse( dmg_span_cstr( text ), out, &why ) ) return DMG_EXIT_OK;
     return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the address %s", why );
   }
-  if( dmg_cli_named( cli, text, &named ) ) { *out = named.address; return DMG_EXIT_OK; }
+  int code = dmg_cli_find( cli, text, &named );
+  if( !code ) *out = named.address;
+  if( code!=DMG_EXIT_NOT_FOUND ) return code;
   return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "\"%.60s\" is no address (dmg1..), no key of yours and no account of the dev chain", text );
 }
 

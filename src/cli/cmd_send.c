@@ -14,18 +14,14 @@ static int transfer( dmg_cli_t * cli ) {
   dmg_cli_draft_t draft;
   if( !dmg_cli_amount_parse( cli->arg[ 1 ], &amount ) || !amount ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "the amount is a number of CGT above 0 with at most 8 decimals (12.5), or of sparks (1250000000sparks), not \"%.80s\"", cli->arg[ 1 ] );
   if( memo && strlen( memo )>64 ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a memo has at most 64 bytes, this one %zu", strlen( memo ) );
-  int code = dmg_cli_account( cli, cli->arg[ 0 ], &to );
+  int code = dmg_cli_chain( cli, &chain );
+  if( !code ) code = dmg_cli_account( cli, cli->arg[ 0 ], &to );
   if( code ) return code;
-  if(( code = dmg_cli_chain( cli, &chain ) )) return code;
-  /* F1.7: everybody has the keys of alice .. judy; elsewhere money sent there is anybody's. */
-  dmg_cli_named_t named;
-  if( !chain.is_dev && dmg_cli_named( cli, cli->arg[ 0 ], &named ) && named.is_dev )
-    return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyDenied", "%s is an account of the dev chain whose key everybody knows; this chain is not one", cli->arg[ 0 ] );
   dmg_address_text( &to, to_text );
   dmg_cli_amount_text( amount, amount_text );
   /* By name, so that an interface of other arguments is refused and not read otherwise. */
   dmg_span_t args = dmg_cli_text( cli, "{\"to\":\"%s\",\"amount\":\"%lu\",\"memo\":\"0x%s\"}", to_text, (unsigned long)amount, dmg_cli_hex_of( cli, dmg_span( memo, memo ? strlen( memo ) : 0 ) ) );
-  if(( code = dmg_cli_make_call( cli, &chain, "balances", "transfer", (char const *)args.p, &call, NULL ) )) return code;
+  if(( code = dmg_cli_make_call( cli, "balances", "transfer", (char const *)args.p, &call, NULL ) )) return code;
   bool is_name = strncmp( cli->arg[ 0 ], "dmg1", 4 ) && strncmp( cli->arg[ 0 ], "DMG1", 4 );
   dmg_span_t what = is_name ? dmg_cli_text( cli, "Pay %s to %s (%s)", amount_text, cli->arg[ 0 ], to_text ) : dmg_cli_text( cli, "Pay %s to %s", amount_text, to_text );
   if(( code = dmg_cli_draft( cli, &chain, &call, 1, (char const *)what.p, &draft ) )) return code;
@@ -38,7 +34,7 @@ static int call( dmg_cli_t * cli ) {
   dmg_cli_draft_t draft;
   char const * says;
   int code = dmg_cli_chain( cli, &chain );
-  if( !code ) code = dmg_cli_make_call( cli, &chain, cli->arg[ 0 ], cli->arg[ 1 ], cli->arg_cnt>2 ? cli->arg[ 2 ] : NULL, &one, &says );
+  if( !code ) code = dmg_cli_make_call( cli, cli->arg[ 0 ], cli->arg[ 1 ], cli->arg_cnt>2 ? cli->arg[ 2 ] : NULL, &one, &says );
   if( !code ) code = dmg_cli_draft( cli, &chain, &one, 1, says, &draft );
   return code ? code : dmg_cli_draft_send( cli, &draft );
 }

@@ -81,7 +81,7 @@ static int tx_build( dmg_cli_t * cli ) {
   int code = dmg_cli_chain( cli, &chain );
   if( code ) return code;
   if( !file ) {
-    code = dmg_cli_make_call( cli, &chain, cli->arg[ 0 ], cli->arg[ 1 ], cli->arg_cnt>2 ? cli->arg[ 2 ] : NULL, &calls[ cnt++ ], &says );
+    code = dmg_cli_make_call( cli, cli->arg[ 0 ], cli->arg[ 1 ], cli->arg_cnt>2 ? cli->arg[ 2 ] : NULL, &calls[ cnt++ ], &says );
   } else {
     dmg_span_t text;
     dmg_jv_t list;
@@ -105,7 +105,7 @@ static int tx_build( dmg_cli_t * cli ) {
         args_text = dmg_cli_dup( cli, dmg_jv_type( args )==DMG_JSON_STRING ? dmg_jv_text( args ) : dmg_buf_span( &buf ) );
         dmg_buf_fini( &buf );
       }
-      code = dmg_cli_make_call( cli, &chain, dmg_cli_dup( cli, dmg_jv_text( module ) ), dmg_cli_dup( cli, dmg_jv_text( name ) ), args_text, &calls[ cnt++ ], &one );
+      code = dmg_cli_make_call( cli, dmg_cli_dup( cli, dmg_jv_text( module ) ), dmg_cli_dup( cli, dmg_jv_text( name ) ), args_text, &calls[ cnt++ ], &one );
       if( !code ) says = says ? (char const *)dmg_cli_text( cli, "%s; %s", says, one ? one : "" ).p : one;
     }
     dmg_json_free( json );
@@ -350,7 +350,7 @@ static int replace( dmg_cli_t * cli, bool is_cancel ) {
   if( old->lane==DMG_TX_LANE_UNORDERED ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "TxRejected", "an unordered transaction has no place that another could take; it expires at height %lu", (unsigned long)old->expiry );
   find_owner( cli, &old->sender );
   if( is_cancel ) {
-    if(( code = dmg_cli_make_call( cli, &chain, "system", "note", "{\"data\":\"0x\"}", &note, NULL ) )) return code;
+    if(( code = dmg_cli_make_call( cli, "system", "note", "{\"data\":\"0x\"}", &note, NULL ) )) return code;
     code = dmg_cli_draft_replace( cli, &chain, old, &note, 1, dmg_cli_dup( cli, dmg_cli_text( cli, "Replace 0x%s by a note that does nothing", hex ) ), &draft );
   } else {
     dmg_buf_t words = dmg_buf( 1<<20 );

@@ -12,14 +12,31 @@
 
 enum { LIFETIME_BLOCKS = 480, ABI_MAX = 32 };
 
+/* "dev", "test" or "main": the node's chain, once it was asked. */
+static char chain_kind[ 16 ];
+
 int dmg_cli_chain( dmg_cli_t * cli, dmg_cli_chain_t * out ) {
   dmg_jv_t r;
   int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
   if( code ) return code;
+  dmg_span_t kind = dmg_cli_str( r, "kind" );
+  snprintf( chain_kind, sizeof chain_kind, "%.*s", (int)( kind.sz<sizeof chain_kind ? kind.sz : sizeof chain_kind-1 ), (char const *)kind.p );
+  dmg_cli_plain( chain_kind );
   out->id     = dmg_cli_hash( r, "chainId" );
-  out->is_dev = dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) );
+  out->is_dev = !strcmp( chain_kind, "dev" );
   out->head   = dmg_cli_u64( dmg_cli_get( r, "head" ), "height" );
   return DMG_EXIT_OK;
+}
+
+/* ---- Names ---- */
+
+int dmg_cli_find( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out ) {
+  dmg_cli_chain_t chain;
+  if( !dmg_cli_named( cli, name, out ) ) return DMG_EXIT_NOT_FOUND;
+  int code = out->is_dev && !*chain_kind ? dmg_cli_chain( cli, &chain ) : DMG_EXIT_OK;
+  if( code || !out->is_dev || !strcmp( chain_kind, "dev" ) ) return code;
+  return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyDenied", "%s is an account of the dev chain whose key everybody knows: a name only for a genesis of kind dev, and this node's chain is of kind %s; name an account here by dmg1.. or a key of yours",
+                       name, chain_kind );
 }
 
 /* ---- Interfaces ---- */
@@ -55,19 +72,20 @@ dmg_abi_t const * dmg_cli_abi_of( dmg_cli_t * cli, uint16_t module ) {
   return dmg_abi_decode( dmg_cli_hex( cli, r, "abi" ), cli->arena, &abi ).kind==DMG_VERDICT_GOOD ? abi : NULL;
 }
 
-typedef struct { dmg_cli_t * cli; bool is_dev; } names_t;
+/* code: what a name was refused for, told already. */
+typedef struct { dmg_cli_t * cli; int code; } names_t;
 
 static bool account_ref( void * ctx, dmg_span_t text, dmg_hash_t * out ) {
-  names_t const * n = ctx;
+  names_t * n = ctx;
   dmg_cli_named_t named;
   char name[ DMG_CLI_NAME_MAX+1 ];
   if( !dmg_address_parse( text, out, NULL ) ) return true;
   if( text.sz>DMG_CLI_NAME_MAX ) return false;
   snprintf( name, sizeof name, "%.*s", DMG_SPAN_F( text ) );
-  /* F1.7: on a chain that is no dev chain the names of dev accounts are nobody's. */
-  if( !dmg_cli_named( n->cli, name, &named ) || ( named.is_dev && !n->is_dev ) ) return false;
-  *out = named.address;
-  return true;
+  int code = dmg_cli_find( n->cli, name, &named );
+  if( code && code!=DMG_EXIT_NOT_FOUND ) n->code = code;
+  if( !code ) *out = named.address;
+  return !code;
 }
 
 /* "module balances has no call brn; it has transfer, .."; NOT_FOUND. */
@@ -91,7 +109,7 @@ static char const * signature( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_f
   return dmg_cli_dup( cli, dmg_span_cstr( text ) );
 }
 
-int dmg_cli_args( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * fn, char const * text, bool is_dev, dmg_span_t * out ) {
+int dmg_cli_args( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * fn, char const * text, dmg_span_t * out ) {
   dmg_span_t in = text ? dmg_span_cstr( text ) : DMG_SPAN_STR( "{}" );
   int code = text ? dmg_cli_slurp( cli, text, &in ) : DMG_EXIT_OK;
   if( code ) return code;
@@ -105,27 +123,29 @@ int dmg_cli_args( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * f
   char why[ 160 ];
   dmg_jv_t json;
   if( !dmg_json_parse( cli->own, in, &json, why ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the arguments are no JSON: %s; %s", why, signature( cli, abi, fn ) );
-  names_t names = { cli, is_dev };
+  names_t names = { .cli = cli };
   dmg_abi_json_ref_t ref = { account_ref, &names };
   dmg_abi_json_bad_t bad;
   uint8_t * mem = dmg_arena_alloc( cli->arena, DMG_ABI_IO_MAX );
   if( !mem ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
   dmg_bcs_wr_t w = dmg_bcs_wr( mem, DMG_ABI_IO_MAX );
-  if( !dmg_abi_json_args( fn->args, json, &ref, &w, &bad ) )
+  bool is_good = dmg_abi_json_args( fn->args, json, &ref, &w, &bad );
+  if( names.code ) return names.code;
+  if( !is_good )
     return *bad.path ? dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "argument %s wants %s, got %s; %s", bad.path, bad.expected, bad.got, signature( cli, abi, fn ) )
                      : dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "the arguments: wanted %s, got %s; %s", bad.expected, bad.got, signature( cli, abi, fn ) );
   *out = dmg_bcs_wr_span( &w );
   return DMG_EXIT_OK;
 }
 
-int dmg_cli_make_call( dmg_cli_t * cli, dmg_cli_chain_t const * chain, char const * module, char const * name, char const * args, dmg_tx_call_t * out, char const ** out_says ) {
+int dmg_cli_make_call( dmg_cli_t * cli, char const * module, char const * name, char const * args, dmg_tx_call_t * out, char const ** out_says ) {
   dmg_abi_t const * abi;
   dmg_span_t bcs;
   int code = dmg_cli_abi( cli, module, &abi );
   if( code ) return code;
   dmg_abi_fn_t const * fn = dmg_abi_call_named( abi, dmg_span_cstr( name ) );
   if( !fn ) return no_fn( cli, module, "call", name, abi->calls, abi->call_cnt );
-  if(( code = dmg_cli_args( cli, abi, fn, args, chain->is_dev, &bcs ) )) return code;
+  if(( code = dmg_cli_args( cli, abi, fn, args, &bcs ) )) return code;
   *out = (dmg_tx_call_t){ .module = abi->module, .call = fn->id, .args = bcs };
   if( dmg_schema_hash( abi->module, fn, &out->schema ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "out of memory" );
   if( out_says ) *out_says = dmg_cli_says( cli, out );
@@ -141,7 +161,7 @@ int dmg_cli_query( dmg_cli_t * cli, char const * module, char const * name, char
   if( code ) return code;
   dmg_abi_fn_t const * fn = dmg_abi_query_named( abi, dmg_span_cstr( name ) );
   if( !fn ) return no_fn( cli, module, "query", name, abi->queries, abi->query_cnt );
-  if(( code = dmg_cli_args( cli, abi, fn, args, true, &bcs ) )) return code;
+  if(( code = dmg_cli_args( cli, abi, fn, args, &bcs ) )) return code;
   if(( code = dmg_cli_call( cli, "state_query", dmg_cli_text( cli, "{\"module\":%u,\"query\":%u,\"args\":\"0x%s\"%.*s}", abi->module, fn->id, dmg_cli_hex_of( cli, bcs ), DMG_SPAN_F( at ) ), &r ) )) return code;
   dmg_buf_t buf = dmg_buf( 4096 );
   dmg_jw_t w = dmg_jw( &buf );
@@ -243,13 +263,10 @@ static int who( dmg_cli_t * cli, bool is_dev, dmg_cli_draft_t * d ) {
   if( !from ) from = getenv( "DEMIURGE_FROM" );
   if( !from || !*from ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "who signs? --from NAME, a key of `demiurge key list`, or alice .. judy on a dev chain" );
   d->from = from;
-  int code = DMG_EXIT_OK;
-  bool is_named = dmg_cli_named( cli, from, &named );
-  if( !is_named ) {
-    if( !strncmp( from, "dmg1", 4 ) ) code = dmg_cli_account( cli, from, &named.address );
-    else                              { dmg_cli_key_t none; code = dmg_cli_key_find( cli, from, is_dev, &none ); }   /* says what is wrong with the name */
-    if( code ) return code;
-  }
+  dmg_cli_key_t none;
+  int code = dmg_cli_find( cli, from, &named );
+  if( code==DMG_EXIT_NOT_FOUND ) code = strncmp( from, "dmg1", 4 ) ? dmg_cli_key_find( cli, from, is_dev, &none ) : dmg_cli_account( cli, from, &named.address );   /* the one says what is wrong with the name */
+  if( code ) return code;
   if( !key && !named.has_key ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "whose keys sign for %s? --key NAME, or several with commas between", from );
   d->tx.sender = named.address;
   if( named.has_init ) { d->init = named.init; d->tx.init = &d->init; }

@@ -17,17 +17,22 @@
 typedef struct { dmg_hash_t id; bool is_dev; uint64_t head; } dmg_cli_chain_t;
 int dmg_cli_chain( dmg_cli_t * cli, dmg_cli_chain_t * out );
 
+/* ---- Names ---- */
+
+/* The account that a name of the user's keystore stands for, or one of the dev chain, if the node's chain is of kind dev (F1.7): elsewhere
+   KEY, told.  NOT_FOUND: there is no such name, and nothing is told.  All that takes an account's name looks here. */
+int dmg_cli_find( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out );
+
 /* ---- Interfaces ---- */
 
 /* Of a module by name or number. */
 int dmg_cli_abi( dmg_cli_t * cli, char const * module, dmg_abi_t const ** out );
 /* The same by number, of those asked for before or from the node; NULL: it cannot be had, and nothing is told. */
 dmg_abi_t const * dmg_cli_abi_of( dmg_cli_t * cli, uint16_t module );
-/* Arguments as BCS from "0x..", JSON (an object by name or an array in order), @FILE or - with either; NULL: none.
-   is_dev: names of the dev chain's accounts are taken too. */
-int dmg_cli_args( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * fn, char const * text, bool is_dev, dmg_span_t * out );
+/* Arguments as BCS from "0x..", JSON (an object by name or an array in order), @FILE or - with either; NULL: none. */
+int dmg_cli_args( dmg_cli_t * cli, dmg_abi_t const * abi, dmg_abi_fn_t const * fn, char const * text, dmg_span_t * out );
 /* A call with its schema hash; what may be NULL. */
-int dmg_cli_make_call( dmg_cli_t * cli, dmg_cli_chain_t const * chain, char const * module, char const * name, char const * args, dmg_tx_call_t * out, char const ** out_says );
+int dmg_cli_make_call( dmg_cli_t * cli, char const * module, char const * name, char const * args, dmg_tx_call_t * out, char const ** out_says );
 /* A module's query: its result and the block it was asked at, both as JSON in the arena. */
 int dmg_cli_query( dmg_cli_t * cli, char const * module, char const * name, char const * args, dmg_span_t * out_result, dmg_span_t * out_at );
 /* One value of a type as JSON text in the arena. */

@@ -200,6 +200,14 @@ bool dmg_cli_named( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out ) 
   return true;
 }
 
+/* One of the dev chain, whatever its file is called; NULL: it is not. */
+static char const * dev_name_of( dmg_cli_key_t const * key ) {
+  static dmg_dev_account_t dev[ DMG_DEV_KEY_CNT ];
+  if( key->scheme!=DMG_SIG_ED25519 || dmg_dev_accounts( dev ) ) return NULL;
+  for( uint32_t i = 0; i<DMG_DEV_KEY_CNT; i++ ) if( !memcmp( dev[ i ].key, key->key, 32 ) ) return dev[ i ].name;
+  return NULL;
+}
+
 int dmg_cli_key_find( dmg_cli_t * cli, char const * name, bool is_dev_chain, dmg_cli_key_t * out ) {
   char path[ 4096 ];
   key_file_t file;
@@ -216,7 +224,8 @@ int dmg_cli_key_find( dmg_cli_t * cli, char const * name, bool is_dev_chain, dmg
   if( err ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s: %s", path, err==DMG_ERR_CORRUPT ? "not a key file" : dmg_err_text( err ) );
   if( !file.is_key ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is an account of several keys: --key names those that sign", name );
   file_key( name, &file, out );
-  return DMG_EXIT_OK;
+  char const * dev_name = is_dev_chain ? NULL : dev_name_of( out );
+  return dev_name ? dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyDenied", "%s is %s's key of the dev chain, which everybody knows; it signs only for a genesis of kind dev", name, dev_name ) : DMG_EXIT_OK;
 }
 
 int dmg_cli_unlock( dmg_cli_t * cli, dmg_cli_key_t const * key, dmg_cli_signer_t * out ) {

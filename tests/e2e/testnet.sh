@@ -59,6 +59,18 @@ DEMIURGE_PASSPHRASE_FD=4 "$demiurge" key new you 4< <(echo open) >/dev/null 2>&1
 you=$("$demiurge" key list | sed -n 's/^you .* \(dmg1[a-z0-9]*\)$/\1/p')
 send() { DEMIURGE_PASSPHRASE_FD=4 "$demiurge" transfer "$you" "$2" --from me --yes --rpc "$(rpc "$1")" 4< <(echo open); }
 refuse "published keys sign for no test chain" 7 "only for a genesis of kind dev" "$demiurge" transfer "$you" 1 --from bob --yes --rpc "$(rpc 1)"
+dev_key() { DEMIURGE_PASSPHRASE_FD=4 "$demiurge" key import public --index 1 4< <(echo open) <<<"test test test test test test test test test test test junk"; }
+check "one of them under another name" dev_key
+refuse "signs neither"           7 "bob's key of the dev chain" "$demiurge" transfer "$you" 1 --from public --yes --rpc "$(rpc 1)"
+# Nor do the names stand for anybody: wherever one stands for an account.
+nobody="alice is an account of the dev chain whose key everybody knows: a name only for a genesis of kind dev, and this node's chain is of kind test"
+refuse "balance of a dev name"   7 "$nobody" "$demiurge" balance alice --rpc "$(rpc 1)"
+refuse "account of a dev name"   7 "$nobody" "$demiurge" account show alice --rpc "$(rpc 1)"
+refuse "payment to a dev name"   7 "$nobody" "$demiurge" transfer alice 1 --from me --yes --rpc "$(rpc 1)"
+refuse "payment from a dev name" 7 "$nobody" "$demiurge" transfer "$you" 1 --from alice --key me --yes --rpc "$(rpc 1)"
+refuse "a dev name in arguments" 7 "$nobody" "$demiurge" call balances transfer '{"to":"alice","amount":"1","memo":"0x"}' --from me --yes --rpc "$(rpc 1)"
+refuse "a dev name in a query"   7 "$nobody" "$demiurge" query balances get '{"account":"alice"}' --rpc "$(rpc 1)"
+refuse "a dev name in a stream"  7 "$nobody" "$demiurge" sub events --account alice --rpc "$(rpc 1)"
 check "a transfer given to node 1 is final" send 1 12.5
 until_ok 5 has 4 "$you" 1250000000 || die "node 4 does not see it"
 printf 'ok   node 4 has the final balance\n'
