@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 static int account_show( dmg_cli_t * cli ) {
@@ -244,67 +245,158 @@ static int multisig_propose( dmg_cli_t * cli ) {
   return DMG_EXIT_OK;
 }
 
-/* The proposal as JSON, and its calls in words. */
-static int proposal( dmg_cli_t * cli, dmg_span_t * out_json, char const ** out_words ) {
+/* One of the account's keys, and whether it approved; counts: at the proposal's level. */
+typedef struct { char const * name, * scheme, * key; char address[ DMG_ADDRESS_TEXT_SZ+1 ]; uint32_t weight; bool has_approved, counts; } voter_t;
+
+typedef struct {
+  dmg_span_t   json;                     /* as the module tells it */
+  char const * words;                    /* its calls */
+  uint64_t     until_ms;
+  uint32_t     approvals, level;         /* approvals: bit i of the key in slot i */
+  voter_t      voter[ 16 ];
+  uint32_t     voter_cnt, weight, needed;
+} proposal_t;
+
+static void proposal_words( dmg_cli_t * cli, dmg_jv_t calls, proposal_t * p ) {
+  dmg_buf_t words = dmg_buf( 1<<20 );
+  for( dmg_jv_t e = dmg_jv_first( calls ); !dmg_jv_is_absent( e ); e = dmg_jv_next( calls, e ) ) {
+    uint32_t module = 0, call = 0;
+    dmg_jv_u32( dmg_cli_get( e, "module" ), &module );
+    dmg_jv_u32( dmg_cli_get( e, "call" ), &call );
+    dmg_tx_call_t c = { .module = (uint16_t)module, .call = (uint16_t)call, .schema = dmg_cli_hash( e, "schema" ), .args = dmg_cli_hex( cli, e, "args" ) };
+    char const * says = dmg_cli_says( cli, &c );
+    if( says ) (void)!dmg_buf_printf( &words, "%s%s", words.sz ? "; " : "", says );
+    else       (void)!dmg_buf_printf( &words, "%sUNKNOWN CALL: module %u call %u", words.sz ? "; " : "", module, call );
+  }
+  p->words = dmg_cli_dup( cli, dmg_buf_span( &words ) );
+  dmg_cli_plain( (char *)(uintptr_t)p->words );
+  dmg_buf_fini( &words );
+}
+
+/* The account's keys by slot: a key is told by the account that it alone would sign for. */
+static int proposal_voters( dmg_cli_t * cli, char const * account, bool is_dev, proposal_t * p ) {
+  dmg_span_t at;
+  dmg_jv_t r;
+  int code = dmg_cli_at_flag( cli, &at );
+  if( !code ) code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"%.*s}", account, DMG_SPAN_F( at ) ), &r );
+  if( code ) return code;
+  dmg_jv_u32( dmg_cli_get( dmg_cli_get( r, "thresholds" ), p->level==DMG_LEVEL_OWNER ? "owner" : "use" ), &p->needed );
+  dmg_jv_t auths = dmg_cli_get( r, "auths" );
+  for( dmg_jv_t e = dmg_jv_first( auths ); !dmg_jv_is_absent( e ) && p->voter_cnt<16; e = dmg_jv_next( auths, e ) ) {
+    voter_t * v = &p->voter[ p->voter_cnt++ ];
+    uint32_t slot = 0;
+    unsigned scheme = 0;
+    dmg_span_t name = dmg_cli_str( e, "scheme" );
+    while( scheme<DMG_SIG_SCHEME_CNT && !dmg_span_eq( name, dmg_span_cstr( dmg_scheme_name( scheme ) ) ) ) scheme++;
+    dmg_account_init_t init = dmg_account_init_plain( scheme, dmg_cli_hex( cli, e, "key" ) );
+    if( scheme==DMG_SIG_SCHEME_CNT || init.auths[ 0 ].key.sz!=dmg_sig_key_sz( scheme ) || !dmg_jv_u32( dmg_cli_get( e, "slot" ), &slot ) || slot>15 || !dmg_jv_u32( dmg_cli_get( e, "weight" ), &v->weight ) )
+      return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's keys of %s are none: it may speak another version", account );
+    dmg_hash_t address = dmg_address_of( &init );
+    dmg_address_text( &address, v->address );
+    v->name   = dmg_cli_name_of( cli, &address, is_dev );
+    v->scheme = dmg_scheme_name( scheme );
+    v->key    = dmg_cli_hex_of( cli, init.auths[ 0 ].key );
+    v->has_approved = p->approvals>>slot&1;
+    v->counts = p->level==DMG_LEVEL_USE || dmg_span_eq( dmg_cli_str( e, "level" ), DMG_SPAN_STR( "owner" ) );
+    if( v->has_approved && v->counts ) p->weight += v->weight;
+  }
+  return DMG_EXIT_OK;
+}
+
+/* Proposal arg 1 of account arg 0. */
+static int proposal( dmg_cli_t * cli, bool is_dev, proposal_t * out ) {
   dmg_hash_t account;
   char text[ DMG_ADDRESS_TEXT_SZ+1 ], why[ 160 ];
   uint64_t number;
   dmg_span_t at;
   dmg_jv_t v;
+  *out = (proposal_t){ .words = "" };
   if( !dmg_cli_number( cli->arg[ 1 ], UINT32_MAX, &number ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "PROPOSAL is a number, not %.40s", cli->arg[ 1 ] );
   int code = dmg_cli_account( cli, cli->arg[ 0 ], &account );
   if( code ) return code;
   dmg_address_text( &account, text );
-  code = dmg_cli_query( cli, "system", "msig", (char const *)dmg_cli_text( cli, "{\"account\":\"%s\",\"id\":%lu}", text, (unsigned long)number ).p, out_json, &at );
+  code = dmg_cli_query( cli, "system", "msig", (char const *)dmg_cli_text( cli, "{\"account\":\"%s\",\"id\":%lu}", text, (unsigned long)number ).p, &out->json, &at );
   if( code ) return code;
-  if( dmg_span_eq( *out_json, DMG_SPAN_STR( "null" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "%s has no open proposal %lu", cli->arg[ 0 ], (unsigned long)number );
+  if( dmg_span_eq( out->json, DMG_SPAN_STR( "null" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "%s has no open proposal %lu", cli->arg[ 0 ], (unsigned long)number );
   dmg_json_t * json = dmg_json_new();
-  dmg_buf_t words = dmg_buf( 1<<20 );
-  if( json && dmg_json_parse( json, *out_json, &v, why ) ) {
-    dmg_jv_t calls = dmg_cli_get( v, "calls" );
-    for( dmg_jv_t e = dmg_jv_first( calls ); !dmg_jv_is_absent( e ); e = dmg_jv_next( calls, e ) ) {
-      uint32_t module = 0, call = 0;
-      dmg_jv_u32( dmg_cli_get( e, "module" ), &module );
-      dmg_jv_u32( dmg_cli_get( e, "call" ), &call );
-      dmg_tx_call_t c = { .module = (uint16_t)module, .call = (uint16_t)call, .schema = dmg_cli_hash( e, "schema" ), .args = dmg_cli_hex( cli, e, "args" ) };
-      char const * says = dmg_cli_says( cli, &c );
-      if( says ) (void)!dmg_buf_printf( &words, "%s%s", words.sz ? "; " : "", says );
-      else       (void)!dmg_buf_printf( &words, "%sUNKNOWN CALL: module %u call %u", words.sz ? "; " : "", module, call );
-    }
+  bool is_good = json && dmg_json_parse( json, out->json, &v, why );
+  if( is_good ) {
+    dmg_jv_u32( dmg_cli_get( v, "approvals" ), &out->approvals );
+    dmg_jv_u32( dmg_cli_get( v, "level" ), &out->level );
+    out->until_ms = dmg_cli_u64( v, "until_ms" );
+    proposal_words( cli, dmg_cli_get( v, "calls" ), out );
   }
   dmg_json_free( json );
-  *out_words = dmg_cli_dup( cli, dmg_buf_span( &words ) );
-  dmg_cli_plain( (char *)(uintptr_t)*out_words );
-  dmg_buf_fini( &words );
-  return DMG_EXIT_OK;
+  return is_good ? proposal_voters( cli, text, is_dev, out ) : dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "the proposal is no JSON" );
+}
+
+/* "1 of 2: alice (dmg1..)" */
+static char const * approvals_text( dmg_cli_t * cli, proposal_t const * p ) {
+  dmg_buf_t out = dmg_buf( 65536 );
+  (void)!dmg_buf_printf( &out, "%u of %u", p->weight, p->needed );
+  for( uint32_t i = 0, n = 0; i<p->voter_cnt; i++ ) {
+    voter_t const * v = &p->voter[ i ];
+    if( !v->has_approved ) continue;
+    (void)!dmg_buf_printf( &out, "%s%s%s%s%s", n++ ? ", " : ": ", v->name ? v->name : "", v->name ? " (" : "", v->address, v->name ? ")" : "" );
+    if( v->weight!=1 ) (void)!dmg_buf_printf( &out, " of weight %u", v->weight );
+    if( !v->counts )   (void)!dmg_buf_printf( &out, ", whose key does not count here" );
+  }
+  char const * text = dmg_cli_dup( cli, dmg_buf_span( &out ) );
+  dmg_buf_fini( &out );
+  return text;
 }
 
 static int multisig_show( dmg_cli_t * cli ) {
-  dmg_span_t json;
-  char const * words;
-  int code = proposal( cli, &json, &words );
+  dmg_cli_chain_t chain;
+  proposal_t p;
+  char ends[ 32 ];
+  int code = dmg_cli_chain( cli, &chain );
+  if( !code ) code = proposal( cli, chain.is_dev, &p );
   if( code ) return code;
-  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, json );
-  printf( "%s\n%.*s\n", words, DMG_SPAN_F( json ) );
+  if( dmg_cli_is_data( cli ) ) {
+    dmg_buf_t buf = dmg_buf( 1<<20 );
+    (void)!dmg_buf_printf( &buf, "%.*s,\"weight\":%u,\"needed\":%u,\"keys\":[", (int)p.json.sz-1, (char const *)p.json.p, p.weight, p.needed );   /* without its last brace */
+    for( uint32_t i = 0; i<p.voter_cnt; i++ ) {
+      voter_t const * v = &p.voter[ i ];
+      (void)!dmg_buf_printf( &buf, "%s{\"address\":\"%s\",\"scheme\":\"%s\",\"key\":\"0x%s\",\"weight\":%u,\"counts\":%s,\"hasApproved\":%s}", i ? "," : "", v->address, v->scheme, v->key, v->weight, v->counts ? "true" : "false",
+                             v->has_approved ? "true" : "false" );
+    }
+    (void)!dmg_buf_printf( &buf, "]}" );
+    code = dmg_cli_print_json( cli, dmg_buf_span( &buf ) );
+    dmg_buf_fini( &buf );
+    return code;
+  }
+  time_t until = (time_t)( p.until_ms/1000 );
+  struct tm tm;
+  if( !gmtime_r( &until, &tm ) || !strftime( ends, sizeof ends, "%Y-%m-%d %H:%M UTC", &tm ) ) snprintf( ends, sizeof ends, "-" );
+  printf( "%s\napproved  %s\n", p.words, approvals_text( cli, &p ) );
+  for( uint32_t i = 0; i<p.voter_cnt; i++ ) {
+    voter_t const * v = &p.voter[ i ];
+    if( !v->has_approved && v->counts ) printf( "not yet   %s%s%s%s\n", v->name ? v->name : "", v->name ? " (" : "", v->address, v->name ? ")" : "" );
+  }
+  printf( "level     %s\nends      %s\n", p.level==DMG_LEVEL_OWNER ? "owner" : "use", ends );
   return DMG_EXIT_OK;
 }
 
 static int msig_vote( dmg_cli_t * cli, char const * call, char const * verb ) {
   dmg_cli_chain_t chain;
-  dmg_span_t json, result;
-  char const * words, * id;
+  proposal_t p;
+  dmg_span_t result;
+  char const * id;
   bool is_there;
   int code = dmg_cli_chain( cli, &chain );
-  if( !code ) code = proposal( cli, &json, &words );
+  if( !code ) code = proposal( cli, chain.is_dev, &p );
   if( code ) return code;
-  code = msig_send( cli, &chain, call, dmg_cli_text( cli, "{\"id\":%s}", cli->arg[ 1 ] ), dmg_cli_dup( cli, dmg_cli_text( cli, "%s proposal %s of %s: %s", verb, cli->arg[ 1 ], cli->arg[ 0 ], words ) ), &id, &result, &is_there );
+  char const * what = dmg_cli_dup( cli, dmg_cli_text( cli, "%s proposal %s of %s: %s\n  approved %s", verb, cli->arg[ 1 ], cli->arg[ 0 ], p.words, approvals_text( cli, &p ) ) );
+  code = msig_send( cli, &chain, call, dmg_cli_text( cli, "{\"id\":%s}", cli->arg[ 1 ] ), what, &id, &result, &is_there );
   if( code || !id ) return code;
   bool is_approve = !strcmp( call, "msig_approve" ), is_ready = is_there && is_approve && result.sz==1 && result.p[ 0 ];
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, is_approve && is_there ? "{\"id\":\"0x%s\",\"ready\":%s}" : "{\"id\":\"0x%s\"}", id, is_ready ? "true" : "false" ) );
   if( !is_there )        printf( "0x%s\n", id );
   else if( !is_approve ) printf( "cancelled\n" );
-  else                   printf( is_ready ? "approved, and done: its calls ran\n" : "approved; more keys are needed\n" );
-  return DMG_EXIT_OK;
+  else if( is_ready )    printf( "approved, and done: its calls ran\n" );
+  else if( !( code = proposal( cli, chain.is_dev, &p ) ) ) printf( "approved by %s; more keys are needed\n", approvals_text( cli, &p ) );
+  return code;
 }
 static int multisig_approve( dmg_cli_t * cli ) { return msig_vote( cli, "msig_approve", "Approve" ); }
 static int multisig_cancel ( dmg_cli_t * cli ) { return msig_vote( cli, "msig_cancel", "Cancel" ); }

@@ -360,6 +360,10 @@ refuse "whose keys?"            2 "--key" d transfer bob 1 --from team --yes
 json "multisig propose"         d multisig propose team balances transfer '{"to":"judy","amount":"100000000","memo":"0x"}' --key alice --yes -o json
 grep -q '"proposal":0' "$e2e_dir/out" || die "$(out)"
 check "multisig show"           grep -q 'Pay 1 CGT to dmg1g9cxnun3' <(d multisig show team 0)
+check "who approved"            grep -qx "approved  1 of 2: alice ($alice)" <(d multisig show team 0)
+check "who did not"             grep -qx "not yet   bob2 ($bob)" <(d multisig show team 0)
+is "as JSON"                    "$alice true 1 2" "$(d multisig show team 0 -o json | python3 -c 'import json,sys; a=json.load(sys.stdin); print(a["keys"][0]["address"], str(a["keys"][0]["hasApproved"]).lower(), a["weight"], a["needed"])')"
+check "the same key again"      grep -q "^approved by 1 of 2: alice ($alice); more keys" <(d multisig approve team 0 --key alice --yes)
 before=$(get free d balance judy)
 check "multisig approve"        grep -q 'its calls ran' <(d multisig approve team 0 --key bob --yes)
 is "it paid"                    "$(( before+100000000 ))" "$(get free d balance judy)"
