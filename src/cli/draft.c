@@ -1,5 +1,6 @@
 #include "cli/draft.h"
 #include "base/assert.h"
+#include "base/num.h"
 #include "base/os.h"
 #include "cli/cache.h"
 #include "crypto/bech32.h"
@@ -69,7 +70,9 @@ dmg_abi_t const * dmg_cli_abi_of( dmg_cli_t * cli, uint16_t module ) {
   dmg_jv_t r;
   for( uint32_t i = 0; i<known_cnt; i++ ) if( known[ i ]->module==module ) return known[ i ];
   if( dmg_cli_try( cli, "state_dmi", dmg_cli_text( cli, "{\"module\":%u}", module ), &r, &refusal ) ) return NULL;
-  return dmg_abi_decode( dmg_cli_hex( cli, r, "abi" ), cli->arena, &abi ).kind==DMG_VERDICT_GOOD ? abi : NULL;
+  if( dmg_abi_decode( dmg_cli_hex( cli, r, "abi" ), cli->arena, &abi ).kind!=DMG_VERDICT_GOOD ) return NULL;
+  if( known_cnt<ABI_MAX ) known[ known_cnt++ ] = abi;
+  return abi;
 }
 
 /* code: what a name was refused for, told already. */
@@ -184,13 +187,61 @@ dmg_span_t dmg_cli_value_json( dmg_cli_t * cli, dmg_type_t const * type, dmg_spa
   return text;
 }
 
-/* A value in a sentence: amounts of CGT as such, texts without quotes. */
-static void put_word( dmg_cli_t * cli, dmg_buf_t * out, dmg_type_t const * type, dmg_span_t bcs ) {
+static void put_fields( dmg_cli_t * cli, dmg_buf_t * out, dmg_type_t const * type, dmg_bcs_rd_t * rd );
+
+/* A good value in a sentence: amounts of CGT as such, texts without quotes. */
+static void put_word( dmg_cli_t * cli, dmg_buf_t * out, dmg_type_t const * type, dmg_bcs_rd_t * rd ) {
   char amount[ DMG_CLI_AMOUNT_SZ ];
-  if( type->kind==DMG_TYPE_AMOUNT && bcs.sz==8 ) { dmg_cli_amount_text( dmg_load_u64le( bcs.p ), amount ); (void)!dmg_buf_printf( out, "%s", amount ); return; }
-  dmg_span_t json = dmg_cli_value_json( cli, type, bcs );
-  if( json.sz>=2 && json.p[ 0 ]=='"' ) json = dmg_span( json.p+1, json.sz-2 );
-  (void)!dmg_buf_append( out, json.p, json.sz );
+  if( type->kind==DMG_TYPE_AMOUNT ) {
+    dmg_cli_amount_text( dmg_bcs_rd_u64( rd ), amount );
+    (void)!dmg_buf_printf( out, "%s", amount );
+  } else if( type->kind==DMG_TYPE_OPTION ) {
+    if( dmg_bcs_rd_option( rd ) ) put_word( cli, out, type->elem, rd );
+    else                          (void)!dmg_buf_printf( out, "none" );
+  } else if( type->kind==DMG_TYPE_LIST ) {
+    uint32_t cnt = dmg_bcs_rd_len( rd, 0, type->n );
+    (void)!dmg_buf_printf( out, "[" );
+    for( uint32_t i = 0; i<cnt && !rd->bad; i++ ) { if( i ) (void)!dmg_buf_printf( out, ", " ); put_word( cli, out, type->elem, rd ); }
+    (void)!dmg_buf_printf( out, "]" );
+  } else if( type->kind==DMG_TYPE_STRUCT && !type->is_open ) {
+    (void)!dmg_buf_printf( out, "{" );
+    put_fields( cli, out, type, rd );
+    (void)!dmg_buf_printf( out, "}" );
+  } else {
+    uint8_t const * at = rd->p;
+    dmg_type_read( type, rd );
+    dmg_span_t json = dmg_cli_value_json( cli, type, dmg_span( at, (size_t)( rd->p-at ) ) );
+    if( json.sz>=2 && json.p[ 0 ]=='"' ) json = dmg_span( json.p+1, json.sz-2 );
+    (void)!dmg_buf_append( out, json.p, json.sz );
+  }
+}
+
+/* "to dmg1.., amount 12.5 CGT, memo 0x" */
+static void put_fields( dmg_cli_t * cli, dmg_buf_t * out, dmg_type_t const * type, dmg_bcs_rd_t * rd ) {
+  for( uint32_t i = 0; i<type->field_cnt; i++ ) {
+    (void)!dmg_buf_printf( out, "%s%.*s ", i ? ", " : "", DMG_SPAN_F( type->fields[ i ].name ) );
+    put_word( cli, out, type->fields[ i ].type, rd );
+  }
+}
+
+/* "balances.transfer to dmg1.., amount 12.5 CGT, memo 0x": a call or event with what it carries; without an interface that fits, its numbers and bytes. */
+static void put_deed( dmg_cli_t * cli, dmg_buf_t * out, dmg_abi_t const * abi, dmg_span_t name, dmg_type_t const * fields, uint16_t module, uint16_t id, dmg_span_t bcs ) {
+  if( !fields || dmg_type_validate( fields, bcs, NULL ) ) { (void)!dmg_buf_printf( out, "module %u number %u 0x%s", module, id, dmg_cli_hex_of( cli, bcs ) ); return; }
+  dmg_bcs_rd_t rd = dmg_bcs_rd( bcs );
+  (void)!dmg_buf_printf( out, "%.*s.%.*s%s", DMG_SPAN_F( abi->name ), DMG_SPAN_F( name ), fields->field_cnt ? " " : "" );
+  put_fields( cli, out, fields, &rd );
+}
+
+void dmg_cli_call_text( dmg_cli_t * cli, dmg_tx_call_t const * call, dmg_buf_t * out ) {
+  dmg_abi_t const * abi = dmg_cli_abi_of( cli, call->module );
+  dmg_abi_fn_t const * fn = abi ? dmg_abi_call( abi, call->call ) : NULL;
+  put_deed( cli, out, abi, fn ? fn->name : dmg_span( NULL, 0 ), fn ? fn->args : NULL, call->module, call->call, call->args );
+}
+
+void dmg_cli_event_text( dmg_cli_t * cli, dmg_event_t const * event, dmg_buf_t * out ) {
+  dmg_abi_t const * abi = dmg_cli_abi_of( cli, event->module );
+  dmg_abi_event_t const * e = abi ? dmg_abi_event( abi, event->event ) : NULL;
+  put_deed( cli, out, abi, e ? e->name : dmg_span( NULL, 0 ), e ? e->fields : NULL, event->module, event->event, event->data );
 }
 
 char const * dmg_cli_says( dmg_cli_t * cli, dmg_tx_call_t const * call ) {
@@ -220,7 +271,8 @@ char const * dmg_cli_says( dmg_cli_t * cli, dmg_tx_call_t const * call ) {
       for( f = 0; f<fn->args->field_cnt && !dmg_span_eq( fn->args->fields[ f ].name, name ); f++ ) {}
     }
     if( f==fn->args->field_cnt ) { (void)!dmg_buf_append( &out, fn->says.p+i, 1 ); continue; }
-    put_word( cli, &out, fn->args->fields[ f ].type, value[ f ] );
+    rd = dmg_bcs_rd( value[ f ] );
+    put_word( cli, &out, fn->args->fields[ f ].type, &rd );
     i = (size_t)( close-fn->says.p );
   }
   char const * text = dmg_cli_dup( cli, dmg_buf_span( &out ) );
@@ -486,32 +538,64 @@ static int receipt( dmg_cli_t * cli, char const * id_hex, dmg_jv_t * out ) {
 }
 
 /* REFUSED unless the receipt is OK. */
-static int judge( dmg_cli_t * cli, dmg_jv_t r ) {
-  dmg_jv_t f = dmg_cli_get( r, "fields" );
-  dmg_span_t status = dmg_cli_str( f, "status" );
-  uint32_t module = 0, fault = 0;
-  if( dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) return DMG_EXIT_OK;
-  dmg_jv_u32( dmg_cli_get( f, "module" ), &module );
-  dmg_jv_u32( dmg_cli_get( f, "code" ), &fault );
-  char const * words = dmg_cli_dup( cli, status ), * name = dmg_cli_fault_name( cli, dmg_span_eq( status, DMG_SPAN_STR( "FAULT" ) ) ? DMG_STATUS_FAULT : DMG_STATUS_CNT, (uint16_t)module, fault );
-  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, name, "the transaction ended as %s (module %u, code %u); its fee was charged, its effects were dropped", words, module, fault );
+static int judge( dmg_cli_t * cli, dmg_receipt_t const * r ) {
+  if( r->status==DMG_STATUS_OK ) return DMG_EXIT_OK;
+  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, dmg_cli_fault_name( cli, r->status, r->module, r->code ), "the transaction ended as %s (module %u, code %u); its fee was charged, its effects were dropped",
+                       dmg_status_name( r->status ), r->module, r->code );
 }
 
-static void print_receipt( dmg_cli_t * cli, char const * id_hex, dmg_jv_t r ) {
-  char fee[ DMG_CLI_AMOUNT_SZ ], held[ DMG_CLI_AMOUNT_SZ ];
-  dmg_jv_t f = dmg_cli_get( r, "fields" );
-  dmg_span_t status = dmg_cli_str( f, "status" );
-  dmg_cli_amount_text( dmg_cli_u64( f, "fee" )+dmg_cli_u64( f, "tip" ), fee );
-  dmg_cli_amount_text( dmg_cli_u64( f, "held" ), held );
-  printf( "transaction  0x%s\nstatus       %.*s\nblock        %lu\nfee          %s\n", id_hex, DMG_SPAN_F( status ), (unsigned long)dmg_cli_u64( dmg_cli_get( r, "at" ), "height" ), fee );
-  if( dmg_cli_u64( f, "held" ) ) printf( "deposit      %s held for storage\n", held );
-  printf( "gas          %lu used, %lu billed\n", (unsigned long)dmg_cli_u64( f, "gasUsed" ), (unsigned long)dmg_cli_u64( f, "gasBilled" ) );
+/* The calls of tx_receipt's answer; false: they are none. */
+static bool read_calls( dmg_cli_t * cli, dmg_jv_t list, dmg_tx_call_t out[ DMG_TX_CALL_MAX ], uint32_t * out_cnt ) {
+  *out_cnt = 0;
+  if( dmg_jv_type( list )!=DMG_JSON_ARRAY || dmg_jv_cnt( list )>DMG_TX_CALL_MAX ) return false;
+  for( dmg_jv_t e = dmg_jv_first( list ); !dmg_jv_is_absent( e ); e = dmg_jv_next( list, e ) ) {
+    uint32_t module, call;
+    if( !dmg_jv_u32( dmg_cli_get( e, "module" ), &module ) || !dmg_jv_u32( dmg_cli_get( e, "call" ), &call ) || module>UINT16_MAX || call>UINT16_MAX ) return false;
+    out[ ( *out_cnt )++ ] = (dmg_tx_call_t){ .module = (uint16_t)module, .call = (uint16_t)call, .args = dmg_cli_hex( cli, e, "data" ) };
+  }
+  return true;
 }
 
-static int show_receipt( dmg_cli_t * cli, char const * id_hex, dmg_jv_t r, bool is_result ) {
-  if( !dmg_cli_is_data( cli ) ) { print_receipt( cli, id_hex, r ); return is_result ? judge( cli, r ) : DMG_EXIT_OK; }
-  int code = is_result ? judge( cli, r ) : DMG_EXIT_OK;
-  return code ? code : dmg_cli_print( cli, r );
+/* What it did, then what it cost.  The interfaces that are asked for take the answer's place, so all is read before. */
+static int print_receipt( dmg_cli_t * cli, char const * id_hex, dmg_jv_t answer, dmg_receipt_t const * r ) {
+  dmg_tx_call_t calls[ DMG_TX_CALL_MAX ];
+  uint32_t call_cnt;
+  char amount[ DMG_CLI_AMOUNT_SZ ];
+  uint64_t height = dmg_cli_u64( dmg_cli_get( answer, "at" ), "height" ), fee;
+  char const * sender = dmg_cli_dup( cli, dmg_cli_str( answer, "sender" ) );
+  if( !read_calls( cli, dmg_cli_get( answer, "calls" ), calls, &call_cnt ) || !dmg_add_u64( r->fee, r->tip, &fee ) ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's receipt is none: it may speak another version" );
+  dmg_buf_t out = dmg_buf( 16<<20 );
+  (void)!dmg_buf_printf( &out, "transaction  0x%s\nstatus       %s", id_hex, dmg_status_name( r->status ) );
+  if( r->status==DMG_STATUS_FAULT ) (void)!dmg_buf_printf( &out, " %s", dmg_cli_fault_name( cli, r->status, r->module, r->code ) );
+  if( r->call!=DMG_RECEIPT_CALL_NONE ) (void)!dmg_buf_printf( &out, ", in call %u", r->call );
+  (void)!dmg_buf_printf( &out, "\nblock        %lu\nfrom         %s", (unsigned long)height, sender );
+  for( uint32_t i = 0; i<call_cnt; i++ ) {
+    (void)!dmg_buf_printf( &out, "\ncall         " );
+    dmg_cli_call_text( cli, &calls[ i ], &out );
+  }
+  for( uint32_t i = 0; i<r->event_cnt; i++ ) {
+    (void)!dmg_buf_printf( &out, "\nevent        " );
+    dmg_cli_event_text( cli, &r->events[ i ], &out );
+  }
+  dmg_cli_amount_text( fee, amount );
+  (void)!dmg_buf_printf( &out, "\nfee          %s", amount );
+  dmg_cli_amount_text( r->held, amount );
+  if( r->held ) (void)!dmg_buf_printf( &out, "\ndeposit      %s held for storage", amount );
+  dmg_cli_amount_text( r->returned, amount );
+  if( r->returned ) (void)!dmg_buf_printf( &out, "\nreturned     %s of deposits", amount );
+  char * text = (char *)(uintptr_t)dmg_cli_dup( cli, dmg_buf_span( &out ) );
+  dmg_buf_fini( &out );
+  dmg_cli_plain( text );
+  printf( "%s\ngas          %lu used, %lu billed\n", text, (unsigned long)r->gas_used, (unsigned long)r->gas_billed );
+  return DMG_EXIT_OK;
+}
+
+static int show_receipt( dmg_cli_t * cli, char const * id_hex, dmg_jv_t answer, bool is_result ) {
+  dmg_receipt_t * r;
+  if( dmg_receipt_decode( dmg_cli_hex( cli, answer, "receipt" ), cli->arena, &r ).kind!=DMG_VERDICT_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's receipt does not decode" );
+  int code = dmg_cli_is_data( cli ) ? DMG_EXIT_OK : print_receipt( cli, id_hex, answer, r );
+  if( !code && is_result ) code = judge( cli, r );
+  return code || !dmg_cli_is_data( cli ) ? code : dmg_cli_print( cli, answer );
 }
 
 int dmg_cli_receipt( dmg_cli_t * cli, char const * id_hex, bool is_result ) {
@@ -551,7 +635,7 @@ int dmg_cli_draft_send( dmg_cli_t * cli, dmg_cli_draft_t * d ) {
   dmg_jv_t r;
   if( cli->flag[ DMG_CLI_FLAG_DRY_RUN ] ) return dmg_cli_draft_print( cli, d );
   /* Before it is sent: who took a mistyped field for a refusal would send it twice. */
-  static char const * const of_receipt[] = { "at", "index", "receipt", "fields", NULL }, * const of_id[] = { "id", NULL };
+  static char const * const of_receipt[] = { "at", "index", "sender", "calls", "events", "receipt", "fields", NULL }, * const of_id[] = { "id", NULL };
   char const * until = cli->flag[ DMG_CLI_FLAG_WAIT ];
   int code = dmg_cli_check_fields( cli, until && ( !strcmp( until, "none" ) || !strcmp( until, "pooled" ) ) ? of_id : of_receipt );
   if( !code ) code = dmg_cli_draft_run( cli, d, &id, &r );

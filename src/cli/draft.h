@@ -13,6 +13,7 @@
 #include "cli/keystore.h"
 #include "cli/tx_effects.h"
 #include "codec/abi.h"
+#include "types/receipt.h"
 
 typedef struct { dmg_hash_t id; bool is_dev; uint64_t head; } dmg_cli_chain_t;
 int dmg_cli_chain( dmg_cli_t * cli, dmg_cli_chain_t * out );
@@ -37,6 +38,9 @@ int dmg_cli_make_call( dmg_cli_t * cli, char const * module, char const * name, 
 int dmg_cli_query( dmg_cli_t * cli, char const * module, char const * name, char const * args, dmg_span_t * out_result, dmg_span_t * out_at );
 /* One value of a type as JSON text in the arena. */
 dmg_span_t dmg_cli_value_json( dmg_cli_t * cli, dmg_type_t const * type, dmg_span_t bcs );
+/* "balances.transfer to dmg1.., amount 12.5 CGT, memo 0x": a call, or an event of a receipt, by the module's interface; its numbers and bytes where none fits. */
+void dmg_cli_call_text ( dmg_cli_t * cli, dmg_tx_call_t const * call, dmg_buf_t * out );
+void dmg_cli_event_text( dmg_cli_t * cli, dmg_event_t const * event, dmg_buf_t * out );
 /* The call in its own words, arguments filled in; NULL: no module of this chain has it. */
 char const * dmg_cli_says( dmg_cli_t * cli, dmg_tx_call_t const * call );
 

@@ -136,20 +136,13 @@ static void put_change( dmg_cli_t * cli, dmg_cli_change_t const * c, bool is_dev
   else       (void)!dmg_buf_printf( out, "  %s", address );
 }
 
-static void put_events( dmg_cli_t * cli, dmg_span_t receipt, dmg_buf_t * out ) {
-  dmg_json_t * json = dmg_json_new_answer();
-  dmg_jv_t events;
-  char why[ 160 ];
-  if( json && dmg_json_parse( json, dmg_cli_events_json( cli, receipt ), &events, why ) )
-    for( dmg_jv_t e = dmg_jv_first( events ); !dmg_jv_is_absent( e ); e = dmg_jv_next( events, e ) ) {
-      dmg_buf_t fields = dmg_buf( 1<<20 );
-      dmg_jw_t w = dmg_jw( &fields );
-      dmg_jw_value( &w, dmg_jv_get( e, "fields" ) );
-      dmg_span_t name = dmg_jv_text( dmg_jv_get( e, "event" ) );
-      (void)!dmg_buf_printf( out, "\n  does %.*s %.*s", DMG_SPAN_F( name ), DMG_SPAN_F( fields ) );
-      dmg_buf_fini( &fields );
-    }
-  dmg_json_free( json );
+static void put_events( dmg_cli_t * cli, dmg_span_t raw, dmg_buf_t * out ) {
+  dmg_receipt_t * r;
+  if( dmg_receipt_decode( raw, cli->arena, &r ).kind!=DMG_VERDICT_GOOD ) return;   /* it was looked at before */
+  for( uint32_t i = 0; i<r->event_cnt; i++ ) {
+    (void)!dmg_buf_printf( out, "\n  does " );
+    dmg_cli_event_text( cli, &r->events[ i ], out );
+  }
 }
 
 void dmg_cli_effects_text( dmg_cli_t * cli, dmg_cli_effects_t const * e, dmg_hash_t const * sender, bool is_dev, dmg_buf_t * out ) {

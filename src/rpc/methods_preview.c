@@ -320,6 +320,7 @@ void dmg_rpc_put_event( dmg_rpc_abis_t * a, dmg_event_t const * e, dmg_rpc_event
   }
   dmg_jw_knum( w, "module", e->module );
   dmg_jw_knum( w, "event", e->event );
+  if( abi ) { dmg_jw_key( w, "moduleName" ); dmg_jw_str( w, abi->name ); }
   if( decl && !dmg_type_validate( decl->fields, e->data, NULL ) ) {
     dmg_bcs_rd_t rd = dmg_bcs_rd( e->data );
     dmg_jw_key( w, "name" );

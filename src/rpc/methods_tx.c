@@ -90,21 +90,65 @@ bool dmg_rpc_do_tx_get( dmg_rpc_call_t * call ) {
   return true;
 }
 
+/* A call with its arguments by the module's interface, as dmg_rpc_put_event does it. */
+static void put_call( dmg_rpc_abis_t * abis, dmg_tx_call_t const * c ) {
+  dmg_jw_t * w = abis->call->out;
+  dmg_abi_t const * abi = dmg_rpc_abi_of( abis, c->module );
+  dmg_abi_fn_t const * fn = abi ? dmg_abi_call( abi, c->call ) : NULL;
+  dmg_jw_open( w, '{' );
+  dmg_jw_knum( w, "module", c->module );
+  dmg_jw_knum( w, "call", c->call );
+  if( abi ) { dmg_jw_key( w, "moduleName" ); dmg_jw_str( w, abi->name ); }
+  if( fn && !dmg_type_validate( fn->args, c->args, NULL ) ) {
+    dmg_bcs_rd_t rd = dmg_bcs_rd( c->args );
+    dmg_jw_key( w, "name" );
+    dmg_jw_str( w, fn->name );
+    dmg_jw_key( w, "args" );
+    dmg_abi_json_print( fn->args, &rd, w );
+  }
+  dmg_jw_khex( w, "data", c->args );
+  dmg_jw_close( w, '}' );
+}
+
+/* Calls and events by the interfaces that ran them; of a block whose state is not held any more, by those of the head. */
+static bool put_deeds( dmg_rpc_call_t * call, uint64_t height, dmg_tx_t const * tx, dmg_receipt_t const * r ) {
+  dmg_jw_t * w = call->out;
+  dmg_query_view_t view;
+  dmg_err_t err = call->query->view_open( call->query->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = height }, &view );
+  if( err ) err = call->query->view_open( call->query->ctx, &(dmg_at_t){ .kind = DMG_AT_HEAD }, &view );
+  if( err ) return dmg_rpc_fail_err( call, err, "head" );
+  dmg_rpc_abis_t abis = { .call = call, .view = &view };
+  dmg_jw_key( w, "calls" );
+  dmg_jw_open( w, '[' );
+  for( uint32_t i = 0; i<tx->call_cnt; i++ ) put_call( &abis, &tx->calls[ i ] );
+  dmg_jw_close( w, ']' );
+  dmg_jw_key( w, "events" );
+  dmg_jw_open( w, '[' );
+  for( uint32_t i = 0; i<r->event_cnt; i++ ) dmg_rpc_put_event( &abis, &r->events[ i ], NULL );
+  dmg_jw_close( w, ']' );
+  call->query->view_close( call->query->ctx, &view );
+  return true;
+}
+
 bool dmg_rpc_do_tx_receipt( dmg_rpc_call_t * call ) {
   dmg_jw_t * w = call->out;
   dmg_span_t raw, receipt;
   dmg_query_tx_status_t status;
   dmg_query_block_t block;
   dmg_receipt_t * r;
+  dmg_tx_t * tx;
   dmg_err_t err = call->query->tx( call->query->ctx, &call->arg[ 0 ].hash, call->arena, &raw, &receipt, &status );
   if( err ) return dmg_rpc_fail_err( call, err, "transaction" );
   if( !receipt.sz ) return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "the transaction is not in a block yet: no receipt" );
   err = call->query->block( call->query->ctx, &(dmg_at_t){ .kind = DMG_AT_HEIGHT, .height = status.height }, call->arena, &block );
   if( err ) return dmg_rpc_fail_err( call, err, "block" );
   if( dmg_receipt_decode( receipt, call->arena, &r ).kind!=DMG_VERDICT_GOOD ) return dmg_rpc_fail_err( call, DMG_ERR_CORRUPT, "receipt" );
+  if( dmg_tx_decode( raw, call->arena, &tx ).kind!=DMG_VERDICT_GOOD ) return dmg_rpc_fail_err( call, DMG_ERR_CORRUPT, "transaction" );
   dmg_jw_open( w, '{' );
   dmg_rpc_put_at( w, &block.at );
   dmg_jw_knum( w, "index", status.index );
+  dmg_put_kaddress( w, "sender", &tx->sender );
+  if( !put_deeds( call, status.height, tx, r ) ) return false;
   dmg_jw_khex( w, "receipt", receipt );
   dmg_jw_key( w, "fields" );
   dmg_put_receipt( w, r );

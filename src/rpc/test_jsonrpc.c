@@ -510,7 +510,7 @@ static void test_messages_by_p256_webauthn_and_bls( void ** state ) {
 }
 
 static void test_transactions( void ** state ) {
-  char hex[ 1100 ], id[ 65 ];
+  char hex[ 1100 ], id[ 65 ], done[ 320 ];
   dmg_hex_encode( fake.raw, fake.raw_sz, hex );
   dmg_hex_encode( fake.raw_id.b, 32, id );
   assert_has( call( "tx_submit", "[\"0x%s\"]", hex ), "\"status\":{\"kind\":\"pooled\"}" );
@@ -542,6 +542,14 @@ static void test_transactions( void ** state ) {
   a = call( "tx_receipt", "[\"0x%s\"]", id );
   assert_has( a, "\"at\":{\"height\":\"5\"" );
   assert_has( a, "\"status\":\"FAULT\",\"call\":0,\"module\":2,\"code\":7" );
+  snprintf( done, sizeof done, "\"calls\":[{\"module\":2,\"call\":1,\"moduleName\":\"balances\",\"name\":\"transfer\",\"args\":{\"to\":\"%s\",\"amount\":\"30\"},\"data\":\"0x0101", alice );
+  assert_has( a, done );
+  assert_has( a, "\"events\":[{\"module\":2,\"event\":1,\"moduleName\":\"balances\",\"name\":\"Counted\",\"fields\":{\"sum\":\"9\"},\"data\":\"0x0900000000000000\"}]" );
+  fake.state_oldest = 6;                                 /* states go long before blocks do */
+  a = call( "tx_receipt", "[\"0x%s\"]", id );
+  assert_has( a, done );
+  fake.state_oldest = 0;
+  assert_int_equal( fake.open_views, 0 );
 
   fake.status_err = DMG_ERR_CORRUPT;                     /* never "unknown" */
   a = call( "tx_status", "[[\"0x%s\"]]", id );
@@ -582,7 +590,7 @@ static void test_previews_tell_what_would_happen( void ** state ) {
   char says[ 160 ];
   snprintf( says, sizeof says, "\"says\":[\"Send 30 to %s\"]", alice );
   assert_has( a, says );
-  assert_has( a, "\"events\":[{\"module\":2,\"event\":1,\"name\":\"Counted\",\"fields\":{\"sum\":\"9\"},\"data\":\"0x0900000000000000\"}]" );
+  assert_has( a, "\"events\":[{\"module\":2,\"event\":1,\"moduleName\":\"balances\",\"name\":\"Counted\",\"fields\":{\"sum\":\"9\"},\"data\":\"0x0900000000000000\"}]" );
   assert_has( a, "\"asset\":{\"kind\":\"Cgt\"},\"amount\":\"30\"}],\"outcomeHash\"" );   /* bounds: of the sender alone */
   assert_has( a, "\"outcomeHash\":\"0x0c0c" );
   assert_has( a, "\"stack\":[]" );

@@ -430,7 +430,10 @@ static inline void fake_make_abi( fake_t * f ) {
 
 static inline void fake_make_tx( fake_t * f ) {
   static uint8_t const zero[ 64 ];
-  dmg_tx_call_t call = { .module = 2, .call = 1, .args = DMG_SPAN_STR( "args" ) };
+  uint8_t args[ 40 ] = { 0 };
+  memset( args, 1, 32 );
+  dmg_store_u64le( args+32, 30 );
+  dmg_tx_call_t call = { .module = 2, .call = 1, .args = DMG_SPAN( args ) };
   dmg_tx_post_t post[ 4 ] = { { .kind = DMG_POST_SPENDS_MAX, .amount = 5 }, { .kind = DMG_POST_OWNS, .asset = { .kind = DMG_ASSET_CURRENCY } }, { .kind = DMG_POST_FEE_MAX, .amount = 7 }, { .kind = DMG_POST_OUTCOME } };
   dmg_tx_sig_t sig = { .scheme = DMG_SIG_ED25519, .key = dmg_span( zero, 32 ), .sig = dmg_span( zero, 64 ) };
   dmg_tx_t tx = { .version = 1, .fee_kind = DMG_FEE_ENERGY_THEN_FEE, .nonce = 7, .expiry = 100, .gas = 20000, .fee_max = 9, .calls = &call, .call_cnt = 1, .posts = post, .post_cnt = 4, .sigs = &sig, .sig_cnt = 1 };

@@ -194,7 +194,7 @@ static void test_events_of_a_module_have_their_mmr_position( void ** state ) {
       assert_has( a, want );
       snprintf( want, sizeof want, "\"at\":{\"height\":\"%lu\"", (unsigned long)h );
       assert_has( a, want );
-      snprintf( want, sizeof want, "\"item\":{\"tx\":1,\"idx\":%u,\"module\":2,\"event\":1,\"name\":\"Counted\",\"fields\":{\"sum\":\"%lu\"},\"data\":\"0x", k, (unsigned long)( 10*h+k ) );
+      snprintf( want, sizeof want, "\"item\":{\"tx\":1,\"idx\":%u,\"module\":2,\"event\":1,\"moduleName\":\"balances\",\"name\":\"Counted\",\"fields\":{\"sum\":\"%lu\"},\"data\":\"0x", k, (unsigned long)( 10*h+k ) );
       assert_has( a, want );
     }
     if( h%5==0 ) { snprintf( want, sizeof want, "\"seq\":\"%lu\"", (unsigned long)seq++ ); assert_has( assert_has( hear(), want ), "\"name\":\"Paid\"" ); }

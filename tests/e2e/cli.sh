@@ -149,10 +149,26 @@ json "account"                  d account show alice -o json
 json "block"                    d block show -o json
 json "transfer"                 d transfer bob 1 --from alice --yes -o json
 json "transfer, not waiting"    d transfer bob 1 --from alice --yes --wait none -o json
+# What it did: calls and events by the modules' interfaces, amounts in CGT for people and in sparks for programs.
+id=$(d call balances transfer_many '{"payments":[{"to":"bob","amount":"150000000"},{"to":"carol","amount":"5"}]}' --from alice --yes --fields fields.id)
+alice=$(get address d account show alice); bob=$(get address d account show bob); carol=$(get address d account show carol)
+check "tx receipt"              d tx receipt "$id"
+for line in "from         $alice" "call         balances.transfer_many payments [{to $bob, amount 1.5 CGT}, {to $carol, amount 0.00000005 CGT}]" "event        balances.TransferredMany from $alice, to $bob, amount 1.5 CGT"; do
+  grep -qxF -- "$line" "$e2e_dir/out" || die "tx receipt lacks '$line': $(out)"
+done
+json "tx receipt as JSON"       d tx receipt "$id" -o json
+python3 - "$e2e_dir/out" "$alice" "$bob" "$carol" <<'PY' || die "$(out)"
+import json, sys
+a, (alice, bob, carol) = json.load(open(sys.argv[1])), sys.argv[2:]
+(call,), events = a["calls"], a["events"]
+assert a["sender"] == alice and (call["moduleName"], call["name"]) == ("balances", "transfer_many"), call
+assert call["args"] == {"payments": [{"to": bob, "amount": "150000000"}, {"to": carol, "amount": "5"}]}, call
+assert [(e["moduleName"], e["name"]) for e in events] == [("balances", "TransferredMany")]*2 and events[1]["fields"] == {"from": alice, "to": carol, "amount": "5"}, events
+PY
 before=$(d rpc tx_nonces "{\"account\":\"$(d account show alice | sed -n 's/^account *//p')\",\"lanes\":[0]}")
 refuse "--wait is checked first" 2 "--wait is one of" d transfer bob 1 --from alice --yes --wait soon
 # Exit code 2 says that nothing was done: who mistypes a field does not pay first.
-refuse "and so is --fields"     2 "no field nope, only at, index, receipt, fields; nothing" d transfer bob 1 --from alice --yes --fields nope
+refuse "and so is --fields"     2 "no field nope, only at, index, sender, calls, events, receipt, fields; nothing" d transfer bob 1 --from alice --yes --fields nope
 refuse "with --wait too"        2 "no field at, only id" d transfer bob 1 --from alice --yes --wait pooled --fields at
 [ "$before" = "$(d rpc tx_nonces "{\"account\":\"$(d account show alice | sed -n 's/^account *//p')\",\"lanes\":[0]}")" ] || die "a transaction was sent all the same"
 json_error "refused by the chain" 3 balances.InsufficientBalance d transfer bob 99999999 --from alice --yes -o json
@@ -260,7 +276,7 @@ printf '%s\n' "$tx" >"$e2e_dir/tx"
 check "of a file"               cmp "$e2e_dir/whole" <(d tx preview "@$e2e_dir/tx" -o json)
 check "of standard input"       cmp "$e2e_dir/whole" <(d tx preview - -o json <"$e2e_dir/tx")
 check "in words"                d tx preview "$tx"
-for line in '  diff -0.00000005 CGT  alice (dmg1' '  does Transferred' '  ends OK' '  gas  ' '  cost 0.00'; do grep -qF -- "$line" "$e2e_dir/out" || die "tx preview lacks '$line': $(out)"; done
+for line in '  diff -0.00000005 CGT  alice (dmg1' '  does balances.Transferred from dmg1' '  ends OK' '  gas  ' '  cost 0.00'; do grep -qF -- "$line" "$e2e_dir/out" || die "tx preview lacks '$line': $(out)"; done
 refuse "of no transaction"      2 "not a transaction" d tx preview 0x00
 # Without gas and fee maximum (both at 0): with those that it would get; its id stays its own.
 bare=$(python3 - "$tx" <<'PY'
@@ -289,6 +305,7 @@ check "it is signed"            d tx sign "$spent" --from grace --yes
 grep -q '^  now  balances.InsufficientBalance: it would end as FAULT' "$e2e_dir/err" || die "it does not say so: $(cat "$e2e_dir/err")"
 late=$(d tx submit "$(out)")
 json_error "and fails"          3 balances.InsufficientBalance d tx watch "$late" -o json
+check "its receipt names the fault" grep -qx 'status       FAULT balances.InsufficientBalance, in call 0' <(d tx receipt "$late")
 check "two calls in one"        d tx build --calls '[{"module":"balances","call":"burn","args":{"amount":"1"}},{"module":"system","call":"note","args":{"data":"0x01"}}]' --from alice
 refuse "a bad list of calls"    2 "call 0 wants" d tx build --calls '[{"module":"balances"}]' --from alice
 refuse "bytes that are none"    2 "not a transaction" d tx sign 0x00 --from alice --yes

@@ -52,7 +52,7 @@ def rpc(method, params="{}"):
 # F1.5: asks for what is missing, shows what is signed, prints the command that needs no questions.
 out, code = run(["transfer", "--memo", "it's me"], [("TO: ", "bob\r"), ("AMOUNT: ", "0.5 \r"), ("who signs: ", "alice\r"), ("[y/N] ", "y\r")])
 check("missing arguments are asked for", code == 0 and "status       OK" in out, out)
-check("it shows what it would do", "diff -0.5 CGT  alice (dmg1" in out and "diff +0.5 CGT  bob" in out and "does Transferred" in out and "fee  0.00" in out and "at most" in out and "expires at height" in out, out)
+check("it shows what it would do", "diff -0.5 CGT  alice (dmg1" in out and "diff +0.5 CGT  bob" in out and "does balances.Transferred" in out and "fee  0.00" in out and "at most" in out and "expires at height" in out, out)
 line = re.search(r"the same in one line:\r\n  (demiurge .*)\r\n", out)
 check("it tells the equal command", line and shlex.split(line[1]) == ["demiurge", "transfer", "bob", "0.5", "--memo", "it's me", "--from", "alice"], out)
 again = subprocess.run(["sh", "-c", line[1].replace("demiurge", shlex.quote(DEMIURGE), 1) + " --yes"], stdin=subprocess.DEVNULL, capture_output=True, text=True)

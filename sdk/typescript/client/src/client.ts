@@ -95,17 +95,40 @@ export interface Head {
   readonly hash: Hash;
 }
 
-export interface EventItem {
-  /** Index of the receipt in its block, and of the event in the receipt. */
-  readonly tx: number;
-  readonly idx: number;
+/** What a transaction asked for; names and arguments by the module's interface, null where it has none of them. */
+export interface NamedCall {
+  readonly module: number;
+  readonly call: number;
+  readonly moduleName: string | null;
+  readonly name: string | null;
+  readonly args: JsonObject | null;
+  readonly data: Uint8Array;
+}
+
+/** What a module recorded, likewise. */
+export interface NamedEvent {
   readonly module: number;
   readonly event: number;
+  readonly moduleName: string | null;
   readonly name: string | null;
-  /** By the module's interface, as JSON. */
   readonly fields: JsonObject | null;
   readonly data: Uint8Array;
 }
+
+export interface EventItem extends NamedEvent {
+  /** Index of the receipt in its block, and of the event in the receipt. */
+  readonly tx: number;
+  readonly idx: number;
+}
+
+const readEvent = (a: Answer): NamedEvent => ({
+  module: a.get("module").u32(),
+  event: a.get("event").u32(),
+  moduleName: a.get("moduleName").optional((x) => x.text()),
+  name: a.get("name").optional((x) => x.text()),
+  fields: a.get("fields").optional((x) => x.object()),
+  data: a.get("data").bytes(),
+});
 
 /** Absent is 0. */
 const freeOf = (value: Uint8Array | null): bigint => (value === null ? 0n : balancesItems.free.decode(value).value);
@@ -253,9 +276,28 @@ export function createClient({ transport }: ClientOptions) {
   async function receipt(
     id: Hash,
     o: RequestOptions = {},
-  ): Promise<{ readonly receipt: Receipt; readonly at: At; readonly index: number }> {
+  ): Promise<{
+    readonly receipt: Receipt;
+    readonly at: At;
+    readonly index: number;
+    readonly calls: readonly NamedCall[];
+    readonly events: readonly NamedEvent[];
+  }> {
     const a = await ask("tx_receipt", { id: toHex(id) }, o);
-    return { receipt: decode(Receipt, a.get("receipt").bytes()), at: readAt(a.get("at")), index: a.get("index").u32() };
+    return {
+      receipt: decode(Receipt, a.get("receipt").bytes()),
+      at: readAt(a.get("at")),
+      index: a.get("index").u32(),
+      calls: a.get("calls").list((c) => ({
+        module: c.get("module").u32(),
+        call: c.get("call").u32(),
+        moduleName: c.get("moduleName").optional((x) => x.text()),
+        name: c.get("name").optional((x) => x.text()),
+        args: c.get("args").optional((x) => x.object()),
+        data: c.get("data").bytes(),
+      })),
+      events: a.get("events").list(readEvent),
+    };
   }
 
   async function estimate(tx: Uint8Array, o: RequestOptions = {}): Promise<Estimate> {
@@ -414,11 +456,7 @@ export function createClient({ transport }: ClientOptions) {
       (a) => ({
         tx: a.get("tx").u32(),
         idx: a.get("idx").u32(),
-        module: a.get("module").u32(),
-        event: a.get("event").u32(),
-        name: a.get("name").optional((x) => x.text()),
-        fields: a.get("fields").optional((x) => x.object()),
-        data: a.get("data").bytes(),
+        ...readEvent(a),
       }),
       o,
     );

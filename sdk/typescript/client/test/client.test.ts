@@ -43,6 +43,12 @@ describe("sending", () => {
     expect(first.receipt.status).toBe("OK");
     const second = await chain.send(alice, [pay(5n), c.system.note({ data: c.utf8("hi") })]);
     expect(second.id).not.toEqual(first.id);
+    const done = await chain.receipt(second.id);
+    expect(done.calls.map((x) => [x.moduleName, x.name, x.args])).toEqual([
+      ["balances", "transfer", { memo: "0x" }],
+      [null, null, null],
+    ]);
+    expect(done.events).toMatchObject([{ moduleName: "balances", name: "Transferred", fields: { amount: "1" } }]);
     expect(await chain.balance(bob.address)).toBe(15n);
     expect(await chain.provenBalance(bob.address, trust)).toMatchObject({ free: 15n });
     expect(await chain.provenBalance(alice.address, trust)).toMatchObject({ free: 985n });

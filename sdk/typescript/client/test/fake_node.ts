@@ -20,6 +20,7 @@ interface Made {
 interface Done {
   readonly height: bigint;
   readonly index: number;
+  readonly calls: readonly c.Call[];
   readonly receipt: c.Receipt;
 }
 
@@ -164,6 +165,7 @@ export class FakeNode {
     this.done.set(c.toHex(id), {
       height,
       index,
+      calls: body.calls,
       receipt: {
         id,
         status,
@@ -271,6 +273,15 @@ export class FakeNode {
           receipt: c.toHex(c.encode(c.Receipt, d.receipt)),
           at: this.#at(this.blocks[Number(d.height) - 1] as Made),
           index: d.index,
+          calls: d.calls.map((x) => ({
+            module: x.module,
+            call: x.call,
+            ...(x.module === 2 ? { moduleName: "balances", name: "transfer", args: { memo: "0x" } } : {}),
+            data: c.toHex(x.args),
+          })),
+          events: [
+            { module: 2, event: 1, moduleName: "balances", name: "Transferred", fields: { amount: "1" }, data: "0x01" },
+          ],
         };
       }
       case "sub_open": {

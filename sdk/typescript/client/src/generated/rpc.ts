@@ -382,7 +382,7 @@ export interface Event {
 export interface Receipt {
   readonly id: Hex;
   readonly status: ReceiptStatus;
-  /** The first that failed. */
+  /** The first call that failed; null: none did. */
   readonly call?: number | null;
   readonly module: number;
   readonly code: number;
@@ -491,9 +491,32 @@ export interface TxAnswer {
   readonly fields: TxFields;
 }
 
+/** Names, arguments and fields by the module's interface; absent where it has none of them. */
+export interface NamedCall {
+  readonly module: number;
+  readonly call: number;
+  readonly moduleName?: string | null;
+  readonly name?: string | null;
+  readonly args?: Json | null;
+  readonly data: Hex;
+}
+
+export interface NamedEvent {
+  readonly module: number;
+  readonly event: number;
+  readonly moduleName?: string | null;
+  readonly name?: string | null;
+  readonly fields?: Json | null;
+  readonly data: Hex;
+}
+
 export interface ReceiptAnswer {
   readonly at: Block;
   readonly index: number;
+  readonly sender: string;
+  /** What was asked for, and what the chain recorded of it. */
+  readonly calls: readonly NamedCall[];
+  readonly events: readonly NamedEvent[];
   readonly receipt: Hex;
   readonly fields: Receipt;
 }
@@ -557,14 +580,6 @@ export interface Change {
   readonly in: Decimal;
 }
 
-export interface PreviewEvent {
-  readonly module: number;
-  readonly event: number;
-  readonly name?: string | null;
-  readonly fields?: Json | null;
-  readonly data: Hex;
-}
-
 export interface PreviewError {
   /** module.Fault, or the status. */
   readonly name: string;
@@ -581,7 +596,7 @@ export interface Preview {
   readonly diff: readonly Change[];
   /** The line of each call that a signer is to see. */
   readonly says: readonly string[];
-  readonly events: readonly PreviewEvent[];
+  readonly events: readonly NamedEvent[];
   /** The limit to set: used x 1.2. */
   readonly gas: Decimal;
   readonly gasUsed: Decimal;
@@ -718,6 +733,7 @@ export interface EventItem {
   readonly idx: number;
   readonly module: number;
   readonly event: number;
+  readonly moduleName?: string | null;
   readonly name?: string | null;
   readonly fields?: Json | null;
   readonly data: Hex;
@@ -1188,7 +1204,7 @@ export interface Methods {
     };
     readonly result: Preview;
   };
-  /** The receipt of a transaction in a block. */
+  /** What a transaction in a block did and cost: its calls and events by the modules' interfaces, and its receipt. */
   readonly tx_receipt: {
     readonly params: {
       /** transaction id */
