@@ -125,15 +125,16 @@ int dmg_cli_slurp( dmg_cli_t * cli, char const * arg, dmg_span_t * out ) {
   return DMG_EXIT_OK;
 }
 
-bool dmg_cli_amount_parse( char const * text, uint64_t * out_sparks ) {
-  uint64_t whole = 0, frac = 0, unit = 100000000u;
+/* "12.5" CGT, or "12sparks"; false: neither, or more than there is. */
+static bool amount_parse( char const * text, uint64_t * out_sparks ) {
+  uint64_t whole = 0, frac = 0, unit = DMG_SPARKS_PER_CGT;
   char const * p = text;
   if( *p<'0' || *p>'9' ) return false;
   for( ; *p>='0' && *p<='9'; p++ ) {
-    if( whole>( UINT64_MAX-9 )/10 ) return false;
+    if( whole>DMG_SUPPLY_SPARKS ) return false;
     whole = whole*10+(uint64_t)( *p-'0' );
   }
-  if( !strcmp( p, "sparks" ) ) { *out_sparks = whole; return whole<=INT64_MAX; }
+  if( !strcmp( p, "sparks" ) ) { *out_sparks = whole; return whole<=DMG_SUPPLY_SPARKS; }
   if( *p=='.' ) {
     if( p[ 1 ]<'0' || p[ 1 ]>'9' ) return false;
     for( p++; *p>='0' && *p<='9'; p++ ) {
@@ -142,18 +143,18 @@ bool dmg_cli_amount_parse( char const * text, uint64_t * out_sparks ) {
       frac += (uint64_t)( *p-'0' )*unit;
     }
   }
-  if( *p || whole>(uint64_t)INT64_MAX/100000000u-1 ) return false;
-  *out_sparks = whole*100000000u+frac;
-  return true;
+  if( *p || whole>DMG_SUPPLY_SPARKS/DMG_SPARKS_PER_CGT ) return false;
+  *out_sparks = whole*DMG_SPARKS_PER_CGT+frac;
+  return *out_sparks<=DMG_SUPPLY_SPARKS;
 }
 
-void dmg_cli_amount_text( uint64_t sparks, char out[ DMG_CLI_AMOUNT_SZ ] ) {
-  char frac[ 16 ];
-  snprintf( frac, sizeof frac, "%08lu", (unsigned long)( sparks%100000000u ) );
-  size_t n = 8;
-  while( n && frac[ n-1 ]=='0' ) n--;
-  frac[ n ] = 0;
-  snprintf( out, DMG_CLI_AMOUNT_SZ, "%lu%s%s CGT", (unsigned long)( sparks/100000000u ), n ? "." : "", frac );
+int dmg_cli_amount( dmg_cli_t const * cli, char const * what, char const * text, uint64_t least, uint64_t * out_sparks ) {
+  uint64_t sparks;
+  char from[ DMG_CLI_AMOUNT_SZ ], to[ DMG_CLI_AMOUNT_SZ ];
+  if( amount_parse( text, &sparks ) && sparks>=least ) { *out_sparks = sparks; return DMG_EXIT_OK; }
+  dmg_cli_amount_text( least, from );
+  dmg_cli_amount_text( DMG_SUPPLY_SPARKS, to );
+  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants %s to %s, all there is, with at most 8 decimals (12.5), or in sparks (1250000000sparks), not \"%.80s\"", what, from, to, text );
 }
 
 /* A node that answers out of contract ends the command: nothing sensible can follow. */

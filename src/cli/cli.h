@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "crypto/hash.h"
 #include "rpc/json.h"
+#include "types/asset.h"
 
 typedef enum {
   DMG_EXIT_OK = 0, DMG_EXIT_INTERNAL = 1, DMG_EXIT_USAGE = 2, DMG_EXIT_REFUSED = 3, DMG_EXIT_UNAVAILABLE = 4, DMG_EXIT_NOT_FOUND = 5,
@@ -193,11 +194,11 @@ int dmg_cli_account( dmg_cli_t * cli, char const * text, dmg_hash_t * out );
 int dmg_cli_at( dmg_cli_t * cli, char const * text, dmg_span_t * out );
 /* ",\"at\":.." of --at, or nothing. */
 int dmg_cli_at_flag( dmg_cli_t * cli, dmg_span_t * out );
-/* "12.5" CGT, or "12sparks".  false: not an amount. */
-bool dmg_cli_amount_parse( char const * text, uint64_t * out_sparks );
+/* "12.5" CGT, or "12sparks", of argument or flag `what`, at least `least` sparks; else USAGE, told. */
+int dmg_cli_amount( dmg_cli_t const * cli, char const * what, char const * text, uint64_t least, uint64_t * out_sparks );
 /* "12.5 CGT" */
-#define DMG_CLI_AMOUNT_SZ 40
-void dmg_cli_amount_text( uint64_t sparks, char out[ DMG_CLI_AMOUNT_SZ ] );
+#define DMG_CLI_AMOUNT_SZ DMG_AMOUNT_TEXT_SZ
+static inline void dmg_cli_amount_text( uint64_t sparks, char out[ DMG_CLI_AMOUNT_SZ ] ) { dmg_amount_text( sparks, out ); }
 
 /* Members of an answer; a missing or other one ends the command of dmg_cli_use with UNAVAILABLE ("the node's answer lacks .."). */
 void       dmg_cli_use ( dmg_cli_t const * cli );

@@ -12,9 +12,10 @@ static int transfer( dmg_cli_t * cli ) {
   char const * memo = dmg_cli_opt( cli, "--memo" );
   dmg_tx_call_t call;
   dmg_cli_draft_t draft;
-  if( !dmg_cli_amount_parse( cli->arg[ 1 ], &amount ) || !amount ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "the amount is a number of CGT above 0 with at most 8 decimals (12.5), or of sparks (1250000000sparks), not \"%.80s\"", cli->arg[ 1 ] );
+  int code = dmg_cli_amount( cli, "AMOUNT", cli->arg[ 1 ], 1, &amount );
+  if( code ) return code;
   if( memo && strlen( memo )>64 ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a memo has at most 64 bytes, this one %zu", strlen( memo ) );
-  int code = dmg_cli_chain( cli, &chain );
+  code = dmg_cli_chain( cli, &chain );
   if( !code ) code = dmg_cli_account( cli, cli->arg[ 0 ], &to );
   if( code ) return code;
   dmg_address_text( &to, to_text );

@@ -141,7 +141,7 @@ static int shown( dmg_cli_t * cli, dmg_tx_t const * tx, bool is_offline, bool is
   dmg_cli_effects_t effects;
   dmg_cli_refusal_t refusal = { 0 };
   dmg_buf_t buf = dmg_buf( 16<<20 );
-  int code = is_offline ? DMG_EXIT_OK : dmg_cli_tx_effects( cli, tx->raw, &effects, &refusal );
+  int code = is_offline ? DMG_EXIT_OK : dmg_cli_tx_effects( cli, tx, &effects, &refusal );
   if( code && !refusal.code ) return code;
   put_words( cli, tx, is_offline, &buf );
   if( code ) (void)!dmg_buf_printf( &buf, "\n  now  %s: %s", refusal.name, refusal.message );
@@ -216,7 +216,6 @@ static int tx_preview( dmg_cli_t * cli ) {
   dmg_cli_chain_t chain;
   dmg_cli_effects_t e;
   dmg_cli_refusal_t refusal = { 0 };
-  dmg_span_t raw;
   char cost[ DMG_CLI_AMOUNT_SZ ], most[ DMG_CLI_AMOUNT_SZ ];
   int code = bytes_of( cli, cli->arg[ 0 ], &tx );
   if( !code ) code = dmg_cli_chain( cli, &chain );
@@ -225,9 +224,7 @@ static int tx_preview( dmg_cli_t * cli ) {
   dmg_tx_t priced = *tx;
   if(( code = dmg_cli_tx_price( cli, &priced ) )) return code;
   bool is_priced = priced.gas!=tx->gas || priced.fee_max!=tx->fee_max;
-  raw = tx->raw;
-  if( is_priced && ( code = dmg_cli_tx_encode( cli, &priced, &raw ) ) ) return code;
-  code = dmg_cli_tx_effects( cli, raw, &e, &refusal );
+  code = dmg_cli_tx_effects( cli, &priced, &e, &refusal );
   if( code ) return refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s", refusal.message ) : code;
   dmg_buf_t buf = dmg_buf( 16<<20 );
   if( dmg_cli_is_data( cli ) ) {

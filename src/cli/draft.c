@@ -342,10 +342,9 @@ static int number_flag( dmg_cli_t * cli, dmg_cli_flag_t flag, uint64_t max, uint
   if( v && !dmg_cli_number( v, max, out ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants a number up to %lu, not %.60s", dmg_cli_flags[ flag ].name, (unsigned long)max, v );
   return DMG_EXIT_OK;
 }
-static int amount_flag( dmg_cli_t * cli, dmg_cli_flag_t flag, uint64_t * out ) {
+static int amount_flag( dmg_cli_t * cli, dmg_cli_flag_t flag, uint64_t least, uint64_t * out ) {
   char const * v = cli->flag[ flag ];
-  if( v && !dmg_cli_amount_parse( v, out ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants CGT with at most 8 decimals (0.5) or sparks (1000sparks), not %.60s", dmg_cli_flags[ flag ].name, v );
-  return DMG_EXIT_OK;
+  return v ? dmg_cli_amount( cli, dmg_cli_flags[ flag ].name, v, least, out ) : DMG_EXIT_OK;
 }
 
 /* ---- Drafting ---- */
@@ -361,12 +360,17 @@ static void set_id( dmg_cli_draft_t * d ) {
 /* Bytes, id, and what it would do as it will be signed. */
 static int finish( dmg_cli_t * cli, dmg_cli_draft_t * d ) {
   dmg_cli_refusal_t refusal = { 0 };
-  if( d->tx.tip>d->tx.fee_max ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--tip is a part of --fee-max, so not more than it" );
+  if( d->tx.tip>d->tx.fee_max ) {
+    char tip[ DMG_CLI_AMOUNT_SZ ], most[ DMG_CLI_AMOUNT_SZ ];
+    dmg_cli_amount_text( d->tx.tip, tip );
+    dmg_cli_amount_text( d->tx.fee_max, most );
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--tip is a part of --fee-max, so not more than it: %s, and --fee-max is %s", tip, most );
+  }
   int code = dmg_cli_tx_encode( cli, &d->tx, &d->raw );
   if( code ) return code;
   set_id( d );
-  code = dmg_cli_tx_effects( cli, d->raw, &d->effects, &refusal );
-  return code && refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s%s; nothing was sent", refusal.message, dmg_cli_has_text( cli, &refusal, &d->tx.sender ) ) : code;
+  code = dmg_cli_tx_effects( cli, &d->tx, &d->effects, &refusal );
+  return code && refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s; nothing was sent", refusal.message ) : code;
 }
 
 static int begin( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_call_t const * calls, uint32_t call_cnt, char const * what, dmg_cli_draft_t * d ) {
@@ -380,9 +384,8 @@ static int begin( dmg_cli_t * cli, dmg_cli_chain_t const * chain, dmg_tx_call_t 
   if( !code ) code = number_flag( cli, DMG_CLI_FLAG_GAS, UINT32_MAX, &d->tx.gas );
   if( !code && cli->flag[ DMG_CLI_FLAG_GAS ] && !d->tx.gas ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--gas wants a number from 1: nothing runs without gas" );
   if( !code ) code = number_flag( cli, DMG_CLI_FLAG_EXPIRES, 1000000, &lifetime );
-  if( !code ) code = amount_flag( cli, DMG_CLI_FLAG_FEE_MAX, &d->tx.fee_max );
-  if( !code && cli->flag[ DMG_CLI_FLAG_FEE_MAX ] && !d->tx.fee_max ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--fee-max wants more than nothing: it is what may be paid" );
-  if( !code ) code = amount_flag( cli, DMG_CLI_FLAG_TIP, &d->tx.tip );
+  if( !code ) code = amount_flag( cli, DMG_CLI_FLAG_FEE_MAX, 1, &d->tx.fee_max );
+  if( !code ) code = amount_flag( cli, DMG_CLI_FLAG_TIP, 0, &d->tx.tip );
   if( !code ) code = who( cli, chain->is_dev, d );
   d->is_dev    = chain->is_dev;
   d->tx.lane   = (uint16_t)lane;

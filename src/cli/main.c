@@ -170,7 +170,8 @@ static int parse( dmg_cli_t * cli, int argc, char ** argv, int from ) {
     char const * a = argv[ i ];
     int code = DMG_EXIT_OK;
     if( !is_raw && !strcmp( a, "--" ) ) { is_raw = true; continue; }
-    if( !is_raw && a[ 0 ]=='-' && a[ 1 ] ) {
+    /* A negative number is an argument, which the command refuses by its name; no flag looks like it. */
+    if( !is_raw && a[ 0 ]=='-' && a[ 1 ] && !( a[ 1 ]>='0' && a[ 1 ]<='9' && cli->arg_cnt<cmd->arg_max ) ) {
       if( !option( cli, argc, argv, &i, &code ) ) return unknown_flag( cli, a );
       if( code ) return code;
       continue;

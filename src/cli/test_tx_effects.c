@@ -57,7 +57,8 @@ static void answer( char const * diff, char const * receipt_hex ) {
   snprintf( preview, sizeof preview, "{\"status\":\"OK\",\"error\":{\"name\":\"x\",\"text\":\"call 0: no\"},\"diff\":[%s],\"gas\":\"120\",\"gasUsed\":\"100\",\"energy\":\"0\",\"fee\":\"5\",\"receipt\":\"0x%s\"}", diff, receipt_hex );
 }
 static void answer_estimate( unsigned status, char const * gas, char const * price ) {
-  snprintf( estimate, sizeof estimate, "{\"status\":\"x\",\"error\":\"call 0: no\",\"gas\":\"%s\",\"gasUsed\":\"1\",\"intrinsic\":\"1\",\"price\":\"%s\",\"fee\":\"1\",\"receipt\":\"0x%s\"}", gas, price, receipt_of( status, 0, 0 ) );
+  snprintf( estimate, sizeof estimate, "{\"status\":\"%s\",\"error\":\"call 0: no\",\"gas\":\"%s\",\"gasUsed\":\"1\",\"intrinsic\":\"1\",\"price\":\"%s\",\"fee\":\"1\",\"receipt\":\"0x%s\"}",
+            dmg_status_name( status ), gas, price, receipt_of( status, 0, 0 ) );
 }
 
 static dmg_tx_t tx_of( dmg_tx_call_t * call, dmg_tx_sig_t * sig, uint64_t gas, uint64_t fee_max, uint64_t tip ) {
@@ -66,6 +67,14 @@ static dmg_tx_t tx_of( dmg_tx_call_t * call, dmg_tx_sig_t * sig, uint64_t gas, u
   *sig  = (dmg_tx_sig_t){ .key = dmg_span( zero, 32 ), .sig = dmg_span( zero, 64 ) };
   return (dmg_tx_t){ .version = DMG_TX_VERSION, .fee_kind = DMG_FEE_ENERGY_THEN_FEE, .auth = DMG_TX_AUTH_KEYS, .gas = gas, .fee_max = fee_max, .tip = tip, .calls = call, .call_cnt = 1, .sigs = sig, .sig_cnt = 1 };
 }
+
+static int effects_of( uint64_t gas, dmg_cli_effects_t * out, dmg_cli_refusal_t * out_refusal ) {
+  dmg_tx_call_t call;
+  dmg_tx_sig_t sig;
+  dmg_tx_t tx = tx_of( &call, &sig, gas, 9, 0 );
+  return dmg_cli_tx_effects( &cli, &tx, out, out_refusal );
+}
+static int effects( dmg_cli_effects_t * out, dmg_cli_refusal_t * out_refusal ) { return effects_of( 7, out, out_refusal ); }
 
 static int setup( void ** state ) {
   setenv( "DEMIURGE_KEYS", "/nonexistent", 1 );
@@ -148,8 +157,8 @@ static void test_effects_are_shown_and_told( void ** state ) {
   snprintf( diff, sizeof diff, CHANGE( 1, "{\"kind\":\"Cgt\"}", "0", "150000000" ) "," CHANGE( 2, "{\"kind\":\"Cgt\"}", "18446744073709551615", "0" ) "," CHANGE( 2, "{\"kind\":\"Currency\",\"value\":\"" ID6 "\"}", "5", "7" ) ","
             CHANGE( 3, "{\"kind\":\"Lp\",\"value\":\"" ID6 "\"}", "0", "1" ), address_of( 1 ), address_of( 2 ), address_of( 2 ), address_of( 3 ) );
   answer( diff, receipt_of( DMG_STATUS_OK, 40, 2 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_OK );
-  assert_string_equal( last, "{\"tx\":\"0x01\"}" );
+  assert_int_equal( effects( &e, &refusal ), DMG_EXIT_OK );
+  assert_non_null( strstr( last, "{\"tx\":\"0x01" ) );   /* version 1 */
   assert_int_equal( e.diff_cnt, 4 );
   assert_int_equal( e.fee, 42 );                         /* the bill, not the fee of the limit that the node would set */
   assert_int_equal( e.gas_used, 100 );
@@ -177,7 +186,7 @@ static void test_names_of_a_dev_chain_are_for_a_dev_chain( void ** state ) {
   char diff[ 512 ];
   snprintf( diff, sizeof diff, CHANGE( 1, "{\"kind\":\"Cgt\"}", "1", "0" ), alice );
   answer( diff, receipt_of( DMG_STATUS_OK, 0, 0 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_OK );
+  assert_int_equal( effects( &e, &refusal ), DMG_EXIT_OK );
   for( int is_dev = 0; is_dev<2; is_dev++ ) {
     dmg_buf_t text = dmg_buf( 1<<16 );
     dmg_cli_effects_text( &cli, &e, &e.diff[ 0 ].account, is_dev, &text );
@@ -192,7 +201,7 @@ static void test_nothing_moves( void ** state ) {
   dmg_cli_refusal_t refusal;
   dmg_hash_t sender = id_of( 2 );
   answer( "", receipt_of( DMG_STATUS_OK, 0, 0 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_OK );
+  assert_int_equal( effects( &e, &refusal ), DMG_EXIT_OK );
   dmg_buf_t text = dmg_buf( 1<<16 );
   dmg_cli_effects_text( &cli, &e, &sender, false, &text );
   assert_memory_equal( text.p, "\n  diff nothing moves but the fee\n  hold", 39 );
@@ -203,13 +212,26 @@ static void test_what_would_fail_is_a_refusal( void ** state ) {
   dmg_cli_effects_t e;
   dmg_cli_refusal_t refusal;
   answer( "", receipt_of( DMG_STATUS_FAULT, 0, 0 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_REFUSED );
+  assert_int_equal( effects( &e, &refusal ), DMG_EXIT_REFUSED );
   assert_int_equal( refusal.code, DMG_EXIT_REFUSED );
   assert_string_equal( refusal.name, "ChainRefused" );   /* this node has no interface of module 2 that would name fault 3 */
   assert_string_equal( refusal.message, "it would end as FAULT: call 0: no" );
   is_refused = true;
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_REFUSED );
+  assert_int_equal( effects( &e, &refusal ), DMG_EXIT_REFUSED );
   assert_string_equal( refusal.name, "TxRejected" );
+}
+
+/* Asked again with all the gas there is; where that fails, too, no limit would do. */
+static void test_too_little_gas_says_how_much_would_do( void ** state ) {
+  dmg_cli_effects_t e;
+  dmg_cli_refusal_t refusal;
+  answer( "", receipt_of( DMG_STATUS_NO_GAS, 0, 0 ) );
+  answer_estimate( DMG_STATUS_OK, "51822", "1" );
+  assert_int_equal( effects_of( 100, &e, &refusal ), DMG_EXIT_REFUSED );
+  assert_string_equal( refusal.message, "it would end as NO_GAS: call 0: no; its gas limit is 100, and 51822 would do" );
+  answer_estimate( DMG_STATUS_FAULT, "51822", "1" );
+  assert_int_equal( effects_of( 100, &e, &refusal ), DMG_EXIT_REFUSED );
+  assert_string_equal( refusal.message, "it would end as NO_GAS: call 0: no" );
 }
 
 /* A node that answers out of contract is no refusal: nothing is known of the transaction. */
@@ -222,19 +244,19 @@ static void test_what_is_no_diff_is_not_shown( void ** state ) {
   for( size_t i = 0; i<sizeof bad/sizeof *bad; i++ ) {
     snprintf( diff, sizeof diff, "{\"account\":\"%s\",\"asset\":%s,\"out\":\"1\",\"in\":\"0\"}", bad[ i ].account ? bad[ i ].account : address_of( 1 ), bad[ i ].asset );
     answer( diff, receipt_of( DMG_STATUS_OK, 0, 0 ) );
-    assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_UNAVAILABLE );
+    assert_int_equal( effects( &e, &refusal ), DMG_EXIT_UNAVAILABLE );
     assert_int_equal( refusal.code, 0 );
   }
   answer( "", "00" );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_UNAVAILABLE );
+  assert_int_equal( effects( &e, &refusal ), DMG_EXIT_UNAVAILABLE );
   answer( "", receipt_of( DMG_STATUS_OK, UINT64_MAX, 1 ) );
-  assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), DMG_EXIT_UNAVAILABLE );
+  assert_int_equal( effects( &e, &refusal ), DMG_EXIT_UNAVAILABLE );
   /* 2,048 changes, and one more. */
   for( uint32_t cnt = DMG_CLI_CHANGE_MAX; cnt<=DMG_CLI_CHANGE_MAX+1; cnt++ ) {
     dmg_buf_t list = dmg_buf( sizeof preview );
     for( uint32_t i = 0; i<cnt; i++ ) assert_false( dmg_buf_printf( &list, "%s" CHANGE( 1, "{\"kind\":\"Cgt\"}", "1", "0" ), i ? "," : "", address_of( 1 ) ) );
     answer( dmg_cli_dup( &cli, dmg_buf_span( &list ) ), receipt_of( DMG_STATUS_OK, 0, 0 ) );
-    assert_int_equal( dmg_cli_tx_effects( &cli, DMG_SPAN_STR( "\x01" ), &e, &refusal ), cnt>DMG_CLI_CHANGE_MAX ? DMG_EXIT_UNAVAILABLE : DMG_EXIT_OK );
+    assert_int_equal( effects( &e, &refusal ), cnt>DMG_CLI_CHANGE_MAX ? DMG_EXIT_UNAVAILABLE : DMG_EXIT_OK );
     dmg_buf_fini( &list );
   }
 }
@@ -242,7 +264,7 @@ static void test_what_is_no_diff_is_not_shown( void ** state ) {
 int main( void ) {
 #define T( f ) cmocka_unit_test_setup_teardown( f, setup, teardown )
   struct CMUnitTest const tests[] = { T( test_only_what_is_not_set_is_priced ), T( test_a_price_past_all_there_is_is_refused ), T( test_effects_are_shown_and_told ), T( test_names_of_a_dev_chain_are_for_a_dev_chain ),
-                                      T( test_nothing_moves ), T( test_what_would_fail_is_a_refusal ), T( test_what_is_no_diff_is_not_shown ) };
+                                      T( test_nothing_moves ), T( test_what_would_fail_is_a_refusal ), T( test_too_little_gas_says_how_much_would_do ), T( test_what_is_no_diff_is_not_shown ) };
   dmg_crypto_init( 0 );
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

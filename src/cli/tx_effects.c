@@ -27,23 +27,72 @@ static int bad_answer( dmg_cli_t * cli, char const * what ) {
   return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's %s: it may speak another version", what );
 }
 
-/* It would not end well: its name and words. */
-static int would_fail( dmg_cli_t * cli, dmg_receipt_t const * r, char const * why, dmg_cli_refusal_t * out ) {
+static void add( dmg_cli_refusal_t * out, dmg_span_t text ) {
+  size_t n = strlen( out->message );
+  snprintf( out->message+n, sizeof out->message-n, "%.*s", DMG_SPAN_F( text ) );
+}
+
+/* The sum of all amounts in a good value, at most DMG_AMOUNT_MAX. */
+static void sum_amounts( dmg_type_t const * type, dmg_bcs_rd_t * rd, uint64_t * sum ) {
+  if( type->kind==DMG_TYPE_AMOUNT ) {
+    uint64_t more = dmg_bcs_rd_u64( rd );
+    *sum = more>DMG_AMOUNT_MAX-*sum ? DMG_AMOUNT_MAX : *sum+more;
+  } else if( type->kind==DMG_TYPE_LIST ) {
+    uint32_t cnt = dmg_bcs_rd_len( rd, 0, type->n );
+    for( uint32_t i = 0; i<cnt && !rd->bad; i++ ) sum_amounts( type->elem, rd, sum );
+  } else if( type->kind==DMG_TYPE_STRUCT && !type->is_open ) {
+    for( uint32_t i = 0; i<type->field_cnt; i++ ) sum_amounts( type->fields[ i ].type, rd, sum );
+  } else dmg_type_read( type, rd );
+}
+
+/* What calls of module balances name as amounts: those that users make pay them. */
+static uint64_t paid_by( dmg_cli_t * cli, dmg_tx_t const * tx ) {
+  uint64_t sum = 0;
+  for( uint32_t i = 0; i<tx->call_cnt; i++ ) {
+    dmg_abi_t const * abi = dmg_cli_abi_of( cli, tx->calls[ i ].module );
+    dmg_abi_fn_t const * fn = abi && dmg_span_eq( abi->name, DMG_SPAN_STR( "balances" ) ) ? dmg_abi_call( abi, tx->calls[ i ].call ) : NULL;
+    dmg_bcs_rd_t rd = dmg_bcs_rd( tx->calls[ i ].args );
+    if( fn && !dmg_type_validate( fn->args, tx->calls[ i ].args, NULL ) ) sum_amounts( fn->args, &rd, &sum );
+  }
+  return sum;
+}
+
+/* "; the account has 3 CGT to spend, which does not cover 12.5 CGT and a fee of up to 0.01 CGT" */
+static void add_spendable( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_cli_refusal_t * out ) {
+  char address[ DMG_ADDRESS_TEXT_SZ+1 ], has[ DMG_CLI_AMOUNT_SZ ], pays[ DMG_CLI_AMOUNT_SZ ], most[ DMG_CLI_AMOUNT_SZ ];
+  dmg_cli_refusal_t none;
+  dmg_jv_t r;
+  uint64_t sum = paid_by( cli, tx );
+  dmg_address_text( &tx->sender, address );
+  if( dmg_cli_try( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", address ), &r, &none ) ) return;
+  dmg_cli_amount_text( dmg_cli_u64( r, "spendable" ), has );
+  dmg_cli_amount_text( sum, pays );
+  dmg_cli_amount_text( tx->fee_max, most );
+  add( out, dmg_cli_text( cli, "; the account has %s to spend", has ) );
+  if( sum ) add( out, dmg_cli_text( cli, ", which does not cover %s and ", pays ) );
+  if( sum ) add( out, tx->fee_max ? dmg_cli_text( cli, "a fee of up to %s", most ) : DMG_SPAN_STR( "the fee" ) );
+}
+
+/* "; its gas limit is 100, and 51822 would do": if it ends well with all the gas there is. */
+static void add_gas( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_cli_refusal_t * out ) {
+  dmg_tx_t probe = *tx;
+  dmg_buf_t buf = dmg_buf( DMG_TX_SZ_MAX );
+  dmg_cli_refusal_t none;
+  dmg_jv_t r;
+  probe.gas = 0;
+  bool is_good = !dmg_tx_encode( &probe, &buf ) && !dmg_cli_try( cli, "tx_estimate", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", dmg_cli_hex_of( cli, dmg_buf_span( &buf ) ) ), &r, &none );
+  dmg_buf_fini( &buf );
+  if( is_good && dmg_span_eq( dmg_cli_str( r, "status" ), DMG_SPAN_STR( "OK" ) ) ) add( out, dmg_cli_text( cli, "; its gas limit is %lu, and %lu would do", (unsigned long)tx->gas, (unsigned long)dmg_cli_u64( r, "gas" ) ) );
+}
+
+/* It would not end well: its name and words, and how much would do. */
+static int would_fail( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_receipt_t const * r, char const * why, dmg_cli_refusal_t * out ) {
   out->code = DMG_EXIT_REFUSED;
   snprintf( out->name, sizeof out->name, "%s", dmg_cli_fault_name( cli, r->status, r->module, r->code ) );
   snprintf( out->message, sizeof out->message, "it would end as %s: %s", dmg_status_name( r->status ), why );
+  if( r->status==DMG_STATUS_DEPOSIT || !strcmp( out->name, "balances.InsufficientBalance" ) ) add_spendable( cli, tx, out );
+  if( r->status==DMG_STATUS_NO_GAS && tx->gas ) add_gas( cli, tx, out );
   return out->code;
-}
-
-char const * dmg_cli_has_text( dmg_cli_t * cli, dmg_cli_refusal_t const * refusal, dmg_hash_t const * sender ) {
-  char address[ DMG_ADDRESS_TEXT_SZ+1 ], has[ DMG_CLI_AMOUNT_SZ ];
-  dmg_cli_refusal_t none;
-  dmg_jv_t r;
-  if( strcmp( refusal->name, "balances.InsufficientBalance" ) ) return "";
-  dmg_address_text( sender, address );
-  if( dmg_cli_try( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", address ), &r, &none ) ) return "";
-  dmg_cli_amount_text( dmg_cli_u64( r, "spendable" ), has );
-  return (char const *)dmg_cli_text( cli, "; the account has %s to spend", has ).p;
 }
 
 int dmg_cli_tx_price( dmg_cli_t * cli, dmg_tx_t * tx ) {
@@ -59,8 +108,8 @@ int dmg_cli_tx_price( dmg_cli_t * cli, dmg_tx_t * tx ) {
   if( receipt->status!=DMG_STATUS_OK ) {
     dmg_cli_refusal_t refusal;
     char const * why = dmg_cli_dup( cli, dmg_cli_str( r, "error" ) );   /* the interface that is asked for next takes the answer's place */
-    would_fail( cli, receipt, why, &refusal );
-    return dmg_cli_fail( cli, refusal.code, refusal.name, "%s%s; nothing was sent", refusal.message, dmg_cli_has_text( cli, &refusal, &tx->sender ) );
+    would_fail( cli, tx, receipt, why, &refusal );
+    return dmg_cli_fail( cli, refusal.code, refusal.name, "%s; nothing was sent", refusal.message );
   }
   if( !tx->gas ) tx->gas = gas;
   if( tx->fee_max ) return DMG_EXIT_OK;
@@ -94,15 +143,17 @@ static bool read_diff( dmg_cli_t * cli, dmg_jv_t list, dmg_cli_effects_t * out )
   return true;
 }
 
-int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_span_t raw, dmg_cli_effects_t * out, dmg_cli_refusal_t * out_refusal ) {
+int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_cli_effects_t * out, dmg_cli_refusal_t * out_refusal ) {
+  dmg_span_t raw;
   dmg_jv_t r;
   dmg_receipt_t * receipt;
   *out = (dmg_cli_effects_t){ 0 };
-  int code = dmg_cli_try( cli, "tx_preview", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", dmg_cli_hex_of( cli, raw ) ), &r, out_refusal );
+  int code = dmg_cli_tx_encode( cli, tx, &raw );
+  if( !code ) code = dmg_cli_try( cli, "tx_preview", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", dmg_cli_hex_of( cli, raw ) ), &r, out_refusal );
   if( code ) return code;
   out->receipt = dmg_cli_hex( cli, r, "receipt" );
   if( dmg_receipt_decode( out->receipt, cli->arena, &receipt ).kind!=DMG_VERDICT_GOOD ) return bad_answer( cli, "receipt does not decode" );
-  if( receipt->status!=DMG_STATUS_OK ) return would_fail( cli, receipt, dmg_cli_dup( cli, dmg_cli_str( dmg_cli_get( r, "error" ), "text" ) ), out_refusal );
+  if( receipt->status!=DMG_STATUS_OK ) return would_fail( cli, tx, receipt, dmg_cli_dup( cli, dmg_cli_str( dmg_cli_get( r, "error" ), "text" ) ), out_refusal );
   if( !read_diff( cli, dmg_cli_get( r, "diff" ), out ) ) return bad_answer( cli, "list of changes is not one" );
   out->gas_used   = dmg_cli_u64( r, "gasUsed" );
   out->gas_to_set = dmg_cli_u64( r, "gas" );

@@ -42,11 +42,9 @@ typedef struct {
 int dmg_cli_tx_encode( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_span_t * out );
 /* Gas and fee maximum of a transaction at 0 are filled in: what it uses x 1.2, and twice what the limit it then has costs now, tip included. */
 int dmg_cli_tx_price( dmg_cli_t * cli, dmg_tx_t * tx );
-/* REFUSED and the reason in out_refusal, not told: it would fail, or not get into a block. */
-int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_span_t raw, dmg_cli_effects_t * out, dmg_cli_refusal_t * out_refusal );
-
-/* "; the account has 9.5 CGT to spend" where a refusal is that it has too little, else "". */
-char const * dmg_cli_has_text( dmg_cli_t * cli, dmg_cli_refusal_t const * refusal, dmg_hash_t const * sender );
+/* REFUSED and the reason in out_refusal, not told: it would fail, or not get into a block.  Of too little gas or money it says how much there is and what
+   would do. */
+int dmg_cli_tx_effects( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_cli_effects_t * out, dmg_cli_refusal_t * out_refusal );
 
 /* "\n  diff -1 CGT  alice (dmg1..)" of each change, the sender's first; then events, energy, deposits.  Named are accounts of the keystore, and of
    the dev chain if is_dev. */

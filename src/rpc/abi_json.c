@@ -103,6 +103,9 @@ static bool integer( reader_t * r, dmg_type_t const * t, dmg_jv_t v, unsigned wi
     if( is_signed && s.sz && s.p[ 0 ]=='-' ) { is_negative = true; s.p++; s.sz--; }
     is_good = digits( s, max+( is_negative ? 1 : 0 ), &n ) && !( is_negative && !n );
   }
+  dmg_u128_t above;
+  if( !is_good && t->kind==DMG_TYPE_AMOUNT && !dmg_jv_is_absent( v ) && dmg_jv_type( v )==DMG_JSON_STRING && digits( dmg_jv_text( v ), ~(dmg_u128_t)0, &above ) )
+    return bad( r, v, "amount in sparks, at most %ld", (long)DMG_AMOUNT_MAX );
   if( !is_good ) return bad( r, v, is_wide ? "%s%s, a decimal string like \"7\"" : "%s%s, a number", dmg_type_kind_name( t->kind ), t->kind==DMG_TYPE_AMOUNT ? " in sparks" : "" );
   if( is_negative ) n = ~n+1;
   for( unsigned i = 0; i<width/8; i++ ) dmg_bcs_wr_u8( r->wr, (uint8_t)( n>>( 8*i ) ) );

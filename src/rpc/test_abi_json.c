@@ -99,7 +99,7 @@ static void test_numbers_at_their_bounds( void ** state ) {
   refused( prim( DMG_TYPE_U64 ), "\"+7\"", "v", "u64", "\"+7\"" );
   refused( prim( DMG_TYPE_U64 ), "\"7 \"", "v", "u64", "\"7 \"" );
   good( prim( DMG_TYPE_AMOUNT ), "\"9223372036854775807\"", "ffffffffffffff7f" );
-  refused( prim( DMG_TYPE_AMOUNT ), "\"9223372036854775808\"", "v", "amount", "\"9223372036854775808\"" );
+  refused( prim( DMG_TYPE_AMOUNT ), "\"9223372036854775808\"", "v", "amount in sparks, at most 9223372036854775807", "\"9223372036854775808\"" );
   good( prim( DMG_TYPE_I64 ), "\"-9223372036854775808\"", "0000000000000080" );
   refused( prim( DMG_TYPE_I64 ), "\"-9223372036854775809\"", "v", "i64", "\"-9223372036854775809\"" );
   good( prim( DMG_TYPE_U128 ), "\"340282366920938463463374607431768211455\"", "ffffffffffffffffffffffffffffffff" );

@@ -328,10 +328,13 @@ dmg_exec_tx( dmg_exec_t * x ) {
   dmg_void_t reason;
   DMG_TRY( dmg_prologue( x, &reason ) );
   if( reason ) {
-    dmg_tx_t const * tx = x->tx.tx;
+    dmg_tx_t const * tx   = x->tx.tx;
+    uint64_t         have = x->tx.void_have, want = x->tx.void_want;
     dmg_exec_begin( x, tx, x->tx.index );   /* no write, charge or reward (R4.3) */
-    x->tx.status = DMG_STATUS_VOID;
-    x->tx.code   = (uint32_t)reason;
+    x->tx.status    = DMG_STATUS_VOID;
+    x->tx.code      = (uint32_t)reason;
+    x->tx.void_have = have;
+    x->tx.void_want = want;
     return DMG_OK;
   }
   DMG_TRY( dmg_epilogue_arm( x ) );

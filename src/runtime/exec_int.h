@@ -158,6 +158,7 @@ typedef struct {
   uint16_t         module;
   uint32_t         code;
   uint64_t         intrinsic, reserve, used, billed, fee, tip, held, returned;
+  uint64_t         void_have, void_want;   /* VOID for FEE, BALANCE: sparks there are, and the least that would do */
   uint64_t         exec_billed;     /* billed without the intrinsic part */
   uint64_t         mid_held;        /* held by the prologue */
   bool             is_account_new;

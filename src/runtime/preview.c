@@ -1,5 +1,6 @@
 #include "runtime/exec_int.h"
 #include "base/assert.h"
+#include "types/asset.h"
 
 /* A sentence for whoever asked. */
 static void
@@ -7,7 +8,14 @@ explain( dmg_exec_t const * x, dmg_exec_why_t * why ) {
   dmg_exec_run_t const * tx = &x->tx;
   switch( (dmg_status_t)tx->status ) {
   case DMG_STATUS_OK:            return;
-  case DMG_STATUS_VOID:          dmg_why( why, "%s", dmg_void_text( tx->code ) ); return;
+  case DMG_STATUS_VOID: {
+    char have[ DMG_AMOUNT_TEXT_SZ ], want[ DMG_AMOUNT_TEXT_SZ ];
+    dmg_amount_text( tx->void_have, have );
+    dmg_amount_text( tx->void_want, want );
+    if( tx->code==DMG_VOID_FEE || tx->code==DMG_VOID_BALANCE ) dmg_why( why, "%s: %s, at least %s is needed", dmg_void_text( tx->code ), have, want );
+    else                                                       dmg_why( why, "%s", dmg_void_text( tx->code ) );
+    return;
+  }
   case DMG_STATUS_FAULT: {
     dmg_mod_t const *       mod   = dmg_reg_find( x->set, tx->module );
     dmg_abi_fault_t const * fault = mod ? dmg_abi_fault( mod->code->abi, (uint16_t)tx->code ) : NULL;

@@ -217,19 +217,23 @@ pay( dmg_exec_t * x, prologue_t * p, dmg_void_t * out_reason ) {
   dmg_tx_t const * tx      = x->tx.tx;
   bool             is_free = x->opts && x->opts->is_free;
   uint64_t         need    = dmg_fee_of( x->tx.intrinsic+tx->gas, x->price );
-  if( !dmg_add_u64( need, tx->tip, &need ) || need>tx->fee_max ) {
-    if( !is_free ) REFUSE( DMG_VOID_FEE );
-  }
+  bool             is_sum  = dmg_add_u64( need, tx->tip, &need );
+  x->tx.void_have = tx->fee_max;
+  x->tx.void_want = is_sum ? need : UINT64_MAX;
+  if( ( !is_sum || need>tx->fee_max ) && !is_free ) REFUSE( DMG_VOID_FEE );
   x->tx.reserve = is_free ? 0 : need;
 
   uint64_t spendable, deposits = 0;
   DMG_TRY( dmg_nat_spendable( x, &tx->sender, &spendable ) );
+  x->tx.void_have = spendable;
+  x->tx.void_want = x->tx.reserve;
   if( spendable<x->tx.reserve ) REFUSE( DMG_VOID_BALANCE );
   uint32_t unordered = x->unordered_cnt;
   if( p->is_new ) DMG_TRY( write_account( x, p, &deposits ) );
   DMG_TRY( write_nonce( x, p, &deposits ) );
   if( spendable-x->tx.reserve<deposits ) {
     x->unordered_cnt = unordered;   /* VOID: no effect on the block either */
+    if( !dmg_add_u64( x->tx.reserve, deposits, &x->tx.void_want ) ) x->tx.void_want = UINT64_MAX;
     if( !is_free ) REFUSE( DMG_VOID_BALANCE );
     deposits = 0;
     /* Nobody pays for these entries, so whoever deletes them (close_account) gets nothing back. */

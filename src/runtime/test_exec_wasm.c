@@ -563,6 +563,11 @@ test_close_previewed_by_who_cannot_pay_deposits( void ** state ) {
   /* As it would really be: not at all. */
   assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t, NULL, c->txs, &p ), DMG_OK );
   assert_int_equal( p.reason, DMG_VOID_BALANCE );
+  assert_non_null( strstr( p.why.text, ": 0 CGT, at least 0.0" ) );
+  t = tx_make( c, &carol, &close, 1, &(tx_opts_t){ .fee_max = 1 } );
+  assert_int_equal( dmg_runtime_preview( c->rt, view, &ctx, t, NULL, c->txs, &p ), DMG_OK );
+  assert_int_equal( p.reason, DMG_VOID_FEE );
+  assert_non_null( strstr( p.why.text, ": 0.00000001 CGT, at least 0.0" ) );
   dmg_view_close( view );
 }
 

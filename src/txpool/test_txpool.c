@@ -311,6 +311,9 @@ static void test_admission_takes_each_boundary( void ** unused ) {
   assert_refused( m, DMG_TXPOOL_BALANCE );
   acct[ 2 ].spendable = reserve;
   put_ok( m );
+  char text[ DMG_TXPOOL_WHY_TEXT_MAX ];
+  dmg_txpool_why_print( &(dmg_txpool_why_t){ .reason = DMG_TXPOOL_FEE, .have = 1, .want = 250000000 }, text, sizeof text );
+  assert_string_equal( text, "the maximum fee is below the reserve at today's price: 0.00000001 CGT, at least 2.5 CGT is needed" );
   /* And now nothing is left for another one. */
   m = made( 2, 1, 0 );
   assert_refused( m, DMG_TXPOOL_BALANCE );

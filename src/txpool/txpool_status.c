@@ -1,4 +1,5 @@
 #include "txpool/txpool_int.h"
+#include "types/asset.h"
 
 #include <stdio.h>
 
@@ -32,7 +33,7 @@ char const * dmg_txpool_reason_text( unsigned reason ) {
 void dmg_txpool_why_print( dmg_txpool_why_t const * why, char * out, size_t cap ) {
   char const *       text = dmg_txpool_reason_text( why->reason );
   unsigned long long have = why->have, want = why->want;
-  char form[ DMG_VERDICT_TEXT_MAX ];
+  char form[ DMG_VERDICT_TEXT_MAX ], has[ DMG_AMOUNT_TEXT_SZ ], needs[ DMG_AMOUNT_TEXT_SZ ];
   switch( why->reason ) {
     case DMG_TXPOOL_SIZE: case DMG_TXPOOL_FORM:
       dmg_verdict_print( &why->form, form, sizeof form );
@@ -44,8 +45,12 @@ void dmg_txpool_why_print( dmg_txpool_why_t const * why, char * out, size_t cap 
     case DMG_TXPOOL_NONCE:       snprintf( out, cap, "%s: %llu, the next one is %llu, at most %u ahead", text, have, want, DMG_TXPOOL_WINDOW ); return;
     case DMG_TXPOOL_FEE:
     case DMG_TXPOOL_BALANCE:
-    case DMG_TXPOOL_GAS_LINE:
-    case DMG_TXPOOL_UNDERPRICED: snprintf( out, cap, "%s: %llu, at least %llu is needed", text, have, want ); return;
+    case DMG_TXPOOL_UNDERPRICED:
+      dmg_amount_text( have, has );
+      dmg_amount_text( want, needs );
+      snprintf( out, cap, "%s: %s, at least %s is needed", text, has, needs );
+      return;
+    case DMG_TXPOOL_GAS_LINE:    snprintf( out, cap, "%s: %llu, at least %llu is needed", text, have, want ); return;
     case DMG_TXPOOL_SENDER_FULL:
     case DMG_TXPOOL_FULL:        snprintf( out, cap, "%s: %llu of %llu", text, have, want ); return;
     case DMG_TXPOOL_MODULE: case DMG_TXPOOL_SCHEMA: case DMG_TXPOOL_ARGS: case DMG_TXPOOL_ROLE:

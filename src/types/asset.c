@@ -1,9 +1,20 @@
 #include "types/asset.h"
 #include "base/assert.h"
 
+#include <stdio.h>
+
 char const * dmg_asset_kind_name( unsigned kind ) {
   static char const * const name[ DMG_ASSET_CNT ] = { "Cgt", "Currency", "Item", "Share", "Lp" };
   return kind<DMG_ASSET_CNT ? name[ kind ] : "unknown";
+}
+
+void dmg_amount_text( uint64_t sparks, char out[ DMG_AMOUNT_TEXT_SZ ] ) {
+  char frac[ 16 ];
+  snprintf( frac, sizeof frac, "%08llu", sparks%DMG_SPARKS_PER_CGT );
+  size_t n = 8;
+  while( n && frac[ n-1 ]=='0' ) n--;
+  frac[ n ] = 0;
+  snprintf( out, DMG_AMOUNT_TEXT_SZ, "%llu%s%s CGT", sparks/DMG_SPARKS_PER_CGT, n ? "." : "", frac );
 }
 
 void dmg_asset_read( dmg_bcs_rd_t * rd, dmg_asset_t * out ) {

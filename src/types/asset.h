@@ -24,6 +24,10 @@ typedef struct { uint8_t kind; dmg_hash_t id; } dmg_asset_t;   /* kind: dmg_asse
 /* Supply at genesis, never more: 13,000,000,000 CGT. */
 #define DMG_SUPPLY_SPARKS  1300000000000000000ull
 
+/* "12.5 CGT": for people. */
+enum { DMG_AMOUNT_TEXT_SZ = 40 };
+void dmg_amount_text( uint64_t sparks, char out[ DMG_AMOUNT_TEXT_SZ ] );
+
 void dmg_asset_read ( dmg_bcs_rd_t * rd, dmg_asset_t * out );   /* sticky, as all of codec/bcs.h */
 void dmg_asset_write( dmg_bcs_wr_t * wr, dmg_asset_t const * asset );
 void dmg_asset_key  ( dmg_asset_t const * asset, uint8_t out[ DMG_ASSET_KEY_SZ ] );

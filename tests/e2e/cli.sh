@@ -239,9 +239,21 @@ assert diff == {heidi: after+int(said["fee"])-before, judy: has-had} and int(sai
 PY
 check "and comes back"          d call balances transfer '{"to":"heidi","amount":"50000000000000","memo":"0x"}' --from judy --yes
 # The last spark cannot be sent and pay its fee too: known before it is signed.
-refuse "all there is"           3 " CGT to spend; nothing was sent" d transfer bob "$(get free d balance ivan)sparks" --from ivan --yes
-refuse "too little gas"         3 "NO_GAS" d transfer bob 1 --from ivan --gas 100 --yes
-refuse "too little fee"         3 "below the reserve" d transfer bob 1 --from ivan --fee-max 1sparks --yes
+refuse "all there is"           3 "the account has 1000000 CGT to spend, which does not cover 1000000 CGT and a fee of up to 0.0" d transfer bob "$(get free d balance ivan)sparks" --from ivan --yes
+refuse "more than there is"     3 "the account has 1000000 CGT to spend, which does not cover 1000001 CGT and the fee" d call balances transfer_many '{"payments":[{"to":"bob","amount":"100000000000000"},{"to":"bob","amount":"100000000"}]}' --from ivan --yes
+# What would do is said, and does.
+refuse "too little gas"         3 "its gas limit is 100, and " d transfer bob 1 --from ivan --gas 100 --yes
+check "what would do"           d transfer bob 1 --from ivan --gas "$(sed -n 's/.*, and \([0-9]*\) would do.*/\1/p' "$e2e_dir/err")" --yes
+refuse "too little fee"         3 "below the reserve: 0.00000001 CGT, at least " d transfer bob 1 --from ivan --fee-max 1sparks --gas 60000 --yes
+least=$(sed -n 's/.*at least \([0-9.]*\) CGT.*/\1/p' "$e2e_dir/err")
+check "what would do, of fee"   d transfer bob 1 --from ivan --fee-max "$least" --gas 60000 --yes
+refuse "one spark less"         3 "at least $least CGT is needed" d transfer bob 1 --from ivan --fee-max "$(python3 -c 'import sys; print(round(float(sys.argv[1])*10**8)-1)' "$least")sparks" --gas 60000 --yes
+refuse "a tip above all"        2 "--tip is a part of --fee-max, so not more than it: 2 CGT, and --fee-max is 1 CGT" d transfer bob 1 --from ivan --tip 2 --fee-max 1 --yes
+refuse "a fee that is not there" 3 "is below the reserve and the deposits of the account: " d transfer bob 1 --from ivan --tip 2000000 --fee-max 2000001 --yes
+for amount in -1 0 0.000000001 13000000000.00000001 99999999999999999999999 1300000000000000001sparks one; do
+  refuse "no amount: $amount"   2 "AMOUNT wants 0.00000001 CGT to 13000000000 CGT, all there is, with at most 8 decimals (12.5), or in sparks (1250000000sparks), not \"$amount\"" d transfer bob $amount --from ivan --yes
+done
+refuse "no tip"                 2 "--tip wants 0 CGT to 13000000000 CGT" d transfer bob 1 --from ivan --tip -1 --yes
 refuse "no gas"                 2 "--gas wants a number from 1" d transfer bob 1 --from ivan --gas 0 --yes
 refuse "no fee"                 2 "--fee-max wants" d transfer bob 1 --from ivan --fee-max 0 --yes
 check "--yes shows it too"      d transfer carol 1.5 --from ivan --yes

@@ -51,8 +51,8 @@ refuse "unknown command"          2 "did you mean" d transfr bob 1
 refuse "unknown flag"             2 "has no flag --form; did you mean --from?" d transfer bob 1 --form alice
 refuse "flag before the command"  2 "the command comes before its flags" d --rpc http://127.0.0.1:1/rpc status
 refuse "bad amount"               2 "at most 8 decimals" d transfer bob 1.123456789 --from alice --yes
-refuse "nothing to pay"           2 "above 0" d transfer bob 0 --from alice --yes
-refuse "nothing to spend"         3 " CGT to spend; nothing was sent" d transfer bob 99999999 --from alice --yes
+refuse "nothing to pay"           2 "0.00000001 CGT to 13000000000 CGT" d transfer bob 0 --from alice --yes
+refuse "nothing to spend"         3 " CGT to spend, which does not cover 99999999 CGT and the fee; nothing was sent" d transfer bob 99999999 --from alice --yes
 refuse "bad address"              2 "the address" d transfer dmg1qqqq 1 --from alice --yes
 refuse "no confirmation"          8 "--yes" d transfer bob 1 --from alice
 refuse "unknown key"              5 "there is no key" d transfer bob 1 --from nobody --yes
