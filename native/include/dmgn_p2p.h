@@ -143,7 +143,7 @@ typedef enum {                  /* U urgent ring, C common ring, P the ring of t
   DMGN_EV_LISTENING,            /* U addr; code 0 up, 1 down: data says why */
   DMGN_EV_CONN_UP,              /* U conn peer addr; code bit 0: they dialled, bit 1: QUIC, bit 2: made with a tagged peer's share (mux_vip), which it keeps */
   DMGN_EV_CONN_DOWN,            /* U conn peer; code DMGN_WHY_.. or that of dmgn_p2p_close; data: the cause */
-  DMGN_EV_DIAL_FAILED,          /* U conn peer; data: the cause */
+  DMGN_EV_DIAL_FAILED,          /* U conn peer; data: the cause, "/ip4/192.0.2.1/tcp/1: no answer in time; .." where it is the addresses' */
   DMGN_EV_IDENTIFIED,           /* C conn peer; data: lines "agent ..", "version ..", "listen ..", "protocol ..", printable */
   DMGN_EV_RTT,                  /* C conn peer; id: microseconds of a ping */
   DMGN_EV_NOTIFY_UP,            /* P conn proto id peer; code 0 theirs: data is the hello, answer it; code 1 ours was accepted */
@@ -193,7 +193,7 @@ typedef struct {
 
 /* dmgn_p2p_start: listen and serve.  NULL and a message in err (terminated,
    cut to err_sz) for a setting that is wrong or an address that cannot be
-   listened on; cfg is copied.  LISTENING tells the addresses, ports chosen
+   listened on, as where somebody else does; cfg is copied.  LISTENING tells the addresses, ports chosen
    by the kernel among them. */
 dmgn_p2p_t * dmgn_p2p_start( dmgn_p2p_cfg_t const * cfg, char * err, size_t err_sz );
 

@@ -219,6 +219,43 @@ static void test_peer_ids_as_text( void ** state ) {
   assert_int_equal( dmgn_peer_text( &back, text, sizeof text ), 0 );
 }
 
+/* A port of somebody else's, who shares it with whoever asks: libp2p would listen there, too. */
+static void taken( int family, int kind ) {
+  struct sockaddr_in  v4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl( INADDR_LOOPBACK ) };
+  struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+  struct sockaddr * at = family==AF_INET ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+  socklen_t sz = family==AF_INET ? sizeof v4 : sizeof v6;
+  int fd = socket( family, kind, 0 ), one = 1;
+  if( fd<0 || bind( fd, at, sz ) ) { if( fd>=0 ) close( fd ); assert_int_equal( family, AF_INET6 ); return; }   /* no IPv6 here */
+  close( fd );
+  fd = socket( family, kind, 0 );
+  assert_false( setsockopt( fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one ) || bind( fd, at, sz ) || getsockname( fd, at, &sz ) || ( kind==SOCK_STREAM && listen( fd, 1 ) ) );
+  char addr[ 64 ];
+  snprintf( addr, sizeof addr, "%s/%s/%u%s", family==AF_INET ? "/ip4/127.0.0.1" : "/ip6/::1", kind==SOCK_STREAM ? "tcp" : "udp", ntohs( family==AF_INET ? v4.sin_port : v6.sin6_port ),
+            kind==SOCK_STREAM ? "" : "/quic-v1" );
+  char const * listens[ 1 ] = { addr };
+  dmgn_p2p_cfg_t cfg;
+  p2p_cfg_init( &cfg, 1, NULL, 0 );
+  cfg.listen     = listens;
+  cfg.listen_cnt = 1;
+  char says[ 160 ];
+  snprintf( says, sizeof says, "cannot listen on %s: another process listens there already", addr );
+  refused( &cfg, says );
+  close( fd );
+  char err[ 256 ] = "";
+  dmgn_p2p_t * p2p = dmgn_p2p_start( &cfg, err, sizeof err );
+  if( !p2p ) fail_msg( "%s is free: %s", addr, err );
+  dmgn_p2p_free( p2p );
+}
+
+static void test_a_port_in_use_is_noticed( void ** state ) {
+  (void)state;
+  taken( AF_INET, SOCK_STREAM );
+  taken( AF_INET, SOCK_DGRAM );
+  taken( AF_INET6, SOCK_STREAM );
+  taken( AF_INET6, SOCK_DGRAM );
+}
+
 static void connect_over( char const * listen, int is_quic ) {
   host_t * a = host_new( 1, listen ), * b = host_new( 2, listen );
   join( a, b );
@@ -255,9 +292,14 @@ static void test_a_dial_has_one_outcome( void ** state ) {
   PUMP_UNTIL( a->cnt[ DMGN_EV_DIAL_FAILED ]==1, a, b );
   assert_int_equal( a->last[ DMGN_EV_DIAL_FAILED ].conn, conn );
   assert_int_equal( a->cnt[ DMGN_EV_CONN_UP ], 0 );
+  char cause[ 400 ], id[ 64 ];
+  assert_true( dmgn_peer_text( &right, id, sizeof id )>0 );
+  snprintf( cause, sizeof cause, "%s: another peer is there, %s", b->addr, id );
+  assert_string_equal( a->text[ DMGN_EV_DIAL_FAILED ], cause );
   /* Nobody there. */
   assert_int_equal( dmgn_p2p_dial( a->p2p, &right, addrs+1, 1, 0, &conn ), DMGN_P2P_OK );
   PUMP_UNTIL( a->cnt[ DMGN_EV_DIAL_FAILED ]==2, a, b );
+  assert_string_equal( a->text[ DMGN_EV_DIAL_FAILED ], "/ip4/127.0.0.1/tcp/1: refused, nobody listens there" );
   /* One of two. */
   assert_int_equal( dmgn_p2p_dial( a->p2p, &right, addrs, 2, 0, &conn ), DMGN_P2P_OK );
   PUMP_UNTIL( a->cnt[ DMGN_EV_CONN_UP ]==1, a, b );
@@ -908,6 +950,7 @@ int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_start_says_what_is_wrong ),
     cmocka_unit_test( test_peer_ids_as_text ),
+    cmocka_unit_test( test_a_port_in_use_is_noticed ),
     cmocka_unit_test( test_tcp_connects_identifies_pings ),
     cmocka_unit_test( test_quic_connects_identifies_pings ),
     cmocka_unit_test( test_a_dial_has_one_outcome ),

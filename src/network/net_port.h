@@ -50,7 +50,7 @@ typedef struct {
   X( LISTENING )   /* addr; code 0 up, 1 down: data says why */ \
   X( CONN_UP )     /* conn peer addr; code bit 0: they dialled, bit 1: QUIC, bit 2: made with the share of a tagged peer, which it keeps */ \
   X( CONN_DOWN )   /* conn peer; code dmg_net_why_t or that of dmg_net_close */ \
-  X( DIAL_FAILED ) /* conn peer; data: the cause */ \
+  X( DIAL_FAILED ) /* conn peer; data: the cause, "/ip4/192.0.2.1/tcp/1: no answer in time; .." where it is the addresses' */ \
   X( IDENTIFIED )  /* conn peer; data: lines "agent ..", "version ..", "listen ..", "protocol .." */ \
   X( RTT )         /* conn peer; id: microseconds */ \
   X( NOTIFY_UP )   /* conn proto id peer; code 0 theirs: data is the hello, answer it; code 1 ours was accepted */ \

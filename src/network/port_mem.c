@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/num.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { TOPICS_MAX = 8, PROTOS_MAX = 16, OFFENCES_MAX = 2 };
@@ -335,12 +336,15 @@ static dmg_err_t port_dial( dmg_net_port_t * port, dmg_net_peer_t const * peer, 
   for( unsigned i = 0; i<m->port_cnt; i++ ) if( !m->ports[ i ]->is_freed && !m->ports[ i ]->is_hidden && dmg_net_peer_eq( &m->ports[ i ]->port.self, peer ) ) q = m->ports[ i ];
   uint32_t id = *out_conn = ++m->next_conn;
   uint64_t at = soon( p, q ? q : p )+delay( q ? q : p, p );
+  char no_answer[ 256 ], nobody[ 256 ];
+  snprintf( no_answer, sizeof no_answer, "%s: no answer in time", addrs[ 0 ] );
+  snprintf( nobody, sizeof nobody, "%s: refused, nobody listens there", addrs[ 0 ] );
   if( q && ( m->held[ p->idx ][ q->idx ] || m->held[ q->idx ][ p->idx ] ) ) {
-    event( p, p, m->now+HANDSHAKE_US, (dmg_net_ev_t){ .kind = DMG_NET_DIAL_FAILED, .conn = id, .peer = *peer }, DMG_SPAN_STR( "no answer" ), NULL, true );
+    event( p, p, m->now+HANDSHAKE_US, (dmg_net_ev_t){ .kind = DMG_NET_DIAL_FAILED, .conn = id, .peer = *peer }, dmg_span_cstr( no_answer ), NULL, true );
     return DMG_OK;
   }
   if( !q || q->is_stopped || m->cut[ p->idx ][ q->idx ] || m->blocked[ p->idx ][ q->idx ] || m->blocked[ q->idx ][ p->idx ] ) {
-    event( p, p, at, (dmg_net_ev_t){ .kind = DMG_NET_DIAL_FAILED, .conn = id, .peer = *peer }, DMG_SPAN_STR( "nobody there" ), NULL, true );
+    event( p, p, at, (dmg_net_ev_t){ .kind = DMG_NET_DIAL_FAILED, .conn = id, .peer = *peer }, dmg_span_cstr( nobody ), NULL, true );
     return DMG_OK;
   }
   /* As gossipsub does: who joined what is told with the first connection of a pair, and nothing with the end of the last. */

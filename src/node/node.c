@@ -210,7 +210,8 @@ static dmg_err_t open_port( dmg_node_t * n, char out_why[512] ) {
   for( size_t i = 0; i<cfg.listen_cnt; i++ ) cfg.has_quic = cfg.has_quic || strstr( cfg.listen[ i ], "/quic" );
   dmg_err_t err = dmg_libp2p_open( &cfg, &n->port, why );
   dmg_wipe( cfg.seed, sizeof cfg.seed );
-  if( err ) snprintf( out_why, 512, "the network does not open: %s", *why ? why : dmg_err_text( err ) );
+  if( err && !strncmp( why, "cannot listen", 13 ) ) snprintf( out_why, 512, "%s; --listen (net.listen) names another, port 0 any", why );
+  else if( err ) snprintf( out_why, 512, "the network does not open: %s", *why ? why : dmg_err_text( err ) );
   return err;
 }
 

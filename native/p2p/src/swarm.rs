@@ -13,19 +13,23 @@ use bytes::Bytes;
 use futures::StreamExt;
 use libp2p::{
     PeerId, Swarm,
+    core::transport::TransportError,
     core::{ConnectedPoint, Transport, muxing::StreamMuxerBox, transport::OptionalTransport, upgrade},
     dns, gossipsub, identify,
     identity::Keypair,
     metrics::{Metrics, Recorder, Registry},
-    multiaddr::Multiaddr,
+    multiaddr::{Multiaddr, Protocol},
     noise, ping, quic,
-    swarm::{ConnectionId, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts, dial_opts::PeerCondition},
+    swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts, dial_opts::PeerCondition},
     tcp,
 };
+use socket2::{Domain, Socket, Type};
 use std::{
     collections::HashSet,
     error::Error,
     fmt::Write,
+    io,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -100,6 +104,88 @@ pub fn chain(error: &dyn Error) -> String {
         cause = inner.source();
     }
     text.chars().take(512).collect()
+}
+
+/// Why a dial failed, in the user's words: what stands in the text of an error, and what it means.
+const CAUSES: [(&str, &str); 13] = [
+    ("Connection refused", "refused, nobody listens there"),
+    ("Timeout has been reached", "no answer in time"),
+    ("timed out", "no answer in time"),
+    ("unreachable", "no way to it from here"),
+    ("No route", "no way to it from here"),
+    ("no record found", "no such name"),
+    ("DNS error", "no such name"),
+    (
+        "not supported",
+        "of a kind that is not dialled here; QUIC only by who listens by it",
+    ),
+    (
+        "Unsupported",
+        "of a kind that is not dialled here; QUIC only by who listens by it",
+    ),
+    ("end of file", "hung up while connecting"),
+    ("reset by peer", "hung up while connecting"),
+    ("Broken pipe", "hung up while connecting"),
+    ("Handshake failed", "what listens there is no node"),
+];
+
+/// "/ip4/192.0.2.1/tcp/1: no answer in time; ..", each address with its own cause.
+fn dial_cause(error: &DialError) -> String {
+    let plain = |addr: &Multiaddr| {
+        let mut addr = addr.clone();
+        if let Some(Protocol::P2p(_)) = addr.iter().last() {
+            addr.pop();
+        }
+        addr
+    };
+    let words = |error: &TransportError<io::Error>| {
+        let text = match error {
+            TransportError::Other(error) => chain(error),
+            TransportError::MultiaddrNotSupported(_) => "not supported".into(),
+        };
+        let known = CAUSES.iter().find(|(part, _)| text.contains(part));
+        known.map_or(text, |(_, words)| (*words).into())
+    };
+    match error {
+        DialError::Transport(errors) => {
+            let each = errors
+                .iter()
+                .map(|(addr, error)| format!("{}: {}", plain(addr), words(error)));
+            each.collect::<Vec<_>>().join("; ")
+        }
+        DialError::WrongPeerId { obtained, address } => {
+            format!("{}: another peer is there, {obtained}", plain(address))
+        }
+        DialError::LocalPeerId { address } => format!("{}: this node itself is there", plain(address)),
+        DialError::DialPeerConditionFalse(_) => "it is being dialled already".into(),
+        DialError::Denied { cause } => cause
+            .source()
+            .map_or_else(|| chain(cause), |refusal| format!("our own limit: {refusal}")),
+        error => chain(error),
+    }
+}
+
+/// Whether somebody else holds what we are to listen at: libp2p's own socket shares a port of TCP with everybody who asks so (SO_REUSEPORT).
+fn probe(addr: &Multiaddr) -> io::Result<()> {
+    let mut parts = addr.iter();
+    let ip: IpAddr = match parts.next() {
+        Some(Protocol::Ip4(ip)) => ip.into(),
+        Some(Protocol::Ip6(ip)) => ip.into(),
+        _ => return Ok(()), // libp2p says what it cannot listen at
+    };
+    let (port, kind) = match parts.next() {
+        Some(Protocol::Tcp(port)) => (port, Type::STREAM),
+        Some(Protocol::Udp(port)) => (port, Type::DGRAM),
+        _ => return Ok(()),
+    };
+    let at = SocketAddr::new(ip, port);
+    let socket = Socket::new(Domain::for_address(at), kind, None)?;
+    if ip.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Connections of a node that has just ended are no one else's; for UDP this would mean to share.
+    socket.set_reuse_address(kind == Type::STREAM)?;
+    socket.bind(&at.into())
 }
 
 fn transport(shared: &Arc<Shared>, key: &Keypair, settings: &Settings) -> Result<Caught, String> {
@@ -180,6 +266,10 @@ impl Host {
         let mut swarm = Swarm::new(transport(shared, &key, settings)?.boxed(), guarded, peer, config);
         let mut listening = HashSet::new();
         for addr in &settings.listen {
+            probe(addr).map_err(|e| match e.kind() {
+                io::ErrorKind::AddrInUse => format!("cannot listen on {addr}: another process listens there already"),
+                _ => format!("cannot listen on {addr}: {e}"),
+            })?;
             let id = swarm
                 .listen_on(addr.clone())
                 .map_err(|e| format!("cannot listen on {addr}: {}", chain(&e)))?;
@@ -275,7 +365,7 @@ impl Host {
                 lock(&self.shared.dials).insert(cid, conn);
                 if let Err(error) = self.swarm.dial(opts) {
                     // The behaviours' failure has been told already if it came from there.
-                    self.dial_failed(cid, Some(peer), &chain(&error));
+                    self.dial_failed(cid, Some(peer), &dial_cause(&error));
                 }
             }
             Cmd::Close { conn, why } => {
@@ -352,7 +442,7 @@ impl Host {
                 connection_id,
                 peer_id,
                 error,
-            } => self.dial_failed(connection_id, peer_id, &chain(&error)),
+            } => self.dial_failed(connection_id, peer_id, &dial_cause(&error)),
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 num_established: 0,
