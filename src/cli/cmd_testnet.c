@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NODES_MAX = 16, PATH_SZ = 2200, PEERS_MAX = 64, TEST_EPOCH_BLOCKS = 14400 };
+enum { NODES_MAX = 16, PATH_SZ = 2200, TEST_EPOCH_BLOCKS = 14400 };
 
 /* ---- Files of a node's data folder: genesis.bin, node.key (Ed25519 seed), validator.key (BLS secret), safety.bin ---- */
 
@@ -151,7 +151,7 @@ static void on_end( void * ctx, dmg_err_t err ) {
 static size_t split( char * text, char const ** out, size_t max ) {
   size_t cnt = 0;
   while( *text && cnt<max ) {
-    size_t n = strcspn( text, ", " );
+    size_t n = strcspn( text, DMG_CONFIG_LIST_GAPS );
     bool is_last = !text[ n ];
     if( n ) out[ cnt++ ] = text;
     text[ n ] = 0;
@@ -194,7 +194,7 @@ static void wait_and_show( dmg_cli_t const * cli, dmg_node_t * node ) {
 static int node_run( dmg_cli_t * cli ) {
   static dmg_config_t config;
   char why[ 512 ], cache[ 2048 ], path[ PATH_SZ ], listen[ DMG_CONFIG_VALUE_MAX ], peers[ DMG_CONFIG_VALUE_MAX ], external[ DMG_CONFIG_VALUE_MAX ], peer_file[ PATH_SZ ];
-  char const * listens[ 8 ], * peer_list[ PEERS_MAX ], * externals[ 4 ];
+  char const * listens[ DMG_CONFIG_LISTEN_MAX ], * peer_list[ DMG_CONFIG_PEERS_MAX ], * externals[ DMG_CONFIG_EXTERNAL_MAX ];
   dmg_buf_t genesis = { 0 };
   int code = dmg_cli_serve_settings( cli, &config );
   if( code ) return code;
@@ -214,10 +214,10 @@ static int node_run( dmg_cli_t * cli ) {
   snprintf( peers, sizeof peers, "%s", dmg_config_text( &config, DMG_CONFIG_NET_PEERS ) );
   snprintf( external, sizeof external, "%s", dmg_config_text( &config, DMG_CONFIG_NET_EXTERNAL ) );
   snprintf( peer_file, sizeof peer_file, "%.2000s/peers.bin", dir );
-  ncfg.external_cnt = split( external, externals, 4 );
+  ncfg.external_cnt = split( external, externals, DMG_CONFIG_EXTERNAL_MAX );
   ncfg.uplink_mbit  = (uint32_t)dmg_config_uint( &config, DMG_CONFIG_NET_UPLINK );
-  ncfg.listen_cnt = split( listen, listens, 8 );
-  ncfg.peer_cnt   = split( peers, peer_list, PEERS_MAX );
+  ncfg.listen_cnt = split( listen, listens, DMG_CONFIG_LISTEN_MAX );
+  ncfg.peer_cnt   = split( peers, peer_list, DMG_CONFIG_PEERS_MAX );
   dmg_genesis_t * g;
   bool is_genesis = !dmg_genesis_decode( cfg.genesis, cli->arena, &g ).kind;
   if( is_genesis && g->kind==DMG_GENESIS_DEV ) { code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is of a chain of one: `demiurge dev --data %s` runs it", path, dir ); goto out; }

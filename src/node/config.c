@@ -2,6 +2,7 @@
 #include "base/num.h"
 #include "base/assert.h"
 #include "base/os.h"
+#include "node/peer_addr.h"
 
 #include "dmgn_conf.h"
 
@@ -63,10 +64,23 @@ static bool one_of( char const * text, char const * a, char const * b, char cons
   return !strcmp( text, a ) || !strcmp( text, b ) || !strcmp( text, c ) || ( d && !strcmp( text, d ) );
 }
 
+/* The first that is wrong of addresses by commas goes to bad, with what would be right and why it is not. */
+static void check_addrs( char const * text, dmg_peer_addr_use_t use, uint32_t max, char want[ 128 ], char bad[ 176 ], char why[ DMG_PEER_ADDR_WHY_SZ ] ) {
+  dmg_peer_addr_t addr;
+  uint32_t cnt = 0;
+  for( size_t at = 0, n; text[ at ] && !*want; at += n ) {
+    n = strcspn( text+at, DMG_CONFIG_LIST_GAPS );
+    if( !n ) { n = 1; continue; }
+    snprintf( bad, 176, "%.*s", (int)dmg_min_u64( n, 175 ), text+at );
+    if( ++cnt>max ) { snprintf( want, 128, "at most %u addresses", max ); snprintf( why, DMG_PEER_ADDR_WHY_SZ, "it is one more" ); }
+    else if( !dmg_peer_addr_read( bad, use, &addr, why ) ) snprintf( want, 128, "%s", dmg_peer_addr_form( use ) );
+  }
+}
+
 dmg_err_t dmg_config_set( dmg_config_t * config, dmg_config_key_t key, char const * text, char const * origin, dmg_buf_t * out_why ) {
   dmg_config_desc_t const * d = &dmg_config_desc[ key ];
   uint64_t number = 0;
-  char want[ 128 ] = "";
+  char want[ 128 ] = "", bad[ 176 ] = "", why[ DMG_PEER_ADDR_WHY_SZ ] = "";
   char * end;
   dmg_pace_t pace;
   dmg_checkpoint_t checkpoint;
@@ -88,10 +102,14 @@ dmg_err_t dmg_config_set( dmg_config_t * config, dmg_config_key_t key, char cons
     if( key==DMG_CONFIG_LOG_FORMAT && !one_of( text, "auto", "text", "json", NULL ) )     snprintf( want, sizeof want, "auto, text or json" );
     if( key==DMG_CONFIG_DEV_BLOCKS && !dmg_config_pace( text, &pace ) )                   snprintf( want, sizeof want, "auto, manual or a pace from 10ms to 60000ms" );
     if( key==DMG_CONFIG_NODE_CHECKPOINT && !dmg_config_checkpoint( text, &checkpoint ) )  snprintf( want, sizeof want, "EPOCH:0x and the 64 hex digits of a block's hash" );
+    if( key==DMG_CONFIG_NET_LISTEN )   check_addrs( text, DMG_PEER_ADDR_LISTEN, DMG_CONFIG_LISTEN_MAX, want, bad, why );
+    if( key==DMG_CONFIG_NET_PEERS )    check_addrs( text, DMG_PEER_ADDR_PEER, DMG_CONFIG_PEERS_MAX, want, bad, why );
+    if( key==DMG_CONFIG_NET_EXTERNAL ) check_addrs( text, DMG_PEER_ADDR_EXTERNAL, DMG_CONFIG_EXTERNAL_MAX, want, bad, why );
     break;
   }
   if( *want ) {
-    (void)!dmg_buf_printf( out_why, "%s: %s wants %s, got \"%.80s\"\n", origin, d->path, want, text );
+    if( *why ) (void)!dmg_buf_printf( out_why, "%s: %s wants %s, got \"%s\": %s\n", origin, d->path, want, bad, why );
+    else       (void)!dmg_buf_printf( out_why, "%s: %s wants %s, got \"%.80s\"\n", origin, d->path, want, text );
     return DMG_ERR_INVALID;
   }
   snprintf( config->v[ key ].text, sizeof config->v[ key ].text, "%s", text );

@@ -54,6 +54,10 @@ extern dmg_config_desc_t const dmg_config_desc[ DMG_CONFIG_CNT ];
 
 enum { DMG_CONFIG_VALUE_MAX = 8192, DMG_CONFIG_ORIGIN_MAX = 256 };
 
+/* Addresses of net.listen, net.peers, net.external; between them any of LIST_GAPS. */
+enum { DMG_CONFIG_LISTEN_MAX = 8, DMG_CONFIG_PEERS_MAX = 64, DMG_CONFIG_EXTERNAL_MAX = 4 };
+#define DMG_CONFIG_LIST_GAPS ", "
+
 typedef struct {
   struct { char text[ DMG_CONFIG_VALUE_MAX ]; char origin[ DMG_CONFIG_ORIGIN_MAX ]; uint64_t number; } v[ DMG_CONFIG_CNT ];
   char file[ DMG_CONFIG_VALUE_MAX ];      /* the file read, "" if none */

@@ -48,6 +48,12 @@ static void test_mistakes_are_told_with_place_and_remedy( void ** state ) {
   refused( "[dev]\nblocks = \"5ms\"\n", "auto, manual or a pace" );
   refused( "[dev]\nblocks = \"-250ms\"\n", "auto, manual or a pace" );
   refused( "[log]\nlevel = \"loud\"\n", "error, warn, info or debug" );
+  refused( "[net]\npeers = \"/ip4/999.0.0.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN\"\n",
+           ":2: net.peers wants /ip4/ADDRESS/tcp/PORT/p2p/PEER_ID, got \"/ip4/999.0.0.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN\": \"999.0.0.1\" is no IPv4 address" );
+  refused( "[net]\nlisten = \"/ip4/127.0.0.1/tcp/0, /ip4/127.0.0.1/tcp/99999\"\n", "net.listen wants /ip4/ADDRESS/tcp/PORT or /ip4/ADDRESS/udp/PORT/quic-v1, got \"/ip4/127.0.0.1/tcp/99999\": \"99999\" is no port" );
+  refused( "[net]\nexternal = \"1.2.3.4\"\n", "net.external wants" );
+  refused( "[net]\nexternal = \"/ip4/1.2.3.4/tcp/1,/ip4/1.2.3.4/tcp/2,/ip4/1.2.3.4/tcp/3,/ip4/1.2.3.4/tcp/4,/ip4/1.2.3.4/tcp/5\"\n", "net.external wants at most 4 addresses, got \"/ip4/1.2.3.4/tcp/5\": it is one more" );
+  accepted( "[net]\nlisten = \",/ip4/127.0.0.1/tcp/0, \"\npeers = \"\"\n" );
   refused( "[rpc\n", "not TOML" );
   refused( "[rpc]\nport = 1\nport = 2\n", "not TOML" );
   refused( "[rpc]\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1\n", "nearest known one is " );
