@@ -511,6 +511,8 @@ void dmg_chainnet_info( dmg_chainnet_t const * n, dmg_chainnet_info_t * out ) {
   for( unsigned i = 0; i<WINDOW; i++ ) out->heap_sz += n->sync.slots[ i ].buf.cap;
 }
 
+uint64_t dmg_chainnet_behind( dmg_chainnet_t const * n ) { return n->sync.stage!=SYNC_IDLE && n->sync.top_height>n->sync.height ? n->sync.top_height-n->sync.height : 0; }
+
 size_t dmg_chainnet_peers( dmg_chainnet_t const * n, dmg_chainnet_peer_t * out, size_t max ) {
   size_t cnt = 0;
   for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) {

@@ -261,6 +261,8 @@ typedef struct {
   size_t   heap_sz;                    /* beyond the arena */
 } dmg_chainnet_info_t;
 void dmg_chainnet_info( dmg_chainnet_t const * net, dmg_chainnet_info_t * out );
+/* Blocks between what a sync has taken and its goal; 0: none is under way, or its goal is not known yet. */
+uint64_t dmg_chainnet_behind( dmg_chainnet_t const * net );
 
 typedef struct {
   dmg_net_peer_t peer; uint32_t conn; bool is_outbound, is_link, has_status; int validator;   /* core's peer index or -1 */

@@ -16,8 +16,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { PEERS_SHOWN = 128, STOP_MS = 1000, DIALS_MAX = 8 };
-#define SHOW_US 200000u   /* what others may look at is this old at most */
+enum { PEERS_SHOWN = 128, STOP_MS = 1000, DIALS_MAX = 8, BEHIND_BLOCKS = 8 };
+#define SHOW_US  200000u   /* what others may look at is this old at most */
+#define STOOD_US 3000000u  /* without a turn: the machine slept, or the process was stopped */
 
 struct dmg_node {
   dmg_node_cfg_t        cfg;
@@ -29,7 +30,7 @@ struct dmg_node {
   pthread_t             thread;
   bool                  is_running;
   atomic_bool           is_stopping;
-  uint64_t              shown_us;
+  uint64_t              shown_us, turn_us;
   dmg_watch_t           watch;
   dmg_query_net_t       query;          /* what rpc asks of us */
   dmg_query_events_t    told;           /* whom the chain told of blocks before us */
@@ -51,15 +52,24 @@ static uint64_t now_us( void ) { return dmg_os_mono_ns()/1000; }
 /* Between the chain and rpc, on the jobs' thread: a block is final here. */
 static void on_block( void * ctx, dmg_at_block_t const * at, uint64_t time_ms, uint32_t tx_cnt ) {
   dmg_node_t * n = ctx;
-  uint64_t wall = dmg_os_wall_ms();
   pthread_mutex_lock( &n->lock );
-  dmg_watch_block( &n->watch, now_us(), wall>time_ms ? wall-time_ms : 0 );
+  dmg_watch_block( &n->watch, now_us(), dmg_os_wall_ms(), time_ms );
   pthread_mutex_unlock( &n->lock );
   if( n->told.on_block ) n->told.on_block( n->told.ctx, at, time_ms, tx_cnt );
 }
 static void on_tx( void * ctx, dmg_hash_t const * id, dmg_query_tx_status_t const * status ) {
   dmg_node_t * n = ctx;
   if( n->told.on_tx ) n->told.on_tx( n->told.ctx, id, status );
+}
+
+/* What becomes final while the node catches up was so long before.  A follower goes to each final block by a short sync. */
+static void watch_behind( dmg_node_t * n, uint64_t now ) {
+  bool is_behind = dmg_chainnet_behind( dmg_joint_net( n->j ) )>BEHIND_BLOCKS || now>n->turn_us+STOOD_US;
+  n->turn_us = now;
+  if( !is_behind ) return;
+  pthread_mutex_lock( &n->lock );
+  dmg_watch_behind( &n->watch, dmg_os_wall_ms() );
+  pthread_mutex_unlock( &n->lock );
 }
 
 static void show( dmg_node_t * n, uint64_t now ) {
@@ -164,7 +174,8 @@ static void * node_thread( void * arg ) {
   while( !atomic_load( &n->is_stopping ) ) {
     uint64_t wake;
     /* A frame may change what is urgent, so the driver has a turn behind every 64. */
-    for( unsigned i = 0; i<64 && dmg_joint_take( n->j, now_us() ); i++ ) {}
+    for( unsigned i = 0; i<64 && dmg_joint_take( n->j, now_us() ); i++ ) watch_behind( n, now_us() );
+    watch_behind( n, now_us() );
     err = dmg_joint_turn( n->j, now_us(), dmg_os_wall_ms(), &wake );
     if( err ) break;
     take_dials( n );
@@ -283,6 +294,8 @@ dmg_err_t dmg_node_start( dmg_node_cfg_t const * cfg, dmg_node_t ** out_node, ch
   n->cfg     = *cfg;
   n->chain   = cfg->chain;
   n->wake_fd = eventfd( 0, EFD_CLOEXEC|EFD_NONBLOCK );
+  n->turn_us = now_us();
+  dmg_watch_behind( &n->watch, dmg_os_wall_ms() );
   pthread_mutex_init( &n->lock, NULL );
   dmg_err_t err = n->wake_fd<0 ? DMG_ERR_IO : open_node( n, out_why );
   dmg_wipe( n->cfg.seed, sizeof n->cfg.seed );

@@ -4,8 +4,11 @@
 
 #define SECOND ( (uint64_t)1000000 )
 
-void dmg_watch_block( dmg_watch_t * w, uint64_t now_us, uint64_t age_ms ) {
-  if( age_ms>60000 ) return;
+void dmg_watch_behind( dmg_watch_t * w, uint64_t wall_ms ) { w->behind_ms = wall_ms; }
+
+void dmg_watch_block( dmg_watch_t * w, uint64_t now_us, uint64_t wall_ms, uint64_t time_ms ) {
+  uint64_t age_ms = wall_ms>time_ms ? wall_ms-time_ms : 0;
+  if( time_ms<=w->behind_ms || age_ms>60000 ) return;
   w->blocks[ w->block_cnt%DMG_WATCH_BLOCKS ].us = now_us;
   w->blocks[ w->block_cnt%DMG_WATCH_BLOCKS ].ms = age_ms ? (uint32_t)age_ms : 1;
   w->block_cnt++;
