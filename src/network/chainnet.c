@@ -216,13 +216,32 @@ dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * n, dmg_net_peer_t const * peer
   return DMG_OK;
 }
 
-void dmg_chainnet_dial( dmg_chainnet_t * n, dmg_net_peer_t const * peer, uint64_t now_us ) {
-  int k = known_find( n, peer );
+dmg_err_t dmg_chainnet_dial( dmg_chainnet_t * n, dmg_net_peer_t const * peer, char const * addr, uint64_t now_us, bool * out_is_up ) {
   if( now_us>n->now_us ) n->now_us = now_us;
-  if( k<0 ) return;
-  n->known[ k ].dial_us    = n->now_us;
-  n->known[ k ].backoff_us = 0;
+  *out_is_up = false;
+  for( int i = 0; i<DMG_CHAINNET_CONN_MAX && !*out_is_up; i++ ) {
+    conn_t const * c = &n->conns[ i ];
+    *out_is_up = c->is_used && c->has_status && !c->is_closing && dmg_net_peer_eq( &c->peer, peer );
+  }
+  if( *out_is_up ) return DMG_OK;
+  int k = known_find( n, peer );
+  if( k>=0 ) {
+    /* To the end of the own ones, where it is dialled alone; what its record says is known again by the next one. */
+    known_t * w = &n->known[ k ];
+    uint32_t cnt = 0;
+    for( uint32_t a = 0; a<w->own_cnt; a++ ) if( strcmp( w->addrs[ a ], addr ) ) memmove( w->addrs[ cnt++ ], w->addrs[ a ], sizeof *w->addrs );
+    w->own_cnt    = w->addr_cnt = (uint32_t)dmg_min_u64( cnt, DMG_CHAINNET_ADDR_MAX-1 );
+    w->record_seq = 0;
+  }
+  DMG_TRY( dmg_chainnet_add_peer( n, peer, &addr, 1 ) );
+  known_t * w = &n->known[ known_find( n, peer ) ];
+  w->is_up      = false;
+  w->is_again   = w->is_dialling;
+  w->is_alone   = true;
+  w->dial_us    = n->now_us;
+  w->backoff_us = 0;
   net_wake( n, n->now_us );
+  return DMG_OK;
 }
 
 /* N6.1: back-off 5 s to 5 min, of validators 1 to 5 s, +-25 %. */
@@ -239,12 +258,15 @@ static void dial_tick( net_t * n ) {
     if( !w->is_used || !w->addr_cnt || w->conn_cnt || w->is_dialling || n->is_stopping ) continue;
     if( w->dial_us>n->now_us ) { net_wake( n, w->dial_us ); continue; }
     char const * addrs[ DMG_CHAINNET_ADDR_MAX ];
-    for( uint32_t a = 0; a<w->addr_cnt; a++ ) addrs[ a ] = w->addrs[ a ];
-    switch( dmg_net_dial( n->port, &w->peer, addrs, w->addr_cnt, false, &w->dial_conn ) ) {
-      case DMG_OK:       w->is_dialling = true; continue;
+    uint32_t cnt = 0;
+    for( uint32_t a = w->is_alone ? w->own_cnt-1 : 0; a<( w->is_alone ? w->own_cnt : w->addr_cnt ); a++ ) addrs[ cnt++ ] = w->addrs[ a ];
+    switch( dmg_net_dial( n->port, &w->peer, addrs, cnt, false, &w->dial_conn ) ) {
+      case DMG_OK:       w->is_dialling = true; w->is_alone = false; continue;
       case DMG_ERR_FULL: w->dial_us = n->now_us+SEC/4; break;   /* 16 dials are under way */
       default:                                                  /* an address that is none */
+        w->is_alone = false;
         dial_later( n, w );
+        peers_unreached( n, w, DMG_SPAN_STR( "one of its addresses is of no kind that is dialled here" ) );
         peers_dialled( n, w );
         if( !w->is_used ) continue;
     }
@@ -283,6 +305,16 @@ void conn_false( net_t * n, conn_t * c ) {
   conn_close( n, c, DMG_CHAINNET_WHY_FALSE_DATA );
 }
 
+void conn_other_chain( net_t * n, conn_t * c ) {
+  if( !c->other_us ) {
+    if( c->known>=0 ) n->known[ c->known ].dial_us = n->now_us+OTHER_CHAIN_US;
+    dmg_addrman_failed( n->am, &c->peer, true, 0 );
+    /* Who dialled waits until identify has told of whom it is; who was dialled lets it, or all the other learns is that the connection ended. */
+    net_wake( n, c->other_us = n->now_us+SEC );
+  }
+  if( ( c->is_outbound && c->version[ 0 ] ) || c->other_us<=n->now_us ) conn_close( n, c, DMG_CHAINNET_WHY_OTHER_CHAIN );
+}
+
 static void bans_tick( net_t * n ) {
   for( unsigned i = 0; i<BANS_MAX; i++ ) {
     ban_t * b = &n->bans[ i ];
@@ -304,7 +336,7 @@ static void on_conn_up( net_t * n, dmg_net_ev_t const * ev ) {
   int i = 0;
   while( i<DMG_CHAINNET_CONN_MAX && n->conns[ i ].is_used ) i++;
   int known = known_find( n, &ev->peer );
-  if( known>=0 && n->known[ known ].is_dialling && n->known[ known ].dial_conn==ev->conn ) n->known[ known ].is_dialling = false;
+  if( known>=0 && n->known[ known ].is_dialling && n->known[ known ].dial_conn==ev->conn ) n->known[ known ].is_dialling = n->known[ known ].is_again = n->known[ known ].is_alone = false;
   if( i==DMG_CHAINNET_CONN_MAX ) {
     (void)!dmg_net_close( n->port, ev->conn, DMG_CHAINNET_WHY_FULL );
     return;
@@ -343,7 +375,7 @@ static void count_closed( net_t * n, uint16_t why ) {
   else if( why>=DMG_NET_WHY_APP && why<DMG_CHAINNET_WHY_END ) n->stat.closed[ DMG_NET_WHY_STOP+1+why-DMG_NET_WHY_APP ]++;
 }
 
-static void on_conn_down( net_t * n, int i ) {
+static void on_conn_down( net_t * n, int i, uint16_t code ) {
   conn_t * c = &n->conns[ i ];
   links_conn_down( n, i );
   serve_conn_down( n, i );
@@ -358,6 +390,7 @@ static void on_conn_down( net_t * n, int i ) {
       if( n->now_us-c->up_us<5*SEC && !c->is_closing ) dial_later( n, w );
       else w->dial_us = n->now_us+net_jitter( n, SEC/2 );
     }
+    if( !w->conn_cnt ) peers_lost( n, c, code );
     net_wake( n, w->dial_us );
   }
   peers_conn_down( n, i );
@@ -366,11 +399,24 @@ static void on_conn_down( net_t * n, int i ) {
   n->conn_cnt--;
 }
 
-static void on_identified( conn_t * c, dmg_span_t lines ) {
-  if( lines.sz<6 || memcmp( lines.p, "agent ", 6 ) ) return;
-  size_t sz = 6;
-  while( sz<lines.sz && lines.p[ sz ]!='\n' ) sz++;
-  copy_text( c->agent, sizeof c->agent, dmg_span( lines.p+6, sz-6 ) );
+/* What stands in the line of that name; empty: there is none. */
+static dmg_span_t line_of( dmg_span_t lines, char const * name ) {
+  size_t name_sz = strlen( name );
+  for( size_t at = 0; at<lines.sz; ) {
+    uint8_t const * line = lines.p+at, * end = memchr( line, '\n', lines.sz-at );
+    size_t sz = end ? (size_t)( end-line ) : lines.sz-at;
+    if( sz>name_sz && !memcmp( line, name, name_sz ) && line[ name_sz ]==' ' ) return dmg_span( line+name_sz+1, sz-name_sz-1 );
+    at += sz+1;
+  }
+  return dmg_span( NULL, 0 );
+}
+
+static void on_identified( net_t * n, conn_t * c, dmg_span_t lines ) {
+  char own[ DMG_WIRE_NAME_SZ ];
+  copy_text( c->agent, sizeof c->agent, line_of( lines, "agent" ) );
+  copy_text( c->version, sizeof c->version, line_of( lines, "version" ) );
+  dmg_wire_name( &n->cfg.genesis, n->cfg.fork, "", own );
+  if( c->version[ 0 ] && strcmp( c->version, own ) ) conn_other_chain( n, c );
 }
 
 /* --- the loop --------------------------------------------------------------------------------------------- */
@@ -393,10 +439,13 @@ static bool on_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
     case DMG_NET_DIAL_FAILED: {
       int k = known_find( n, &ev->peer );
       if( k<0 || !n->known[ k ].is_dialling || n->known[ k ].dial_conn!=ev->conn ) return false;
-      n->known[ k ].is_dialling = false;
-      dial_later( n, &n->known[ k ] );
-      net_wake( n, n->known[ k ].dial_us );
-      peers_dialled( n, &n->known[ k ] );
+      known_t * w = &n->known[ k ];
+      w->is_dialling = false;
+      if( w->is_again ) w->dial_us = n->now_us;
+      else { dial_later( n, w ); if( !w->conn_cnt ) peers_unreached( n, w, ev->data ); }
+      w->is_again = false;
+      net_wake( n, w->dial_us );
+      peers_dialled( n, w );
       return false;
     }
     case DMG_NET_REQ_END:
@@ -408,8 +457,8 @@ static bool on_event( net_t * n, dmg_net_ev_t const * ev, dmg_chainnet_out_t * o
   if( i<0 ) return false;
   conn_t * c = &n->conns[ i ];
   switch( ev->kind ) {
-    case DMG_NET_CONN_DOWN:   on_conn_down( n, i ); return false;
-    case DMG_NET_IDENTIFIED:  on_identified( c, ev->data ); return false;
+    case DMG_NET_CONN_DOWN:   on_conn_down( n, i, ev->code ); return false;
+    case DMG_NET_IDENTIFIED:  on_identified( n, c, ev->data ); return false;
     case DMG_NET_RTT:         c->rtt_us = ev->id; return false;
     case DMG_NET_PRESSURE:    /* N2.7 */
       if( ev->code>=90 && c->member<0 ) conn_close( n, c, DMG_CHAINNET_WHY_FULL );
@@ -457,7 +506,7 @@ bool dmg_chainnet_next( dmg_chainnet_t * n, uint64_t now_us, dmg_chainnet_out_t 
   }
   for( ;; ) {
     memset( out, 0, sizeof *out );
-    if( links_tell( n, out ) || fetch_tell( n, out ) || sync_tell( n, out ) ) return true;
+    if( links_tell( n, out ) || fetch_tell( n, out ) || sync_tell( n, out ) || peers_tell( n, out ) ) return true;
     if( n->now_us>=n->wake_us ) { tick( n ); continue; }
     if( n->ev_pos==n->ev_cnt ) {
       n->ev_pos = 0;
@@ -485,7 +534,7 @@ bool dmg_chainnet_next( dmg_chainnet_t * n, uint64_t now_us, dmg_chainnet_out_t 
 
 /* Events that were read from the port and not handed out yet make none of its descriptors readable. */
 uint64_t dmg_chainnet_wake_us( dmg_chainnet_t const * n ) {
-  bool is_more = n->ev_pos<n->ev_cnt || n->is_links_dirty || n->is_fetch_done || n->sync.is_dirty || n->is_stopped_due;
+  bool is_more = n->ev_pos<n->ev_cnt || n->is_links_dirty || n->is_fetch_done || n->sync.is_dirty || n->is_reach_due || n->is_stopped_due;
   return is_more && n->is_started ? 0 : n->wake_us;
 }
 
@@ -512,6 +561,8 @@ void dmg_chainnet_info( dmg_chainnet_t const * n, dmg_chainnet_info_t * out ) {
 }
 
 uint64_t dmg_chainnet_behind( dmg_chainnet_t const * n ) { return n->sync.stage!=SYNC_IDLE && n->sync.top_height>n->sync.height ? n->sync.top_height-n->sync.height : 0; }
+
+uint32_t dmg_chainnet_conn_cnt( dmg_chainnet_t const * n ) { return n->conn_cnt; }
 
 size_t dmg_chainnet_peers( dmg_chainnet_t const * n, dmg_chainnet_peer_t * out, size_t max ) {
   size_t cnt = 0;

@@ -49,6 +49,7 @@
 #define DMG_CHAINNET_KNOWN_MAX   512   /* peers by id with addresses: validators' and the configuration's */
 #define DMG_CHAINNET_ADDR_MAX    4     /* of a known peer */
 #define DMG_CHAINNET_ADDR_SZ_MAX 128   /* with the final zero */
+#define DMG_CHAINNET_WHY_SZ      256   /* of why a peer is not reached */
 #define DMG_CHAINNET_FETCH_MAX   64    /* at once */
 #define DMG_CHAINNET_BATCH_MAX   64    /* batches of transactions that wait for a verdict */
 #define DMG_CHAINNET_TXS_MAX     DMG_WIRE_TX_BATCH_MAX
@@ -153,8 +154,9 @@ void             dmg_chainnet_fini( dmg_chainnet_t * net );
 /* N10.1: a peer to be connected with: the configuration's, or a validator's address.  Adds addresses; FULL, INVALID. */
 DMG_MUST_USE dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * net, dmg_net_peer_t const * peer, char const * const * addrs, size_t addr_cnt );
 
-/* One that was added is dialled now, whatever its back-off says. */
-void dmg_chainnet_dial( dmg_chainnet_t * net, dmg_net_peer_t const * peer, uint64_t now_us );
+/* A user's wish: dialled now whatever its back-off says, at this address alone, later at it and the others that are known; REACH tells what becomes of it.  A fifth address of
+   one takes the place of the last.  out_is_up: it is connected, nothing is done.  FULL, INVALID. */
+DMG_MUST_USE dmg_err_t dmg_chainnet_dial( dmg_chainnet_t * net, dmg_net_peer_t const * peer, char const * addr, uint64_t now_us, bool * out_is_up );
 
 /* N9.1: where we listen, for our record: "/ip4/192.0.2.1/tcp/7370".  What is not fit to be told (N10.1) is left out unless is_configured. */
 void dmg_chainnet_listens( dmg_chainnet_t * net, char const * addr, bool is_configured );
@@ -179,6 +181,7 @@ typedef enum {
   DMG_CHAINNET_TXS,     /* id txs tx_cnt: dmg_chainnet_verdict( id ) within 4 s */
   DMG_CHAINNET_SYNC,    /* height hash header bytes is_last fin: the next block to execute and commit; dmg_chainnet_sync_taken */
   DMG_CHAINNET_SYNCED,  /* height: no higher F is known now; once for each catching up */
+  DMG_CHAINNET_REACH,   /* who is_up text: of one that was added: a connection of our chain, or why the last try failed or the last one ended; each time */
   DMG_CHAINNET_SYNC_BAD,/* text: what peers agree on does not fit our own chain: for the log, sync stops */
   DMG_CHAINNET_STOPPED  /* after dmg_chainnet_stop: the port is done */
 } dmg_chainnet_out_kind_t;
@@ -199,6 +202,7 @@ typedef struct {
   dmg_span_t      bytes, header;       /* header: signed, 410 */
   dmg_span_t const * txs; uint32_t tx_cnt;
   char const *    text;
+  dmg_net_peer_t  who;
 } dmg_chainnet_out_t;
 
 /* The next thing for the node; false: nothing now.  Reads the port, carries out what is due. */
@@ -261,6 +265,7 @@ typedef struct {
   size_t   heap_sz;                    /* beyond the arena */
 } dmg_chainnet_info_t;
 void dmg_chainnet_info( dmg_chainnet_t const * net, dmg_chainnet_info_t * out );
+uint32_t dmg_chainnet_conn_cnt( dmg_chainnet_t const * net );
 /* Blocks between what a sync has taken and its goal; 0: none is under way, or its goal is not known yet. */
 uint64_t dmg_chainnet_behind( dmg_chainnet_t const * net );
 

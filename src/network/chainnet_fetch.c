@@ -16,12 +16,7 @@ void status_own( net_t * n, uint8_t out[ DMG_WIRE_STATUS_SZ ] ) {
 
 void status_theirs( net_t * n, int conn, dmg_wire_status_t const * s ) {
   conn_t * c = &n->conns[ conn ];
-  if( !dmg_hash_eq( &s->genesis, &n->cfg.genesis ) || s->fork!=n->cfg.fork ) {
-    if( c->known>=0 ) n->known[ c->known ].dial_us = n->now_us+OTHER_CHAIN_US;
-    dmg_addrman_failed( n->am, &c->peer, true, 0 );
-    conn_close( n, c, DMG_CHAINNET_WHY_OTHER_CHAIN );
-    return;
-  }
+  if( !dmg_hash_eq( &s->genesis, &n->cfg.genesis ) || s->fork!=n->cfg.fork ) { conn_other_chain( n, c ); return; }
   c->has_status = true;
   c->epoch      = s->epoch;
   c->height     = s->height;
@@ -251,10 +246,8 @@ bool fetch_end( net_t * n, int conn, dmg_net_ev_t const * ev ) {
   if( c->is_asking_status && ev->id==c->status_id ) {
     c->is_asking_status = false;
     /* N4.1: who does not speak it under our name is of another chain or fork. */
-    if( ev->code==DMG_NET_END_UNSUPPORTED ) {
-      if( c->known>=0 ) n->known[ c->known ].dial_us = n->now_us+OTHER_CHAIN_US;
-      conn_close( n, c, DMG_CHAINNET_WHY_OTHER_CHAIN );
-    } else if( !c->has_status ) c->status_us = n->now_us+net_jitter( n, 3*SEC );
+    if( ev->code==DMG_NET_END_UNSUPPORTED ) conn_other_chain( n, c );
+    else if( !c->has_status ) c->status_us = n->now_us+net_jitter( n, 3*SEC );
     net_wake( n, c->status_us );
     return true;
   }

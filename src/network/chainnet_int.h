@@ -65,6 +65,8 @@ typedef struct {
   uint32_t       epoch;
   uint64_t       height, final_view, first_body;
   uint16_t       roles;
+  char           version[ DMG_WIRE_NAME_SZ ];   /* what identify says, the network's name (N4.1); "" not known */
+  uint64_t       other_us;                  /* it is of another chain: closed then; 0: it is not */
   /* our requests and theirs */
   uint8_t        out_cnt[ DMG_CHAINNET_PROTO_CNT ], serve_cnt;
   uint64_t       rest_us;                   /* not asked before: it was slow or had nothing */
@@ -96,6 +98,10 @@ typedef struct {
   bool           is_feeler;
   uint32_t       own_cnt;                   /* addresses of the configuration, the first ones; the others are of its record .. */
   uint64_t       record_seq;                /* .. with this seq */
+  /* KNOWN_CONFIG: what became of the last try, for the node. */
+  bool           is_up, is_due;             /* due: REACH was not told yet */
+  bool           is_again, is_alone;        /* a user's dial waits: for the end of one that is under way, which says nothing; at the last own address alone */
+  char           why[ DMG_CHAINNET_WHY_SZ ];
 } known_t;
 
 typedef struct { uint32_t epoch; uint64_t view, ids[ 2 ]; uint8_t cnt; } pushed_t;   /* heads by the first bytes of their hash */
@@ -254,6 +260,7 @@ struct dmg_chainnet {
   conn_t             conns[ DMG_CHAINNET_CONN_MAX ];
   uint32_t           conn_cnt;
   known_t            known[ DMG_CHAINNET_KNOWN_MAX ];
+  bool               is_reach_due;
   member_t           members[ DMG_CHAINNET_PEER_MAX ];
   set_t              sets[ SET_CNT ];
   int16_t            self;                  /* own member, -1 */
@@ -317,6 +324,7 @@ uint64_t net_jitter ( net_t * n, uint64_t us );                       /* +-25 % 
 void     net_wake   ( net_t * n, uint64_t at_us );
 int      conn_find  ( net_t const * n, uint32_t conn );               /* -1 */
 void     conn_close ( net_t * n, conn_t * c, uint16_t why );
+void     conn_other_chain( net_t * n, conn_t * c );                     /* closed within a second, and not dialled for a while */
 void     conn_false ( net_t * n, conn_t * c );                        /* false data: banned for a day; a validator is not asked for 10 min */
 int      known_find ( net_t const * n, dmg_net_peer_t const * peer );
 int      known_get  ( net_t * n, dmg_net_peer_t const * peer );       /* adds; -1: full */
@@ -403,6 +411,10 @@ void peers_conn_up  ( net_t * n, int conn );
 void peers_status   ( net_t * n, int conn );                           /* it is of our chain */
 void peers_conn_down( net_t * n, int conn );
 void peers_dialled  ( net_t * n, known_t * w );                        /* in vain; one of a table is forgotten */
+void peers_reached  ( net_t * n, known_t * w );                        /* these two: REACH, of one that was added */
+void peers_unreached( net_t * n, known_t * w, dmg_span_t why );
+void peers_lost     ( net_t * n, conn_t const * c, uint16_t code );    /* its known has no other connection */
+bool peers_tell     ( net_t * n, dmg_chainnet_out_t * out );
 void peers_serve    ( net_t * n, int conn, uint64_t id );
 bool peers_chunk    ( net_t * n, int conn, dmg_net_ev_t const * ev );  /* false: not ours */
 bool peers_end      ( net_t * n, int conn, dmg_net_ev_t const * ev );

@@ -2,6 +2,8 @@
 #include "base/num.h"
 #include "network/chainnet_int.h"
 
+#include <stdio.h>
+
 enum { ASK_MS = 5000, ASK_FIRST_US = 200000 };
 
 static uint64_t wall_s( net_t const * n ) { return ( n->cfg.wall_ms+( n->now_us-n->start_us )/1000 )/1000; }
@@ -169,6 +171,7 @@ static void one_of_two( net_t * n, int conn ) {
 
 void peers_status( net_t * n, int conn ) {
   conn_t * c = &n->conns[ conn ];
+  if( c->known>=0 ) peers_reached( n, &n->known[ c->known ] );
   if( c->is_outbound ) dmg_addrman_good( n->am, &c->peer, wall_s( n ) );
   one_of_two( n, conn );
   if( c->is_feeler && !c->is_closing ) {
@@ -191,6 +194,64 @@ void peers_conn_down( net_t * n, int conn ) {
 void peers_dialled( net_t * n, known_t * w ) {
   dmg_addrman_failed( n->am, &w->peer, false, wall_s( n ) );
   found_end( w );
+}
+
+/* --- how it went, for the node ----------------------------------------------------------------------------- */
+
+void peers_reached( net_t * n, known_t * w ) {
+  if( w->kind!=KNOWN_CONFIG || w->is_up ) return;
+  w->is_up   = w->is_due = n->is_reach_due = true;
+  w->why[ 0 ] = '\0';
+}
+
+void peers_unreached( net_t * n, known_t * w, dmg_span_t why ) {
+  if( w->kind!=KNOWN_CONFIG ) return;
+  w->is_up  = false;
+  w->is_due = n->is_reach_due = true;
+  snprintf( w->why, sizeof w->why, "%.*s", (int)dmg_min_u64( why.sz, sizeof w->why-1 ), why.sz ? (char const *)why.p : "" );
+}
+
+/* Of one that ended before it was known to be of our chain: who they are said so themselves, or nobody did. */
+static void lost_early( net_t const * n, conn_t const * c, uint16_t code, char out[ DMG_CHAINNET_WHY_SZ ] ) {
+  char own[ DMG_WIRE_NAME_SZ ];
+  char const * id = strstr( c->addr, "/p2p/" );
+  int sz = (int)( id ? (size_t)( id-c->addr ) : strlen( c->addr ) );
+  dmg_wire_name( &n->cfg.genesis, n->cfg.fork, "", own );
+  if( !strncmp( c->version, "/dmg/", 5 ) && strcmp( c->version, own ) ) snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: a node of another chain: its network is %.13s, ours %.13s", sz, c->addr, c->version, own );
+  else if( c->version[ 0 ] && strcmp( c->version, own ) )               snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: no node of a chain: it calls itself %s", sz, c->addr, c->version );
+  else if( code==DMG_CHAINNET_WHY_OTHER_CHAIN )                         snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: a node of another chain or fork; our network is %.13s", sz, c->addr, own );
+  else if( code==DMG_NET_WHY_REMOTE )                                   snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: it closed the connection before it told its chain: it is of another one, or full", sz, c->addr );
+  else                                                                  snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: the connection ended before it told its chain", sz, c->addr );
+}
+
+void peers_lost( net_t * n, conn_t const * c, uint16_t code ) {
+  /* They dialled, and were not let in or come again; or we closed one of two. */
+  if( n->is_stopping || ( !c->has_status && !c->is_outbound ) || code==DMG_CHAINNET_WHY_SECOND_LINE || code==DMG_CHAINNET_WHY_FEELER || code==DMG_CHAINNET_WHY_EARLY ) return;
+  static char const * const ends[] = { [ DMG_NET_WHY_REMOTE ] = "it closed it", [ DMG_NET_WHY_IO ] = "the line broke", [ DMG_NET_WHY_IDLE ] = "nothing went over it", [ DMG_NET_WHY_PING ] = "it did not answer any more",
+                                       [ DMG_NET_WHY_LIMIT ] = "it went above a limit", [ DMG_NET_WHY_BLOCKED ] = "it is blocked, as it sent false data", [ DMG_NET_WHY_PANIC ] = "a fault of our own" };
+  char why[ DMG_CHAINNET_WHY_SZ ];
+  if( !c->has_status )                         lost_early( n, c, code, why );
+  else if( code<sizeof ends/sizeof *ends )     snprintf( why, sizeof why, "the connection ended: %s", ends[ code ] );
+  else if( code==DMG_CHAINNET_WHY_FALSE_DATA ) snprintf( why, sizeof why, "the connection ended: it sent false data" );
+  else if( code==DMG_CHAINNET_WHY_SILENT )     snprintf( why, sizeof why, "the connection ended: it said nothing for seconds" );
+  else                                         snprintf( why, sizeof why, "the connection ended: we closed it" );
+  peers_unreached( n, &n->known[ c->known ], dmg_span_cstr( why ) );
+}
+
+bool peers_tell( net_t * n, dmg_chainnet_out_t * out ) {
+  if( !n->is_reach_due ) return false;
+  for( int i = 0; i<DMG_CHAINNET_KNOWN_MAX; i++ ) {
+    known_t * w = &n->known[ i ];
+    if( !w->is_used || !w->is_due ) continue;
+    w->is_due  = false;
+    out->kind  = DMG_CHAINNET_REACH;
+    out->who   = w->peer;
+    out->is_up = w->is_up;
+    out->text  = w->why;
+    return true;
+  }
+  n->is_reach_due = false;
+  return false;
 }
 
 /* --- whom to dial ----------------------------------------------------------------------------------------- */
@@ -273,7 +334,9 @@ void peers_tick( net_t * n ) {
   net_wake( n, n->feeler_us );
   for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) {
     conn_t * c = &n->conns[ i ];
-    if( !c->is_used || c->is_closing || !c->has_status || c->is_asking_peers ) continue;
+    if( !c->is_used || c->is_closing ) continue;
+    if( c->other_us ) { net_wake( n, c->other_us ); conn_other_chain( n, c ); continue; }
+    if( !c->has_status || c->is_asking_peers ) continue;
     if( c->peers_us<=n->now_us ) ask( n, c, is_few );
     net_wake( n, c->peers_us );
   }

@@ -130,6 +130,7 @@ static void test_another_chain_is_closed( void ** state ) {
   run( 3000 );
   assert_int_equal( info_of( nd ).conn_cnt, 0 );
   assert_int_equal( info_of( &nodes[ 0 ] ).conn_cnt, 1 );
+  assert_true( nd->unreached>=1 && nd->reached==0 && strstr( nd->text, "another" ) );   /* chain, whoever of the two saw it first */
   uint64_t dials = info_of( nd ).conns_up;
   run( 200000 );
   assert_int_equal( info_of( nd ).conns_up, dials );  /* not dialled for 5 min */

@@ -302,11 +302,82 @@ static void test_what_a_node_tells( void ** state ) {
   end();
 }
 
+/* --- what becomes of those it was told of ----------------------------------------------------------------- */
+
+static void says( node_t * nd, char const * part ) { if( !strstr( nd->text, part ) ) fail_msg( "\"%s\" says nothing of %s", nd->text, part ); }
+
+static bool is_up_before( node_t * nd, node_t * to, char const * addr ) {
+  bool is_up;
+  assert_int_equal( dmg_chainnet_dial( nd->net, &to->port->self, addr, dmg_mem_net_now( world ), &is_up ), DMG_OK );
+  return is_up;
+}
+
+static void test_each_try_says_what_became_of_it( void ** state ) {
+  begin( 360, 0, 0 );
+  node_t * a = node_add( -1, true ), * b = node_add( -1, true );
+  dmg_mem_cut( a->port, b->port, true );
+  know( a, b );
+  RUN_UNTIL( a->unreached==1, 1000 );
+  says( a, "/mem: refused" );
+  RUN_UNTIL( a->unreached==3, 60000 );                   /* each time */
+  assert_int_equal( a->reached, 0 );
+  dmg_mem_cut( a->port, b->port, false );
+  RUN_UNTIL( a->reached==1, 60000 );
+  run( 30000 );
+  assert_int_equal( a->reached, 1 );                     /* once, however often it tells its status */
+  assert_int_equal( a->unreached, 3 );
+  assert_int_equal( b->reached+b->unreached, 0 );        /* it was told of nobody */
+  assert_true( is_up_before( a, b, "/mem2" ) && is_up_before( b, a, "/mem" ) );
+  dmg_mem_cut( a->port, b->port, true );
+  RUN_UNTIL( a->unreached>=5, 30000 );
+  says( a, "/mem: refused" );                            /* what it was connected for is not asked for again */
+  assert_null( strstr( a->text, "/mem2" ) );
+  end();
+}
+
+static void test_a_lost_connection_says_why( void ** state ) {
+  begin( 361, 0, 0 );
+  node_t * a = node_add( -1, true ), * b = node_add( -1, true );
+  know( a, b );
+  RUN_UNTIL( a->reached==1, 2000 );
+  assert_int_equal( dmg_chainnet_stop( b->net, 100 ), DMG_OK );
+  RUN_UNTIL( a->unreached==1, 2000 );
+  says( a, "the connection ended: it closed it" );
+  end();
+}
+
+static void test_a_users_dial_is_at_his_address_alone( void ** state ) {
+  begin( 362, 0, 0 );
+  node_t * a = node_add( -1, true ), * b = node_add( -1, true );
+  dmg_mem_hold( a->port, b->port, true );                /* a try takes eight seconds */
+  know( a, b );
+  run( 1000 );
+  assert_false( is_up_before( a, b, "/mem2" ) );         /* while one is under way, whose end says nothing */
+  RUN_UNTIL( a->unreached==1, 17000 );
+  says( a, "/mem2: no answer in time" );
+  RUN_UNTIL( a->unreached==2, 30000 );
+  says( a, "/mem: no answer in time" );                  /* then at all of them */
+  /* A fifth takes the place of the last: of five wrong ones the right one is not refused. */
+  for( unsigned i = 3; i<8; i++ ) {
+    char addr[ 8 ];
+    snprintf( addr, sizeof addr, "/mem%u", i );
+    uint32_t before = a->unreached;
+    assert_false( is_up_before( a, b, addr ) );
+    RUN_UNTIL( a->unreached==before+1, 30000 );
+    says( a, addr );
+  }
+  dmg_mem_hold( a->port, b->port, false );
+  assert_false( is_up_before( a, b, "/mem" ) );
+  RUN_UNTIL( a->reached==1, 1000 );
+  end();
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_twenty_find_each_other_from_one ), cmocka_unit_test( test_validators_that_know_one_become_a_mesh ), cmocka_unit_test( test_a_group_gets_one_outbound_connection ),
     cmocka_unit_test( test_the_file_is_enough_for_a_restart ), cmocka_unit_test( test_dead_addresses_are_not_hammered ), cmocka_unit_test( test_addresses_of_no_use_are_not_kept ),
     cmocka_unit_test( test_false_records_are_who_told_thems_fault ), cmocka_unit_test( test_what_a_node_tells ),
+    cmocka_unit_test( test_each_try_says_what_became_of_it ), cmocka_unit_test( test_a_lost_connection_says_why ), cmocka_unit_test( test_a_users_dial_is_at_his_address_alone ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

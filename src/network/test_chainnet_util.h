@@ -42,7 +42,7 @@ typedef struct {
   bool              is_up[ DMG_CHAINNET_PEER_MAX ];
   uint32_t          convicted, weighed;     /* of evidence */
   uint32_t          paired;                 /* headers judged */
-  uint32_t          ups, downs, frames, pushed, got, got_none, txs, batches, syncs, synced, sync_bad, stopped;
+  uint32_t          ups, downs, frames, pushed, got, got_none, txs, batches, syncs, synced, sync_bad, stopped, reached, unreached;
   pool_tx_t *       pool; uint32_t pool_cnt, looks;   /* of the test's memory */
   uint64_t          pushed_us;
   uint32_t          by_kind[ DMG_FRAME_CNT ];
@@ -51,7 +51,7 @@ typedef struct {
   dmg_hash_t        tx_seen[ HASHES_KEPT ]; uint32_t tx_seen_cnt, tx_twice;
   uint32_t          last_bytes_sz;
   uint64_t          hello_us, last_batch;
-  char              text[ 128 ];
+  char              text[ DMG_CHAINNET_WHY_SZ ];
 } node_t;
 
 static uint32_t big_every = 50;
@@ -389,6 +389,10 @@ static bool node_step( node_t * nd, uint64_t now_us ) {
     case DMG_CHAINNET_SYNC:     on_sync( nd, &o ); break;
     case DMG_CHAINNET_SYNCED:   nd->synced++; assert_int_equal( o.height, nd->height ); break;
     case DMG_CHAINNET_SYNC_BAD: nd->sync_bad++; snprintf( nd->text, sizeof nd->text, "%s", o.text ); break;
+    case DMG_CHAINNET_REACH:
+      if( o.is_up ) nd->reached++; else nd->unreached++;
+      snprintf( nd->text, sizeof nd->text, "%s", o.text );
+      break;
     case DMG_CHAINNET_STOPPED:  nd->stopped++; break;
     default: fail();
   }

@@ -15,6 +15,8 @@ struct dmg_joint {
   dmg_validator_t *    v;
   dmg_buf_t            txs;
   size_t               txs_at;   /* what of them the network has taken */
+  void              (* on_reach )( void * ctx, dmg_net_peer_t const * peer, bool is_up, char const * why );
+  void *               on_reach_ctx;
   uint64_t             now_us;   /* of the call at work */
 };
 
@@ -113,6 +115,7 @@ static void on_out( dmg_joint_t * j, dmg_chainnet_out_t const * o ) {
     break;
   }
   case DMG_CHAINNET_SYNC:     on_sync( j, o ); break;
+  case DMG_CHAINNET_REACH:    if( j->on_reach ) j->on_reach( j->on_reach_ctx, &o->who, o->is_up, o->text ); break;
   case DMG_CHAINNET_SYNCED:   DMG_LOG_INFO( "synced", "height=%lu", (unsigned long)o->height ); break;
   case DMG_CHAINNET_SYNC_BAD: DMG_LOG_ERROR( "sync_bad", "%s", o->text ); break;
   default: break;
@@ -161,6 +164,8 @@ dmg_err_t dmg_joint_open( dmg_joint_cfg_t const * cfg, uint64_t now_us, uint64_t
   if( !j ) return DMG_ERR_NOMEM;
   dmg_chain_t * chain = j->chain = cfg->chain;
   j->now_us = now_us;
+  j->on_reach     = cfg->on_reach;
+  j->on_reach_ctx = cfg->on_txs_ctx;
   j->txs    = dmg_buf( DMG_CHAIN_OUTBOX_SZ_MAX );
   j->wants  = (dmg_validator_net_t){ .ctx = j, .send = w_send, .close = w_close, .push_body = w_push, .block = w_block, .fetch = w_fetch, .fetch_runs = w_runs,
                                  .sync_to = w_sync, .synced = w_synced, .final = w_final, .evidence = w_evidence, .members = w_members, .view = w_view };

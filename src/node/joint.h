@@ -30,6 +30,7 @@ typedef struct {
   bool             is_threaded;    /* dmg_validator_cfg_t's, with the next two */
   uint64_t         lag_us;
   void          (* on_done )( void * ctx );   /* gets on_txs_ctx */
+  void          (* on_reach )( void * ctx, dmg_net_peer_t const * peer, bool is_up, char const * why );   /* gets on_txs_ctx: DMG_CHAINNET_REACH; NULL: nobody */
 } dmg_joint_cfg_t;
 
 typedef struct dmg_joint dmg_joint_t;

@@ -1,5 +1,7 @@
 #include "node/node.h"
 #include "node/node_watch.h"
+#include "node/peer_addr.h"
+#include "node/reach.h"
 #include "node/chain_int.h"
 #include "base/assert.h"
 #include "base/log.h"
@@ -40,6 +42,7 @@ struct dmg_node {
   uint64_t              kept_us;
   char                  dials[ DIALS_MAX ][ DMG_NODE_ADDR_SZ ];
   uint32_t              dial_cnt;
+  dmg_reach_t           reach;
   dmg_query_peer_t      peers[ PEERS_SHOWN ];
   size_t                peer_cnt;
   dmg_chainnet_info_t   net_info;
@@ -72,8 +75,22 @@ static void watch_behind( dmg_node_t * n, uint64_t now ) {
   pthread_mutex_unlock( &n->lock );
 }
 
+/* On the node's thread. */
+static void on_reach( void * ctx, dmg_net_peer_t const * peer, bool is_up, char const * why ) {
+  dmg_node_t * n = ctx;
+  dmg_reach_peer_t seen = { 0 };
+  bool is_told = false;
+  pthread_mutex_lock( &n->lock );
+  dmg_reach_peer_t * p = dmg_reach_find( &n->reach, peer );
+  if( p ) { is_told = is_up ? dmg_reach_up( p ) : dmg_reach_down( p, why, now_us() ); seen = *p; }
+  pthread_mutex_unlock( &n->lock );
+  if( !is_told ) return;
+  if( is_up ) DMG_LOG_INFO( "peer_reached", "%s", seen.addr );
+  else        DMG_LOG_WARN( "peer_unreached", "%s: %s; failures=%u, it is dialled again", seen.addr, why, seen.fail_cnt );
+}
+
 static void show( dmg_node_t * n, uint64_t now ) {
-  if( now<n->shown_us+SHOW_US ) return;
+  if( now<n->shown_us+SHOW_US && dmg_chainnet_conn_cnt( dmg_joint_net( n->j ) )==n->net_info.conn_cnt ) return;
   n->shown_us = now;
   static _Thread_local dmg_chainnet_peer_t peers[ PEERS_SHOWN ];
   size_t cnt = dmg_chainnet_peers( dmg_joint_net( n->j ), peers, PEERS_SHOWN );
@@ -102,7 +119,13 @@ static void show( dmg_node_t * n, uint64_t now ) {
   pthread_mutex_unlock( &n->lock );
 }
 
-static dmg_err_t add_peer( dmg_node_t * n, char const * text, bool is_now, char out_why[512] );
+/* Within a turn, too: blocks that it has others execute are seen before it ends, and what they came from shall be. */
+static void look( dmg_node_t * n ) {
+  watch_behind( n, now_us() );
+  show( n, now_us() );
+}
+
+static dmg_err_t add_peer( dmg_node_t * n, char const * text, bool is_asked, char out_why[512] );
 
 /* What others asked for since the last look. */
 static void take_dials( dmg_node_t * n ) {
@@ -174,13 +197,12 @@ static void * node_thread( void * arg ) {
   while( !atomic_load( &n->is_stopping ) ) {
     uint64_t wake;
     /* A frame may change what is urgent, so the driver has a turn behind every 64. */
-    for( unsigned i = 0; i<64 && dmg_joint_take( n->j, now_us() ); i++ ) watch_behind( n, now_us() );
-    watch_behind( n, now_us() );
+    for( unsigned i = 0; i<64 && dmg_joint_take( n->j, now_us() ); i++ ) look( n );
     err = dmg_joint_turn( n->j, now_us(), dmg_os_wall_ms(), &wake );
     if( err ) break;
     take_dials( n );
     peers_show( n, now_us() );
-    show( n, now_us() );
+    look( n );
     wait_for( n, wake );
   }
   if( err ) { DMG_LOG_ERROR( "node_ended", "%s", dmg_err_text( err ) ); if( n->cfg.on_end ) n->cfg.on_end( n->cfg.ctx, err ); }
@@ -245,33 +267,38 @@ static dmg_err_t await_listening( dmg_node_t * n, char out_why[512] ) {
   return DMG_ERR_TIMEOUT;
 }
 
-/* "/ip4/1.2.3.4/tcp/7370/p2p/12D3Koo..". */
-static dmg_err_t split_addr( char const * text, char out_addr[ DMG_NODE_ADDR_SZ ], dmg_net_peer_t * out_peer ) {
-  char const * id = strstr( text, "/p2p/" );
-  if( !id || id==text || strlen( text )>=DMG_NODE_ADDR_SZ || dmg_libp2p_peer_parse( id+5, out_peer ) ) return DMG_ERR_INVALID;
-  snprintf( out_addr, DMG_NODE_ADDR_SZ, "%.*s", (int)( id-text ), text );
-  return DMG_OK;
+static dmg_err_t peer_addr( char const * text, dmg_peer_addr_t * out, char * out_why, size_t why_sz ) {
+  char why[ DMG_PEER_ADDR_WHY_SZ ];
+  if( strlen( text )<DMG_NODE_ADDR_SZ && dmg_peer_addr_read( text, DMG_PEER_ADDR_PEER, out, why ) ) return DMG_OK;
+  if( strlen( text )>=DMG_NODE_ADDR_SZ ) snprintf( why, sizeof why, "it is longer than %d bytes", DMG_NODE_ADDR_SZ-1 );
+  snprintf( out_why, why_sz, "%.110s is no address of a peer: %.90s; %s is one", text, why, dmg_peer_addr_form( DMG_PEER_ADDR_PEER ) );
+  return DMG_ERR_INVALID;
 }
 
-static dmg_err_t add_peer( dmg_node_t * n, char const * text, bool is_now, char out_why[512] ) {
-  dmg_net_peer_t peer;
-  char addr[ DMG_NODE_ADDR_SZ ];
-  dmg_err_t err = split_addr( text, addr, &peer );
-  if( !err ) {
-    /* Ourselves: configurations of a network may name all its nodes. */
-    if( peer.sz==n->port->self.sz && !memcmp( peer.b, n->port->self.b, peer.sz ) ) return DMG_OK;
-    char const * one[ 1 ] = { addr };
-    err = dmg_chainnet_add_peer( dmg_joint_net( n->j ), &peer, one, 1 );
-    if( !err && is_now ) dmg_chainnet_dial( dmg_joint_net( n->j ), &peer, now_us() );
-  }
-  if( err ) snprintf( out_why, 512, "%.200s is no address of a peer: /ip4/ADDRESS/tcp/PORT/p2p/PEER_ID is one", text );
+static bool is_self( dmg_node_t const * n, dmg_net_peer_t const * peer ) { return peer->sz==n->port->self.sz && !memcmp( peer->b, n->port->self.b, peer->sz ); }
+
+/* is_asked: by somebody who waits (dmg_node_dial), so that it is in reach already. */
+static dmg_err_t add_peer( dmg_node_t * n, char const * text, bool is_asked, char out_why[512] ) {
+  dmg_peer_addr_t a;
+  DMG_TRY( peer_addr( text, &a, out_why, 512 ) );
+  if( is_self( n, &a.peer ) ) return DMG_OK;   /* configurations of a network may name all its nodes */
+  char const * one[ 1 ] = { a.plain };
+  bool is_up = false;
+  dmg_err_t err = is_asked ? dmg_chainnet_dial( dmg_joint_net( n->j ), &a.peer, a.plain, now_us(), &is_up ) : dmg_chainnet_add_peer( dmg_joint_net( n->j ), &a.peer, one, 1 );
+  if( err==DMG_ERR_FULL ) snprintf( out_why, 512, "%.200s: a peer has at most %d addresses, and %d peers are dialled", text, DMG_CHAINNET_ADDR_MAX, DMG_CHAINNET_KNOWN_MAX );
+  else if( err )          snprintf( out_why, 512, "%.200s: %s", text, dmg_err_text( err ) );
+  pthread_mutex_lock( &n->lock );
+  dmg_reach_peer_t * p = is_asked ? dmg_reach_find( &n->reach, &a.peer ) : dmg_reach_ask( &n->reach, &a.peer, text );
+  if( p ) dmg_reach_taken( p, is_up );
+  if( p && err ) (void)dmg_reach_down( p, out_why, now_us() );
+  pthread_mutex_unlock( &n->lock );
   return err;
 }
 
 static dmg_err_t open_node( dmg_node_t * n, char out_why[512] ) {
   DMG_TRY( open_port( n, out_why ) );
   DMG_TRY( await_listening( n, out_why ) );
-  dmg_joint_cfg_t cfg = { .chain = n->chain, .port = n->port, .is_private = n->cfg.is_private, .on_txs = on_txs, .on_txs_ctx = n, .is_threaded = true, .on_done = on_txs };
+  dmg_joint_cfg_t cfg = { .chain = n->chain, .port = n->port, .is_private = n->cfg.is_private, .on_txs = on_txs, .on_txs_ctx = n, .is_threaded = true, .on_done = on_txs, .on_reach = on_reach };
   memcpy( cfg.seed, n->cfg.seed, sizeof cfg.seed );
   dmg_os_random( cfg.secret, sizeof cfg.secret );
   dmg_err_t err = dmg_joint_open( &cfg, now_us(), dmg_os_wall_ms(), &n->j, out_why );
@@ -346,16 +373,34 @@ size_t dmg_node_peers( dmg_node_t * n, dmg_query_peer_t * out, size_t max ) {
   return cnt;
 }
 
-dmg_err_t dmg_node_dial( dmg_node_t * n, char const * addr ) {
-  dmg_net_peer_t peer;
-  char plain[ DMG_NODE_ADDR_SZ ];
-  DMG_TRY( split_addr( addr, plain, &peer ) );
+dmg_err_t dmg_node_dial( dmg_node_t * n, char const * addr, char out_why[256] ) {
+  dmg_peer_addr_t a;
+  DMG_TRY( peer_addr( addr, &a, out_why, 256 ) );
+  if( is_self( n, &a.peer ) ) { snprintf( out_why, 256, "%.160s is this node itself", addr ); return DMG_ERR_INVALID; }
   pthread_mutex_lock( &n->lock );
-  bool is_full = n->dial_cnt==DIALS_MAX;
-  if( !is_full ) snprintf( n->dials[ n->dial_cnt++ ], DMG_NODE_ADDR_SZ, "%s", addr );
+  bool is_busy = n->dial_cnt==DIALS_MAX, is_taken = !is_busy && dmg_reach_ask( &n->reach, &a.peer, addr );
+  if( is_taken ) snprintf( n->dials[ n->dial_cnt++ ], DMG_NODE_ADDR_SZ, "%s", addr );
   pthread_mutex_unlock( &n->lock );
+  if( is_busy )        snprintf( out_why, 256, "%d peers wait to be dialled already, try again in a second", DIALS_MAX );
+  else if( !is_taken ) snprintf( out_why, 256, "%d peers are dialled already, there is no room for one more", DMG_REACH_MAX );
   on_txs( n );
-  return is_full ? DMG_ERR_FULL : DMG_OK;
+  return is_taken ? DMG_OK : DMG_ERR_FULL;
+}
+
+size_t dmg_node_dials( dmg_node_t * n, dmg_query_dial_t * out, size_t max ) {
+  static dmg_query_reach_t const states[] = { [ DMG_REACH_ASKED ] = DMG_QUERY_DIALLING, [ DMG_REACH_DIALLING ] = DMG_QUERY_DIALLING, [ DMG_REACH_UP ] = DMG_QUERY_CONNECTED,
+                                              [ DMG_REACH_WAS_UP ] = DMG_QUERY_WAS_CONNECTED, [ DMG_REACH_DOWN ] = DMG_QUERY_UNREACHED };
+  pthread_mutex_lock( &n->lock );
+  size_t cnt = n->reach.cnt;
+  for( size_t i = 0; i<cnt && i<max; i++ ) {
+    dmg_reach_peer_t const * p = &n->reach.peers[ i ];
+    out[ i ] = (dmg_query_dial_t){ .state = states[ p->state ], .fail_cnt = p->fail_cnt };
+    if( dmg_libp2p_peer_text( &p->peer, out[ i ].peer ) ) out[ i ].peer[ 0 ] = 0;
+    snprintf( out[ i ].addr, sizeof out[ i ].addr, "%s", p->addr );
+    snprintf( out[ i ].why, sizeof out[ i ].why, "%s", p->why );
+  }
+  pthread_mutex_unlock( &n->lock );
+  return cnt;
 }
 
 /* The adapter takes commands from any thread. */
@@ -376,17 +421,19 @@ static void q_info( void * ctx, dmg_query_net_info_t * out ) {
 static size_t q_peers( void * ctx, dmg_query_peer_t * out, size_t max ) { return dmg_node_peers( ctx, out, max ); }
 
 static dmg_err_t q_dial( void * ctx, char const * addr, dmg_query_why_t * why ) {
-  dmg_err_t err = dmg_node_dial( ctx, addr );
-  if( err==DMG_ERR_INVALID ) snprintf( why->text, sizeof why->text, "%.120s is no address of a peer: /ip4/ADDRESS/tcp/PORT/p2p/PEER_ID is one", addr );
-  if( err==DMG_ERR_FULL )    snprintf( why->text, sizeof why->text, "%d peers wait to be dialled already, try again in a second", DIALS_MAX );
+  char text[ 256 ];
+  dmg_err_t err = dmg_node_dial( ctx, addr, text );
+  if( err ) snprintf( why->text, sizeof why->text, "%s", text );
   return err;
 }
+
+static size_t q_dials( void * ctx, dmg_query_dial_t * out, size_t max ) { return dmg_node_dials( ctx, out, max ); }
 
 static dmg_err_t q_scores( void * ctx, dmg_buf_t * out ) { return dmg_node_scores( ctx, out ); }
 
 /* Before anybody reads, and before the first block. */
 static void join_rpc( dmg_node_t * n ) {
-  n->query = (dmg_query_net_t){ .ctx = n, .info = q_info, .peers = q_peers, .dial = q_dial, .scores = q_scores };
+  n->query = (dmg_query_net_t){ .ctx = n, .info = q_info, .peers = q_peers, .dial = q_dial, .dials = q_dials, .scores = q_scores };
   n->told  = n->chain->events;
   n->chain->query.net = &n->query;
   dmg_query_events_t events = { .ctx = n, .on_block = on_block, .on_tx = on_tx };

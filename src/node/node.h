@@ -49,8 +49,11 @@ typedef struct {
 void dmg_node_info( dmg_node_t * node, dmg_node_info_t * out );
 /* Up to max; returns how many there are. */
 size_t dmg_node_peers( dmg_node_t * node, dmg_query_peer_t * out, size_t max );
-/* "/ip4/1.2.3.4/tcp/7370/p2p/12D3Koo..": dialled now, and again as long as the node runs.  INVALID: no such address; FULL: eight wait already. */
-DMG_MUST_USE dmg_err_t dmg_node_dial( dmg_node_t * node, char const * addr );
+/* "/ip4/1.2.3.4/tcp/7370/p2p/12D3Koo..": dialled now, and again as long as the node runs.  INVALID: no such address; FULL: eight wait already, or DMG_REACH_MAX are dialled.
+   out_why says so. */
+DMG_MUST_USE dmg_err_t dmg_node_dial( dmg_node_t * node, char const * addr, char out_why[256] );
+/* Whom it was told to be connected with, and how that stands: up to max; returns how many there are. */
+size_t dmg_node_dials( dmg_node_t * node, dmg_query_dial_t * out, size_t max );
 /* Lines "PEER SCORE"; waits for the network's thread up to a second. */
 DMG_MUST_USE dmg_err_t dmg_node_scores( dmg_node_t * node, dmg_buf_t * out );
 /* Appends Prometheus text. */

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { PEERS_MAX = 128, SCORES_SZ_MAX = 256<<10 };
+enum { PEERS_MAX = 128, DIALS_MAX = 128, SCORES_SZ_MAX = 256<<10 };
 
 static void put_null( dmg_jw_t * w, char const * key ) { dmg_jw_key( w, key ); dmg_jw_null( w ); }
 /* 0 is "not known". */
@@ -110,6 +110,32 @@ bool dmg_rpc_do_net_dial( dmg_rpc_call_t * call ) {
   if( err==DMG_ERR_INVALID ) return dmg_rpc_fail( call, DMG_RPC_INVALID_INPUT, NULL, "%s", why.text );
   if( err ) return dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "%s", *why.text ? why.text : dmg_err_text( err ) );
   dmg_jw_bool( call->out, true );
+  return true;
+}
+
+bool dmg_rpc_do_net_dials( dmg_rpc_call_t * call ) {
+  static char const * const states[] = { [ DMG_QUERY_DIALLING ] = "dialling", [ DMG_QUERY_CONNECTED ] = "connected", [ DMG_QUERY_WAS_CONNECTED ] = "wasConnected", [ DMG_QUERY_UNREACHED ] = "unreached" };
+  dmg_query_net_t const * net = call->query->net;
+  dmg_jw_t * w = call->out;
+  if( !is_operator( call ) || !has_net( call ) ) return false;
+  dmg_query_dial_t * dials = DMG_ARENA_NEW( call->arena, dmg_query_dial_t, DIALS_MAX );
+  if( !dials ) return dmg_rpc_fail_err( call, DMG_ERR_NOMEM, "dials" );
+  size_t cnt = net->dials( net->ctx, dials, DIALS_MAX );
+  dmg_jw_open( w, '{' );
+  dmg_jw_key( w, "items" );
+  dmg_jw_open( w, '[' );
+  for( size_t k = 0; k<cnt && k<DIALS_MAX; k++ ) {
+    dmg_query_dial_t const * d = &dials[ k ];
+    dmg_jw_open( w, '{' );
+    dmg_jw_kcstr( w, "peerId", d->peer );
+    dmg_jw_kcstr( w, "address", d->addr );
+    dmg_jw_kcstr( w, "state", states[ d->state ] );
+    if( *d->why ) dmg_jw_kcstr( w, "why", d->why ); else put_null( w, "why" );
+    dmg_jw_knum( w, "failures", d->fail_cnt );
+    dmg_jw_close( w, '}' );
+  }
+  dmg_jw_close( w, ']' );
+  dmg_jw_close( w, '}' );
   return true;
 }
 

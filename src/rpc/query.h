@@ -182,11 +182,20 @@ typedef struct {
   uint64_t rtt_us, height;          /* 0: not known yet */
 } dmg_query_peer_t;
 
+/* Of a peer that the node was told to be connected with. */
+typedef enum { DMG_QUERY_DIALLING, DMG_QUERY_CONNECTED, DMG_QUERY_WAS_CONNECTED, DMG_QUERY_UNREACHED } dmg_query_reach_t;   /* was: when it was asked for */
+typedef struct {
+  char     peer[ 64 ], addr[ 160 ], why[ 256 ];   /* why: of the last failure since it was connected; "": none */
+  dmg_query_reach_t state;
+  uint32_t fail_cnt;                /* since it was connected */
+} dmg_query_dial_t;
+
 struct dmg_query_net {
   void * ctx;
   void      (*info)  ( void * ctx, dmg_query_net_info_t * out );
   size_t    (*peers) ( void * ctx, dmg_query_peer_t * out, size_t max );            /* how many there are */
   dmg_err_t (*dial)  ( void * ctx, char const * addr, dmg_query_why_t * why );      /* asked for, not there yet; INVALID, FULL: why says */
+  size_t    (*dials) ( void * ctx, dmg_query_dial_t * out, size_t max );            /* how many there are */
   dmg_err_t (*scores)( void * ctx, dmg_buf_t * out );                               /* lines "PEER SCORE"; waits up to a second */
 };
 

@@ -30,8 +30,15 @@ static dmg_err_t net_dial( void * ctx, char const * addr, dmg_query_why_t * why 
   if( *addr!='/' ) { snprintf( why->text, sizeof why->text, "no address" ); return DMG_ERR_INVALID; }
   return DMG_OK;
 }
+static size_t net_dials( void * ctx, dmg_query_dial_t * out, size_t max ) {
+  (void)ctx;
+  assert_true( max>=2 );
+  out[ 0 ] = (dmg_query_dial_t){ .peer = "A", .addr = "/ip4/1.1.1.1/tcp/1/p2p/A", .state = DMG_QUERY_CONNECTED };
+  out[ 1 ] = (dmg_query_dial_t){ .peer = "B", .addr = "/ip4/2.2.2.2/tcp/2/p2p/B", .state = DMG_QUERY_UNREACHED, .why = "refused", .fail_cnt = 3 };
+  return 2;
+}
 static dmg_err_t net_scores( void * ctx, dmg_buf_t * out ) { (void)ctx; return dmg_buf_printf( out, "A 1.500\nnonsense\nB -20.000\ncut" ); }
-static dmg_query_net_t const net = { .info = net_info, .peers = net_peers, .dial = net_dial, .scores = net_scores };
+static dmg_query_net_t const net = { .info = net_info, .peers = net_peers, .dial = net_dial, .dials = net_dials, .scores = net_scores };
 
 static char * ask( dmg_rpc_from_t const * from, char const * method, char const * params ) {
   char body[ 1024 ];
@@ -92,6 +99,11 @@ static void test_dial_and_scores_are_the_operators( void ** state ) {
   has( "\"code\":-32002,\"message\":\"eight wait\"" );
   ask( &us, "net_dial", "{\"address\":\"/ip4/9.9.9.9\\u0000/tcp/1\"}" );
   has( "\"code\":-32602" );
+  ask( &stranger, "net_dials", "{}" );
+  has( "\"code\":-32014" );
+  ask( &us, "net_dials", "{}" );
+  has( "{\"items\":[{\"peerId\":\"A\",\"address\":\"/ip4/1.1.1.1/tcp/1/p2p/A\",\"state\":\"connected\",\"why\":null,\"failures\":0},"
+       "{\"peerId\":\"B\",\"address\":\"/ip4/2.2.2.2/tcp/2/p2p/B\",\"state\":\"unreached\",\"why\":\"refused\",\"failures\":3}]}" );
   ask( &us, "net_scores", "{}" );
   has( "{\"items\":[{\"peerId\":\"A\",\"score\":\"1.500\"},{\"peerId\":\"B\",\"score\":\"-20.000\"}]}" );
 }
@@ -107,6 +119,8 @@ static void test_a_chain_of_one_has_no_network( void ** state ) {
   has( "\"isSyncing\":false,\"target\":null,\"rate\":0" );
   ask( &us, "net_dial", "{\"address\":\"/ip4/9.9.9.9/tcp/1/p2p/A\"}" );
   has( "\"code\":-32002" );
+  ask( &us, "net_dials", "{}" );
+  has( "\"code\":-32002,\"message\":\"this node runs a chain of one" );
   ask( &us, "net_scores", "{}" );
   has( "\"code\":-32002" );
 }

@@ -74,8 +74,8 @@ static void command( char * line ) {
   if( !strcmp( verb, "dial" ) && b ) {
     dmg_net_peer_t peer;
     err = dmg_libp2p_peer_parse( a, &peer );
-    if( !err ) err = dmg_chainnet_add_peer( net, &peer, (char const *[]){ b }, 1 );
-    if( !err ) dmg_chainnet_dial( net, &peer, now );
+    bool is_up;
+    if( !err ) err = dmg_chainnet_dial( net, &peer, b, now, &is_up );
   }
   if( !strcmp( verb, "tx" ) && b ) {
     static char raw[ 60000 ];

@@ -676,6 +676,24 @@ export interface NetPeers {
   readonly items?: readonly NetPeer[] | null;
 }
 
+export type Reach = "dialling" | "connected" | "wasConnected" | "unreached";
+
+/** A peer that the node was told of: net.peers, net_dial. */
+export interface NetDial {
+  readonly peerId: string;
+  /** The last one told. */
+  readonly address: string;
+  /** wasConnected: when net_dial asked for it; unreached: it is dialled again. */
+  readonly state: Reach;
+  /** Why the last try failed or the last connection ended, and how many did since it was connected. */
+  readonly why?: string | null;
+  readonly failures: number;
+}
+
+export interface NetDials {
+  readonly items: readonly NetDial[];
+}
+
 export interface NetSync {
   readonly height: Decimal;
   readonly isSyncing: boolean;
@@ -994,13 +1012,18 @@ export interface Methods {
     readonly params: Record<string, never>;
     readonly result: Snapshot;
   };
-  /** Connects to a peer; for callers on the node's own host. net_peers tells when it is there. */
+  /** Connects to a peer; for callers on the node's own host. net_dials tells what becomes of it. */
   readonly net_dial: {
     readonly params: {
       /** /ip4/ADDRESS/tcp/PORT/p2p/PEER_ID */
       readonly address: string;
     };
     readonly result: boolean;
+  };
+  /** The peers that this node was told to be connected with, and why it is not; for callers on the node's own host. */
+  readonly net_dials: {
+    readonly params: Record<string, never>;
+    readonly result: NetDials;
   };
   /** Who this node is among its peers, and how soon blocks become final here. */
   readonly net_info: {
