@@ -138,6 +138,10 @@ int dmg_cli_call( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_j
 /* The same, but what the node refuses is not told: code, name and message go to out. */
 typedef struct { int code; char name[ 64 ], message[ 512 ]; } dmg_cli_refusal_t;
 int dmg_cli_try( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_jv_t * out_result, dmg_cli_refusal_t * out );
+/* Why nobody answers, as every command says it; the exit code. */
+int dmg_cli_no_node( dmg_cli_t const * cli, dmg_err_t err, char const * why );
+/* A line for each peer that the node was told of and does not reach, with why (cmd_net.c); has_none: of no peer at all, too, that it was told of none. */
+int dmg_cli_unreached( dmg_cli_t * cli, bool has_none, char const * indent );
 /* A code of F4.1 as an exit code. */
 int dmg_cli_exit_of( int64_t code );
 /* printf into the arena. */

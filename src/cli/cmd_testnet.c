@@ -330,19 +330,20 @@ static int node_status( dmg_cli_t * cli ) {
   int code = dmg_cli_config_rpc( cli );
   if( code ) return code;
   dmg_err_t err = status_get( cli->rpc_url, cli->timeout_ms, &s, why );
-  if( err ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s", why );
+  if( err==DMG_ERR_UNSUPPORTED ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "%s", why );
+  if( err ) return dmg_cli_no_node( cli, err, why );
   if( dmg_cli_is_data( cli ) )
     return dmg_cli_print_json( cli, dmg_cli_text( cli,
       "{\"height\":\"%lu\",\"epoch\":%lu,\"view\":\"%lu\",\"lagWindows\":%lu,\"isVoting\":%s,\"connections\":%lu,\"validatorLinks\":%lu,\"finalP50Ms\":%.0f,\"finalAtMs\":\"%.0f\"}",
       (unsigned long)s.height, (unsigned long)s.epoch, (unsigned long)s.view, (unsigned long)s.lag, s.is_voting ? "true" : "false", (unsigned long)s.conns, (unsigned long)s.links, s.final_s*1000, s.time_s*1000 ) );
   /* Links are of validators among themselves: a follower has none, and no view of its own. */
   print_height( &s );
-  if( !s.is_voting && !s.links ) { printf( "votes        no, it follows\npeers        %lu\n", (unsigned long)s.conns ); return DMG_EXIT_OK; }
+  if( !s.is_voting && !s.links ) { printf( "votes        no, it follows\npeers        %lu\n", (unsigned long)s.conns ); return dmg_cli_unreached( cli, !s.conns, "             " ); }
   printf( "epoch, view  %lu, %lu (%lu windows above the final one)\nvotes        %s\npeers        %lu, of them validators %lu\n", (unsigned long)s.epoch, (unsigned long)s.view,
           (unsigned long)s.lag, s.is_voting ? "yes" : "no", (unsigned long)s.conns, (unsigned long)s.links );
   char final[ 24 ];
   if( s.final_s>0 ) printf( "finality     %s, the median of the last minute\n", ms_text( s.final_s, 0, final ) );
-  return DMG_EXIT_OK;
+  return dmg_cli_unreached( cli, !s.conns, "             " );
 }
 
 /* ---- testnet ---- */

@@ -16,15 +16,19 @@ int dmg_cli_exit_of( int64_t code ) {
   }
 }
 
+int dmg_cli_no_node( dmg_cli_t const * cli, dmg_err_t err, char const * why ) {
+  if( err==DMG_ERR_TIMEOUT ) return dmg_cli_fail( cli, DMG_EXIT_TIMEOUT, "Timeout", "%s", why );
+  if( err==DMG_ERR_INVALID ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%s", why );
+  return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "no node: %s (is `demiurge dev` running? --rpc names another)", why );
+}
+
 static int request( dmg_cli_t * cli, char const * method, dmg_span_t params, dmg_jv_t * out_result, dmg_cli_refusal_t * out ) {
   char why[ 256 ], json_why[ 160 ];
   int status;
   dmg_span_t body = dmg_cli_text( cli, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":%s,\"params\":%.*s}", dmg_cli_quote( cli, method ), DMG_SPAN_F( params ) );
   dmg_buf_clear( &cli->answer );
   dmg_err_t err = dmg_http_post_json( cli->rpc_url, body, cli->timeout_ms, &status, &cli->answer, why );
-  if( err==DMG_ERR_TIMEOUT ) return dmg_cli_fail( cli, DMG_EXIT_TIMEOUT, "Timeout", "%s", why );
-  if( err==DMG_ERR_INVALID ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%s", why );
-  if( err ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "no node: %s (is `demiurge dev` running? --rpc names another)", why );
+  if( err ) return dmg_cli_no_node( cli, err, why );
   dmg_jv_t root;
   bool is_object = dmg_json_parse( cli->json, dmg_buf_span( &cli->answer ), &root, json_why ) && dmg_jv_type( root )==DMG_JSON_OBJECT;
   /* What is no JSON-RPC a node refuses by a problem document (RFC 9457): another path, too many requests. */
