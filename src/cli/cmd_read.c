@@ -5,6 +5,7 @@
 #include "cli/proof.h"
 #include "crypto/bech32.h"
 #include "node/dev_genesis.h"
+#include "node/epochs.h"
 #include "types/items.h"
 
 #include <stdio.h>
@@ -51,25 +52,51 @@ int dmg_cli_at_flag( dmg_cli_t * cli, dmg_span_t * out ) {
   return code;
 }
 
-/* Whom to trust: the published validator of a dev chain, or --validator-key and --chain. */
+/* The chain and its validators, of a genesis. */
+static int trust_genesis( dmg_cli_t * cli, char const * path, dmg_cli_trust_t * out ) {
+  dmg_buf_t bytes = { 0 };
+  dmg_genesis_t * g;
+  uint8_t index[ DMG_SET_MAX ];
+  dmg_err_t err = dmg_os_file_read( path, DMG_GENESIS_SZ_MAX, &bytes );
+  if( err ) return dmg_cli_fail( cli, err==DMG_ERR_NOT_FOUND ? DMG_EXIT_NOT_FOUND : DMG_EXIT_USAGE, dmg_err_name( err ), "%s: %s", path, dmg_err_text( err ) );
+  dmg_verdict_t v = dmg_genesis_decode( dmg_buf_span( &bytes ), cli->arena, &g );
+  if( !v.kind ) v = dmg_genesis_check( g );
+  if( !v.kind ) {
+    out->has_chain = true;
+    out->chain     = dmg_genesis_hash( dmg_buf_span( &bytes ) );
+    dmg_epoch_set( g, &out->set, index );
+  }
+  dmg_buf_fini( &bytes );
+  if( !v.kind ) return DMG_EXIT_OK;
+  char text[ DMG_VERDICT_TEXT_MAX ];
+  dmg_verdict_print( &v, text, sizeof text );
+  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is no genesis: %s", path, text );
+}
+
+/* Whom to trust, by flags alone: a genesis; or one validator, named or that of dev chains, on the chain that is named or claimed. */
 static int trust_of( dmg_cli_t * cli, dmg_cli_trust_t * out ) {
-  char const * key = dmg_cli_opt( cli, "--validator-key" ), * chain = dmg_cli_opt( cli, "--chain" );
-  if( key ) {
-    if( !dmg_cli_hex_exact( key, out->validator_key, 96 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--validator-key is 0x and 192 hex digits" );
-  } else {
-    uint8_t secret[ 32 ];
-    dmg_dev_validator( secret, out->validator_key );
-  }
-  if( chain ) {
-    if( !dmg_cli_hex_exact( chain, out->chain.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--chain is 0x and 64 hex digits" );
-    return DMG_EXIT_OK;
-  }
+  char const * key = dmg_cli_opt( cli, "--validator-key" ), * chain = dmg_cli_opt( cli, "--chain" ), * genesis = dmg_cli_opt( cli, "--genesis" );
+  *out = (dmg_cli_trust_t){ .has_chain = chain };
+  if( genesis && ( key || chain ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--genesis names chain and validators: leave --chain and --validator-key out" );
+  if( genesis ) return trust_genesis( cli, genesis, out );
+  out->set = (dmg_set_t){ .cnt = 1, .members[ 0 ].weight = 1 };
+  if( chain && !dmg_cli_hex_exact( chain, out->chain.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--chain is 0x and 64 hex digits" );
+  if( key && !dmg_cli_hex_exact( key, out->set.members[ 0 ].key, DMG_BLS_KEY_SZ ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--validator-key is 0x and 192 hex digits" );
+  uint8_t secret[ 32 ];
+  if( !key ) dmg_dev_validator( secret, out->set.members[ 0 ].key );
+  return DMG_EXIT_OK;
+}
+
+/* The same for an answer of the node at hand, whose chain is the one meant unless another is named. */
+static int trust_of_node( dmg_cli_t * cli, dmg_cli_trust_t * out ) {
   dmg_jv_t r;
-  int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
-  if( code ) return code;
-  out->chain = dmg_cli_hash( r, "chainId" );
-  if( !key && !dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) ) )
-    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "this is no dev chain: name its validator by --validator-key" );
+  int code = trust_of( cli, out );
+  if( code || out->has_chain ) return code;
+  if(( code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r ) )) return code;
+  out->chain     = dmg_cli_hash( r, "chainId" );
+  out->has_chain = true;
+  if( !dmg_cli_opt( cli, "--validator-key" ) && !dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) ) )
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "this is no dev chain, so say whom to trust: --genesis FILE, the genesis.bin of the chain (a network of `demiurge testnet` has it in its folder)" );
   return DMG_EXIT_OK;
 }
 
@@ -83,15 +110,16 @@ static int balance( dmg_cli_t * cli ) {
   int code = dmg_cli_account( cli, cli->arg[ 0 ], &account );
   if( !code ) code = dmg_cli_at_flag( cli, &at );
   if( code ) return code;
-  if( is_proven && ( code = trust_of( cli, &trust ) ) ) return code;
+  if( is_proven && ( code = trust_of_node( cli, &trust ) ) ) return code;
   dmg_address_text( &account, text );
   if(( code = dmg_cli_call( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"%.*s%s}", text, DMG_SPAN_F( at ), is_proven ? ",\"proof\":\"full\"" : "" ), &r ) )) return code;
   uint64_t height = 0, proven = 0;
   if( is_proven ) {
     char why[ 256 ];
     dmg_span_t value;
+    dmg_hash_t chain;
     uint8_t key[ DMG_KEY_MAX ];
-    if( !dmg_cli_proof_check( cli, r, &trust, &height, &value, why ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is refused: %s", why );
+    if( !dmg_cli_proof_check( cli, r, &trust, &chain, &height, &value, why ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is refused: %s", why );
     /* A good proof of another key proves nothing here. */
     if( !dmg_span_eq( dmg_cli_hex( cli, r, "key" ), dmg_span( key, dmg_key_free( &account, key ) ) ) || ( value.sz && dmg_counter_parse( value, true, NULL, &proven ) ) || proven!=dmg_cli_u64( r, "free" ) )
       return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is of something else than the balance it tells" );
@@ -102,7 +130,7 @@ static int balance( dmg_cli_t * cli ) {
   dmg_cli_amount_text( dmg_cli_u64( r, "locked" ), amount[ 2 ] );
   dmg_cli_amount_text( dmg_cli_u64( r, "spendable" ), amount[ 3 ] );
   printf( "account    %s\nfree       %s\nheld       %s\nlocked     %s\nspendable  %s\n", text, amount[ 0 ], amount[ 1 ], amount[ 2 ], amount[ 3 ] );
-  if( is_proven ) printf( "proof      free is proven in the state after block %lu, which block %lu commits and the validator finalized\n", (unsigned long)height, (unsigned long)height+1 );
+  if( is_proven ) printf( "proof      free is proven in the state after block %lu, which block %lu commits and %s finalized\n", (unsigned long)height, (unsigned long)height+1, trust.set.cnt>1 ? "a quorum of the validators" : "the validator" );
   return DMG_EXIT_OK;
 }
 
@@ -114,6 +142,7 @@ static int proof_verify( dmg_cli_t * cli ) {
   char why[ 256 ], json_why[ 160 ];
   uint64_t height;
   dmg_span_t value;
+  dmg_hash_t chain;
   int code = trust_of( cli, &trust );
   if( code ) return code;
   char const * path = strcmp( cli->arg[ 0 ], "-" ) ? cli->arg[ 0 ] : "/dev/stdin";
@@ -124,14 +153,17 @@ static int proof_verify( dmg_cli_t * cli ) {
     dmg_buf_fini( &file );
     return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%s holds no {key, value, proof}; `demiurge balance ACCOUNT --proof -o json` makes one", path );
   }
-  bool is_good = dmg_cli_proof_check( cli, r, &trust, &height, &value, why );
+  bool is_good = dmg_cli_proof_check( cli, r, &trust, &chain, &height, &value, why );
   dmg_buf_fini( &file );
-  if( !is_good ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: %s", why );
+  bool is_dev = !dmg_cli_opt( cli, "--genesis" ) && !dmg_cli_opt( cli, "--validator-key" );
+  if( !is_good ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: %s%s", why, is_dev ? " (that of dev chains, as neither --genesis nor --validator-key names others)" : "" );
   dmg_span_t key = dmg_cli_hex( cli, r, "key" );
-  char name[ 128 ];
+  char name[ 128 ], id[ 65 ];
   dmg_key_print( key, name, sizeof name );
-  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"valid\":true,\"key\":\"0x%s\",\"height\":\"%lu\",\"present\":%s}", dmg_cli_hex_of( cli, key ), (unsigned long)height, value.sz ? "true" : "false" ) );
-  printf( "valid: %s %s in the final state after block %lu\n", name, value.sz ? "has this value" : "is absent", (unsigned long)height );
+  dmg_hex_encode( chain.b, 32, id );
+  if( dmg_cli_is_data( cli ) )
+    return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"valid\":true,\"chain\":\"0x%s\",\"key\":\"0x%s\",\"height\":\"%lu\",\"present\":%s}", id, dmg_cli_hex_of( cli, key ), (unsigned long)height, value.sz ? "true" : "false" ) );
+  printf( "valid: %s %s in the final state after block %lu of demiurge:%.32s\n", name, value.sz ? "has this value" : "is absent", (unsigned long)height, id );
   return DMG_EXIT_OK;
 }
 
@@ -185,14 +217,15 @@ static int rpc( dmg_cli_t * cli ) {
   return show( cli, cli->arg[ 0 ], params );
 }
 
-#define TRUST { "--validator-key", "0x..", "the validator to trust (a dev chain's is known)" }, { "--chain", "0x..", "the chain id to trust (default: the node's)" }
+#define TRUST { "--genesis", "FILE", "chain and validators to trust: the chain's genesis.bin" }, { "--validator-key", "0x..", "the one validator to trust (a dev chain's is known)" }, \
+  { "--chain", "0x..", "the chain id to trust" }
 
 dmg_cli_cmd_t const dmg_cmds_read[] = {
   { "balance", "ACCOUNT", 1, 1, "balances of an account; --proof checks them against a block header", NULL, balance, DMG_CLI_AT|DMG_CLI_PROVES, { TRUST } },
   { "block show", "[BLOCK]", 0, 1, "a block as JSON: head, final (default), a height or a hash", NULL, block_show, 0, { { "--full", NULL, "with its transactions' bytes" } } },
   { "status", "", 0, 0, "the chain a node is on, its head and modules", NULL, status, 0, {{ 0 }} },
   { "query", "MODULE QUERY [ARGS]", 2, 3, "ask a module; the answer as JSON by its interface", "  ARGS  JSON, an object by name or an array in order; or 0x hex of their BCS; @FILE or - reads either", query, DMG_CLI_AT, {{ 0 }} },
-  { "proof verify", "FILE", 1, 1, "check a proven answer against a validator's key, without believing any node", "  FILE  what `demiurge balance ACCOUNT --proof -o json` printed; - for standard input", proof_verify, 0, { TRUST } },
+  { "proof verify", "FILE", 1, 1, "check a proven answer without asking any node", "  FILE  what `demiurge balance ACCOUNT --proof -o json` printed; - for standard input", proof_verify, 0, { TRUST } },
   { "rpc", "METHOD [PARAMS]", 1, 2, "any JSON-RPC method; PARAMS is JSON", NULL, rpc, 0, {{ 0 }} },
   { 0 }
 };

@@ -10,12 +10,15 @@
 #include <stdlib.h>
 
 static uint8_t const KEY[ 4 ] = { 0, 9, 0, 1 }, VALUE[ 3 ] = { 1, 2, 3 };
-static uint8_t secret[ 32 ];
-static dmg_cli_trust_t trust = { .chain = { { 5 } } };
+enum { MEMBERS = 4 };
+static uint8_t secret[ MEMBERS ][ 32 ];
+static dmg_cli_trust_t one = { .chain = { { 5 } }, .has_chain = true }, four = { .chain = { { 5 } }, .has_chain = true }, any = { .has_chain = false };   /* any: chain */
+static dmg_hash_t const here = { { 5 } }, elsewhere = { { 6 } };
 static dmg_header_t header, child, tip;
 static dmg_cli_t cli;
 
-typedef struct { dmg_header_t const * links[ 66 ]; uint32_t link_cnt, bend; dmg_header_t const * by; uint64_t view; bool has_no_cert; } claim_t;   /* bend: 1 + the byte of the first link that is another */
+typedef struct { dmg_header_t const * links[ 66 ]; uint32_t link_cnt, bend; dmg_header_t const * by; uint64_t view; bool has_no_cert;
+                 dmg_cli_trust_t const * trust; uint32_t signers, claims; dmg_hash_t const * chain, * signed_chain; } claim_t;   /* trust NULL: one, by which it is signed; claims: more bits than signed; bend: 1 + the byte of the first link that is another */
 
 static void hex( dmg_buf_t * b, uint8_t const * p, size_t sz ) {
   assert_int_equal( dmg_buf_append( b, "\"0x", 3 ), DMG_OK );
@@ -28,18 +31,29 @@ static char const * check( claim_t const * c ) {
   char parse_why[ 160 ];
   uint8_t raw[ DMG_HEADER_SZ ], cert_raw[ DMG_CERT_SZ ], msg[ DMG_VOTE_MSG_SZ ];
   uint8_t tree[ 4 ] = { 1, 0, 0, 0 };   /* present, at depth 0: the only key */
-  dmg_bls_sig_t sig;
-  dmg_cert_t cert = { .kind = DMG_VOTE_FINALIZE, .epoch = c->by->epoch, .view = c->view ? c->view : c->by->view, .hash = dmg_header_hash( c->by ), .bitmap = { 1 } };
-  dmg_vote_msg( DMG_VOTE_FINALIZE, &trust.chain, cert.epoch, cert.view, &cert.hash, msg );
-  assert_true( dmg_bls_sign( secret, DMG_BLS_VOTE, DMG_SPAN( msg ), &sig ) );
-  dmg_bls_sig_store( &sig, cert.sig );
+  dmg_bls_sig_t sigs[ MEMBERS ], sum;
+  dmg_bls_sig_t const * parts[ MEMBERS ];
+  uint32_t signers = c->signers ? c->signers : 1, cnt = 0;
+  dmg_hash_t const * chain = c->chain ? c->chain : &here;
+  dmg_cert_t cert = { .kind = DMG_VOTE_FINALIZE, .epoch = c->by->epoch, .view = c->view ? c->view : c->by->view, .hash = dmg_header_hash( c->by ), .bitmap = { (uint8_t)( signers|c->claims ) } };
+  dmg_vote_msg( DMG_VOTE_FINALIZE, c->signed_chain ? c->signed_chain : chain, cert.epoch, cert.view, &cert.hash, msg );
+  for( uint32_t i = 0; i<MEMBERS; i++ ) {
+    if( !( signers>>i&1 ) ) continue;
+    assert_true( dmg_bls_sign( secret[ i ], DMG_BLS_VOTE, DMG_SPAN( msg ), &sigs[ cnt ] ) );
+    parts[ cnt ] = &sigs[ cnt ];
+    cnt++;
+  }
+  assert_true( dmg_bls_sig_sum( parts, cnt, &sum ) );
+  dmg_bls_sig_store( &sum, cert.sig );
   dmg_cert_encode( &cert, cert_raw );
   dmg_buf_t b = dmg_buf( 1<<20 );
   assert_int_equal( dmg_buf_printf( &b, "{\"key\":" ), DMG_OK );
   hex( &b, KEY, sizeof KEY );
   assert_int_equal( dmg_buf_printf( &b, ",\"value\":" ), DMG_OK );
   hex( &b, VALUE, sizeof VALUE );
-  assert_int_equal( dmg_buf_printf( &b, ",\"proof\":{\"height\":\"7\",\"header\":" ), DMG_OK );
+  assert_int_equal( dmg_buf_printf( &b, ",\"proof\":{\"chain\":" ), DMG_OK );
+  hex( &b, chain->b, sizeof chain->b );
+  assert_int_equal( dmg_buf_printf( &b, ",\"height\":\"7\",\"header\":" ), DMG_OK );
   dmg_header_encode( &header, raw );
   hex( &b, raw, sizeof raw );
   assert_int_equal( dmg_buf_printf( &b, ",\"tree\":" ), DMG_OK );
@@ -58,10 +72,11 @@ static char const * check( claim_t const * c ) {
   dmg_jv_t root;
   uint64_t height;
   dmg_span_t value;
+  dmg_hash_t told;
   assert_non_null( json );
   assert_true( dmg_json_parse( json, dmg_buf_span( &b ), &root, parse_why ) );
-  bool is_good = dmg_cli_proof_check( &cli, root, &trust, &height, &value, why );
-  if( is_good ) assert_int_equal( height, 7 );
+  bool is_good = dmg_cli_proof_check( &cli, root, c->trust ? c->trust : &one, &told, &height, &value, why );
+  if( is_good ) { assert_int_equal( height, 7 ); assert_true( dmg_hash_eq( &told, chain ) ); }
   dmg_json_free( json );
   dmg_buf_fini( &b );
   dmg_arena_reset( cli.arena );
@@ -69,10 +84,16 @@ static char const * check( claim_t const * c ) {
 }
 
 static int setup( void ** state ) {
-  uint8_t ikm[ 32 ] = { 9 };
-  dmg_bls_key_t key;
-  if( !dmg_bls_keygen( DMG_SPAN( ikm ), secret ) || !dmg_bls_public( secret, &key ) ) return 1;
-  dmg_bls_key_store( &key, trust.validator_key );
+  for( uint32_t i = 0; i<MEMBERS; i++ ) {
+    uint8_t ikm[ 32 ] = { (uint8_t)( 9+i ) };
+    dmg_bls_key_t key;
+    if( !dmg_bls_keygen( DMG_SPAN( ikm ), secret[ i ] ) || !dmg_bls_public( secret[ i ], &key ) ) return 1;
+    dmg_bls_key_store( &key, four.set.members[ i ].key );
+    four.set.members[ i ].weight = i==3 ? 3 : 2;   /* of 9, so that 7 are a quorum */
+  }
+  four.set.cnt       = MEMBERS;
+  one.set.members[ 0 ] = any.set.members[ 0 ] = four.set.members[ 0 ];
+  one.set.cnt        = any.set.cnt = 1;
   dmg_hash_t path = dmg_state_path( DMG_SPAN( KEY ) ), vh = dmg_state_value_hash( DMG_SPAN( VALUE ) );
   header = (dmg_header_t){ .version = DMG_BLOCK_VERSION, .view = 8, .height = 8, .parent_view = 7, .parent_hash = { { 3 } }, .body_len = 3, .parent_state_root = dmg_state_leaf( &path, &vh ), .time_ms = 1 };
   child  = header;
@@ -120,10 +141,32 @@ static void test_what_is_no_chain_to_it_is_refused( void ** state ) {
   assert_string_equal( check( &c ), "" );
 }
 
+static void test_a_quorum_by_weight_proves_it( void ** state ) {
+  char const * sig = "the certificate's signature does not hold", * who = "the certificate is not signed by the trusted validators";
+  assert_string_equal( check( &(claim_t){ .by = &header, .trust = &four, .signers = 0xf } ), "" );
+  assert_string_equal( check( &(claim_t){ .by = &header, .trust = &four, .signers = 0xd } ), "" );                                  /* 2+2+3 */
+  assert_string_equal( check( &(claim_t){ .by = &tip, .links = { &child, &tip }, .link_cnt = 2, .trust = &four, .signers = 0xe } ), "" );
+  assert_string_equal( check( &(claim_t){ .by = &header, .trust = &four, .signers = 0x7 } ), "the certificate's signers weigh 6 of 9, a quorum is 7" );
+  assert_string_equal( check( &(claim_t){ .by = &header, .trust = &four, .signers = 0x8 } ), "the certificate's signers weigh 3 of 9, a quorum is 7" );
+  assert_string_equal( check( &(claim_t){ .by = &header, .trust = &four, .signers = 0x7, .claims = 0x8 } ), sig );                /* one that did not sign */
+  assert_string_equal( check( &(claim_t){ .by = &header, .trust = &four, .signers = 0xf, .claims = 0x10 } ), who );               /* nobody has that place */
+  assert_string_equal( check( &(claim_t){ .by = &header, .signers = 0x3 } ), who );
+  assert_string_equal( check( &(claim_t){ .by = &header, .trust = &one, .signers = 0x2 } ), who );
+}
+
+static void test_of_which_chain_it_is( void ** state ) {
+  assert_non_null( strstr( check( &(claim_t){ .by = &header, .chain = &elsewhere } ), "it is of chain 0x06" ) );
+  assert_string_equal( check( &(claim_t){ .by = &header, .trust = &any, .chain = &elsewhere } ), "" );
+  assert_string_equal( check( &(claim_t){ .by = &header, .trust = &any, .chain = &elsewhere, .signed_chain = &here } ), "the certificate's signature does not hold" );
+  assert_string_equal( check( &(claim_t){ .by = &header, .signed_chain = &elsewhere } ), "the certificate's signature does not hold" );
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_links_lead_to_the_certificate ),
     cmocka_unit_test( test_what_is_no_chain_to_it_is_refused ),
+    cmocka_unit_test( test_a_quorum_by_weight_proves_it ),
+    cmocka_unit_test( test_of_which_chain_it_is ),
   };
   return cmocka_run_group_tests( tests, setup, teardown );
 }

@@ -140,8 +140,9 @@ static uint64_t due_ns( dmg_chain_t const * chain ) {
   case DMG_PACE_MS:     return chain->last_block_ns+(uint64_t)chain->pace.pace_ms*1000000u;
   case DMG_PACE_AUTO:   break;
   }
-  /* F2.5: at once for a transaction, and once more so that its effects are provable; else every second.  Under load a little later. */
-  if( chain->override_cnt || !chain->head.block.height ) return 0;
+  /* F2.5: at once for a transaction, and once more so that its effects are provable; else every second.  Under load a little later.  At once, too, when it starts: the state that it finds is
+     proven by the next block. */
+  if( chain->override_cnt || !chain->block_cnt || !chain->head.block.height ) return 0;
   if( chain->has_work || !chain->head.is_empty ) return chain->last_block_ns+chain->hold_ns;
   return chain->last_block_ns+1000000000u;
 }
@@ -204,6 +205,11 @@ dmg_err_t dmg_chain_start( dmg_chain_t * chain ) {
   pthread_attr_destroy( &attr );
   if( rc ) return DMG_ERR_NOMEM;
   chain->is_running = true;
+  if( chain->pace.kind!=DMG_PACE_AUTO || !chain->head.block.height ) return DMG_OK;
+  /* Whoever is told that it runs asks for what it held before. */
+  pthread_mutex_lock( &chain->lock );
+  while( !chain->block_cnt ) pthread_cond_wait( &chain->made, &chain->lock );
+  pthread_mutex_unlock( &chain->lock );
   return DMG_OK;
 }
 

@@ -78,7 +78,7 @@ bool (dmg_rpc_fail_at)( dmg_rpc_call_t * call, dmg_err_t err, dmg_at_t const * a
     return dmg_rpc_fail( call, DMG_RPC_NOT_FOUND, NULL, "there is no block %lu yet: the head is at height %lu", (unsigned long)at->height, (unsigned long)chain.head.height );
   /* F0.4: states go long before blocks do. */
   if( err!=DMG_ERR_PRUNED || ( is_height && at->height<chain.oldest_height ) ) return dmg_rpc_fail_err( call, err, "block" );
-  dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "the state after that block is not held any more, only those of the last 128 final blocks at most; the head is at height %lu", (unsigned long)chain.head.height );
+  dmg_rpc_fail( call, DMG_RPC_UNAVAILABLE, NULL, "the state after that block is not held any more, only those of the last 128 final blocks at most, and of none before the node's start; the head is at height %lu", (unsigned long)chain.head.height );
   dmg_rpc_fail_data( call, "\"reason\":\"pruned\"" );
   return false;
 }

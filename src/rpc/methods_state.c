@@ -46,8 +46,11 @@ static bool put_proof( dmg_rpc_call_t * call, dmg_query_view_t const * view, dmg
   if( err==DMG_ERR_AGAIN ) return dmg_rpc_fail( call, DMG_RPC_PROOF_UNAVAILABLE, NULL, "the state after block %lu is proven by block %lu, which is not final yet", (unsigned long)view->at.height, (unsigned long)view->at.height+1 );
   if( err==DMG_ERR_NOT_FOUND || err==DMG_ERR_PRUNED ) return dmg_rpc_fail( call, DMG_RPC_PROOF_UNAVAILABLE, NULL, "proofs of height %lu are not held any more", (unsigned long)view->at.height );
   if( err ) return dmg_rpc_fail_err( call, err, "proof" );
+  dmg_query_chain_t chain;
+  call->query->chain( call->query->ctx, &chain );
   dmg_jw_key( w, "proof" );
   dmg_jw_open( w, '{' );
+  dmg_jw_khex( w, "chain", dmg_hash_span( &chain.chain_id ) );
   dmg_jw_ku64( w, "height", proof.height );
   dmg_jw_khex( w, "header", proof.header );
   dmg_jw_khex( w, "tree", proof.tree );

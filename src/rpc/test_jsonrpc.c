@@ -298,7 +298,7 @@ static void test_lists_are_paged( void ** state ) {
 static void test_proofs_stand_one_below_the_tip( void ** state ) {
   char * a = call( "state_get", "{\"key\":\"0x00090001\",\"proof\":\"full\"}" );
   assert_has( a, "\"at\":{\"height\":\"6\"," );
-  assert_has( a, "\"proof\":{\"height\":\"6\",\"header\":\"0x" );
+  assert_has( a, "\"proof\":{\"chain\":\"0xab00000000000000000000000000000000000000000000000000000000000000\",\"height\":\"6\",\"header\":\"0x" );
   assert_has( a, "\"tree\":\"0x74726565\"" );
   assert_has( a, "\"finality\":\"0x02" );
   assert_null( strstr( call( "state_get", "{\"key\":\"0x00090001\",\"proof\":\"tree\"}" ), "finality" ) );

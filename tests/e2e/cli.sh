@@ -433,6 +433,7 @@ head=$(d status | sed -n 's/^final *//p')
 kill -TERM "$node_pid"; code=0; wait "$node_pid" || code=$?; node_pid=
 [ "$code" = 0 ] || die "SIGTERM: exit code $code"
 start --data "$data"
+check "what came back is proven" d balance bob --proof
 [ "$(d status | sed -n 's/^final *//p')" -ge "$head" ] || die "the head went back"
 check "the balance came back"   grep -q '^free       1000003 CGT' <(d balance bob)
 refuse "export beside a node"   2 "in use by process" d signer export --data "$data"

@@ -38,3 +38,15 @@ refuse() {
   passed=$((passed+1)); printf 'ok   %s\n' "$name"
 }
 out() { cat "$e2e_dir/out"; }
+
+# tamper PART: bad.json is proof.json with the last digit of its value, or of a part of its proof, another one.
+tamper() {
+  python3 - "$1" "$e2e_dir" <<'PY'
+import json, sys
+part, folder = sys.argv[1:]
+doc = json.load(open(f"{folder}/proof.json"))
+at = doc if part == "value" else doc["proof"]
+at[part] = at[part][:-1] + ("0" if at[part][-1] != "0" else "1")
+json.dump(doc, open(f"{folder}/bad.json", "w"))
+PY
+}

@@ -75,6 +75,15 @@ check "a transfer given to node 1 is final" send 1 12.5
 until_ok 5 has 4 "$you" 1250000000 || die "node 4 does not see it"
 printf 'ok   node 4 has the final balance\n'
 
+# A proof of several: by the set of the chain's genesis, of no node.
+proves() { "$demiurge" balance "$you" --proof --genesis "$net/genesis.bin" --rpc "$(rpc 2)" -o json >"$e2e_dir/proof.json" && grep -q '"free":"1250000000"' "$e2e_dir/proof.json"; }
+until_ok 5 proves || die "no proof of several: $(cat "$e2e_dir/proof.json")"   # of the state before the last final block
+check "a proof of several" "$demiurge" proof verify "$e2e_dir/proof.json" --genesis "$net/genesis.bin"
+refuse "it names whom to trust" 2 "--genesis FILE" "$demiurge" balance "$you" --proof --rpc "$(rpc 2)"
+refuse "it is of its chain" 3 "it is of chain 0x" "$demiurge" proof verify "$e2e_dir/proof.json" --genesis "$e2e_dir/net-11/genesis.bin"
+refuse "one validator proves nothing" 3 "the certificate is not signed by the trusted validators" "$demiurge" proof verify "$e2e_dir/proof.json"
+for part in value tree header finality chain; do tamper "$part"; refuse "a tampered $part" 3 "refused" "$demiurge" proof verify "$e2e_dir/bad.json" --genesis "$net/genesis.bin"; done
+
 # A body above 16 KiB goes as short ids (N8.6): 600 payments in three transactions.
 metric() { curl -sS "http://127.0.0.1:$(( base+$1-1 ))/metrics" | awk -v name="$2" '$1==name { print $2 }'; }
 compact() { local n sum=0; for n in 1 2 3 4; do sum=$(( sum+$(metric $n "demiurge_net_bodies_total{dir=\"$1\",form=\"compact\"}") )); done; [ $sum -ge "$2" ]; }

@@ -20,8 +20,9 @@ export interface Block {
 
 export type ProofLevel = "tree" | "full";
 
-/** Proof of one key (F0.5): the header after the proven state, the path in the tree, with full the certificate. */
+/** Proof of one key (F0.5): the header after the proven state, the path in the tree, with full the certificate. chain: what it claims to be of, which the certificate's signature binds. */
 export interface Proof {
+  readonly chain: Hex;
   readonly height: Decimal;
   readonly header: Hex;
   readonly tree: Hex;
