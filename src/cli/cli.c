@@ -27,7 +27,7 @@ bool dmg_cli_number( char const * text, uint64_t max, uint64_t * out ) {
   if( !*text ) return false;
   for( ; *text; text++ ) {
     uint64_t d = (uint64_t)( *text-'0' );
-    if( d>9 || v>( max-d )/10 ) return false;
+    if( d>9 || d>max || v>( max-d )/10 ) return false;
     v = v*10+d;
   }
   *out = v;

@@ -161,32 +161,51 @@ static int key_arg( dmg_cli_t * cli, char const * text, dmg_auth_init_t * out ) 
     return DMG_EXIT_OK;
   }
   dmg_cli_named_t named;
-  if( !dmg_cli_named( cli, text, &named ) || !named.has_key ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %.40s; others' keys go as SCHEME:0x..", text );
+  if( !dmg_cli_named( cli, text, &named ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %.40s; others' keys go as SCHEME:0x..", text );
+  if( !named.has_key ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is an account of several keys, and an account is made of keys: name its keys one by one", text );
   out->scheme = named.key.scheme;
   out->key    = dmg_arena_dup( cli->arena, dmg_cli_key_span( &named.key ) );
   return DMG_EXIT_OK;
 }
 
-static int threshold( dmg_cli_t * cli, char const * flag, uint16_t * out ) {
+/* Every key has the weight 1: a threshold counts keys. */
+static int threshold( dmg_cli_t * cli, char const * flag, char const * what, uint32_t key_cnt, uint16_t * out ) {
   char const * text = dmg_cli_opt( cli, flag );
   uint64_t v = *out;
-  if( text && ( !dmg_cli_number( text, 16, &v ) || !v ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s wants 1 to 16, not %.20s", flag, text );
+  if( text && ( !dmg_cli_number( text, key_cnt, &v ) || !v ) )
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is how many of the %u keys named must sign to %s: 1 to %u, not %.20s", flag, key_cnt, what, key_cnt, text );
   *out = (uint16_t)v;
   return DMG_EXIT_OK;
 }
 
+/* The account's keys from the arguments behind its name, each once. */
+static int keys_arg( dmg_cli_t * cli, dmg_account_init_t * init ) {
+  char const * const * text = cli->arg+1;
+  init->auth_cnt = cli->arg_cnt-1;
+  if( init->auth_cnt>DMG_AUTH_SLOT_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "an account has 1 to %d keys, these are %u", DMG_AUTH_SLOT_MAX, init->auth_cnt );
+  for( uint32_t i = 0; i<init->auth_cnt; i++ ) {
+    int code = key_arg( cli, text[ i ], &init->auths[ i ] );
+    if( code ) return code;
+    for( uint32_t k = 0; k<i; k++ ) {
+      if( !dmg_span_eq( init->auths[ k ].key, init->auths[ i ].key ) ) continue;
+      if( !strcmp( text[ k ], text[ i ] ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.40s is named twice; each key of an account is another one", text[ i ] );
+      return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.40s and %.40s are the same key; each key of an account is another one", text[ k ], text[ i ] );
+    }
+  }
+  return DMG_EXIT_OK;
+}
+
 static int multisig_create( dmg_cli_t * cli ) {
-  dmg_account_init_t init = { .auth_cnt = cli->arg_cnt-1 };
+  dmg_account_init_t init = { 0 };
   char const * salt = dmg_cli_opt( cli, "--salt" );
   dmg_hash_t address;
   char text[ DMG_ADDRESS_TEXT_SZ+1 ];
-  int code = DMG_EXIT_OK;
-  init.t_use = init.t_owner = (uint16_t)init.auth_cnt;   /* all of them, unless less is said */
-  for( uint32_t i = 0; i<init.auth_cnt && !code; i++ ) code = key_arg( cli, cli->arg[ i+1 ], &init.auths[ i ] );
-  if( !code ) code = threshold( cli, "--threshold", &init.t_use );
+  int code = keys_arg( cli, &init );
+  init.t_use = (uint16_t)init.auth_cnt;   /* all of them, unless less is said */
+  if( !code ) code = threshold( cli, "--threshold", "use the account", init.auth_cnt, &init.t_use );
   init.t_owner = init.t_use;
-  if( !code ) code = threshold( cli, "--owner", &init.t_owner );
-  if( !code && salt && !dmg_cli_number( salt, UINT64_MAX, &init.salt ) ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--salt wants a number" );
+  if( !code ) code = threshold( cli, "--owner", "change its keys", init.auth_cnt, &init.t_owner );
+  if( !code && salt && !dmg_cli_number( salt, UINT64_MAX, &init.salt ) ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--salt is a number from 0 to %lu, not %.40s", (unsigned long)UINT64_MAX, salt );
   if( code ) return code;
   dmg_verdict_t v = dmg_account_init_check( &init );
   if( v.kind!=DMG_VERDICT_GOOD ) {
@@ -408,8 +427,8 @@ dmg_cli_cmd_t const dmg_cmds_account[] = {
   { "account rotate", "NAME", 1, 1, "give an account a new key in the place of key NAME; its address stays",
     "  The new key takes the name, the old one goes on as NAME-old1.  Asks for the new key's passphrase, then for the old one's.", account_rotate, DMG_CLI_FROM|DMG_CLI_SENDS|DMG_CLI_FOLLOWS,
     { { "--as", "NAME", "name the new key so, and leave the old file alone" }, { "--scheme", "ed25519|secp256k1|p256", "kind of the new key (default ed25519)" } } },
-  { "multisig create", "NAME KEY..", 2, 17, "an account of several keys: its address, and a file NAME that says so",
-    "  KEY  a key of the keystore, or SCHEME:0x.. of somebody else; nothing is sent, and no secret is needed.", multisig_create, 0,
+  { "multisig create", "NAME KEY..", 2, DMG_CLI_ARG_MAX, "an account of several keys: its address, and a file NAME that says so",
+    "  KEY  a key of the keystore, or SCHEME:0x.. of somebody else, 1 to 16 of them; nothing is sent, and no secret is needed.", multisig_create, 0,
     { { "--threshold", "N", "how many keys use it (default all)" }, { "--owner", "N", "how many own it: change its keys (default as --threshold)" }, { "--salt", "N", "another account of the same keys" } } },
   { "multisig propose", "ACCOUNT MODULE CALL [ARGS]", 3, 4, "put a call up for approval on chain, for 7 days", "  One of its keys is enough: --key names it.  ARGS as of `demiurge call`.", multisig_propose, DMG_CLI_TX,
     { { "--level", "use|owner", "whose threshold it needs (default use)" } } },

@@ -381,8 +381,8 @@ pay() { d transfer bob 0.1 --from "$1" --yes 9<<<"$2"; }
 check "the new key pays"        pay k-secp256k1 new
 refuse "the old one does not"   3 "keys" pay k-secp256k1-old1 p
 json "multisig create"          d multisig create team alice bob "ed25519:$(d key list -o csv --fields name,key | sed -n 's/^mine,//p')" --threshold 2 -o json
-refuse "not reachable"          2 "make no account" d multisig create team2 alice bob --threshold 3
-refuse "twice the same"         2 "make no account" d multisig create team2 alice alice
+refuse "not reachable"          2 "1 to 2, not 3" d multisig create team2 alice bob --threshold 3
+refuse "twice the same"         2 "alice is named twice" d multisig create team2 alice alice
 check "for the team"            d transfer team 50 --from alice --yes
 refuse "one key is not enough"  3 "threshold" d transfer bob 1 --from team --key alice --yes
 refuse "whose keys?"            2 "--key" d transfer bob 1 --from team --yes
