@@ -58,7 +58,7 @@ enum {
   X( FIELDS,   "--fields",   "A,B.C",    0, "only these members of the answer, or of each of its items" )                                                         \
   X( TIMEOUT,  "--timeout",  "SECONDS",  0, "of one request, and of waiting (default 30)" )                                                                       \
   X( CONFIG,   "--config",   "FILE",     0, "settings" )                                                                                                          \
-  X( YES,      "--yes",      NULL,       0, "do not ask before signing" )                                                                                         \
+  X( YES,      "--yes",      NULL,       0, "do not ask before signing or removing" )                                                                                         \
   X( QUIET,    "-q",         NULL,       0, "no talk on stderr" )                                                                                                 \
   X( VERBOSE,  "-v",         NULL,       0, "more talk" )                                                                                                         \
   X( HELP,     "--help",     NULL,       0, "help of a command" )

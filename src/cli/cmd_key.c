@@ -1,4 +1,4 @@
-/* key: making, restoring, listing and using keys of the keystore. */
+/* key: making, restoring, listing, using and removing keys of the keystore. */
 #include "base/os.h"
 #include "cli/keystore.h"
 #include "crypto/bech32.h"
@@ -33,7 +33,7 @@ static int scheme_and_index( dmg_cli_t * cli, unsigned * out_scheme, uint32_t * 
 }
 
 /* F1.7: a key of one's own comes before a dev chain's account of that name. */
-static bool is_of_dev( dmg_cli_t * cli, char const * name ) { dmg_cli_named_t named; return dmg_cli_named( cli, name, &named ) && named.is_dev; }
+static bool is_of_dev( dmg_cli_t * cli, char const * name ) { dmg_cli_named_t named; return dmg_cli_named_good( cli, name, &named, NULL ) && named.is_dev; }
 static void say_instead( dmg_cli_t const * cli, char const * name ) { dmg_cli_say( cli, "%s is a dev chain's account, too; from now on the name means this key, there as well", name ); }
 
 static int key_new( dmg_cli_t * cli ) {
@@ -100,7 +100,9 @@ static int key_import( dmg_cli_t * cli ) {
 
 static int key_list( dmg_cli_t * cli ) {
   static dmg_cli_name_t names[ LIST_MAX ];
-  size_t cnt = dmg_cli_key_list( names, LIST_MAX );
+  size_t cnt;
+  int code = dmg_cli_key_list( cli, names, LIST_MAX, &cnt );
+  if( code ) return code;
   dmg_buf_t buf = dmg_buf( 4<<20 );
   dmg_jw_t w = dmg_jw( &buf );
   dmg_jw_open( &w, '{' );
@@ -108,11 +110,12 @@ static int key_list( dmg_cli_t * cli ) {
   dmg_jw_open( &w, '[' );
   for( size_t i = 0; i<cnt; i++ ) {
     dmg_cli_named_t named;
+    char const * why = "";
     char text[ DMG_ADDRESS_TEXT_SZ+1 ] = "";
-    bool is_good = dmg_cli_named( cli, names[ i ].name, &named ) && !named.is_dev;
+    bool is_good = dmg_cli_named_good( cli, names[ i ].name, &named, &why ) && !named.is_dev;
     char const * scheme = !is_good ? "unreadable" : named.has_key ? dmg_scheme_name( named.key.scheme ) : "account";
     if( is_good ) dmg_address_text( &named.address, text );
-    if( !dmg_cli_is_data( cli ) ) { printf( "%-16s %-10s %s\n", names[ i ].name, scheme, is_good ? text : "(not a key file)" ); continue; }
+    if( !dmg_cli_is_data( cli ) ) { printf( "%-16s %-10s %s\n", names[ i ].name, scheme, is_good ? text : why ); continue; }
     dmg_jw_open( &w, '{' );
     dmg_jw_kcstr( &w, "name", names[ i ].name );
     dmg_jw_kcstr( &w, "scheme", scheme );
@@ -124,7 +127,7 @@ static int key_list( dmg_cli_t * cli ) {
   }
   dmg_jw_close( &w, ']' );
   dmg_jw_close( &w, '}' );
-  int code = dmg_cli_is_data( cli ) ? dmg_cli_print_json( cli, dmg_buf_span( &buf ) ) : DMG_EXIT_OK;
+  if( dmg_cli_is_data( cli ) ) code = dmg_cli_print_json( cli, dmg_buf_span( &buf ) );
   dmg_buf_fini( &buf );
   if( !cnt && !dmg_cli_is_data( cli ) ) dmg_cli_say( cli, "no keys yet; `demiurge key new NAME` makes one (a dev chain knows alice .. judy by name)" );
   return code;
@@ -143,6 +146,45 @@ static int key_export( dmg_cli_t * cli ) {
   else printf( "0x%s\n", hex );
   dmg_wipe( hex, sizeof hex );
   dmg_cli_signer_wipe( &signer );
+  return code;
+}
+
+/* What goes with the file, and what brings it back. */
+static char const * loss_text( dmg_cli_t * cli, char const * name, dmg_cli_named_t const * named ) {
+  char address[ DMG_ADDRESS_TEXT_SZ+1 ];
+  dmg_address_text( &named->address, address );
+  if( !named->has_key )
+    return dmg_cli_dup( cli, dmg_cli_text( cli, "Remove account %s (%s) of several keys: its file holds no secret, and the account stays on its chains.\nWhile it has made no transaction there, only this file knows of which keys and thresholds it is;"
+                                                " `demiurge multisig create` with the same ones, in the same order, makes the file again.", name, address ) );
+  bool has_words = named->key.scheme!=DMG_SIG_P256;
+  char const * again = has_words ? "words or secret" : "the secret", * rotated = named->has_init ? "" : "\nThe account was given this key by a rotation: a restored key signs for it by --from its address and --key.";
+  return dmg_cli_dup( cli, dmg_cli_text( cli, "Remove key %s (%s) from this machine. What its account holds can then be reached only by whoever has\n%swhat `demiurge key export %s` prints or a copy of the file:"
+                                              " `demiurge key import` restores the key from %s, a copy goes back to its place.%s", name, address, has_words ? "its words, " : "", name, again, rotated ) );
+}
+
+static int key_remove( dmg_cli_t * cli ) {
+  static dmg_cli_name_t names[ LIST_MAX ];
+  dmg_cli_named_t named;
+  char const * name = cli->arg[ 0 ], * address = "null";
+  char text[ DMG_ADDRESS_TEXT_SZ+1 ];
+  size_t cnt;
+  bool is_there = false;
+  static char const * const members[] = { "name", "address", NULL };
+  int code = dmg_cli_check_fields( cli, members );
+  if( !code ) code = dmg_cli_key_list( cli, names, LIST_MAX, &cnt );
+  if( code ) return code;
+  for( size_t i = 0; i<cnt; i++ ) is_there = is_there || !strcmp( names[ i ].name, name );
+  char const * why = "";
+  bool is_good = dmg_cli_named_good( cli, name, &named, &why );
+  if( !is_there && is_good ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "%s is an account of the dev chain and has no file that could be removed", name );
+  if( !is_there )            return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key or account %s; `demiurge key list` shows yours", name );
+  char const * loss = is_good ? loss_text( cli, name, &named ) : dmg_cli_dup( cli, dmg_cli_text( cli, "Remove %s, unread (%s): what is in its file is lost.", name, why ) );
+  if(( code = dmg_cli_confirm( cli, loss, "Remove it?" ) )) return code;
+  if(( code = dmg_cli_key_remove( cli, name ) )) return code;
+  if( is_good ) { dmg_address_text( &named.address, text ); address = dmg_cli_quote( cli, text ); }
+  if( dmg_cli_is_data( cli ) ) code = dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"name\":\"%s\",\"address\":%s}", name, address ) );
+  else                         printf( "removed %s\n", name );
+  if( is_of_dev( cli, name ) ) dmg_cli_say( cli, "from now on %s means the dev chain's account", name );
   return code;
 }
 
@@ -171,6 +213,7 @@ dmg_cli_cmd_t const dmg_cmds_key[] = {
   { "key new", "NAME", 1, 1, "make a key and show its words once", "  The key is sealed under a passphrase in ~/.config/demiurge/keys (DEMIURGE_KEYS names another place).", key_new, 0, { SCHEME, INDEX } },
   { "key import", "NAME", 1, 1, "restore a key from its words, read from standard input", NULL, key_import, 0, { SCHEME, INDEX, { "--secret", NULL, "read 0x hex of the secret itself, not words" } } },
   { "key list", "", 0, 0, "the keys and accounts of this user", NULL, key_list, 0, {{ 0 }} },
+  { "key remove", "NAME", 1, 1, "remove a key or account from this machine", "  Says what is lost and asks first; --yes answers. The words, or a backup, bring a key back by `demiurge key import`.", key_remove, 0, {{ 0 }} },
   { "key export", "NAME", 1, 1, "print a secret key in clear", NULL, key_export, 0, {{ 0 }} },
   { "key sign", "NAME MESSAGE", 2, 2, "sign a message (never a transaction: the tag differs)", NULL, key_sign, 0, {{ 0 }} },
   { 0 }

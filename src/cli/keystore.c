@@ -9,13 +9,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
-enum { FILE_SZ_MAX = 16384 };
+enum { FILE_SZ_MAX = 16384, DIR_SZ = 3000, WHY_SZ = 4500 };
 
 static bool name_is_good( char const * name ) {
   size_t n = strlen( name );
@@ -24,17 +26,33 @@ static bool name_is_good( char const * name ) {
 }
 
 /* $DEMIURGE_KEYS, else ~/.config/demiurge/keys. */
-static bool keys_dir( char out[ 3000 ] ) {
+static bool keys_dir( char out[ DIR_SZ ] ) {
   char const * dir = getenv( "DEMIURGE_KEYS" ), * home = getenv( "HOME" );
-  if( dir && *dir ) return (size_t)snprintf( out, 3000, "%s", dir )<3000;
+  if( dir && *dir ) return (size_t)snprintf( out, DIR_SZ, "%s", dir )<DIR_SZ;
   if( !home || !*home ) return false;
-  return (size_t)snprintf( out, 3000, "%s/.config/demiurge/keys", home )<3000;
+  return (size_t)snprintf( out, DIR_SZ, "%s/.config/demiurge/keys", home )<DIR_SZ;
 }
 
+/* What keeps the folder from being read or written, from errno of the attempt. */
+static void dir_why( char const * dir, char const * how, int e, char out[ WHY_SZ ] ) {
+  struct stat st;
+  char who[ 96 ] = "";
+  if( e==EACCES && !stat( dir, &st ) ) snprintf( who, sizeof who, " (it belongs to user %u with mode %03o, this is user %u)", (unsigned)st.st_uid, (unsigned)st.st_mode&0777u, (unsigned)geteuid() );
+  snprintf( out, WHY_SZ, "the folder of keys %s cannot be %s: %s%s; DEMIURGE_KEYS names another", dir, how, strerror( e ), who );
+}
+
+/* A link to what is gone, as of a disk that is not mounted: it must not pass for a folder that nobody has made yet. */
+static bool is_lost_link( char const * dir ) {
+  struct stat st;
+  return !lstat( dir, &st ) && stat( dir, &st ) && errno==ENOENT;
+}
+
+static int no_place( dmg_cli_t * cli ) { return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "neither HOME nor DEMIURGE_KEYS says where keys are" ); }
+
 static int key_path( dmg_cli_t * cli, char const * name, char out[ 4096 ] ) {
-  char dir[ 3000 ];
+  char dir[ DIR_SZ ];
   if( !name_is_good( name ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a key's name is 1 to %d of a-z 0-9 - _, not \"%.40s\"", DMG_CLI_NAME_MAX, name );
-  if( !keys_dir( dir ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "neither HOME nor DEMIURGE_KEYS says where keys are" );
+  if( !keys_dir( dir ) ) return no_place( cli );
   snprintf( out, 4096, "%s/%s.json", dir, name );
   return DMG_EXIT_OK;
 }
@@ -150,11 +168,19 @@ void dmg_cli_sign( dmg_cli_signer_t const * signer, dmg_hash_t const * msg, uint
   DMG_ASSERT( is_good );
 }
 
-static dmg_err_t find( char const * name, key_file_t * out ) {
-  char dir[ 3000 ], path[ 4096 ];
+/* NOT_FOUND: there is no such file.  All else is told in why: CORRUPT, PERM or IO. */
+static dmg_err_t find( char const * name, key_file_t * out, char why[ WHY_SZ ] ) {
+  char dir[ DIR_SZ ], path[ 4096 ];
   if( !name_is_good( name ) || !keys_dir( dir ) ) return DMG_ERR_NOT_FOUND;
   snprintf( path, sizeof path, "%s/%s.json", dir, name );
-  return key_read( path, out );
+  int fd = open( path, O_RDONLY|O_CLOEXEC ), e = fd<0 ? errno : 0;
+  if( fd>=0 ) close( fd );
+  if( e==ENOENT && !is_lost_link( dir ) ) return DMG_ERR_NOT_FOUND;
+  if( e==EACCES && !access( dir, X_OK ) )          { snprintf( why, WHY_SZ, "%s cannot be read: %s", path, strerror( e ) ); return DMG_ERR_PERM; }
+  if( e )                                          { dir_why( dir, "read", e, why ); return e==EACCES ? DMG_ERR_PERM : DMG_ERR_IO; }
+  dmg_err_t err = key_read( path, out );
+  if( err ) snprintf( why, WHY_SZ, "%s: %s", path, err==DMG_ERR_CORRUPT ? "not a key file" : dmg_err_text( err ) );
+  return err;
 }
 
 static void dev_key( dmg_dev_account_t const * dev, dmg_cli_key_t * out ) {
@@ -169,12 +195,13 @@ static void file_key( char const * name, key_file_t const * file, dmg_cli_key_t 
   memcpy( out->key, file->key, sizeof out->key );
 }
 
-bool dmg_cli_named( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out ) {
+/* As find; a dev chain's account, where there is no file of that name. */
+static dmg_err_t named( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out, char why[ WHY_SZ ] ) {
   key_file_t file;
   dmg_dev_account_t dev;
   *out = (dmg_cli_named_t){ 0 };
-  dmg_err_t err = find( name, &file );
-  if( err && err!=DMG_ERR_NOT_FOUND ) return false;
+  dmg_err_t err = find( name, &file, why );
+  if( err && err!=DMG_ERR_NOT_FOUND ) return err;
   if( !err ) {
     out->address = file.address;
     out->has_key = file.is_key;
@@ -184,7 +211,7 @@ bool dmg_cli_named( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out ) 
       out->has_init = bytes.p && dmg_account_init_decode( bytes, &out->init ).kind==DMG_VERDICT_GOOD;
     }
   } else {
-    if( !is_dev_name( name, &dev ) ) return false;
+    if( !is_dev_name( name, &dev ) ) return DMG_ERR_NOT_FOUND;
     out->address = dev.address;
     out->is_dev  = out->has_key = true;
     dev_key( &dev, &out->key );
@@ -197,7 +224,22 @@ bool dmg_cli_named( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out ) 
     out->has_init = key.p && dmg_hash_eq( &plain, &out->address );
     if( out->has_init ) out->init = init;
   }
-  return true;
+  return DMG_OK;
+}
+
+bool dmg_cli_named_good( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out, char const ** out_why ) {
+  char why[ WHY_SZ ];
+  dmg_err_t err = named( cli, name, out, why );
+  if( err && out_why ) *out_why = err==DMG_ERR_NOT_FOUND ? dmg_err_text( err ) : dmg_cli_dup( cli, dmg_span_cstr( why ) );
+  return !err;
+}
+
+/* The name may be in what cannot be read: neither "no such name" nor a dev chain's account of that name would be true. */
+bool dmg_cli_named( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out ) {
+  char why[ WHY_SZ ];
+  dmg_err_t err = named( cli, name, out, why );
+  if( err && err!=DMG_ERR_NOT_FOUND ) exit( dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s", why ) );
+  return !err;
 }
 
 /* One of the dev chain, whatever its file is called; NULL: it is not. */
@@ -209,19 +251,19 @@ static char const * dev_name_of( dmg_cli_key_t const * key ) {
 }
 
 int dmg_cli_key_find( dmg_cli_t * cli, char const * name, bool is_dev_chain, dmg_cli_key_t * out ) {
-  char path[ 4096 ];
+  char path[ 4096 ], why[ WHY_SZ ];
   key_file_t file;
   dmg_dev_account_t dev;
   int code = key_path( cli, name, path );
   if( code ) return code;
-  dmg_err_t err = key_read( path, &file );
+  dmg_err_t err = find( name, &file, why );
   if( err==DMG_ERR_NOT_FOUND ) {
     if( !is_dev_name( name, &dev ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %s; `demiurge key list` shows yours, `demiurge key new %s` makes it", name, name );
     if( !is_dev_chain ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyDenied", "%s is a key of the dev chain that everybody knows; it signs only for a genesis of kind dev", name );
     dev_key( &dev, out );
     return DMG_EXIT_OK;
   }
-  if( err ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s: %s", path, err==DMG_ERR_CORRUPT ? "not a key file" : dmg_err_text( err ) );
+  if( err ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s", why );
   if( !file.is_key ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is an account of several keys: --key names those that sign", name );
   file_key( name, &file, out );
   char const * dev_name = is_dev_chain ? NULL : dev_name_of( out );
@@ -229,7 +271,7 @@ int dmg_cli_key_find( dmg_cli_t * cli, char const * name, bool is_dev_chain, dmg
 }
 
 int dmg_cli_unlock( dmg_cli_t * cli, dmg_cli_key_t const * key, dmg_cli_signer_t * out ) {
-  char path[ 4096 ], pass[ DMG_CLI_PASS_MAX ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
+  char path[ 4096 ], why[ WHY_SZ ], pass[ DMG_CLI_PASS_MAX ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
   key_file_t file;
   dmg_dev_account_t dev;
   out->pub = *key;
@@ -241,8 +283,8 @@ int dmg_cli_unlock( dmg_cli_t * cli, dmg_cli_key_t const * key, dmg_cli_signer_t
   }
   int code = key_path( cli, key->name, path );
   if( code ) return code;
-  dmg_err_t err = key_read( path, &file );
-  if( err ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s: %s", path, err==DMG_ERR_CORRUPT ? "not a key file" : dmg_err_text( err ) );
+  dmg_err_t err = find( key->name, &file, why );
+  if( err ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s", err==DMG_ERR_NOT_FOUND ? dmg_err_text( err ) : why );
   char prompt[ 64 ];
   snprintf( prompt, sizeof prompt, "Passphrase of key %s", key->name );
   if(( code = passphrase( cli, prompt, pass ) )) return code;
@@ -263,16 +305,23 @@ int dmg_cli_unlock( dmg_cli_t * cli, dmg_cli_key_t const * key, dmg_cli_signer_t
 void dmg_cli_signer_wipe( dmg_cli_signer_t * signer ) { dmg_wipe( signer, sizeof *signer ); }
 
 static int write_new( dmg_cli_t * cli, char const * name, char path[ 4096 ] ) {
-  char dir[ 3000 ];
-  dmg_buf_t old;
+  char dir[ DIR_SZ ], why[ WHY_SZ ];
+  struct stat st;
   int code = key_path( cli, name, path );
   if( code ) return code;
   /* Whatever stands there, readable or not, is never written over. */
-  dmg_err_t there = dmg_os_file_read( path, FILE_SZ_MAX, &old );
-  if( !there ) dmg_buf_fini( &old );
-  if( there!=DMG_ERR_NOT_FOUND ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Exists", "there is a key or account %s already: %s", name, path );
-  if( !keys_dir( dir ) || dmg_os_mkdirs( dir ) ) return dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "cannot make %s", dir );
-  return DMG_EXIT_OK;
+  if( !lstat( path, &st ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Exists", "there is a key or account %s already: %s", name, path );
+  int e = errno;
+  bool has_dir = keys_dir( dir );
+  DMG_ASSERT( has_dir );   /* key_path saw to it */
+  if( e==ENOENT && !is_lost_link( dir ) ) {
+    dmg_err_t err = dmg_os_mkdirs( dir );
+    if( err ) return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "the folder of keys %s cannot be made: %s; DEMIURGE_KEYS names another", dir, dmg_err_text( err ) );
+    e = access( dir, W_OK|X_OK ) ? errno : 0;
+  }
+  if( !e ) return DMG_EXIT_OK;
+  dir_why( dir, "written", e, why );
+  return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s", why );
 }
 
 static int finish( dmg_cli_t * cli, char const * path, dmg_jw_t * w ) {
@@ -338,7 +387,7 @@ int dmg_cli_account_write( dmg_cli_t * cli, char const * name, dmg_account_init_
 }
 
 int dmg_cli_key_replace( dmg_cli_t * cli, char const * name, char const * next, char out_old[ DMG_CLI_NAME_MAX+1 ] ) {
-  char path[ 4096 ], next_path[ 4096 ], old_path[ 4096 ], dir[ 3000 ];
+  char path[ 4096 ], next_path[ 4096 ], old_path[ 4096 ], dir[ DIR_SZ ];
   int code = key_path( cli, name, path );
   if( !code ) code = key_path( cli, next, next_path );
   if( code ) return code;
@@ -355,8 +404,24 @@ int dmg_cli_key_replace( dmg_cli_t * cli, char const * name, char const * next, 
   return DMG_EXIT_OK;
 }
 
+int dmg_cli_key_remove( dmg_cli_t * cli, char const * name ) {
+  char dir[ DIR_SZ ], path[ 4096 ], why[ WHY_SZ ];
+  int code = key_path( cli, name, path );
+  if( code ) return code;
+  bool has_dir = keys_dir( dir );
+  DMG_ASSERT( has_dir );   /* key_path saw to it */
+  if( unlink( path ) ) {
+    int e = errno;
+    if( e==ENOENT ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "%s is gone already", path );
+    dir_why( dir, "written", e, why );
+    return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s", why );
+  }
+  dmg_os_dir_sync( dir );
+  return DMG_EXIT_OK;
+}
+
 void dmg_cli_key_drop( dmg_cli_t * cli, char const * name ) {
-  char dir[ 3000 ], path[ 4096 ];
+  char dir[ DIR_SZ ], path[ 4096 ];
   if( !name_is_good( name ) || !keys_dir( dir ) ) return;
   snprintf( path, sizeof path, "%s/%s.json", dir, name );
   unlink( path );
@@ -381,24 +446,41 @@ int dmg_cli_key_secret( dmg_cli_t * cli, unsigned scheme, char const * words, ui
 
 static int name_cmp( void const * a, void const * b ) { return strcmp( a, b ); }
 
-size_t dmg_cli_key_list( dmg_cli_name_t * out, size_t max ) {
-  char dir[ 3000 ];
-  size_t cnt = 0;
-  DIR * d = keys_dir( dir ) ? opendir( dir ) : NULL;
-  for( struct dirent * e; d && cnt<max && ( e = readdir( d ) ); ) {
-    size_t n = strlen( e->d_name );
-    if( n<=5 || n-5>DMG_CLI_NAME_MAX || strcmp( e->d_name+n-5, ".json" ) ) continue;
-    snprintf( out[ cnt ].name, sizeof out[ cnt ].name, "%.*s", (int)( n-5 ), e->d_name );
-    if( name_is_good( out[ cnt ].name ) ) cnt++;
+/* false: the folder is there and cannot be read, told in why. */
+static bool names_of( dmg_cli_name_t * out, size_t max, size_t * out_cnt, char why[ WHY_SZ ] ) {
+  char dir[ DIR_SZ ];
+  *out_cnt = 0;
+  if( !keys_dir( dir ) ) return true;
+  DIR * d = opendir( dir );
+  int e = d ? 0 : errno;
+  if( e==ENOENT && !is_lost_link( dir ) ) return true;
+  if( d ) {
+    errno = 0;
+    for( struct dirent * at; *out_cnt<max && ( at = readdir( d ) ); ) {
+      size_t n = strlen( at->d_name );
+      if( n<=5 || n-5>DMG_CLI_NAME_MAX || strcmp( at->d_name+n-5, ".json" ) ) continue;
+      snprintf( out[ *out_cnt ].name, sizeof out[ *out_cnt ].name, "%.*s", (int)( n-5 ), at->d_name );
+      if( name_is_good( out[ *out_cnt ].name ) ) ++*out_cnt;
+    }
+    e = errno;
+    closedir( d );
   }
-  if( d ) closedir( d );
-  qsort( out, cnt, sizeof *out, name_cmp );
-  return cnt;
+  if( e ) { dir_why( dir, "read", e, why ); *out_cnt = 0; return false; }
+  qsort( out, *out_cnt, sizeof *out, name_cmp );
+  return true;
+}
+
+int dmg_cli_key_list( dmg_cli_t * cli, dmg_cli_name_t * out, size_t max, size_t * out_cnt ) {
+  char dir[ DIR_SZ ], why[ WHY_SZ ];
+  if( !keys_dir( dir ) ) return no_place( cli );
+  return names_of( out, max, out_cnt, why ) ? DMG_EXIT_OK : dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyLocked", "%s", why );
 }
 
 void dmg_cli_key_names( void (* offer)( char const * name ) ) {
   static dmg_cli_name_t names[ 1024 ];
-  size_t cnt = dmg_cli_key_list( names, 1024 );
+  char why[ WHY_SZ ];
+  size_t cnt;
+  (void)names_of( names, 1024, &cnt, why );   /* at a completion nobody reads why */
   for( size_t i = 0; i<cnt; i++ ) offer( names[ i ].name );
   dmg_dev_account_t dev[ DMG_DEV_KEY_CNT ];
   if( !dmg_dev_accounts( dev ) ) for( uint32_t i = 0; i<DMG_DEV_ACCOUNT_CNT; i++ ) offer( dev[ i ].name );
@@ -412,10 +494,11 @@ char const * dmg_cli_name_of( dmg_cli_t * cli, dmg_hash_t const * address, bool 
   static size_t cnt = SIZE_MAX;
   static uint32_t dev_cnt;
   if( cnt==SIZE_MAX ) {   /* once: a preview asks for thousands */
-    cnt = dmg_cli_key_list( names, FILE_MAX );
+    char why[ WHY_SZ ];
+    if( !names_of( names, FILE_MAX, &cnt, why ) ) dmg_cli_say( cli, "accounts are shown without your names of them: %s", why );
     for( size_t i = 0; i<cnt; i++ ) {
-      dmg_cli_named_t named;
-      if( dmg_cli_named( cli, names[ i ].name, &named ) && !named.is_dev ) addresses[ i ] = named.address;
+      dmg_cli_named_t known;
+      if( dmg_cli_named_good( cli, names[ i ].name, &known, NULL ) && !known.is_dev ) addresses[ i ] = known.address;
       else names[ i ].name[ 0 ] = 0;   /* a file that is none */
     }
     if( !dmg_dev_accounts( dev ) ) dev_cnt = DMG_DEV_KEY_CNT;

@@ -8,7 +8,7 @@
    rotated into.  Secrets come from a prompt or a file descriptor, never from the command line.  The accounts of a dev
    chain are known by name without a file; their keys sign only for a genesis of kind dev.
 
-   Failure  exit codes, told already: NOT_FOUND, KEY (wrong passphrase), USAGE */
+   Failure  exit codes, told already: NOT_FOUND, KEY (wrong passphrase; a folder or file that cannot be read), USAGE */
 #ifndef DMG_CLI_KEYSTORE_H
 #define DMG_CLI_KEYSTORE_H
 
@@ -26,8 +26,11 @@ typedef struct { dmg_cli_key_t pub; uint8_t secret[ 32 ]; } dmg_cli_signer_t;
 /* An account the user can name: of a key, of an account file, or of the dev chain. */
 typedef struct { dmg_hash_t address; bool is_dev, has_init, has_key; dmg_account_init_t init; dmg_cli_key_t key; } dmg_cli_named_t;
 
-/* Without unlocking; false: no such name, or its file is none. init points into the arena. */
+/* Without unlocking; false: no such name.  init points into the arena.  Ends the command (KEY, told) if the folder or the file
+   cannot be read or is none: what it would answer could be untrue. */
 bool dmg_cli_named( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out );
+/* The same where a broken file is one among others: false of that, too, with why in the arena (out_why may be NULL). */
+bool dmg_cli_named_good( dmg_cli_t * cli, char const * name, dmg_cli_named_t * out, char const ** out_why );
 /* The key of that name, without unlocking; a dev key only if is_dev_chain. */
 int  dmg_cli_key_find( dmg_cli_t * cli, char const * name, bool is_dev_chain, dmg_cli_key_t * out );
 int  dmg_cli_unlock( dmg_cli_t * cli, dmg_cli_key_t const * key, dmg_cli_signer_t * out );
@@ -41,6 +44,8 @@ int  dmg_cli_key_write( dmg_cli_t * cli, char const * name, unsigned scheme, uin
 bool dmg_cli_key_public( unsigned scheme, uint8_t const secret[ 32 ], dmg_cli_key_t * out );
 /* Removes the file of a key that nobody needs. */
 void dmg_cli_key_drop( dmg_cli_t * cli, char const * name );
+/* Removes a file for the user, whatever is in it, for good: the folder is synced. */
+int  dmg_cli_key_remove( dmg_cli_t * cli, char const * name );
 int  dmg_cli_account_write( dmg_cli_t * cli, char const * name, dmg_account_init_t const * init, dmg_hash_t * out_address );
 /* `next` takes the place of `name`, which goes on as *out_old. */
 int  dmg_cli_key_replace( dmg_cli_t * cli, char const * name, char const * next, char out_old[ DMG_CLI_NAME_MAX+1 ] );
@@ -53,8 +58,8 @@ int  dmg_cli_scheme( dmg_cli_t * cli, char const * text, unsigned * out );
 /* Names of files, ascending; then those of the dev chain. */
 void dmg_cli_key_names( void (* offer)( char const * name ) );
 typedef struct { char name[ DMG_CLI_NAME_MAX+1 ]; } dmg_cli_name_t;
-/* At most max names of files, ascending. */
-size_t dmg_cli_key_list( dmg_cli_name_t * out, size_t max );
+/* At most max names of files, ascending; none of a folder that is not there yet. */
+int  dmg_cli_key_list( dmg_cli_t * cli, dmg_cli_name_t * out, size_t max, size_t * out_cnt );
 /* What the user calls an account: the first file of that address, or on a dev chain one of its names; NULL: nothing. */
 char const * dmg_cli_name_of( dmg_cli_t * cli, dmg_hash_t const * address, bool is_dev_chain );
 /* A line from a descriptor, without its end. */

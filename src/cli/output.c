@@ -259,7 +259,7 @@ int dmg_cli_confirm( dmg_cli_t const * cli, char const * what, char const * ques
   char line[ 16 ];
   fprintf( stderr, "%s [y/N] ", question );
   if( fgets( line, sizeof line, stdin ) && ( line[ 0 ]=='y' || line[ 0 ]=='Y' ) ) return DMG_EXIT_OK;
-  return dmg_cli_fail( cli, DMG_EXIT_CONFIRM, "NotConfirmed", "not confirmed, nothing was %s", what ? "sent" : "done" );
+  return dmg_cli_fail( cli, DMG_EXIT_CONFIRM, "NotConfirmed", "not confirmed, nothing was %s", cli->cmd->takes&DMG_CLI_SENDS ? "sent" : "done" );
 }
 
 char const * dmg_cli_ask( dmg_cli_t * cli, char const * what ) {

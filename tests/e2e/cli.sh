@@ -140,6 +140,38 @@ refuse "another scheme's name"  7 "was altered" swapped
 is "a list as csv"              "name,scheme" "$(d key list -o csv --fields name,scheme | head -n 1)"
 noexport() { d key export mine 9<<<"pass" </dev/null; }
 refuse "export asks"            8 "--yes" noexport
+unattended() { d "$@" </dev/null; }
+refuse "removing asks"          8 "add --yes" unattended key remove p2
+grep -q "by whoever has" "$e2e_dir/err" || die "it does not say what is lost: $(cat "$e2e_dir/err")"
+grep -q "key export p2" "$e2e_dir/err" || die "it does not say what brings it back: $(cat "$e2e_dir/err")"
+[ -f "$DEMIURGE_KEYS/p2.json" ] || die "a key is gone that nobody confirmed"
+json "key remove"               unattended key remove p2 --yes -o json
+[ ! -e "$DEMIURGE_KEYS/p2.json" ] || die "the key is still there"
+refuse "it is gone"             5 "there is no key or account p2" unattended key remove p2 --yes
+refuse "a dev name has no file" 5 "alice is an account of the dev chain and has no file" unattended key remove alice --yes
+check "a file that is no key"   unattended key remove junk --yes
+check "completion: key remove"  grep -qx mine <(complete key remove mi)
+# A folder that is there and is none, or is a link to what is gone, is not one without keys.
+touch "$e2e_dir/nofolder"; ln -s "$e2e_dir/unmounted" "$e2e_dir/lostlink"
+broken() { DEMIURGE_KEYS=$e2e_dir/$1 d "${@:2}" 9<<<"p" </dev/null; }
+for at in nofolder nofolder/keys lostlink; do
+  for command in "key list" "key sign mine x" "key export mine --yes" "key remove mine --yes" "account show mine" "multisig create m alice mine"; do
+    # shellcheck disable=SC2086
+    refuse "$at: $command"      7 "the folder of keys $e2e_dir/$at cannot be read: N" broken $at $command
+  done
+  refuse "$at: key new"         7 "the folder of keys $e2e_dir/$at cannot be written: N" broken $at key new x
+done
+if [ "$(id -u)" != 0 ]; then
+  mkdir "$e2e_dir/shut"; chmod 000 "$e2e_dir/shut"
+  refuse "a folder that is shut" 7 "Permission denied (it belongs to user $(id -u) with mode 000" broken shut key list
+else echo "SKIP a folder of another user: root may read it"; fi
+refuse "no threshold"           2 "--threshold is how many of the 3 keys named must sign to use the account: 1 to 3, not 0" d multisig create m alice bob carol --threshold 0
+refuse "above its keys"         2 "1 to 3, not 4" d multisig create m alice bob carol --threshold 4
+refuse "above its keys by far"  2 "1 to 3, not 17" d multisig create m alice bob carol --threshold 17
+refuse "no owner"               2 "--owner is how many of the 3 keys named must sign to change its keys: 1 to 3, not 0" d multisig create m alice bob carol --owner 0
+refuse "a key twice"            2 "alice is named twice" d multisig create m alice bob alice
+refuse "too many keys"          2 "an account has 1 to 16 keys, these are 17" d multisig create m $(seq -f dev%g 11 27)
+[ ! -e "$DEMIURGE_KEYS/m.json" ] || die "an account was written that is none"
 
 # ---- a node
 start
