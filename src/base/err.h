@@ -13,7 +13,7 @@
 #define DMG_ERR_TABLE( X )                                                   \
   X( OK,          "ok" )                                                     \
   X( NOMEM,       "out of memory" )                                          \
-  X( FULL,        "a bounded table, queue or store is full" )                \
+  X( FULL,        "no room left, on disk or in a bounded table or queue" )   \
   X( LIMIT,       "a limit was passed" )                                     \
   X( INVALID,     "invalid argument or malformed input" )                    \
   X( NOT_FOUND,   "not found" )                                              \

@@ -100,10 +100,19 @@ dmg_err_t dmg_os_pread( int fd, void * p, size_t sz, uint64_t off, size_t * out_
   return DMG_OK;
 }
 
+char const * dmg_os_disk_remedy( int e ) {
+  switch( e ) {
+  case ENOSPC: case EDQUOT: return ": free some space there, then start again";
+  case EIO:                 return ": the disk or what connects it fails, the kernel's log (dmesg) says how; mend or replace it before";
+  case EROFS:               return ": it is mounted read-only, by the kernel itself after a fault of the disk; the kernel's log (dmesg) says why";
+  default:                  return "";
+  }
+}
+
 void dmg_os_fsync( int fd, char const * path ) {
   if( !fdatasync( fd ) ) return;
   /* S8.6: the kernel may have dropped the dirty pages, a second call could succeed without them. */
-  DMG_LOG_ERROR( "fsync_failed", "%s: %s; stopping at once, the data on disk decides at the next start", path, strerror( errno ) );
+  DMG_LOG_ERROR( "fsync_failed", "%s: %s; stopping at once, the data on disk decides at the next start%s", path, strerror( errno ), dmg_os_disk_remedy( errno ) );
   _exit( 1 );
 }
 
@@ -159,7 +168,8 @@ dmg_err_t dmg_os_file_replace( char const * path, dmg_span_t bytes, unsigned mod
   int fd = open( tmp, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, mode );
   if( fd<0 ) return fail( "create", tmp );
   dmg_err_t err = dmg_os_write_all( fd, bytes.p, bytes.sz );
-  if( !err ) dmg_os_fsync( fd, tmp );
+  if( err ) (void)fail( "write", tmp );   /* for its line: errno is still of the write */
+  else      dmg_os_fsync( fd, tmp );
   close( fd );
   if( err ) { unlink( tmp ); return err; }
   if( rename( tmp, path ) ) { err = fail( "rename", path ); unlink( tmp ); return err; }

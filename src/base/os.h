@@ -23,6 +23,8 @@ DMG_MUST_USE dmg_err_t dmg_os_write_all ( int fd, void const * p, size_t sz );
 DMG_MUST_USE dmg_err_t dmg_os_pwrite_all( int fd, void const * p, size_t sz, uint64_t off );
 /* Up to sz bytes at off; *out_sz less than sz only at the end of the file. */
 DMG_MUST_USE dmg_err_t dmg_os_pread     ( int fd, void * p, size_t sz, uint64_t off, size_t * out_sz );
+/* What to do about a write or sync that failed with this errno, to stand behind what was said of it; "": nothing better than errno's text. */
+char const * dmg_os_disk_remedy( int e );
 /* fdatasync, final on failure. */
 void dmg_os_fsync( int fd, char const * path );
 

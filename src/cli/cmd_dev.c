@@ -42,7 +42,9 @@ static dmg_err_t genesis_put( char const * path, dmg_span_t bytes ) {
 }
 
 static int data_fail( dmg_cli_t * cli, char const * path, dmg_err_t err ) {
-  return dmg_cli_fail( cli, err==DMG_ERR_PERM || err==DMG_ERR_EXISTS ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, "Storage", "%s: %s; --data names a folder that this user can write", path, dmg_err_text( err ) );
+  bool is_no_dir = err==DMG_ERR_EXISTS || err==DMG_ERR_NOT_FOUND;
+  return dmg_cli_fail( cli, err==DMG_ERR_PERM || is_no_dir ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, "Storage", "%s: %s; --data names a folder that this user can write%s", path,
+                       is_no_dir ? "it, or a part of its path, is not a folder" : dmg_err_text( err ), err==DMG_ERR_FULL ? " and whose disk has room" : "" );
 }
 
 /* F2.2: a seeded chain begins at a time of its own, so seed and calls fix every hash. */

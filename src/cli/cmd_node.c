@@ -90,7 +90,7 @@ static int doctor( dmg_cli_t * cli ) {
   uint64_t mid, most;
   if( !statvfs( dir, &fs ) ) {
     uint64_t free_sz = (uint64_t)fs.f_bavail*fs.f_frsize;
-    line( &r, free_sz>=(uint64_t)10<<30 ? GOOD : free_sz>=(uint64_t)1<<30 ? WARN : FAIL, "disk", "%lu MiB free at %s%s", (unsigned long)( free_sz>>20 ), dir, free_sz>=(uint64_t)1<<30 ? "" : "; a node stops below 1 GiB" );
+    line( &r, free_sz>=(uint64_t)10<<30 ? GOOD : free_sz>=(uint64_t)1<<30 ? WARN : FAIL, "disk", "%lu MiB free at %s%s", (unsigned long)( free_sz>>20 ), dir, free_sz>=(uint64_t)1<<30 ? "" : "; a node that finds its disk full stops" );
   } else line( &r, *data ? WARN : GOOD, "disk", "%s is not there yet", dir );
   if( fsync_us( dir, &mid, &most ) ) line( &r, most<50000 ? GOOD : WARN, "fsync", "median %lu us, largest of 32 %lu us%s", (unsigned long)mid, (unsigned long)most, most<50000 ? "" : "; above 50 ms blocks wait for the disk" );
   else line( &r, WARN, "fsync", "%s cannot be written", dir );

@@ -71,7 +71,10 @@ static dmg_err_t safety_put( char const * dir, dmg_hash_t const * chain_id, uint
   return err;
 }
 
-static int files_fail( dmg_cli_t * cli, char const * dir, dmg_err_t err ) { return dmg_cli_fail( cli, err==DMG_ERR_EXISTS || err==DMG_ERR_PERM ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, "Storage", "%s: %s", dir, dmg_err_text( err ) ); }
+static int files_fail( dmg_cli_t * cli, char const * dir, dmg_err_t err ) {
+  char const * right = err==DMG_ERR_PERM ? "; this user must be able to read and write the folder, and its disk must not be mounted read-only" : err==DMG_ERR_FULL ? "; free some space there" : "";
+  return dmg_cli_fail( cli, err==DMG_ERR_EXISTS || err==DMG_ERR_PERM ? DMG_EXIT_USAGE : DMG_EXIT_INTERNAL, "Storage", "%s: %s%s", dir, dmg_err_text( err ), right );
+}
 
 /* ---- node init ---- */
 

@@ -14,9 +14,11 @@ enum { FORMAT_MAJOR = 2, FORMAT_MINOR = 0, PATH_MAX_SZ = 4096 };
 
 struct dmg_data_dir { int lock_fd; };
 
-static dmg_err_t no_access( char const * path, dmg_open_why_t * out_why ) {
+/* e: errno of what was refused. */
+static dmg_err_t no_access( char const * path, int e, dmg_open_why_t * out_why ) {
   struct stat st;
-  if( errno!=EACCES && errno!=EPERM && errno!=EROFS ) return dmg_open_why( out_why, errno==ENOSPC ? DMG_ERR_FULL : DMG_ERR_IO, "%.300s: %s", path, strerror( errno ) );
+  if( e!=EACCES && e!=EPERM && e!=EROFS ) return dmg_open_why( out_why, e==ENOSPC || e==EDQUOT ? DMG_ERR_FULL : DMG_ERR_IO, "%.300s: %s%s", path, strerror( e ), dmg_os_disk_remedy( e ) );
+  if( e==EROFS ) return dmg_open_why( out_why, DMG_ERR_PERM, "%.300s is on a file system that is mounted read-only; mount it writable or name another folder", path );
   if( stat( path, &st ) ) return dmg_open_why( out_why, DMG_ERR_PERM, "%.300s cannot be entered by user %u; its owner must allow it", path, (unsigned)geteuid() );
   return dmg_open_why( out_why, DMG_ERR_PERM, "%.300s belongs to user %u with mode %03o, this is user %u; the same user and mode 0700 are needed", path, (unsigned)st.st_uid,
               (unsigned)st.st_mode&0777u, (unsigned)geteuid() );
@@ -26,7 +28,10 @@ static dmg_err_t lock_take( char const * path, int * out_fd, dmg_open_why_t * ou
   char file[ PATH_MAX_SZ ];
   snprintf( file, sizeof file, "%s/LOCK", path );
   int fd = open( file, O_RDWR|O_CREAT|O_CLOEXEC, 0600 );
-  if( fd<0 ) return no_access( path, out_why );
+  if( fd<0 ) {
+    int e = errno;
+    return no_access( access( file, F_OK ) ? path : file, e, out_why );
+  }
   if( flock( fd, LOCK_EX|LOCK_NB ) ) {
     char pid[ 24 ] = "";
     ssize_t n = pread( fd, pid, sizeof pid-1, 0 );
@@ -38,7 +43,7 @@ static dmg_err_t lock_take( char const * path, int * out_fd, dmg_open_why_t * ou
   char text[ 24 ];
   int n = snprintf( text, sizeof text, "%d\n", (int)getpid() );
   if( ftruncate( fd, 0 ) || pwrite( fd, text, (size_t)n, 0 )!=n ) {
-    dmg_err_t err = no_access( file, out_why );
+    dmg_err_t err = no_access( file, errno, out_why );
     close( fd );
     return err;
   }
@@ -76,8 +81,8 @@ dmg_err_t dmg_data_dir_open( char const * path, char const * backend, dmg_hash_t
   if( strlen( path )>PATH_MAX_SZ-64 ) return dmg_open_why( out_why, DMG_ERR_LIMIT, "the path of the data folder is longer than %d bytes", PATH_MAX_SZ-64 );
   char file[ PATH_MAX_SZ ], hex[ 65 ];
   dmg_err_t err = dmg_os_mkdirs( path );
-  if( err ) return dmg_open_why( out_why, err, "%.300s cannot be made: %s", path, dmg_err_text( err ) );
-  if( access( path, R_OK|W_OK|X_OK ) ) return no_access( path, out_why );
+  if( err ) return dmg_open_why( out_why, err, "%.300s cannot be made: %s", path, err==DMG_ERR_EXISTS || err==DMG_ERR_NOT_FOUND ? "it, or a part of its path, is not a folder" : dmg_err_text( err ) );
+  if( access( path, R_OK|W_OK|X_OK ) ) return no_access( path, errno, out_why );
   snprintf( file, sizeof file, "%s/STORE", path );
   dmg_hex_encode( genesis_hash->b, 32, hex );
   dmg_data_dir_t * dir = malloc( sizeof *dir );

@@ -11,7 +11,7 @@
    backend or a newer program stays as it was.
 
    Memory   the handle; freed by close
-   Failure  LOCKED, CHAIN, VERSION, PERM, CORRUPT, IO, each with a text that says what would be right
+   Failure  LOCKED, CHAIN, VERSION, PERM, FULL, CORRUPT, IO, each with a text that says what would be right
    Spec     docs/spec/storage.md S15.1 */
 #ifndef DMG_STORAGE_DATA_DIR_H
 #define DMG_STORAGE_DATA_DIR_H

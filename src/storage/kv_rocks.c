@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* RocksDB 7.8 through its C API: a column family a column (S5.2).
@@ -68,8 +69,15 @@ static dmg_err_t read_failed( rocks_t * r, char * text ) {
   return err;
 }
 
+/* RocksDB tells errno by its text only. */
+static int errno_of( char const * text ) {
+  static int const known[] = { ENOSPC, EDQUOT, EIO, EROFS };
+  for( size_t i = 0; i<sizeof known/sizeof *known; i++ ) if( strstr( text, strerror( known[ i ] ) ) ) return known[ i ];
+  return 0;
+}
+
 static _Noreturn void write_failed( rocks_t * r, char const * what, char const * text ) {
-  DMG_LOG_ERROR( "store_write_failed", "%s: %s: %s; stopping at once, the data on disk decides at the next start", r->dir, what, text );
+  DMG_LOG_ERROR( "store_write_failed", "%s: %s: %s; stopping at once, the data on disk decides at the next start%s", r->dir, what, text, dmg_os_disk_remedy( errno_of( text ) ) );
   _exit( 1 );
 }
 
@@ -411,10 +419,26 @@ static void options_new( rocks_t * r, dmg_kv_rocks_cfg_t const * cfg, char ** te
 static dmg_err_t perm_check( char const * dir, dmg_open_why_t * out_why ) {
   if( !access( dir, R_OK|W_OK|X_OK ) ) return DMG_OK;
   if( errno!=EACCES && errno!=EROFS ) return DMG_OK;               /* RocksDB will say it better */
+  if( errno==EROFS ) return dmg_open_why( out_why, DMG_ERR_PERM, "%s is on a file system that is mounted read-only; mount it writable or name another folder", dir );
   struct stat st;
   if( stat( dir, &st ) ) return dmg_open_why( out_why, DMG_ERR_PERM, "%s cannot be entered; its owner must allow this user", dir );
   return dmg_open_why( out_why, DMG_ERR_PERM, "%s belongs to user %u with mode %03o, this is user %u; read, write and search are needed (mode 0700 of the same user)", dir,
               (unsigned)st.st_uid, (unsigned)st.st_mode&0777u, (unsigned)geteuid() );
+}
+
+/* Asked first: RocksDB takes a disk that fills while it opens for a bug of its own and aborts.  A new store stands beside a new block
+   log, whose first segment takes 256 MiB at once. */
+static dmg_err_t space_check( char const * dir, dmg_open_why_t * out_why ) {
+  enum { NEW_MIB = 320, OPEN_MIB = 16 };
+  char current[ 4200 ];
+  struct statvfs fs;
+  snprintf( current, sizeof current, "%.4000s/CURRENT", dir );
+  bool is_new = access( current, F_OK );
+  unsigned need = is_new ? NEW_MIB : OPEN_MIB;
+  if( statvfs( dir, &fs ) ) return DMG_OK;                         /* RocksDB will say it better */
+  uint64_t has = ( (uint64_t)fs.f_bavail*fs.f_frsize )>>20;
+  if( has>=need ) return DMG_OK;
+  return dmg_open_why( out_why, DMG_ERR_FULL, "the disk of %s has %lu MiB left, and %s needs %u MiB; free some space there or name another folder", dir, (unsigned long)has, is_new ? "a new store" : "opening the store", need );
 }
 
 dmg_err_t dmg_kv_rocks_open( dmg_kv_rocks_cfg_t const * cfg, dmg_kv_t ** out_kv, dmg_open_why_t * out_why ) {
@@ -422,6 +446,7 @@ dmg_err_t dmg_kv_rocks_open( dmg_kv_rocks_cfg_t const * cfg, dmg_kv_t ** out_kv,
   dmg_err_t err = dmg_os_mkdirs( cfg->dir );
   if( err ) return dmg_open_why( out_why, err, "%s cannot be made: %s", cfg->dir, dmg_err_text( err ) );
   DMG_TRY( perm_check( cfg->dir, out_why ) );
+  DMG_TRY( space_check( cfg->dir, out_why ) );
   rocks_t * r = calloc( 1, sizeof *r );
   if( !r ) return DMG_ERR_NOMEM;
   r->kv.vt = &rocks_vt;
@@ -448,7 +473,8 @@ dmg_err_t dmg_kv_rocks_open( dmg_kv_rocks_cfg_t const * cfg, dmg_kv_t ** out_kv,
                        : err==DMG_ERR_VERSION ? "it has columns this program does not know; use a newer demiurge"
                        : err==DMG_ERR_FULL    ? "free some disk space"
                        : err==DMG_ERR_PERM    ? "this user must be able to read and write there"
-                       : "see the message";
+                       : errno_of( text )==EIO ? "the disk or what connects it fails: the kernel's log (dmesg) says how; mend it and start again"
+                       : "the operating system refuses it: look at that path, at its disk (df) and at the kernel's log (dmesg)";
     dmg_open_why( out_why, err, "%s: %.300s; %s", cfg->dir, text, right );
     free( text );
     rocks_close( &r->kv );

@@ -200,6 +200,16 @@ static void test_folder_in_use_or_broken_says_what_would_be_right( void ** st ) 
   assert_non_null( strstr( why.text, DMG_STORE_REPAIR ) );
   assert_null( other );
   dir_drop();
+  /* What only the operating system can name is not all that is said. */
+  dir_new();
+  char lock[ 80 ];
+  snprintf( lock, sizeof lock, "%s/LOCK", dir );
+  assert_int_equal( mkdir( lock, 0700 ), 0 );
+  assert_int_equal( open_rocks( &other, &why ), DMG_ERR_IO );
+  assert_non_null( strstr( why.text, lock ) );
+  assert_non_null( strstr( why.text, "; the operating system refuses it: look at that path, at its disk (df)" ) );
+  assert_null( other );
+  dir_drop();
 }
 
 /* ---- The longest key ---- */

@@ -16,8 +16,8 @@ typedef struct { dmg_file_t file; int fd; char path[]; } os_file_t;
 static os_file_t * os_of( dmg_file_t * f ) { return (os_file_t *)f; }
 
 /* S8.6: pages may be lost already, so nobody gets to try again. */
-static _Noreturn void fatal( char const * what, char const * path, char const * text ) {
-  DMG_LOG_ERROR( "file_write_failed", "%s %s: %s; stopping at once, the data on disk decides at the next start", what, path, text );
+static _Noreturn void fatal( char const * what, char const * path, int e ) {
+  DMG_LOG_ERROR( "file_write_failed", "%s %s: %s; stopping at once, the data on disk decides at the next start%s", what, path, strerror( e ), dmg_os_disk_remedy( e ) );
   _exit( 1 );
 }
 
@@ -55,7 +55,7 @@ static dmg_err_t os_pread( dmg_file_t * file, void * p, size_t sz, uint64_t off,
 
 static dmg_err_t os_pwrite( dmg_file_t * file, void const * p, size_t sz, uint64_t off ) {
   dmg_err_t err = dmg_os_pwrite_all( os_of( file )->fd, p, sz, off );
-  if( err ) fatal( "write", os_of( file )->path, strerror( errno ) );
+  if( err ) fatal( "write", os_of( file )->path, errno );
   return DMG_OK;
 }
 
@@ -64,11 +64,11 @@ static dmg_err_t os_allocate( dmg_file_t * file, uint64_t sz ) {
   do rc = fallocate( os_of( file )->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)sz );
   while( rc && errno==EINTR );
   if( !rc || errno==EOPNOTSUPP || errno==ENOSYS ) return DMG_OK;    /* a file system without it: later writes may find the disk full */
-  fatal( "allocate", os_of( file )->path, strerror( errno ) );
+  fatal( "allocate", os_of( file )->path, errno );
 }
 
 static dmg_err_t os_truncate( dmg_file_t * file, uint64_t sz ) {
-  if( ftruncate( os_of( file )->fd, (off_t)sz ) ) fatal( "truncate", os_of( file )->path, strerror( errno ) );
+  if( ftruncate( os_of( file )->fd, (off_t)sz ) ) fatal( "truncate", os_of( file )->path, errno );
   return DMG_OK;
 }
 
@@ -80,7 +80,7 @@ static void os_close( dmg_file_t * file ) {
 }
 
 static dmg_err_t os_rename( dmg_vfs_t * vfs, char const * from, char const * to ) {
-  if( rename( from, to ) ) fatal( "rename", from, strerror( errno ) );
+  if( rename( from, to ) ) fatal( "rename", from, errno );
   return DMG_OK;
 }
 static dmg_err_t os_unlink( dmg_vfs_t * vfs, char const * path ) {

@@ -491,6 +491,7 @@ if [ "$(id -u)" != 0 ]; then
   mkdir "$e2e_dir/ro"; chmod 500 "$e2e_dir/ro"
   refuse "a read-only folder"   2 "--data" d dev --port 0 --data "$e2e_dir/ro"
 fi
+refuse "a part of the path is a file" 2 "is not a folder; --data names" d dev --port 0 --data "$e2e_dir/bad.toml/x"
 refuse "too large a body"       2 "--body-max is" d dev --port 0 --body-max 4194304
 refuse "a bad pace"             2 "auto, manual or a pace" d dev --port 0 --blocks 5ms
 refuse "a bad port"             2 "rpc.port wants" d dev --port 70000
