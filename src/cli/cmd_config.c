@@ -23,15 +23,20 @@ int dmg_cli_config_rpc( dmg_cli_t * cli ) {
     int code = dmg_cli_config_load( cli, cli->flag[ DMG_CLI_FLAG_CONFIG ], &config );
     if( code ) return code;
   }
+  if( rpc ) {
+    dmg_buf_t why = dmg_buf( 4096 );
+    bool is_bad = dmg_config_set( &config, DMG_CONFIG_CLIENT_RPC, rpc, "--rpc", &why );
+    int code = is_bad ? dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%.*s", (int)( why.sz ? why.sz-1 : 0 ), (char const *)why.p ) : DMG_EXIT_OK;
+    dmg_buf_fini( &why );
+    if( code ) return code;
+  }
   if( !network ) network = dmg_config_text( &config, DMG_CONFIG_CLIENT_NETWORK );
   if( !rpc )     rpc     = dmg_config_text( &config, DMG_CONFIG_CLIENT_RPC );
-  bool is_id = strlen( network )==41 && !strncmp( network, "demiurge:", 9 ) && strspn( network+9, "0123456789abcdef" )==32, is_known = !*network || is_id;
   for( size_t p = 0; p<sizeof preset/sizeof *preset; p++ ) {
     if( strcmp( preset[ p ].name, network ) ) continue;
-    is_known = true;
     if( !cli->flag[ DMG_CLI_FLAG_RPC ] && !strcmp( config.v[ DMG_CONFIG_CLIENT_RPC ].origin, "default" ) ) rpc = preset[ p ].rpc;
   }
-  if( !is_known ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is no network %.60s: it is dev, or a chain as demiurge: and 32 hex digits", network );
+  if( !dmg_config_network( network ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--network: there is no network %.60s: it is dev, or a chain as demiurge: and 32 hex digits", network );
   cli->rpc_url = rpc;
   cli->network = network;
   return DMG_EXIT_OK;

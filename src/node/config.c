@@ -6,6 +6,7 @@
 
 #include "dmgn_conf.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
@@ -60,6 +61,22 @@ bool dmg_config_pace( char const * text, dmg_pace_t * out ) {
   return true;
 }
 
+bool dmg_config_network( char const * text ) {
+  bool is_id = strlen( text )==41 && !strncmp( text, "demiurge:", 9 ) && strspn( text+9, "0123456789abcdef" )==32;
+  return !*text || !strcmp( text, "dev" ) || is_id;
+}
+
+static bool is_ip( char const * text ) {
+  uint8_t ip[ 16 ];
+  return inet_pton( AF_INET, text, ip )==1 || inet_pton( AF_INET6, text, ip )==1;
+}
+
+/* The rest says who connects. */
+static bool is_url( char const * text ) {
+  char const * scheme_end = strstr( text, "://" );
+  return scheme_end && scheme_end!=text && scheme_end[ 3 ];
+}
+
 static bool one_of( char const * text, char const * a, char const * b, char const * c, char const * d ) {
   return !strcmp( text, a ) || !strcmp( text, b ) || !strcmp( text, c ) || ( d && !strcmp( text, d ) );
 }
@@ -98,6 +115,9 @@ dmg_err_t dmg_config_set( dmg_config_t * config, dmg_config_key_t key, char cons
     break;
   case DMG_CONFIG_STRING:
     if( strlen( text )>=DMG_CONFIG_VALUE_MAX ) snprintf( want, sizeof want, "at most %d bytes", DMG_CONFIG_VALUE_MAX-1 );
+    if( key==DMG_CONFIG_CLIENT_RPC && !is_url( text ) )                                   snprintf( want, sizeof want, "a URL like %s", d->def );
+    if( key==DMG_CONFIG_CLIENT_NETWORK && !dmg_config_network( text ) )                   snprintf( want, sizeof want, "dev, or a chain as demiurge: and 32 hex digits" );
+    if( key==DMG_CONFIG_RPC_ADDRESS && !is_ip( text ) )                                   snprintf( want, sizeof want, "an IPv4 or IPv6 address of this machine, as 127.0.0.1, or 0.0.0.0 for all" );
     if( key==DMG_CONFIG_LOG_LEVEL  && !one_of( text, "error", "warn", "info", "debug" ) ) snprintf( want, sizeof want, "error, warn, info or debug" );
     if( key==DMG_CONFIG_LOG_FORMAT && !one_of( text, "auto", "text", "json", NULL ) )     snprintf( want, sizeof want, "auto, text or json" );
     if( key==DMG_CONFIG_DEV_BLOCKS && !dmg_config_pace( text, &pace ) )                   snprintf( want, sizeof want, "auto, manual or a pace from 10ms to 60000ms" );

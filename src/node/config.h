@@ -74,6 +74,8 @@ dmg_rpc_limits_t dmg_config_rpc_limits( dmg_config_t const * config );
 
 /* "EPOCH:0x.."; "": not set; false: neither. */
 bool dmg_config_checkpoint( char const * text, dmg_checkpoint_t * out );
+/* dev, or demiurge: and 32 hex digits; "": any; false: none of these. */
+bool dmg_config_network( char const * text );
 /* auto, manual, or 10ms to 60000ms; false: none of these. */
 bool dmg_config_pace( char const * text, dmg_pace_t * out );
 

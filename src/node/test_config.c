@@ -54,6 +54,11 @@ static void test_mistakes_are_told_with_place_and_remedy( void ** state ) {
   refused( "[net]\nexternal = \"1.2.3.4\"\n", "net.external wants" );
   refused( "[net]\nexternal = \"/ip4/1.2.3.4/tcp/1,/ip4/1.2.3.4/tcp/2,/ip4/1.2.3.4/tcp/3,/ip4/1.2.3.4/tcp/4,/ip4/1.2.3.4/tcp/5\"\n", "net.external wants at most 4 addresses, got \"/ip4/1.2.3.4/tcp/5\": it is one more" );
   accepted( "[net]\nlisten = \",/ip4/127.0.0.1/tcp/0, \"\npeers = \"\"\n" );
+  refused( "[rpc]\naddress = \"localhost\"\n", ":2: rpc.address wants an IPv4 or IPv6 address" );
+  refused( "[client]\nrpc = \"127.0.0.1:7369\"\n", ":2: client.rpc wants a URL like http://127.0.0.1:7369/rpc, got \"127.0.0.1:7369\"" );
+  refused( "[client]\nnetwork = \"demiurge:12\"\n", ":2: client.network wants dev, or a chain as demiurge: and 32 hex digits, got \"demiurge:12\"" );
+  accepted( "[client]\nnetwork = \"demiurge:0123456789abcdef0123456789abcdef\"\n" );
+  accepted( "[client]\nrpc = \"https://node.example/rpc\"\n[rpc]\naddress = \"::1\"\n" );
   refused( "[rpc\n", "not TOML" );
   refused( "[rpc]\nport = 1\nport = 2\n", "not TOML" );
   refused( "[rpc]\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa = 1\n", "nearest known one is " );

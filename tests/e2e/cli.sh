@@ -47,7 +47,12 @@ refuse "no such wait"           2 "--wait is one of" d transfer bob 1 --from ali
 refuse "a switch has no value"  2 "takes no value" d transfer bob 1 --dry-run=1
 refuse "not a timeout"          2 "--timeout wants" d status --timeout=0
 refuse "a command, mistyped"    2 "did you mean transfer?" d help trasnfer
-refuse "no such network"        2 "there is no network nowhere" d status --network nowhere
+refuse "no such network"        2 "--network: there is no network nowhere" d status --network nowhere
+refuse "no such network by environment" 2 "DEMIURGE_CLIENT_NETWORK: client.network wants dev, or a chain" env DEMIURGE_CLIENT_NETWORK=nowhere "$demiurge" status
+refuse "a URL without scheme"   2 "--rpc: client.rpc wants a URL like http://127.0.0.1:7369/rpc, got \"127.0.0.1:7369\"" d status --rpc 127.0.0.1:7369
+refuse "the same by environment" 2 "DEMIURGE_CLIENT_RPC: client.rpc wants a URL" env DEMIURGE_CLIENT_RPC=127.0.0.1:7369 "$demiurge" status
+refuse "an address that is none" 2 "DEMIURGE_RPC_ADDRESS: rpc.address wants an IPv4 or IPv6 address" env DEMIURGE_RPC_ADDRESS=localhost "$demiurge" dev --port 0
+refuse "a flag's bad value"     2 "--threads: rpc.threads wants a number from 0 to 64, got \"65\"" d dev --threads 65
 json_error "no URL"             2 InvalidInput d status --rpc nonsense -o json
 for shell in bash zsh; do
   d completion $shell >"$e2e_dir/completion.$shell"
