@@ -83,6 +83,15 @@ static bool option( dmg_cli_t * cli, int argc, char ** argv, int * i, int * out_
   return true;
 }
 
+/* What other programs call flags of ours that are short. */
+static struct { char const * other, * ours; } const renamed[] = { { "--json", "-o json" }, { "--output", "-o" }, { "--format", "-o" }, { "--quiet", "-q" }, { "--verbose", "-v" }, { "--version", "demiurge --version" } };
+
+/* How far a flag is from what was typed; its beginning (--thresh, --data-dir) is as near as one letter. */
+static unsigned distance( char const * typed, char const * flag ) {
+  size_t n = strlen( typed ), m = strlen( flag ), least = n<m ? n : m;
+  return least>=5 && !strncmp( typed, flag, least ) ? 1 : dmg_edit_distance( typed, flag );
+}
+
 static int unknown_flag( dmg_cli_t const * cli, char const * a ) {
   dmg_cli_cmd_t const * cmd = cli->cmd;
   char name[ 32 ];
@@ -91,13 +100,14 @@ static int unknown_flag( dmg_cli_t const * cli, char const * a ) {
   split( a, name, &value );
   /* Two letters (-q, -5) are near to everything. */
   for( unsigned f = 0; f<DMG_CLI_FLAG_CNT && name[ 2 ]; f++ ) {
-    unsigned d = dmg_cli_has( cmd, (dmg_cli_flag_t)f ) ? dmg_edit_distance( name, dmg_cli_flags[ f ].name ) : least;
+    unsigned d = dmg_cli_has( cmd, (dmg_cli_flag_t)f ) ? distance( name, dmg_cli_flags[ f ].name ) : least;
     if( d<least ) { least = d; best = dmg_cli_flags[ f ].name; }
   }
   for( uint32_t o = 0; o<DMG_CLI_OPT_MAX && cmd->opt[ o ].name && name[ 2 ]; o++ ) {
-    unsigned d = dmg_edit_distance( name, cmd->opt[ o ].name );
+    unsigned d = distance( name, cmd->opt[ o ].name );
     if( d<least ) { least = d; best = cmd->opt[ o ].name; }
   }
+  for( size_t i = 0; i<sizeof renamed/sizeof *renamed; i++ ) if( !strcmp( name, renamed[ i ].other ) ) best = renamed[ i ].ours;
   if( best ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s has no flag %.60s; did you mean %s?", cmd->name, a, best );
   return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s has no flag %.60s; `demiurge help %s` lists them", cmd->name, a, cmd->name );
 }
@@ -202,7 +212,7 @@ int main( int argc, char ** argv ) {
   look_for_out( &cli, argc, argv );
   if( argc<2 ) { dmg_cli_help( &cli, 0, NULL ); return DMG_EXIT_USAGE; }
   char const * first = argv[ 1 ];
-  if( !strcmp( first, "--version" ) )  { printf( "demiurge %s\n", DMG_VERSION ); return DMG_EXIT_OK; }
+  if( !strcmp( first, "--version" ) || !strcmp( first, "-V" ) ) { printf( "demiurge %s\n", DMG_VERSION ); return DMG_EXIT_OK; }
   if( !strcmp( first, "completion" ) && !( argc>2 && !strcmp( argv[ 2 ], "--help" ) ) ) return dmg_cli_completion( &cli, argc>2 ? argv[ 2 ] : "bash" );
   if( !strcmp( first, "__complete" ) ) return dmg_cli_complete( argc-2, argv+2 );
   if( !strcmp( first, "help" ) || !strcmp( first, "--help" ) || !strcmp( first, "-h" ) ) return dmg_cli_help( &cli, argc-2, argv+2 );

@@ -41,6 +41,10 @@ json_error "the error as JSON"  2 Usage d transfr -o json
 json_error "JSON asked for last" 2 Usage d transfer bob 1 --form x -o json
 json_error "no node"            4 Unavailable d status --rpc http://127.0.0.1:1/rpc -o json
 json_error "an unknown flag"    2 Usage d status --form x -o json
+refuse "a flag's beginning"     2 "did you mean --threads?" d dev --thread 1
+refuse "a flag's longer form"   2 "did you mean --data?" d dev --data-dir x
+refuse "a flag of other tools"  2 "did you mean -o json?" d status --json
+is "-V is --version"            "$(d --version)" "$(d -V)"
 refuse "a flag of others"       2 "has no flag --lane" d status --lane 1
 refuse "no such form"           2 "-o is one of text|json|jsonl|csv" d status -o xml
 refuse "no such wait"           2 "--wait is one of" d transfer bob 1 --from alice --yes --wait soon
