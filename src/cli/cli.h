@@ -222,6 +222,6 @@ bool dmg_cli_is_noun( char const * word );
 /* USAGE, with the command that word is nearest to. */
 int dmg_cli_no_command( dmg_cli_t const * cli, char const * word );
 
-extern dmg_cli_cmd_t const dmg_cmds_dev[], dmg_cmds_key[], dmg_cmds_send[], dmg_cmds_tx[], dmg_cmds_account[], dmg_cmds_read[], dmg_cmds_sub[], dmg_cmds_config[], dmg_cmds_node[], dmg_cmds_testnet[], dmg_cmds_net[], dmg_cmds_signer[];
+extern dmg_cli_cmd_t const dmg_cmds_dev[], dmg_cmds_key[], dmg_cmds_send[], dmg_cmds_tx[], dmg_cmds_account[], dmg_cmds_read[], dmg_cmds_sub[], dmg_cmds_config[], dmg_cmds_doctor[], dmg_cmds_node[], dmg_cmds_testnet[], dmg_cmds_net[], dmg_cmds_signer[];
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/os.h"
 #include "cli/cli.h"
 #include "cli/draft.h"
+#include "cli/node_files.h"
 #include "cli/proof.h"
 #include "crypto/bech32.h"
 #include "node/dev_genesis.h"
@@ -57,20 +58,13 @@ static int trust_genesis( dmg_cli_t * cli, char const * path, dmg_cli_trust_t * 
   dmg_buf_t bytes = { 0 };
   dmg_genesis_t * g;
   uint8_t index[ DMG_SET_MAX ];
-  dmg_err_t err = dmg_os_file_read( path, DMG_GENESIS_SZ_MAX, &bytes );
-  if( err ) return dmg_cli_fail( cli, err==DMG_ERR_NOT_FOUND ? DMG_EXIT_NOT_FOUND : DMG_EXIT_USAGE, dmg_err_name( err ), "%s: %s", path, dmg_err_text( err ) );
-  dmg_verdict_t v = dmg_genesis_decode( dmg_buf_span( &bytes ), cli->arena, &g );
-  if( !v.kind ) v = dmg_genesis_check( g );
-  if( !v.kind ) {
-    out->has_chain = true;
-    out->chain     = dmg_genesis_hash( dmg_buf_span( &bytes ) );
-    dmg_epoch_set( g, &out->set, index );
-  }
+  int code = dmg_node_genesis_get( cli, path, &bytes, &g );
+  if( code ) return code;
+  out->has_chain = true;
+  out->chain     = dmg_genesis_hash( dmg_buf_span( &bytes ) );
+  dmg_epoch_set( g, &out->set, index );
   dmg_buf_fini( &bytes );
-  if( !v.kind ) return DMG_EXIT_OK;
-  char text[ DMG_VERDICT_TEXT_MAX ];
-  dmg_verdict_print( &v, text, sizeof text );
-  return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is no genesis: %s", path, text );
+  return DMG_EXIT_OK;
 }
 
 /* Whom to trust, by flags alone: a genesis; or one validator, named or that of dev chains, on the chain that is named or claimed. */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-dmg_cli_cmd_t const * const dmg_cli_table[] = { dmg_cmds_dev, dmg_cmds_send, dmg_cmds_tx, dmg_cmds_read, dmg_cmds_sub, dmg_cmds_account, dmg_cmds_key, dmg_cmds_config, dmg_cmds_node, dmg_cmds_testnet, dmg_cmds_net, dmg_cmds_signer, NULL };
+dmg_cli_cmd_t const * const dmg_cli_table[] = { dmg_cmds_dev, dmg_cmds_send, dmg_cmds_tx, dmg_cmds_read, dmg_cmds_sub, dmg_cmds_account, dmg_cmds_key, dmg_cmds_config, dmg_cmds_doctor, dmg_cmds_node, dmg_cmds_testnet, dmg_cmds_net, dmg_cmds_signer, NULL };
 
 /* ---- Parsing ---- */
 

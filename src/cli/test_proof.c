@@ -12,13 +12,20 @@
 static uint8_t const KEY[ 4 ] = { 0, 9, 0, 1 }, VALUE[ 3 ] = { 1, 2, 3 };
 enum { MEMBERS = 4 };
 static uint8_t secret[ MEMBERS ][ 32 ];
-static dmg_cli_trust_t one = { .chain = { { 5 } }, .has_chain = true }, four = { .chain = { { 5 } }, .has_chain = true }, any = { .has_chain = false };   /* any: chain */
+static dmg_cli_trust_t one = { .chain = { { 5 } }, .has_chain = true }, four = { .chain = { { 5 } }, .has_chain = true }, any = { .has_chain = false };
 static dmg_hash_t const here = { { 5 } }, elsewhere = { { 6 } };
 static dmg_header_t header, child, tip;
 static dmg_cli_t cli;
 
-typedef struct { dmg_header_t const * links[ 66 ]; uint32_t link_cnt, bend; dmg_header_t const * by; uint64_t view; bool has_no_cert;
-                 dmg_cli_trust_t const * trust; uint32_t signers, claims; dmg_hash_t const * chain, * signed_chain; } claim_t;   /* trust NULL: one, by which it is signed; claims: more bits than signed; bend: 1 + the byte of the first link that is another */
+/* A proof and what is wrong with it: bend, 1 + the byte of the first link that is another; claims, bits of the certificate that nobody signed for; trust NULL: one; chain NULL: here. */
+typedef struct {
+  dmg_header_t const *    links[ 66 ], * by;
+  uint32_t                link_cnt, bend, signers, claims;
+  uint64_t                view;
+  bool                    has_no_cert;
+  dmg_cli_trust_t const * trust;
+  dmg_hash_t const *      chain, * signed_chain;
+} claim_t;
 
 static void hex( dmg_buf_t * b, uint8_t const * p, size_t sz ) {
   assert_int_equal( dmg_buf_append( b, "\"0x", 3 ), DMG_OK );
