@@ -219,12 +219,13 @@ dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * n, dmg_net_peer_t const * peer
 dmg_err_t dmg_chainnet_dial( dmg_chainnet_t * n, dmg_net_peer_t const * peer, char const * addr, uint64_t now_us, bool * out_is_up ) {
   if( now_us>n->now_us ) n->now_us = now_us;
   *out_is_up = false;
-  for( int i = 0; i<DMG_CHAINNET_CONN_MAX && !*out_is_up; i++ ) {
+  bool is_up = false;
+  for( int i = 0; i<DMG_CHAINNET_CONN_MAX && !is_up; i++ ) {
     conn_t const * c = &n->conns[ i ];
-    *out_is_up = c->is_used && c->has_status && !c->is_closing && dmg_net_peer_eq( &c->peer, peer );
+    is_up = c->is_used && c->has_status && !c->is_closing && dmg_net_peer_eq( &c->peer, peer );
   }
-  if( *out_is_up ) return DMG_OK;
   int k = known_find( n, peer );
+  if( is_up && k>=0 && n->known[ k ].kind==KNOWN_CONFIG ) { *out_is_up = true; return DMG_OK; }
   if( k>=0 ) {
     /* To the end of the own ones, where it is dialled alone; what its record says is known again by the next one. */
     known_t * w = &n->known[ k ];
@@ -235,7 +236,9 @@ dmg_err_t dmg_chainnet_dial( dmg_chainnet_t * n, dmg_net_peer_t const * peer, ch
   }
   DMG_TRY( dmg_chainnet_add_peer( n, peer, &addr, 1 ) );
   known_t * w = &n->known[ known_find( n, peer ) ];
-  w->is_up      = false;
+  w->is_due     = false;   /* what came before the wish is no answer to it */
+  w->is_up      = *out_is_up = is_up;
+  if( is_up ) return DMG_OK;
   w->is_again   = w->is_dialling;
   w->is_alone   = true;
   w->dial_us    = n->now_us;
@@ -310,9 +313,11 @@ void conn_other_chain( net_t * n, conn_t * c ) {
     if( c->known>=0 ) n->known[ c->known ].dial_us = n->now_us+OTHER_CHAIN_US;
     dmg_addrman_failed( n->am, &c->peer, true, 0 );
     /* Who dialled waits until identify has told of whom it is; who was dialled lets it, or all the other learns is that the connection ended. */
-    net_wake( n, c->other_us = n->now_us+SEC );
+    c->other_us = n->now_us+SEC;
   }
   if( ( c->is_outbound && c->version[ 0 ] ) || c->other_us<=n->now_us ) conn_close( n, c, DMG_CHAINNET_WHY_OTHER_CHAIN );
+  /* Not closed yet, as it waits or the queue of commands is full. */
+  if( !c->is_closing ) net_wake( n, c->other_us>n->now_us ? c->other_us : n->now_us+SEC/20 );
 }
 
 static void bans_tick( net_t * n ) {

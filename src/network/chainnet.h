@@ -155,7 +155,7 @@ void             dmg_chainnet_fini( dmg_chainnet_t * net );
 DMG_MUST_USE dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * net, dmg_net_peer_t const * peer, char const * const * addrs, size_t addr_cnt );
 
 /* A user's wish: dialled now whatever its back-off says, at this address alone, later at it and the others that are known; REACH tells what becomes of it.  A fifth address of
-   one takes the place of the last.  out_is_up: it is connected, nothing is done.  FULL, INVALID. */
+   one takes the place of the last.  out_is_up: it is connected, and kept from now on if it was not; nothing is dialled.  FULL, INVALID. */
 DMG_MUST_USE dmg_err_t dmg_chainnet_dial( dmg_chainnet_t * net, dmg_net_peer_t const * peer, char const * addr, uint64_t now_us, bool * out_is_up );
 
 /* N9.1: where we listen, for our record: "/ip4/192.0.2.1/tcp/7370".  What is not fit to be told (N10.1) is left out unless is_configured. */

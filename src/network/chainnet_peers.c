@@ -335,7 +335,7 @@ void peers_tick( net_t * n ) {
   for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) {
     conn_t * c = &n->conns[ i ];
     if( !c->is_used || c->is_closing ) continue;
-    if( c->other_us ) { net_wake( n, c->other_us ); conn_other_chain( n, c ); continue; }
+    if( c->other_us ) { conn_other_chain( n, c ); continue; }
     if( !c->has_status || c->is_asking_peers ) continue;
     if( c->peers_us<=n->now_us ) ask( n, c, is_few );
     net_wake( n, c->peers_us );

@@ -332,6 +332,9 @@ static void test_each_try_says_what_became_of_it( void ** state ) {
   RUN_UNTIL( a->unreached>=5, 30000 );
   says( a, "/mem: refused" );                            /* what it was connected for is not asked for again */
   assert_null( strstr( a->text, "/mem2" ) );
+  RUN_UNTIL( b->unreached>=2, 30000 );
+  says( b, "/mem: refused" );                            /* that one had come by itself, and is kept since it was asked for */
+  assert_int_equal( b->reached, 0 );
   end();
 }
 
