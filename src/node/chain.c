@@ -198,6 +198,8 @@ dmg_err_t dmg_chain_start( dmg_chain_t * chain ) {
   pthread_attr_t attr;
   DMG_ASSERT( !chain->is_running );
   chain->last_block_ns = dmg_os_mono_ns();
+  /* Whoever is told that it runs asks for what it held before (due_ns).  Asked here: the thread changes the head. */
+  bool is_awaited = chain->pace.kind==DMG_PACE_AUTO && chain->head.block.height;
   pthread_attr_init( &attr );
   /* vm.h: chains of nested runs need this stack. */
   pthread_attr_setstacksize( &attr, DMG_VM_THREAD_STACK_SZ+( 1u<<20 ) );
@@ -205,10 +207,8 @@ dmg_err_t dmg_chain_start( dmg_chain_t * chain ) {
   pthread_attr_destroy( &attr );
   if( rc ) return DMG_ERR_NOMEM;
   chain->is_running = true;
-  if( chain->pace.kind!=DMG_PACE_AUTO || !chain->head.block.height ) return DMG_OK;
-  /* Whoever is told that it runs asks for what it held before. */
   pthread_mutex_lock( &chain->lock );
-  while( !chain->block_cnt ) pthread_cond_wait( &chain->made, &chain->lock );
+  while( is_awaited && !chain->block_cnt ) pthread_cond_wait( &chain->made, &chain->lock );
   pthread_mutex_unlock( &chain->lock );
   return DMG_OK;
 }

@@ -48,7 +48,7 @@ typedef struct {
 DMG_MUST_USE dmg_err_t dmg_chain_open( dmg_chain_cfg_t const * cfg, dmg_chain_t ** out_chain, char out_why[512] );
 /* Whom to tell; before start. */
 void dmg_chain_events( dmg_chain_t * chain, dmg_query_events_t const * events );
-/* Starts making blocks. */
+/* Starts making blocks; of pace auto, one that goes on has made its first, so that the state it found is provable.  Before anybody can change the pace. */
 DMG_MUST_USE dmg_err_t dmg_chain_start( dmg_chain_t * chain );
 /* Finishes the block at work and stops making them.  Reads go on. */
 void dmg_chain_stop( dmg_chain_t * chain );
