@@ -94,11 +94,13 @@ try {
     const file = fired.slice(fired.indexOf(" ") + 1), why = what === "sync" ? "Input/output error" : "No space left on device";
     const line = said.split("\n").find((l) => l.includes(why));
     must(line?.includes(file) || line?.includes(part.replaceAll("/", "")), `its log names ${file} and "${why}":`, said);
-    await sleep(1000);
-    must((await heightOf(one)) > at, "the others go on");
+    const then = await heightOf(one);
+    await until("the others go on", 30, async () => (await heightOf(one)) > Math.max(at, then));
     run(four);
     await votes(four);
-    const height = BigInt(await heightOf(four)), hashes = await Promise.all([one, four].map(async (n) => toHex((await n.client.header({ height })).at.hash)));
+    let now;
+    await until("node 4 answers", 30, async () => (now = await heightOf(four)) >= 0);
+    const height = BigInt(now), hashes = await Promise.all([one, four].map(async (n) => toHex((await n.client.header({ height })).at.hash)));
     must(hashes[0] === hashes[1], `block ${height} is the same:`, hashes);
     must(Number(height) > was, "it is further than before");
     for (const n of nodes) must(!existsSync(join(n.data, "evidence")), `${n.name} has no proof against anybody`);
