@@ -421,7 +421,8 @@ static void on_identified( net_t * n, conn_t * c, dmg_span_t lines ) {
   copy_text( c->agent, sizeof c->agent, line_of( lines, "agent" ) );
   copy_text( c->version, sizeof c->version, line_of( lines, "version" ) );
   dmg_wire_name( &n->cfg.genesis, n->cfg.fork, "", own );
-  if( c->version[ 0 ] && strcmp( c->version, own ) ) conn_other_chain( n, c );
+  /* A foreign implementation says what it likes here (js-libp2p "ipfs/0.1.0"): whether it is of our chain tells `status`. */
+  if( !strncmp( c->version, "/dmg/", 5 ) && strcmp( c->version, own ) ) conn_other_chain( n, c );
 }
 
 /* --- the loop --------------------------------------------------------------------------------------------- */

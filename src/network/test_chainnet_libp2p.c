@@ -22,7 +22,7 @@ static void node_open( unsigned i, char const * listen ) {
   else memset( seed, 99, 32 );
   memcpy( cfg.seed, seed, 32 );
   cfg.agent            = "demiurge/test";
-  cfg.version          = setup.version;
+  cfg.version          = i==FOLLOWER ? "another/0.1.0" : setup.version;   /* as a foreign implementation has it; `status` tells the chain */
   cfg.listen           = &listen;
   cfg.listen_cnt       = 1;
   cfg.protos           = setup.protos;
@@ -175,6 +175,7 @@ static void talk_over( char const * listen ) {
   for( unsigned i = 0; i<NODES; i++ ) {
     dmg_chainnet_info_t info = info_of( &nodes[ i ] );
     assert_int_equal( info.frames_bad+info.bodies_bad+info.requests_bad+info.batches_bad+info.finals_bad, 0 );
+    assert_int_equal( info.closed[ DMG_NET_WHY_STOP+1+DMG_CHAINNET_WHY_OTHER_CHAIN-DMG_NET_WHY_APP ], 0 );
   }
   assert_int_equal( dmg_chainnet_stop( nodes[ 0 ].net, 1000 ), DMG_OK );
   PUMP_UNTIL( nodes[ 0 ].stopped );

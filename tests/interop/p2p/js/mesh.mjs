@@ -349,7 +349,8 @@ for (const peer of near) {
     async () => (await scoreOf(peer, liar.id)) < -2500 && !(await peer.mesh()).has(liar.id),
   );
   const [bad, score] = [await badOf(peer), await scoreOf(peer, liar.id)];
-  if (bad < 6) fail(`${peer.name} counts ${bad} false batches`);
+  // The fifth takes it to the graylist's threshold; on a busy machine it falls before the sixth is judged.
+  if (bad < 5) fail(`${peer.name} counts ${bad} false batches`);
   console.log(`the liar at ${peer.name}: ${bad} false batches, score ${score}`);
 }
 // Below the graylist's threshold (N7.4) its true word is not heard either, though it is still sent.
