@@ -67,30 +67,34 @@ static int trust_genesis( dmg_cli_t * cli, char const * path, dmg_cli_trust_t * 
   return DMG_EXIT_OK;
 }
 
-/* Whom to trust, by flags alone: a genesis; or one validator, named or that of dev chains, on the chain that is named or claimed. */
-static int trust_of( dmg_cli_t * cli, dmg_cli_trust_t * out ) {
-  char const * key = dmg_cli_opt( cli, "--validator-key" ), * chain = dmg_cli_opt( cli, "--chain" ), * genesis = dmg_cli_opt( cli, "--genesis" );
+#define WHOM "--genesis FILE, the genesis.bin of the chain (a network of `demiurge testnet` has it in its folder), or --validator-key 0x.., of its one validator"
+
+/* Whom to trust, by flags alone: the validators of a genesis, or one by its key. Everybody has the key of dev chains, so what it signs proves something to those only who ask for it by name. */
+static int trust_of( dmg_cli_t * cli, char const * key, dmg_cli_trust_t * out ) {
+  char const * chain = dmg_cli_opt( cli, "--chain" ), * genesis = dmg_cli_opt( cli, "--genesis" );
   *out = (dmg_cli_trust_t){ .has_chain = chain };
   if( genesis && ( key || chain ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--genesis names chain and validators: leave --chain and --validator-key out" );
   if( genesis ) return trust_genesis( cli, genesis, out );
+  if( !key ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "say whom to trust: " WHOM "; of a dev chain: --validator-key dev" );
   out->set = (dmg_set_t){ .cnt = 1, .members[ 0 ].weight = 1 };
+  uint8_t secret[ 32 ], * of_one = out->set.members[ 0 ].key;
   if( chain && !dmg_cli_hex_exact( chain, out->chain.b, 32 ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--chain is 0x and 64 hex digits" );
-  if( key && !dmg_cli_hex_exact( key, out->set.members[ 0 ].key, DMG_BLS_KEY_SZ ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--validator-key is 0x and 192 hex digits" );
-  uint8_t secret[ 32 ];
-  if( !key ) dmg_dev_validator( secret, out->set.members[ 0 ].key );
+  if( !strcmp( key, "dev" ) ) dmg_dev_validator( secret, of_one );
+  else if( !dmg_cli_hex_exact( key, of_one, DMG_BLS_KEY_SZ ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--validator-key is 0x and 192 hex digits, or dev" );
   return DMG_EXIT_OK;
 }
 
-/* The same for an answer of the node at hand, whose chain is the one meant unless another is named. */
+/* The same for an answer of the node at hand, which a user of a dev chain trusts to be that; its chain is the one meant unless another is named. */
 static int trust_of_node( dmg_cli_t * cli, dmg_cli_trust_t * out ) {
   dmg_jv_t r;
-  int code = trust_of( cli, out );
-  if( code || out->has_chain ) return code;
-  if(( code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r ) )) return code;
+  char const * key = dmg_cli_opt( cli, "--validator-key" );
+  if( dmg_cli_opt( cli, "--genesis" ) ) return trust_of( cli, key, out );
+  int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
+  if( code ) return code;
+  if( !key && !dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "this is no dev chain, so say whom to trust: " WHOM );
+  if(( code = trust_of( cli, key ? key : "dev", out ) ) || out->has_chain ) return code;
   out->chain     = dmg_cli_hash( r, "chainId" );
   out->has_chain = true;
-  if( !dmg_cli_opt( cli, "--validator-key" ) && !dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) ) )
-    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "this is no dev chain, so say whom to trust: --genesis FILE, the genesis.bin of the chain (a network of `demiurge testnet` has it in its folder)" );
   return DMG_EXIT_OK;
 }
 
@@ -137,7 +141,7 @@ static int proof_verify( dmg_cli_t * cli ) {
   uint64_t height;
   dmg_span_t value;
   dmg_hash_t chain;
-  int code = trust_of( cli, &trust );
+  int code = trust_of( cli, dmg_cli_opt( cli, "--validator-key" ), &trust );
   if( code ) return code;
   char const * path = strcmp( cli->arg[ 0 ], "-" ) ? cli->arg[ 0 ] : "/dev/stdin";
   dmg_err_t err = dmg_os_file_read( path, file.max, &file );
@@ -149,10 +153,7 @@ static int proof_verify( dmg_cli_t * cli ) {
   }
   bool is_good = dmg_cli_proof_check( cli, r, &trust, &chain, &height, &value, why );
   dmg_buf_fini( &file );
-  bool is_dev = !dmg_cli_opt( cli, "--genesis" ) && !dmg_cli_opt( cli, "--validator-key" );
-  if( !is_good ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: %s%s", why, is_dev ? " (that of dev chains, as neither --genesis nor --validator-key names others)" : "" );
-  /* Any chain's id may stand in such a proof. */
-  if( is_dev ) dmg_cli_say( cli, "signed by the validator's key of dev chains, which everybody has: of another chain this proves nothing" );
+  if( !is_good ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: %s", why );
   dmg_span_t key = dmg_cli_hex( cli, r, "key" );
   char name[ 128 ], id[ 65 ];
   dmg_key_print( key, name, sizeof name );
@@ -213,7 +214,7 @@ static int rpc( dmg_cli_t * cli ) {
   return show( cli, cli->arg[ 0 ], params );
 }
 
-#define TRUST { "--genesis", "FILE", "chain and validators to trust: the chain's genesis.bin" }, { "--validator-key", "0x..", "the one validator to trust (a dev chain's is known)" }, \
+#define TRUST { "--genesis", "FILE", "chain and validators to trust: the chain's genesis.bin" }, { "--validator-key", "KEY", "the one validator to trust: 0x.., or dev for that of dev chains, whose key everybody has" }, \
   { "--chain", "0x..", "the chain id to trust" }
 
 dmg_cli_cmd_t const dmg_cmds_read[] = {

@@ -33,10 +33,13 @@ check "the block holds it"        grep -q "$id" <(d block show "$(d rpc tx_recei
 
 # ---- a proof stands alone, a tampered one does not
 d balance "$mine" --proof -o json >"$e2e_dir/proof.json"
-check "proof verify, of no node"   d proof verify "$e2e_dir/proof.json" --rpc http://127.0.0.1:1/rpc
-grep -qF "key of dev chains, which everybody has" "$e2e_dir/err" || die "it does not tell whose key it trusts: $(cat "$e2e_dir/err")"
-refuse "a proof of another chain"  3 "it is of chain 0x" d proof verify "$e2e_dir/proof.json" --chain "0x$(printf '%064d' 7)"
-for part in value tree header finality chain; do tamper "$part"; refuse "tampered $part" 3 "refused" d proof verify "$e2e_dir/bad.json"; done
+verify() { d proof verify "$@" --rpc http://127.0.0.1:1/rpc; }
+check "proof verify, of no node"   verify "$e2e_dir/proof.json" --validator-key dev
+refuse "a proof that nobody is trusted for" 2 "say whom to trust" verify "$e2e_dir/proof.json"
+refuse "nor for its chain alone"   2 "say whom to trust" verify "$e2e_dir/proof.json" --chain "0x$(printf '%064d' 7)"
+refuse "a proof of another chain"  3 "it is of chain 0x" verify "$e2e_dir/proof.json" --validator-key dev --chain "0x$(printf '%064d' 7)"
+refuse "no key"                    2 "0x and 192 hex digits, or dev" verify "$e2e_dir/proof.json" --validator-key 0x12
+for part in value tree header finality chain; do tamper "$part"; refuse "tampered $part" 3 "refused" verify "$e2e_dir/bad.json" --validator-key dev; done
 
 # ---- bad input, each with its own exit code and reason
 refuse "unknown command"          2 "did you mean" d transfr bob 1
