@@ -233,11 +233,11 @@ static void taken( int family, int kind ) {
   char addr[ 64 ];
   snprintf( addr, sizeof addr, "%s/%s/%u%s", family==AF_INET ? "/ip4/127.0.0.1" : "/ip6/::1", kind==SOCK_STREAM ? "tcp" : "udp", ntohs( family==AF_INET ? v4.sin_port : v6.sin6_port ),
             kind==SOCK_STREAM ? "" : "/quic-v1" );
-  char const * listens[ 1 ] = { addr };
+  char const * listens[ 2 ] = { addr, addr };
   dmgn_p2p_cfg_t cfg;
   p2p_cfg_init( &cfg, 1, NULL, 0 );
   cfg.listen     = listens;
-  cfg.listen_cnt = 1;
+  cfg.listen_cnt = kind==SOCK_STREAM ? 2 : 1;   /* our own listeners share a port of TCP, too */
   char says[ 160 ];
   snprintf( says, sizeof says, "cannot listen on %s: another process listens there already", addr );
   refused( &cfg, says );

@@ -161,7 +161,9 @@ static int key_arg( dmg_cli_t * cli, char const * text, dmg_auth_init_t * out ) 
     return DMG_EXIT_OK;
   }
   dmg_cli_named_t named;
-  if( !dmg_cli_named( cli, text, &named ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %.40s; others' keys go as SCHEME:0x..", text );
+  int code = dmg_cli_find( cli, text, &named );
+  if( code==DMG_EXIT_NOT_FOUND ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %.40s; others' keys go as SCHEME:0x..", text );
+  if( code ) return code;
   if( !named.has_key ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is an account of several keys, and an account is made of keys: name its keys one by one", text );
   out->scheme = named.key.scheme;
   out->key    = dmg_arena_dup( cli->arena, dmg_cli_key_span( &named.key ) );
@@ -181,31 +183,29 @@ static int threshold( dmg_cli_t * cli, char const * flag, char const * what, uin
 /* The account's keys from the arguments behind its name, each once. */
 static int keys_arg( dmg_cli_t * cli, dmg_account_init_t * init ) {
   char const * const * text = cli->arg+1;
-  init->auth_cnt = cli->arg_cnt-1;
-  if( init->auth_cnt>DMG_AUTH_SLOT_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "an account has 1 to %d keys, these are %u", DMG_AUTH_SLOT_MAX, init->auth_cnt );
+  for( uint32_t i = 0; i<init->auth_cnt; i++ ) for( uint32_t k = 0; k<i; k++ )
+    if( !strcmp( text[ k ], text[ i ] ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.40s is named twice; each key of an account is another one", text[ i ] );
   for( uint32_t i = 0; i<init->auth_cnt; i++ ) {
     int code = key_arg( cli, text[ i ], &init->auths[ i ] );
     if( code ) return code;
-    for( uint32_t k = 0; k<i; k++ ) {
-      if( !dmg_span_eq( init->auths[ k ].key, init->auths[ i ].key ) ) continue;
-      if( !strcmp( text[ k ], text[ i ] ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.40s is named twice; each key of an account is another one", text[ i ] );
-      return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.40s and %.40s are the same key; each key of an account is another one", text[ k ], text[ i ] );
-    }
+    for( uint32_t k = 0; k<i; k++ )
+      if( dmg_span_eq( init->auths[ k ].key, init->auths[ i ].key ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.40s and %.40s are the same key; each key of an account is another one", text[ k ], text[ i ] );
   }
   return DMG_EXIT_OK;
 }
 
 static int multisig_create( dmg_cli_t * cli ) {
-  dmg_account_init_t init = { 0 };
+  dmg_account_init_t init = { .auth_cnt = cli->arg_cnt-1 };
   char const * salt = dmg_cli_opt( cli, "--salt" );
   dmg_hash_t address;
   char text[ DMG_ADDRESS_TEXT_SZ+1 ];
-  int code = keys_arg( cli, &init );
+  if( init.auth_cnt>DMG_AUTH_SLOT_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "an account has 1 to %d keys, these are %u", DMG_AUTH_SLOT_MAX, init.auth_cnt );
   init.t_use = (uint16_t)init.auth_cnt;   /* all of them, unless less is said */
-  if( !code ) code = threshold( cli, "--threshold", "use the account", init.auth_cnt, &init.t_use );
+  int code = threshold( cli, "--threshold", "use the account", init.auth_cnt, &init.t_use );
   init.t_owner = init.t_use;
   if( !code ) code = threshold( cli, "--owner", "change its keys", init.auth_cnt, &init.t_owner );
   if( !code && salt && !dmg_cli_number( salt, UINT64_MAX, &init.salt ) ) code = dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "--salt is a number from 0 to %lu, not %.40s", (unsigned long)UINT64_MAX, salt );
+  if( !code ) code = keys_arg( cli, &init );
   if( code ) return code;
   dmg_verdict_t v = dmg_account_init_check( &init );
   if( v.kind!=DMG_VERDICT_GOOD ) {
@@ -322,21 +322,23 @@ static int proposal_voters( dmg_cli_t * cli, char const * account, bool is_dev, 
   return DMG_EXIT_OK;
 }
 
-/* Proposal arg 1 of account arg 0. */
-static int proposal( dmg_cli_t * cli, bool is_dev, proposal_t * out ) {
+/* Proposal arg 1 of account arg 0, if it is open still. */
+static int proposal_open( dmg_cli_t * cli, bool is_dev, proposal_t * out, bool * out_is_open ) {
   dmg_hash_t account;
   char text[ DMG_ADDRESS_TEXT_SZ+1 ], why[ 160 ];
   uint64_t number;
   dmg_span_t at;
   dmg_jv_t v;
-  *out = (proposal_t){ .words = "" };
+  *out         = (proposal_t){ .words = "" };
+  *out_is_open = false;
   if( !dmg_cli_number( cli->arg[ 1 ], UINT32_MAX, &number ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "PROPOSAL is a number, not %.40s", cli->arg[ 1 ] );
   int code = dmg_cli_account( cli, cli->arg[ 0 ], &account );
   if( code ) return code;
   dmg_address_text( &account, text );
   code = dmg_cli_query( cli, "system", "msig", (char const *)dmg_cli_text( cli, "{\"account\":\"%s\",\"id\":%lu}", text, (unsigned long)number ).p, &out->json, &at );
   if( code ) return code;
-  if( dmg_span_eq( out->json, DMG_SPAN_STR( "null" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "%s has no open proposal %lu", cli->arg[ 0 ], (unsigned long)number );
+  *out_is_open = !dmg_span_eq( out->json, DMG_SPAN_STR( "null" ) );
+  if( !*out_is_open ) return DMG_EXIT_OK;
   dmg_json_t * json = dmg_json_new();
   bool is_good = json && dmg_json_parse( json, out->json, &v, why );
   if( is_good ) {
@@ -347,6 +349,11 @@ static int proposal( dmg_cli_t * cli, bool is_dev, proposal_t * out ) {
   }
   dmg_json_free( json );
   return is_good ? proposal_voters( cli, text, is_dev, out ) : dmg_cli_fail( cli, DMG_EXIT_INTERNAL, "Internal", "the proposal is no JSON" );
+}
+static int proposal( dmg_cli_t * cli, bool is_dev, proposal_t * out ) {
+  bool is_open;
+  int code = proposal_open( cli, is_dev, out, &is_open );
+  return code || is_open ? code : dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "%s has no open proposal %s", cli->arg[ 0 ], cli->arg[ 1 ] );
 }
 
 /* "1 of 2: alice (dmg1..)" */
@@ -402,7 +409,7 @@ static int msig_vote( dmg_cli_t * cli, char const * call, char const * verb ) {
   proposal_t p;
   dmg_span_t result;
   char const * id;
-  bool is_there;
+  bool is_there, is_open;
   int code = dmg_cli_chain( cli, &chain );
   if( !code ) code = proposal( cli, chain.is_dev, &p );
   if( code ) return code;
@@ -414,7 +421,9 @@ static int msig_vote( dmg_cli_t * cli, char const * call, char const * verb ) {
   if( !is_there )        printf( "0x%s\n", id );
   else if( !is_approve ) printf( "cancelled\n" );
   else if( is_ready )    printf( "approved, and done: its calls ran\n" );
-  else if( !( code = proposal( cli, chain.is_dev, &p ) ) ) printf( "approved by %s; more keys are needed\n", approvals_text( cli, &p ) );
+  else if( ( code = proposal_open( cli, chain.is_dev, &p, &is_open ) ) ) return code;
+  else if( is_open )     printf( "approved by %s; more keys are needed\n", approvals_text( cli, &p ) );
+  else                   printf( "approved; it is open no more, another key ended it since\n" );
   return code;
 }
 static int multisig_approve( dmg_cli_t * cli ) { return msig_vote( cli, "msig_approve", "Approve" ); }

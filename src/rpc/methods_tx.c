@@ -110,7 +110,7 @@ static void put_call( dmg_rpc_abis_t * abis, dmg_tx_call_t const * c ) {
   dmg_jw_close( w, '}' );
 }
 
-/* Calls and events by the interfaces that ran them; of a block whose state is not held any more, by those of the head. */
+/* Calls and events by the interfaces of the state after their block; where that is not held any more, by those of the head. */
 static bool put_deeds( dmg_rpc_call_t * call, uint64_t height, dmg_tx_t const * tx, dmg_receipt_t const * r ) {
   dmg_jw_t * w = call->out;
   dmg_query_view_t view;

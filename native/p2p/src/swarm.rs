@@ -265,11 +265,14 @@ impl Host {
         let guarded = Guarded::new(behaviours, shared);
         let mut swarm = Swarm::new(transport(shared, &key, settings)?.boxed(), guarded, peer, config);
         let mut listening = HashSet::new();
+        // All of them first: two of ours may share a port.
         for addr in &settings.listen {
             probe(addr).map_err(|e| match e.kind() {
                 io::ErrorKind::AddrInUse => format!("cannot listen on {addr}: another process listens there already"),
                 _ => format!("cannot listen on {addr}: {e}"),
             })?;
+        }
+        for addr in &settings.listen {
             let id = swarm
                 .listen_on(addr.clone())
                 .map_err(|e| format!("cannot listen on {addr}: {}", chain(&e)))?;
