@@ -48,7 +48,7 @@ async function until(what, seconds, fact) {
 /** It votes, and what it votes on becomes final there. */
 async function votes(node) {
   let from = null;
-  await until(`${node.name} votes`, 60, async () => {
+  await until(`${node.name} votes`, 120, async () => {
     must(!node.ended, `${node.name} runs:`, node.ended && readFileSync(node.said, "utf8"));
     const m = await metricsOf(node);
     if (m?.demiurge_consensus_voting !== 1) return false;
@@ -87,7 +87,7 @@ try {
     await votes(four);
     const at = await heightOf(one), was = await heightOf(four);
     writeFileSync(order, `${round} ${what} ${part} ${after}\n`);
-    const ended = await Promise.race([four.exit, sleep(60000)]);
+    const ended = await Promise.race([four.exit, sleep(120000)]);
     const said = readFileSync(four.said, "utf8"), fired = existsSync(`${order}.fired`) ? readFileSync(`${order}.fired`, "utf8").trim().split("\n").pop() : "";
     must(fired.startsWith(`${round} `), "the disk failed:", `${what} ${part}`);
     must(ended && ended.code === 1, "the node ended by itself with code 1:", `${JSON.stringify(ended)} ${said}`);
