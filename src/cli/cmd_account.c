@@ -148,10 +148,11 @@ out:
 
 /* ---- Several keys ---- */
 
-/* A key of the keystore, or SCHEME:0x.. of somebody else. */
-static int key_arg( dmg_cli_t * cli, char const * text, dmg_auth_init_t * out ) {
+/* A key of the keystore, one of the dev chain, or SCHEME:0x.. of somebody else. */
+static int key_arg( dmg_cli_t * cli, char const * text, dmg_auth_init_t * out, bool * out_is_dev ) {
   char const * colon = strchr( text, ':' );
-  *out = (dmg_auth_init_t){ .level = DMG_LEVEL_OWNER, .weight = 1 };
+  *out        = (dmg_auth_init_t){ .level = DMG_LEVEL_OWNER, .weight = 1 };
+  *out_is_dev = false;
   if( colon ) {
     unsigned scheme;
     int code = dmg_cli_scheme( cli, dmg_cli_dup( cli, dmg_span( text, (size_t)( colon-text ) ) ), &scheme );
@@ -161,12 +162,11 @@ static int key_arg( dmg_cli_t * cli, char const * text, dmg_auth_init_t * out ) 
     return DMG_EXIT_OK;
   }
   dmg_cli_named_t named;
-  int code = dmg_cli_find( cli, text, &named );
-  if( code==DMG_EXIT_NOT_FOUND ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %.40s; others' keys go as SCHEME:0x..", text );
-  if( code ) return code;
+  if( !dmg_cli_named( cli, text, &named ) ) return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "there is no key %.40s; others' keys go as SCHEME:0x..", text );
   if( !named.has_key ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is an account of several keys, and an account is made of keys: name its keys one by one", text );
   out->scheme = named.key.scheme;
   out->key    = dmg_arena_dup( cli->arena, dmg_cli_key_span( &named.key ) );
+  *out_is_dev = named.is_dev;
   return DMG_EXIT_OK;
 }
 
@@ -185,13 +185,19 @@ static int keys_arg( dmg_cli_t * cli, dmg_account_init_t * init ) {
   char const * const * text = cli->arg+1;
   for( uint32_t i = 0; i<init->auth_cnt; i++ ) for( uint32_t k = 0; k<i; k++ )
     if( !strcmp( text[ k ], text[ i ] ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.40s is named twice; each key of an account is another one", text[ i ] );
+  char const * dev = NULL;
   for( uint32_t i = 0; i<init->auth_cnt; i++ ) {
-    int code = key_arg( cli, text[ i ], &init->auths[ i ] );
+    bool is_dev;
+    int code = key_arg( cli, text[ i ], &init->auths[ i ], &is_dev );
     if( code ) return code;
+    if( is_dev ) dev = text[ i ];
     for( uint32_t k = 0; k<i; k++ )
       if( dmg_span_eq( init->auths[ k ].key, init->auths[ i ].key ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%.40s and %.40s are the same key; each key of an account is another one", text[ k ], text[ i ] );
   }
-  return DMG_EXIT_OK;
+  dmg_cli_chain_t chain;
+  int code = dev ? dmg_cli_chain( cli, &chain ) : DMG_EXIT_OK;
+  if( code || !dev || chain.is_dev ) return code;
+  return dmg_cli_fail( cli, DMG_EXIT_KEY, "KeyDenied", "%s is a key of the dev chain, which everybody has: a name only for a genesis of kind dev; name keys of yours, or others' as SCHEME:0x..", dev );
 }
 
 static int multisig_create( dmg_cli_t * cli ) {
@@ -437,7 +443,7 @@ dmg_cli_cmd_t const dmg_cmds_account[] = {
     "  The new key takes the name, the old one goes on as NAME-old1.  Asks for the new key's passphrase, then for the old one's.", account_rotate, DMG_CLI_FROM|DMG_CLI_SENDS|DMG_CLI_FOLLOWS,
     { { "--as", "NAME", "name the new key so, and leave the old file alone" }, { "--scheme", "ed25519|secp256k1|p256", "kind of the new key (default ed25519)" } } },
   { "multisig create", "NAME KEY..", 2, DMG_CLI_ARG_MAX, "an account of several keys: its address, and a file NAME that says so",
-    "  KEY  a key of the keystore, or SCHEME:0x.. of somebody else, 1 to 16 of them; nothing is sent, and no secret is needed.", multisig_create, 0,
+    "  KEY  a key of the keystore, or SCHEME:0x.. of somebody else, 1 to 16 of them; on a dev chain also alice to judy.  Nothing is sent, and no secret is needed.", multisig_create, 0,
     { { "--threshold", "N", "how many keys use it (default all)" }, { "--owner", "N", "how many own it: change its keys (default as --threshold)" }, { "--salt", "N", "another account of the same keys" } } },
   { "multisig propose", "ACCOUNT MODULE CALL [ARGS]", 3, 4, "put a call up for approval on chain, for 7 days", "  One of its keys is enough: --key names it.  ARGS as of `demiurge call`.", multisig_propose, DMG_CLI_TX,
     { { "--level", "use|owner", "whose threshold it needs (default use)" } } },

@@ -84,18 +84,32 @@ static int trust_of( dmg_cli_t * cli, char const * key, dmg_cli_trust_t * out ) 
   return DMG_EXIT_OK;
 }
 
-/* The same for an answer of the node at hand, which a user of a dev chain trusts to be that; its chain is the one meant unless another is named. */
+/* The same for an answer of the node at hand.  Its chain is the one meant unless another is named; only where nothing at all is, its word that this is a dev chain is taken. */
 static int trust_of_node( dmg_cli_t * cli, dmg_cli_trust_t * out ) {
   dmg_jv_t r;
   char const * key = dmg_cli_opt( cli, "--validator-key" );
-  if( dmg_cli_opt( cli, "--genesis" ) ) return trust_of( cli, key, out );
-  int code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r );
-  if( code ) return code;
-  if( !key && !dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "this is no dev chain, so say whom to trust: " WHOM );
-  if(( code = trust_of( cli, key ? key : "dev", out ) ) || out->has_chain ) return code;
+  bool is_named = key || dmg_cli_opt( cli, "--genesis" ) || dmg_cli_opt( cli, "--chain" );
+  int code = is_named ? trust_of( cli, key, out ) : DMG_EXIT_OK;
+  if( code || ( is_named && out->has_chain ) ) return code;
+  if(( code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r ) )) return code;
+  if( !is_named && !dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "this is no dev chain, so say whom to trust: " WHOM );
+  if( !is_named && ( code = trust_of( cli, strncmp( cli->network, "demiurge:", 9 ) ? "dev" : NULL, out ) ) ) return code;
   out->chain     = dmg_cli_hash( r, "chainId" );
   out->has_chain = true;
   return DMG_EXIT_OK;
+}
+
+static char const * trusted_text( dmg_cli_trust_t const * trust ) {
+  uint8_t secret[ 32 ], dev[ DMG_BLS_KEY_SZ ];
+  dmg_dev_validator( secret, dev );
+  return trust->set.cnt>1 ? "a quorum of the validators" : memcmp( trust->set.members[ 0 ].key, dev, sizeof dev ) ? "the validator" : "the validator of dev chains (everybody has its key)";
+}
+
+/* Whether a proven key and value are the account's free balance, and as much as the answer tells. */
+static bool is_free_told( dmg_cli_t * cli, dmg_jv_t answer, dmg_hash_t const * account, dmg_span_t value ) {
+  uint8_t key[ DMG_KEY_MAX ];
+  uint64_t proven = 0;
+  return dmg_span_eq( dmg_cli_hex( cli, answer, "key" ), dmg_span( key, dmg_key_free( account, key ) ) ) && ( !value.sz || !dmg_counter_parse( value, true, NULL, &proven ) ) && proven==dmg_cli_u64( answer, "free" );
 }
 
 static int balance( dmg_cli_t * cli ) {
@@ -111,16 +125,14 @@ static int balance( dmg_cli_t * cli ) {
   if( is_proven && ( code = trust_of_node( cli, &trust ) ) ) return code;
   dmg_address_text( &account, text );
   if(( code = dmg_cli_call( cli, "balances_get", dmg_cli_text( cli, "{\"account\":\"%s\"%.*s%s}", text, DMG_SPAN_F( at ), is_proven ? ",\"proof\":\"full\"" : "" ), &r ) )) return code;
-  uint64_t height = 0, proven = 0;
+  uint64_t height = 0;
   if( is_proven ) {
     char why[ 256 ];
     dmg_span_t value;
     dmg_hash_t chain;
-    uint8_t key[ DMG_KEY_MAX ];
     if( !dmg_cli_proof_check( cli, r, &trust, &chain, &height, &value, why ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is refused: %s", why );
     /* A good proof of another key proves nothing here. */
-    if( !dmg_span_eq( dmg_cli_hex( cli, r, "key" ), dmg_span( key, dmg_key_free( &account, key ) ) ) || ( value.sz && dmg_counter_parse( value, true, NULL, &proven ) ) || proven!=dmg_cli_u64( r, "free" ) )
-      return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is of something else than the balance it tells" );
+    if( !is_free_told( cli, r, &account, value ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is of something else than the balance it tells" );
   }
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print( cli, r );
   dmg_cli_amount_text( dmg_cli_u64( r, "free" ), amount[ 0 ] );
@@ -128,7 +140,7 @@ static int balance( dmg_cli_t * cli ) {
   dmg_cli_amount_text( dmg_cli_u64( r, "locked" ), amount[ 2 ] );
   dmg_cli_amount_text( dmg_cli_u64( r, "spendable" ), amount[ 3 ] );
   printf( "account    %s\nfree       %s\nheld       %s\nlocked     %s\nspendable  %s\n", text, amount[ 0 ], amount[ 1 ], amount[ 2 ], amount[ 3 ] );
-  if( is_proven ) printf( "proof      free is proven in the state after block %lu, which block %lu commits and %s finalized\n", (unsigned long)height, (unsigned long)height+1, trust.set.cnt>1 ? "a quorum of the validators" : "the validator" );
+  if( is_proven ) printf( "proof      free is proven in the state after block %lu, which block %lu commits and %s finalized\n", (unsigned long)height, (unsigned long)height+1, trusted_text( &trust ) );
   return DMG_EXIT_OK;
 }
 
@@ -154,13 +166,24 @@ static int proof_verify( dmg_cli_t * cli ) {
   bool is_good = dmg_cli_proof_check( cli, r, &trust, &chain, &height, &value, why );
   dmg_buf_fini( &file );
   if( !is_good ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: %s", why );
+  /* A balance's answer tells an amount beside what is proven; a person reads that. */
+  bool is_free = !dmg_jv_is_absent( dmg_jv_get( r, "free" ) );
   dmg_span_t key = dmg_cli_hex( cli, r, "key" );
-  char name[ 128 ], id[ 65 ];
+  dmg_hash_t account = { { 0 } };
+  if( key.sz>=sizeof account.b ) memcpy( account.b, key.p+key.sz-sizeof account.b, sizeof account.b );
+  if( is_free && !is_free_told( cli, r, &account, value ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: it proves something else than the balance it tells" );
+  char name[ 128 ], id[ 65 ], amount[ DMG_CLI_AMOUNT_SZ ];
   dmg_key_print( key, name, sizeof name );
   dmg_hex_encode( chain.b, 32, id );
   if( dmg_cli_is_data( cli ) )
     return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"valid\":true,\"chain\":\"0x%s\",\"key\":\"0x%s\",\"height\":\"%lu\",\"present\":%s}", id, dmg_cli_hex_of( cli, key ), (unsigned long)height, value.sz ? "true" : "false" ) );
-  printf( "valid: %s %s in the final state after block %lu of demiurge:%.32s\n", name, value.sz ? "has this value" : "is absent", (unsigned long)height, id );
+  char what[ 256 ], address[ DMG_ADDRESS_TEXT_SZ+1 ];
+  if( is_free ) {
+    dmg_address_text( &account, address );
+    dmg_cli_amount_text( dmg_cli_u64( r, "free" ), amount );
+    snprintf( what, sizeof what, "%s has %s free", address, amount );
+  } else snprintf( what, sizeof what, "%s %s", name, value.sz ? "has this value" : "is absent" );
+  printf( "valid: %s in the final state after block %lu of demiurge:%.32s, by the word of %s\n", what, (unsigned long)height, id, trusted_text( &trust ) );
   return DMG_EXIT_OK;
 }
 
@@ -214,7 +237,7 @@ static int rpc( dmg_cli_t * cli ) {
   return show( cli, cli->arg[ 0 ], params );
 }
 
-#define TRUST { "--genesis", "FILE", "chain and validators to trust: the chain's genesis.bin" }, { "--validator-key", "KEY", "the one validator to trust: 0x.., or dev for that of dev chains, whose key everybody has" }, \
+#define TRUST { "--genesis", "FILE", "chain and validators to trust: the chain's genesis.bin" }, { "--validator-key", "0x..", "the one validator to trust; dev: that of dev chains, whose key everybody has" }, \
   { "--chain", "0x..", "the chain id to trust" }
 
 dmg_cli_cmd_t const dmg_cmds_read[] = {

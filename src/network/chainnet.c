@@ -187,6 +187,18 @@ int known_get( net_t * n, dmg_net_peer_t const * peer ) {
   return -1;
 }
 
+void known_keep( net_t * n, int k, uint8_t kind ) {
+  known_t * w = &n->known[ k ];
+  w->kind      = kind;
+  w->is_feeler = false;
+  for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) {
+    conn_t * c = &n->conns[ i ];
+    if( !c->is_used || !dmg_net_peer_eq( &c->peer, &w->peer ) ) continue;
+    c->is_feeler = false;
+    if( c->known<0 ) { c->known = (int16_t)k; w->conn_cnt++; }
+  }
+}
+
 dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * n, dmg_net_peer_t const * peer, char const * const * addrs, size_t addr_cnt ) {
   uint8_t key[ 32 ];
   if( !dmg_wire_peer_key( peer, key ) || dmg_net_peer_eq( peer, &n->port->self ) ) return DMG_ERR_INVALID;
@@ -202,12 +214,8 @@ dmg_err_t dmg_chainnet_add_peer( dmg_chainnet_t * n, dmg_net_peer_t const * peer
     memcpy( w->addrs[ j ], addrs[ i ], strlen( addrs[ i ] )+1 );
     w->addr_cnt++;
   }
-  w->kind    = KNOWN_CONFIG;
+  known_keep( n, k, KNOWN_CONFIG );
   w->own_cnt = w->addr_cnt;
-  for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) if( n->conns[ i ].is_used && n->conns[ i ].known<0 && dmg_net_peer_eq( &n->conns[ i ].peer, peer ) ) {
-    n->conns[ i ].known = (int16_t)k;
-    w->conn_cnt++;
-  }
   int member = member_of_peer( n, peer );
   if( member>=0 && n->self>=0 ) member_pass( n, &n->members[ member ], true );
   /* N8.1: both sides dial; the one whose line would stay goes first, so that most pairs need no second. */
@@ -248,7 +256,7 @@ dmg_err_t dmg_chainnet_dial( dmg_chainnet_t * n, dmg_net_peer_t const * peer, ch
 }
 
 /* N6.1: back-off 5 s to 5 min, of validators 1 to 5 s, +-25 %. */
-static void dial_later( net_t * n, known_t * w ) {
+void dial_later( net_t * n, known_t * w ) {
   bool is_validator = member_of_peer( n, &w->peer )>=0;
   uint64_t low = is_validator ? SEC : 5*SEC, high = is_validator ? 5*SEC : 300*SEC;
   w->backoff_us = w->backoff_us ? dmg_min_u64( high, 2*w->backoff_us ) : low;
@@ -404,6 +412,13 @@ static void on_conn_down( net_t * n, int i, uint16_t code ) {
   n->conn_cnt--;
 }
 
+/* A foreign implementation says what it likes there (js-libp2p "ipfs/0.1.0"): only a name of the form of ours says another chain. */
+bool conn_names_other( net_t const * n, conn_t const * c ) {
+  char own[ DMG_WIRE_NAME_SZ ];
+  dmg_wire_name( &n->cfg.genesis, n->cfg.fork, "", own );
+  return !strncmp( c->version, "/dmg/", 5 ) && strcmp( c->version, own );
+}
+
 /* What stands in the line of that name; empty: there is none. */
 static dmg_span_t line_of( dmg_span_t lines, char const * name ) {
   size_t name_sz = strlen( name );
@@ -417,12 +432,9 @@ static dmg_span_t line_of( dmg_span_t lines, char const * name ) {
 }
 
 static void on_identified( net_t * n, conn_t * c, dmg_span_t lines ) {
-  char own[ DMG_WIRE_NAME_SZ ];
   copy_text( c->agent, sizeof c->agent, line_of( lines, "agent" ) );
   copy_text( c->version, sizeof c->version, line_of( lines, "version" ) );
-  dmg_wire_name( &n->cfg.genesis, n->cfg.fork, "", own );
-  /* A foreign implementation says what it likes here (js-libp2p "ipfs/0.1.0"): whether it is of our chain tells `status`. */
-  if( !strncmp( c->version, "/dmg/", 5 ) && strcmp( c->version, own ) ) conn_other_chain( n, c );
+  if( c->other_us || conn_names_other( n, c ) ) conn_other_chain( n, c );
 }
 
 /* --- the loop --------------------------------------------------------------------------------------------- */

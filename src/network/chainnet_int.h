@@ -20,6 +20,7 @@
 #define OTHER_CHAIN_US       ( 300*SEC )
 #define BAN_US               ( 24*3600*SEC )   /* N7.4 */
 #define SILENT_US            ( 6*SEC )                   /* N3.1, C4.4 */
+#define NAMELESS_US          ( 30*SEC )                  /* without a status */
 #define BAD_FRAMES_MAX       64                          /* in a minute, then the connection closes .. */
 #define BAD_FRAMES_CLOSE_US  ( 60*SEC )                  /* .. for so long */
 #define FALSE_REST_US        ( 600*SEC )                 /* a validator that gave false data: not asked */
@@ -325,8 +326,11 @@ void     net_wake   ( net_t * n, uint64_t at_us );
 int      conn_find  ( net_t const * n, uint32_t conn );               /* -1 */
 void     conn_close ( net_t * n, conn_t * c, uint16_t why );
 void     conn_other_chain( net_t * n, conn_t * c );                     /* closed within a second, and not dialled for a while */
+bool     conn_names_other( net_t const * n, conn_t const * c );         /* as identify has it */
 void     conn_false ( net_t * n, conn_t * c );                        /* false data: banned for a day; a validator is not asked for 10 min */
 int      known_find ( net_t const * n, dmg_net_peer_t const * peer );
+void     dial_later ( net_t * n, known_t * w );                         /* its back-off grows */
+void     known_keep ( net_t * n, int k, uint8_t kind );                 /* its connections, too, a feeler's as well */
 int      known_get  ( net_t * n, dmg_net_peer_t const * peer );       /* adds; -1: full */
 bool     bucket_take( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst );
 void     bucket_pay ( bucket_t * b, uint64_t now_us, uint64_t units, uint64_t per_10s, uint64_t burst );   /* after the fact: what is not there is owed */

@@ -76,14 +76,10 @@ static int known_member( net_t * n, dmg_net_peer_t const * peer ) {
   if( k<0 ) {
     k = known_get( n, peer );
     if( k<0 ) return -1;
-    for( int i = 0; i<DMG_CHAINNET_CONN_MAX; i++ ) if( n->conns[ i ].is_used && n->conns[ i ].known<0 && dmg_net_peer_eq( &n->conns[ i ].peer, peer ) ) {
-      n->conns[ i ].known = (int16_t)k;
-      n->known[ k ].conn_cnt++;
-    }
     n->known[ k ].dial_us = n->now_us+( dmg_net_peer_cmp( &n->port->self, peer )>0 ? SEC/2 : 0 );
     net_wake( n, n->known[ k ].dial_us );
   }
-  n->known[ k ].kind = KNOWN_MEMBER;
+  known_keep( n, k, KNOWN_MEMBER );
   return k;
 }
 
@@ -217,11 +213,14 @@ static void lost_early( net_t const * n, conn_t const * c, uint16_t code, char o
   char const * id = strstr( c->addr, "/p2p/" );
   int sz = (int)( id ? (size_t)( id-c->addr ) : strlen( c->addr ) );
   dmg_wire_name( &n->cfg.genesis, n->cfg.fork, "", own );
-  if( !strncmp( c->version, "/dmg/", 5 ) && strcmp( c->version, own ) ) snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: a node of another chain: its network is %.13s, ours %.13s", sz, c->addr, c->version, own );
-  else if( c->version[ 0 ] && strcmp( c->version, own ) )               snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: no node of a chain: it calls itself %s", sz, c->addr, c->version );
-  else if( code==DMG_CHAINNET_WHY_OTHER_CHAIN )                         snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: a node of another chain or fork; our network is %.13s", sz, c->addr, own );
-  else if( code==DMG_NET_WHY_REMOTE )                                   snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: it closed the connection before it told its chain: it is of another one, or full", sz, c->addr );
-  else                                                                  snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: the connection ended before it told its chain", sz, c->addr );
+  char what[ 128 ];
+  if( conn_names_other( n, c ) )                                                                snprintf( what, sizeof what, "a node of another chain: its network is %.13s, ours %.13s", c->version, own );
+  else if( code==DMG_CHAINNET_WHY_OTHER_CHAIN && c->version[ 0 ] && strcmp( c->version, own ) ) snprintf( what, sizeof what, "no node of a chain: it calls itself %s", c->version );
+  else if( code==DMG_CHAINNET_WHY_OTHER_CHAIN ) snprintf( what, sizeof what, "a node of another chain or fork; our network is %.13s", own );
+  else if( code==DMG_NET_WHY_REMOTE )           snprintf( what, sizeof what, "it closed the connection before it told its chain: it is of another one, or full" );
+  else if( code==DMG_CHAINNET_WHY_SILENT )      snprintf( what, sizeof what, "it did not tell its chain" );
+  else                                          snprintf( what, sizeof what, "the connection ended before it told its chain" );
+  snprintf( out, DMG_CHAINNET_WHY_SZ, "%.*s: %s", sz, c->addr, what );
 }
 
 void peers_lost( net_t * n, conn_t const * c, uint16_t code ) {
@@ -313,6 +312,14 @@ static void ask( net_t * n, conn_t * c, bool is_few ) {
   c->is_asking_peers = dmg_net_request( n->port, c->conn, DMG_CHAINNET_PEERINFO, dmg_span( NULL, 0 ), ASK_MS, &c->peers_id )==DMG_OK;
 }
 
+/* Who does not say of which chain it is takes a place; a validator's line has its own time (N3.1). */
+static void nameless_close( net_t * n, conn_t * c ) {
+  if( c->up_us+NAMELESS_US>n->now_us ) { net_wake( n, c->up_us+NAMELESS_US ); return; }
+  conn_close( n, c, DMG_CHAINNET_WHY_SILENT );
+  if( !c->is_closing ) net_wake( n, n->now_us+SEC/20 );
+  else if( c->known>=0 ) dial_later( n, &n->known[ c->known ] );
+}
+
 void peers_tick( net_t * n ) {
   dmg_addrman_peer_t p;
   bool is_few = out_cnt( n )<OUT_TARGET;
@@ -336,6 +343,7 @@ void peers_tick( net_t * n ) {
     conn_t * c = &n->conns[ i ];
     if( !c->is_used || c->is_closing ) continue;
     if( c->other_us ) { conn_other_chain( n, c ); continue; }
+    if( !c->has_status && c->member<0 ) nameless_close( n, c );
     if( !c->has_status || c->is_asking_peers ) continue;
     if( c->peers_us<=n->now_us ) ask( n, c, is_few );
     net_wake( n, c->peers_us );

@@ -1,5 +1,6 @@
 /* Peer information and discovery (N9.1, N10): who finds whom from one address, what is not dialled, false records, the peer file. */
 #include "network/addrman.h"
+#include "network/chainnet_int.h"
 #include "network/chainnet_wire_peers.h"
 #include "network/test_chainnet_mem.h"
 
@@ -149,7 +150,7 @@ static void test_dead_addresses_are_not_hammered( void ** state ) {
 
 /* --- a peer that tells what it wants ---------------------------------------------------------------------- */
 
-typedef struct { dmg_net_port_t * port; uint8_t seed[ 32 ], key[ 32 ]; uint8_t answer[ DMG_WIRE_PEERINFO_SZ_MAX+64 ]; size_t answer_sz; unsigned asked, downs, chunks; /* more than one */ uint16_t why; uint32_t conn; } evil_t;
+typedef struct { dmg_net_port_t * port; uint8_t seed[ 32 ], key[ 32 ]; uint8_t answer[ DMG_WIRE_PEERINFO_SZ_MAX+64 ]; size_t answer_sz; unsigned asked, downs, chunks; /* more than one */ uint16_t why; uint32_t conn; bool is_mute; } evil_t;
 static evil_t evil;
 
 static void evil_begin( uint8_t id ) {
@@ -163,7 +164,7 @@ static void evil_pump( void ) {
   for( unsigned u = 0; u<2; u++ ) while( dmg_net_poll( evil.port, !u, &ev, 1 ) ) {
     if( ev.kind==DMG_NET_CONN_UP )   evil.conn = ev.conn;
     if( ev.kind==DMG_NET_CONN_DOWN ) { evil.downs++; evil.why = ev.code; }
-    if( ev.kind==DMG_NET_REQ && ev.proto==DMG_CHAINNET_STATUS ) {
+    if( ev.kind==DMG_NET_REQ && ev.proto==DMG_CHAINNET_STATUS && !evil.is_mute ) {
       uint8_t b[ DMG_WIRE_STATUS_SZ ];
       dmg_wire_status_t s = { .genesis = test_genesis, .hash = test_genesis };
       dmg_wire_status_encode( &s, b );
@@ -375,12 +376,64 @@ static void test_a_users_dial_is_at_his_address_alone( void ** state ) {
   end();
 }
 
+/* While it is dialled to see whether it is there, with all outbound places taken: it is not closed as one that was only looked at. */
+static void test_a_feeler_that_is_asked_for_is_kept( void ** state ) {
+  begin( 363, 0, 0 );
+  for( unsigned i = 0; i<20; i++ ) listens( node_add( -1, true ), PUBLIC, i+1 );
+  for( unsigned i = 1; i<20; i++ ) know( &nodes[ i ], &nodes[ 0 ] );
+  run( 60000 );
+  node_t * a = &nodes[ 5 ], * b = node_add( -1, true );
+  dmg_mem_hold( a->port, b->port, true );
+  dmg_maddr_t addr;
+  assert_true( dmg_maddr_parse( "/ip4/99.1.0.1/tcp/7370", &addr ) );
+  dmg_maddr_group_t g = dmg_maddr_group( &addr );
+  assert_true( dmg_addrman_add( a->net->am, &b->port->self, 1, &addr, 1, &g, 1790000000 ) );
+  int k = -1;
+  for( unsigned ms = 0; k<0 || !a->net->known[ k ].is_dialling; ms += 20 ) {
+    if( ms>600000 ) fail_msg( "no feeler" );
+    a->net->stall_us = dmg_mem_net_now( world );         /* no blocks here: without this a stall, for which more are connected */
+    run( 20 );
+    k = known_find( a->net, &b->port->self );
+  }
+  assert_true( a->net->known[ k ].is_feeler );
+  assert_false( is_up_before( a, b, "/mem" ) );
+  dmg_mem_hold( a->port, b->port, false );
+  run( 20000 );
+  assert_int_equal( a->reached, 2 );                     /* node 0, and this one */
+  uint64_t ups = info_of( a ).conns_up;
+  run( 60000 );
+  assert_true( is_connected( a, b ) );
+  assert_true( info_of( a ).conns_up<ups+3 );
+  assert_int_equal( a->unreached, 0 );
+  end();
+}
+
+static void test_who_does_not_tell_its_chain_is_not_kept( void ** state ) {
+  begin( 364, 0, 0 );
+  node_t * a = node_add( -1, true );
+  evil_begin( 1 );
+  evil.is_mute = true;
+  assert_int_equal( dmg_chainnet_add_peer( a->net, &evil.port->self, (char const *[]){ "/mem" }, 1 ), DMG_OK );
+  evil_run( 25000 );
+  assert_int_equal( info_of( a ).conn_cnt, 1 );
+  evil_run( 7000 );
+  assert_int_equal( info_of( a ).conn_cnt, 0 );
+  assert_int_equal( a->unreached, 1 );
+  says( a, "it did not tell its chain" );
+  evil.is_mute = false;
+  evil_run( 10000 );
+  assert_int_equal( a->reached, 1 );
+  dmg_net_free( evil.port );
+  end();
+}
+
 int main( void ) {
   struct CMUnitTest const tests[] = {
     cmocka_unit_test( test_twenty_find_each_other_from_one ), cmocka_unit_test( test_validators_that_know_one_become_a_mesh ), cmocka_unit_test( test_a_group_gets_one_outbound_connection ),
     cmocka_unit_test( test_the_file_is_enough_for_a_restart ), cmocka_unit_test( test_dead_addresses_are_not_hammered ), cmocka_unit_test( test_addresses_of_no_use_are_not_kept ),
     cmocka_unit_test( test_false_records_are_who_told_thems_fault ), cmocka_unit_test( test_what_a_node_tells ),
     cmocka_unit_test( test_each_try_says_what_became_of_it ), cmocka_unit_test( test_a_lost_connection_says_why ), cmocka_unit_test( test_a_users_dial_is_at_his_address_alone ),
+    cmocka_unit_test( test_a_feeler_that_is_asked_for_is_kept ), cmocka_unit_test( test_who_does_not_tell_its_chain_is_not_kept ),
   };
   return cmocka_run_group_tests( tests, NULL, NULL );
 }

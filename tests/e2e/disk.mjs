@@ -45,6 +45,12 @@ const heightOf = async (node) => (await metricsOf(node))?.['demiurge_chain_heigh
 async function until(what, seconds, fact) {
   for (const end = Date.now() + seconds * 1000; !(await fact()); await sleep(100)) must(Date.now() < end, `${what} within ${seconds} s`);
 }
+/** Its height, asked for again while it is too busy to answer. */
+async function told(node) {
+  let height = -1;
+  await until(`${node.name} tells its height`, 30, async () => { height = await heightOf(node); return height >= 0; });
+  return height;
+}
 /** It votes, and what it votes on becomes final there. */
 async function votes(node) {
   let from = null;
@@ -85,7 +91,7 @@ try {
     rmSync(order, { force: true });
     run(four, { LD_PRELOAD: library, DISKFAIL: order });
     await votes(four);
-    const at = await heightOf(one), was = await heightOf(four);
+    const was = await told(four);
     writeFileSync(order, `${round} ${what} ${part} ${after}\n`);
     const ended = await Promise.race([four.exit, sleep(120000)]);
     const said = readFileSync(four.said, "utf8"), fired = existsSync(`${order}.fired`) ? readFileSync(`${order}.fired`, "utf8").trim().split("\n").pop() : "";
@@ -94,13 +100,11 @@ try {
     const file = fired.slice(fired.indexOf(" ") + 1), why = what === "sync" ? "Input/output error" : "No space left on device";
     const line = said.split("\n").find((l) => l.includes(why));
     must(line?.includes(file) || line?.includes(part.replaceAll("/", "")), `its log names ${file} and "${why}":`, said);
-    const then = await heightOf(one);
-    await until("the others go on", 30, async () => (await heightOf(one)) > Math.max(at, then));
+    const then = await told(one);
+    await until("the others go on", 30, async () => (await heightOf(one)) > then);
     run(four);
     await votes(four);
-    let now;
-    await until("node 4 answers", 30, async () => (now = await heightOf(four)) >= 0);
-    const height = BigInt(now), hashes = await Promise.all([one, four].map(async (n) => toHex((await n.client.header({ height })).at.hash)));
+    const height = BigInt(await told(four)), hashes = await Promise.all([one, four].map(async (n) => toHex((await n.client.header({ height })).at.hash)));
     must(hashes[0] === hashes[1], `block ${height} is the same:`, hashes);
     must(Number(height) > was, "it is further than before");
     for (const n of nodes) must(!existsSync(join(n.data, "evidence")), `${n.name} has no proof against anybody`);

@@ -35,9 +35,13 @@ check "the block holds it"        grep -q "$id" <(d block show "$(d rpc tx_recei
 d balance "$mine" --proof -o json >"$e2e_dir/proof.json"
 verify() { d proof verify "$@" --rpc http://127.0.0.1:1/rpc; }
 check "proof verify, of no node"   verify "$e2e_dir/proof.json" --validator-key dev
+grep -q "^valid: $mine has 98.4[0-9]* CGT free in the final state .*everybody has its key" "$e2e_dir/out" || die "it tells something else: $(out)"
 refuse "a proof that nobody is trusted for" 2 "say whom to trust" verify "$e2e_dir/proof.json"
 refuse "nor for its chain alone"   2 "say whom to trust" verify "$e2e_dir/proof.json" --chain "0x$(printf '%064d' 7)"
 refuse "a proof of another chain"  3 "it is of chain 0x" verify "$e2e_dir/proof.json" --validator-key dev --chain "0x$(printf '%064d' 7)"
+sed 's/"free":"[0-9]*"/"free":"1"/' "$e2e_dir/proof.json" >"$e2e_dir/bad.json"
+refuse "another amount beside it"  3 "something else than the balance it tells" verify "$e2e_dir/bad.json" --validator-key dev
+refuse "a balance of a named chain" 2 "say whom to trust" d balance "$mine" --proof --chain "0x$(printf '%064d' 7)"
 refuse "no key"                    2 "0x and 192 hex digits, or dev" verify "$e2e_dir/proof.json" --validator-key 0x12
 for part in value tree header finality chain; do tamper "$part"; refuse "tampered $part" 3 "refused" verify "$e2e_dir/bad.json" --validator-key dev; done
 

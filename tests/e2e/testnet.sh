@@ -69,7 +69,7 @@ refuse "account of a dev name"   7 "$nobody" "$demiurge" account show alice --rp
 refuse "payment to a dev name"   7 "$nobody" "$demiurge" transfer alice 1 --from me --yes --rpc "$(rpc 1)"
 refuse "payment from a dev name" 7 "$nobody" "$demiurge" transfer "$you" 1 --from alice --key me --yes --rpc "$(rpc 1)"
 refuse "a dev name in arguments" 7 "$nobody" "$demiurge" call balances transfer '{"to":"alice","amount":"1","memo":"0x"}' --from me --yes --rpc "$(rpc 1)"
-refuse "a dev name as a key"     7 "$nobody" "$demiurge" multisig create us alice me --rpc "$(rpc 1)"
+refuse "a dev name as a key"     7 "name keys of yours, or others' as SCHEME:0x.." "$demiurge" multisig create us alice me --rpc "$(rpc 1)"
 refuse "a dev name in a query"   7 "$nobody" "$demiurge" query balances get '{"account":"alice"}' --rpc "$(rpc 1)"
 refuse "a dev name in a stream"  7 "$nobody" "$demiurge" sub events --account alice --rpc "$(rpc 1)"
 check "a transfer given to node 1 is final" send 1 12.5

@@ -96,9 +96,11 @@ pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        // Many repeat the inner text.
+        // Many repeat the inner text, some have none.
         let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
+        if text.is_empty() {
+            text = inner_text;
+        } else if !text.contains(&inner_text) {
             let _ = write!(text, ": {inner_text}");
         }
         cause = inner.source();
