@@ -103,6 +103,10 @@ static int account_rotate( dmg_cli_t * cli ) {
   if( named.is_dev && !as ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is no file that a new key could take the place of; --as NAME names the new key", name );
   if( as ) snprintf( next, sizeof next, "%.32s", as );
   else     snprintf( next, sizeof next, "%s-next", name );
+  dmg_cli_named_t left;
+  if( !as && dmg_cli_named( cli, next, &left ) )
+    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is there, of a rotation that was broken off: `demiurge account show %s` tells which key the account has; if not that of %s, `demiurge key remove %s` and rotate again",
+                         next, name, next, next );
   cli->flag[ DMG_CLI_FLAG_FROM ] = name;
   int code = dmg_cli_scheme( cli, dmg_cli_opt( cli, "--scheme" ), &scheme );
   if( !code ) code = dmg_cli_chain( cli, &chain );

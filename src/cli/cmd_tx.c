@@ -189,6 +189,8 @@ static int tx_sign( dmg_cli_t * cli ) {
     dmg_cli_signer_t signer;
     uint32_t i = 0;
     while( i<sig_cnt && !dmg_span_eq( sigs[ i ].key, dmg_cli_key_span( &keys[ k ] ) ) ) i++;
+    /* Its places are those of the keys it was made for; one signature too many has it refused for good. */
+    if( i==sig_cnt && tx->sig_cnt ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%s is none of the keys that this transaction waits for: 0x%s%s", keys[ k ].name, dmg_cli_hex_of( cli, tx->sigs[ 0 ].key ), tx->sig_cnt>1 ? ", .." : "" );
     if( i==DMG_TX_SIG_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "at most %d keys sign", DMG_TX_SIG_MAX );
     if( i==sig_cnt ) sig_cnt++;
     if(( code = dmg_cli_unlock( cli, &keys[ k ], &signer ) )) return code;

@@ -428,7 +428,7 @@ void dmg_cli_key_drop( dmg_cli_t * cli, char const * name ) {
 }
 
 int dmg_cli_scheme( dmg_cli_t * cli, char const * text, unsigned * out ) {
-  for( unsigned s = 0; s<=DMG_SIG_P256; s++ ) if( !text || !strcmp( dmg_sig_scheme_text( s ), text ) ) { *out = s; return DMG_EXIT_OK; }
+  for( unsigned s = 0; s<=DMG_SIG_P256; s++ ) if( !text || !strcasecmp( dmg_sig_scheme_text( s ), text ) ) { *out = s; return DMG_EXIT_OK; }
   return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a key of this keystore is of ed25519, secp256k1 or p256, not of %.40s", text );
 }
 

@@ -164,7 +164,9 @@ static bool ask_missing( dmg_cli_t * cli ) {
     word += n;
     word += strspn( word, " " );
   }
-  if( cmd->takes&DMG_CLI_FROM && !cli->flag[ DMG_CLI_FLAG_FROM ] && !( env && *env ) && cmd->takes&DMG_CLI_SENDS ) {
+  /* Where the first argument is an account it is the one that signs. */
+  bool is_named = !strncmp( cmd->args, "NAME", 4 ) || !strncmp( cmd->args, "ACCOUNT", 7 );
+  if( cmd->takes&DMG_CLI_FROM && !is_named && !cli->flag[ DMG_CLI_FLAG_FROM ] && !( env && *env ) && cmd->takes&DMG_CLI_SENDS ) {
     cli->flag[ DMG_CLI_FLAG_FROM ] = dmg_cli_ask( cli, "--from, who signs" );
     has_asked |= cli->flag[ DMG_CLI_FLAG_FROM ]!=NULL;   /* if nobody is there, the command says what it lacks */
   }

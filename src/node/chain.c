@@ -262,11 +262,13 @@ dmg_query_t const * dmg_chain_query( dmg_chain_t * chain ) { return &chain->quer
 
 bool dmg_chain_is_ready( dmg_chain_t * chain, dmg_buf_t * out_reasons ) {
   pthread_mutex_lock( &chain->lock );
+  bool has_block = chain->last_block_ns>0;
   uint64_t age_ns = dmg_os_mono_ns()-chain->last_block_ns;
-  bool is_ready = chain->pace.kind==DMG_PACE_MANUAL || age_ns<5000000000u+(uint64_t)chain->pace.pace_ms*1000000u;
+  bool is_ready = chain->pace.kind==DMG_PACE_MANUAL || ( has_block && age_ns<5000000000u+(uint64_t)chain->pace.pace_ms*1000000u );
   pthread_mutex_unlock( &chain->lock );
   /* A reason that does not fit changes nothing about the answer. */
-  if( !is_ready ) (void)!dmg_buf_printf( out_reasons, "[\"the head is %lu s old\"]\n", (unsigned long)( age_ns/1000000000u ) );
+  if( !is_ready && !has_block ) (void)!dmg_buf_printf( out_reasons, "[\"no block since this node started\"]\n" );
+  else if( !is_ready ) (void)!dmg_buf_printf( out_reasons, "[\"the head is %lu s old\"]\n", (unsigned long)( age_ns/1000000000u ) );
   return is_ready;
 }
 

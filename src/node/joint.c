@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { SYNC_TOLD = 8 };
+
 struct dmg_joint {
   dmg_chain_t *        chain;
   dmg_chainnet_chain_t asked;
@@ -18,6 +20,7 @@ struct dmg_joint {
   void              (* on_reach )( void * ctx, dmg_net_peer_t const * peer, bool is_up, char const * why );
   void *               on_reach_ctx;
   uint64_t             now_us;   /* of the call at work */
+  uint32_t             sync_cnt; /* blocks of the catching up at work */
 };
 
 /* ---- What the driver wants of the network ---- */
@@ -92,6 +95,7 @@ static dmg_err_t a_tx( void * ctx, dmg_hash_t const * id, dmg_buf_t * out ) { re
 static void on_sync( dmg_joint_t * j, dmg_chainnet_out_t const * o ) {
   dmg_signed_header_t sh;
   dmg_err_t err = dmg_signed_header_decode( o->header, &sh ).kind ? DMG_ERR_INVALID : dmg_validator_sync( j->v, &sh, &o->hash, o->bytes, o->is_last ? &o->fin : NULL );
+  j->sync_cnt++;
   if( !err ) return;   /* w_synced tells */
   DMG_LOG_ERROR( "sync_stopped", "height=%lu: %s", (unsigned long)o->height, dmg_err_text( err ) );
   dmg_chainnet_sync_taken( j->net, o->height, false );
@@ -116,7 +120,12 @@ static void on_out( dmg_joint_t * j, dmg_chainnet_out_t const * o ) {
   }
   case DMG_CHAINNET_SYNC:     on_sync( j, o ); break;
   case DMG_CHAINNET_REACH:    if( j->on_reach ) j->on_reach( j->on_reach_ctx, &o->who, o->is_up, o->text ); break;
-  case DMG_CHAINNET_SYNCED:   DMG_LOG_INFO( "synced", "height=%lu", (unsigned long)o->height ); break;
+  case DMG_CHAINNET_SYNCED:
+    /* A follower has each block this way. */
+    if( j->sync_cnt>SYNC_TOLD ) DMG_LOG_INFO( "synced", "height=%lu blocks=%u", (unsigned long)o->height, j->sync_cnt );
+    else                        DMG_LOG_DEBUG( "synced", "height=%lu blocks=%u", (unsigned long)o->height, j->sync_cnt );
+    j->sync_cnt = 0;
+    break;
   case DMG_CHAINNET_SYNC_BAD: DMG_LOG_ERROR( "sync_bad", "%s", o->text ); break;
   default: break;
   }

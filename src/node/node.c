@@ -139,7 +139,8 @@ static void take_dials( dmg_node_t * n ) {
 }
 
 enum { PEER_FILE_SZ_MAX = 16<<20 };
-#define KEEP_US ( (uint64_t)600*1000000 )
+#define KEEP_US       ( (uint64_t)600*1000000 )
+#define KEEP_FIRST_US ( (uint64_t)20*1000000 )   /* a node that is killed early knows its peers again, too */
 
 static void peers_read( dmg_node_t * n ) {
   dmg_buf_t file = { 0 };
@@ -162,7 +163,7 @@ static void peers_put( dmg_node_t * n ) {
   pthread_mutex_unlock( &n->lock );
 }
 static void peers_show( dmg_node_t * n, uint64_t now ) {
-  if( !n->kept_us ) n->kept_us = now;
+  if( !n->kept_us ) n->kept_us = now+KEEP_FIRST_US-KEEP_US;
   if( !n->cfg.peer_file || now<n->kept_us+KEEP_US ) return;
   n->kept_us = now;
   peers_put( n );
@@ -308,6 +309,9 @@ static dmg_err_t open_node( dmg_node_t * n, char out_why[512] ) {
   peers_read( n );
   for( size_t i = 0; i<n->cfg.external_cnt; i++ ) dmg_chainnet_listens( dmg_joint_net( n->j ), n->cfg.external[ i ], true );
   dmg_chainnet_listens( dmg_joint_net( n->j ), n->info.addr, false );
+  dmg_chainnet_info_t info;
+  dmg_chainnet_info( dmg_joint_net( n->j ), &info );
+  if( !n->cfg.peer_cnt && !( info.new_cnt+info.tried_cnt ) ) DMG_LOG_WARN( "no_peers", "this node knows of nobody to connect with, and waits for others: --peers (net.peers) names some" );
   snprintf( out_why, 512, "the network does not start" );
   return dmg_joint_start( n->j, now_us() );
 }

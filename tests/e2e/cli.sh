@@ -348,6 +348,7 @@ check "tx sign shows the diff"  d tx sign "$tx" --from alice --yes
 grep -q '^  diff -0.00000005 CGT  alice (' "$e2e_dir/err" || die "it is not shown: $(cat "$e2e_dir/err")"
 signed=$(out)
 refuse "offline a dev key does not sign" 7 "everybody knows" d tx sign "$tx" --from alice --yes --offline
+refuse "a key of somebody else" 2 "bob is none of the keys that this transaction waits for: 0x" d tx sign "$tx" --from bob --yes
 check "tx submit"               d tx submit "$signed" --wait final
 is "and the fee was foretold"   "$fee" "$(get fields.fee d rpc tx_receipt "{\"id\":\"$(get id d tx preview "$signed")\"}")"
 check "again: the same id"      d tx submit "$signed"
@@ -415,13 +416,16 @@ check "a P-256 key pays"        pay_p256
 declined() { d account rotate k-secp256k1 9<<<"new" </dev/null; }
 refuse "not confirmed"          8 "--yes" declined
 [ ! -e "$DEMIURGE_KEYS/k-secp256k1-next.json" ] || die "a key that nobody needs was left behind"
+cp "$DEMIURGE_KEYS/mine.json" "$DEMIURGE_KEYS/k-secp256k1-next.json"
+refuse "one was broken off"     2 "k-secp256k1-next is there, of a rotation that was broken off" declined
+rm "$DEMIURGE_KEYS/k-secp256k1-next.json"
 rotate() { d account rotate k-secp256k1 --yes -o json 9<<<"new
 p"; }
 json "account rotate"           rotate
 pay() { d transfer bob 0.1 --from "$1" --yes 9<<<"$2"; }
 check "the new key pays"        pay k-secp256k1 new
 refuse "the old one does not"   3 "keys" pay k-secp256k1-old1 p
-json "multisig create"          d multisig create team alice bob "ed25519:$(d key list -o csv --fields name,key | sed -n 's/^mine,//p')" --threshold 2 -o json
+json "multisig create"          d multisig create team alice bob "Ed25519:$(d key list -o csv --fields name,key | sed -n 's/^mine,//p')" --threshold 2 -o json
 refuse "not reachable"          2 "1 to 2, not 3" d multisig create team2 alice bob --threshold 3
 refuse "twice the same"         2 "alice is named twice" d multisig create team2 alice alice
 check "for the team"            d transfer team 50 --from alice --yes

@@ -63,6 +63,8 @@ out, code = run(["transfer", "bob", "1", "--from", "alice", "-q"], [("[y/N] ", "
 check("who is asked is shown what, -q or not", code == 8 and "diff -1 CGT  alice" in out, out)
 out, code = run(["transfer", "bob", "1", "--from", "alice", "-o", "json"], [("[y/N] ", "\r")])
 check("and whatever the answer's form", code == 8 and "diff -1 CGT  alice" in out, out)
+out, code = run(["account", "create", "alice"])
+check("who signs is not asked where the account is named", "who signs" not in out and code != 2, out)
 out, code = run(["transfer"], [("TO: ", "\x04")])
 check("an end at a question", code == 2 and "usage:" in out, out)
 out, code = run(["transfer", "--yes"])
