@@ -50,7 +50,7 @@ enum {
   X( EXPIRES,  "--expires",  "BLOCKS",   DMG_CLI_SENDS, "how many blocks it may wait (default 480)" )                                                             \
   X( WAIT,     "--wait",     "none|pooled|included|final", DMG_CLI_WAITS, "when the command returns (default final)" )                                            \
   X( AT,       "--at",       "BLOCK",    DMG_CLI_AT,    "head (default), final, a height or a hash" )                                                             \
-  X( PROOF,    "--proof",    NULL,       DMG_CLI_PROVES, "fetch a Merkle proof and the block's certificate, and check both here" )                                \
+  X( PROOF,    "--proof",    NULL,       DMG_CLI_PROVES, "reads: fetch a Merkle proof and the block's certificate, and check both here; sends: wait for the next block, too, which proves it" )                                \
   X( PROGRESS, "--progress", "auto|plain|json|none", DMG_CLI_WAITS|DMG_CLI_FOLLOWS, "how waiting is shown on stderr (auto: a line on a terminal)" )               \
   X( NETWORK,  "--network",  "NAME",     0, "dev, or a chain as demiurge:<32 hex>; a node of another is refused (client.network)" )                               \
   X( RPC,      "--rpc",      "URL",      0, "the node (client.rpc; default http://127.0.0.1:7369/rpc)" )                                                          \

@@ -284,6 +284,8 @@ typedef struct {
   uint32_t     approvals, level;         /* approvals: bit i of the key in slot i */
   voter_t      voter[ 16 ];
   uint32_t     voter_cnt, weight, needed;
+  dmg_tx_call_t calls[ DMG_TX_CALL_MAX ];
+  uint32_t     call_cnt;
 } proposal_t;
 
 static void proposal_words( dmg_cli_t * cli, dmg_jv_t calls, proposal_t * p ) {
@@ -293,6 +295,7 @@ static void proposal_words( dmg_cli_t * cli, dmg_jv_t calls, proposal_t * p ) {
     dmg_jv_u32( dmg_cli_get( e, "module" ), &module );
     dmg_jv_u32( dmg_cli_get( e, "call" ), &call );
     dmg_tx_call_t c = { .module = (uint16_t)module, .call = (uint16_t)call, .schema = dmg_cli_hash( e, "schema" ), .args = dmg_cli_hex( cli, e, "args" ) };
+    if( p->call_cnt<DMG_TX_CALL_MAX ) p->calls[ p->call_cnt++ ] = c;
     char const * says = dmg_cli_says( cli, &c );
     if( says ) (void)!dmg_buf_printf( &words, "%s%s", words.sz ? "; " : "", says );
     else       (void)!dmg_buf_printf( &words, "%sUNKNOWN CALL: module %u call %u", words.sz ? "; " : "", module, call );
@@ -414,6 +417,26 @@ static int multisig_show( dmg_cli_t * cli ) {
   return DMG_EXIT_OK;
 }
 
+/* With these keys' approvals the calls run: REFUSED if they would fail now, which would leave the proposal open.  Those at the owners' level are not looked at. */
+static int approve_check( dmg_cli_t * cli, dmg_cli_chain_t const * chain, proposal_t const * p ) {
+  char const * names = cli->flag[ DMG_CLI_FLAG_KEY ];
+  uint32_t weight = p->weight;
+  for( char const * at = names ? names : ""; *at; ) {
+    size_t n = strcspn( at, "," );
+    dmg_cli_key_t key;
+    int code = dmg_cli_key_find( cli, dmg_cli_dup( cli, dmg_span( at, n ) ), chain->is_dev, &key );
+    if( code ) return code;
+    for( uint32_t i = 0; i<p->voter_cnt; i++ ) if( !p->voter[ i ].has_approved && p->voter[ i ].counts && !strcmp( p->voter[ i ].key, dmg_cli_hex_of( cli, dmg_cli_key_span( &key ) ) ) ) weight += p->voter[ i ].weight;
+    at += n+( at[ n ]==',' );
+  }
+  if( weight<p->needed || p->level!=DMG_LEVEL_USE ) return DMG_EXIT_OK;
+  dmg_cli_draft_t would;
+  cli->flag[ DMG_CLI_FLAG_FROM ] = cli->arg[ 0 ];
+  int code = dmg_cli_draft( cli, chain, p->calls, p->call_cnt, "", &would );
+  if( code==DMG_EXIT_REFUSED ) dmg_cli_say( cli, "with this approval the proposal's calls would run, and fail as told; it stays as it is" );
+  return code;
+}
+
 static int msig_vote( dmg_cli_t * cli, char const * call, char const * verb ) {
   dmg_cli_chain_t chain;
   proposal_t p;
@@ -421,12 +444,16 @@ static int msig_vote( dmg_cli_t * cli, char const * call, char const * verb ) {
   char const * id;
   bool is_there, is_open;
   int code = dmg_cli_chain( cli, &chain );
+  bool is_approve = !strcmp( call, "msig_approve" );
   if( !code ) code = proposal( cli, chain.is_dev, &p );
+  if( !code && is_approve ) code = approve_check( cli, &chain, &p );
   if( code ) return code;
   char const * what = dmg_cli_dup( cli, dmg_cli_text( cli, "%s proposal %s of %s: %s\n  approved %s", verb, cli->arg[ 1 ], cli->arg[ 0 ], p.words, approvals_text( cli, &p ) ) );
   code = msig_send( cli, &chain, call, dmg_cli_text( cli, "{\"id\":%s}", cli->arg[ 1 ] ), what, &id, &result, &is_there );
   if( code || !id ) return code;
-  bool is_approve = !strcmp( call, "msig_approve" ), is_ready = is_there && is_approve && result.sz==1 && result.p[ 0 ];
+  bool is_ready = is_there && is_approve && result.sz==1 && result.p[ 0 ];
+  if( is_ready && ( code = proposal_open( cli, chain.is_dev, &p, &is_open ) ) ) return code;
+  if( is_ready && is_open ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "approved, but its calls failed when they ran, and did nothing: proposal %s stays open, and the next approval tries again", cli->arg[ 1 ] );
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, is_approve && is_there ? "{\"id\":\"0x%s\",\"ready\":%s}" : "{\"id\":\"0x%s\"}", id, is_ready ? "true" : "false" ) );
   if( !is_there )        printf( "0x%s\n", id );
   else if( !is_approve ) printf( "cancelled\n" );

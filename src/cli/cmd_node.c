@@ -60,7 +60,7 @@ static int node_init( dmg_cli_t * cli ) {
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"data\":%s,\"chainId\":\"0x%s\",\"peerId\":\"%s\",\"validatorKey\":%s%s%s}", dmg_cli_quote( cli, dir ), chain, peer, bls ? "\"0x" : "null", hex, bls ? "\"" : "" ) );
   printf( "node       %s\nchain      demiurge:%.32s\npeer id    %s\n", dir, chain, peer );
   if( bls ) printf( "validator  0x%s\n", hex );
-  printf( "\nrun it     demiurge node run --data %s --peers ADDRESS/p2p/ID\n", dir );
+  printf( "\nrun it     demiurge node run --data %s --peers ADDRESS/p2p/ID\n           ADDRESS/p2p/ID: of a node of this chain, as `node run` tells it there under listens\n", dir );
   return DMG_EXIT_OK;
 }
 
@@ -103,7 +103,7 @@ static void print_running( dmg_cli_t const * cli, dmg_config_t const * config, u
   dmg_node_info( r->node, &node );
   dmg_hex_encode( info.chain_id.b, 32, id );
   if( cli->out!=DMG_CLI_TEXT ) printf( "{\"rpc\":\"http://%s:%u/rpc\",\"p2p\":\"%s\",\"chainId\":\"0x%s\",\"height\":\"%lu\",\"isValidator\":%s}\n", host, port, node.addr, id, (unsigned long)info.head.height, is_validator ? "true" : "false" );
-  else printf( "\ndemiurge node: running as %s\n\n  JSON-RPC  http://%s:%u/rpc\n  peers     %s\n  chain     demiurge:%.32s, at height %lu\n  stop      Ctrl-C\n\n", is_validator ? "a validator" : "a follower", host, port,
+  else printf( "\ndemiurge node: running as %s\n\n  JSON-RPC  http://%s:%u/rpc\n  listens   %s\n  chain     demiurge:%.32s, at height %lu\n  stop      Ctrl-C\n\n", is_validator ? "a validator" : "a follower", host, port,
                *node.addr ? node.addr : "(not listening)", id, (unsigned long)info.head.height );
   fflush( stdout );
 }

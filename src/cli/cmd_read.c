@@ -171,7 +171,10 @@ static int proof_verify( dmg_cli_t * cli ) {
   dmg_span_t key = dmg_cli_hex( cli, r, "key" );
   dmg_hash_t account = { { 0 } };
   if( key.sz>=sizeof account.b ) memcpy( account.b, key.p+key.sz-sizeof account.b, sizeof account.b );
-  if( is_free && !is_free_told( cli, r, &account, value ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: it proves something else than the balance it tells" );
+  dmg_hash_t told;
+  char const * no_address;
+  bool is_other = is_free && ( dmg_address_parse( dmg_cli_str( r, "address" ), &told, &no_address ) || !dmg_hash_eq( &told, &account ) );
+  if( is_other || ( is_free && !is_free_told( cli, r, &account, value ) ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: it proves something else than the balance it tells" );
   char name[ 128 ], id[ 65 ], amount[ DMG_CLI_AMOUNT_SZ ];
   dmg_key_print( key, name, sizeof name );
   dmg_hex_encode( chain.b, 32, id );

@@ -47,8 +47,8 @@ static dmg_err_t config_put( net_t const * t, uint32_t i, dmg_hash_t const * cha
   char path[ DMG_NODE_PATH_SZ ], checkpoint[ 65 ];
   dmg_buf_t text = dmg_buf( 65536 );
   dmg_hex_encode( chain_id->b, 32, checkpoint );
-  dmg_err_t err = dmg_buf_printf( &text, "[storage]\npath = \"%s\"\ntree_bytes = \"1GiB\"\n\n[rpc]\nport = %lu\n\n[net]\nlisten = \"/ip4/127.0.0.1/tcp/%lu\"\nprivate = true\npeers = \"", t->m[ i ].dir,
-                                  (unsigned long)( t->port+i ), (unsigned long)( t->p2p+i ) );
+  dmg_err_t err = dmg_buf_printf( &text, "[storage]\npath = \".\"\ntree_bytes = \"1GiB\"\n\n[rpc]\nport = %lu\n\n[net]\nlisten = \"/ip4/127.0.0.1/tcp/%lu\"\nprivate = true\npeers = \"", (unsigned long)( t->port+i ),
+                                  (unsigned long)( t->p2p+i ) );
   for( uint32_t k = 0, n = 0; k<t->cnt && !err; k++ ) if( k!=i ) err = dmg_buf_printf( &text, "%s/ip4/127.0.0.1/tcp/%lu/p2p/%s", n++ ? "," : "", (unsigned long)( t->p2p+k ), t->m[ k ].peer );
   if( !err ) err = dmg_buf_printf( &text, "\"\n\n[node]\ncheckpoint = \"0:0x%s\"\n\n[log]\nformat = \"text\"\n\n[client]\nrpc = \"http://127.0.0.1:%lu/rpc\"\n", checkpoint, (unsigned long)( t->port+i ) );
   snprintf( path, sizeof path, "%.2000s/config.toml", t->m[ i ].dir );

@@ -100,6 +100,21 @@ static void test_a_named_file_must_be_there( void ** state ) {
   dmg_buf_fini( &why );
 }
 
+/* Of a file, from where it is; of a flag or the environment, from where we are. */
+static void test_a_relative_folder_is_the_files( void ** state ) {
+  static char const * const of[][ 2 ] = { { ".", "/tmp" }, { "data/x", "/tmp/data/x" }, { "/var/data", "/var/data" }, { "", "" } };
+  for( size_t i = 0; i<sizeof of/sizeof *of; i++ ) {
+    char text[ 64 ];
+    snprintf( text, sizeof text, "[storage]\npath = \"%s\"\n", of[ i ][ 0 ] );
+    accepted( text );
+    assert_string_equal( dmg_config_text( &config, DMG_CONFIG_STORAGE_PATH ), of[ i ][ 1 ] );
+  }
+  setenv( "DEMIURGE_STORAGE_PATH", "data", 1 );
+  accepted( "[storage]\npath = \"x\"\n" );
+  assert_string_equal( dmg_config_text( &config, DMG_CONFIG_STORAGE_PATH ), "data" );
+  unsetenv( "DEMIURGE_STORAGE_PATH" );
+}
+
 static int setup( void ** state )    { int fd = mkstemp( path ); return fd<0 || close( fd ); }
 static int teardown( void ** state ) { return unlink( path ); }
 
@@ -108,6 +123,7 @@ int main( void ) {
     cmocka_unit_test( test_mistakes_are_told_with_place_and_remedy ),
     cmocka_unit_test( test_sources_go_over_each_other ),
     cmocka_unit_test( test_a_named_file_must_be_there ),
+    cmocka_unit_test( test_a_relative_folder_is_the_files ),
   };
   return cmocka_run_group_tests( tests, setup, teardown );
 }

@@ -180,7 +180,7 @@ static void refuse_unread( dmg_http_server_t const * s, dmgn_req_t * req, dmg_co
 static void on_rpc( dmg_http_server_t * s, dmgn_req_t * req ) {
   dmgn_http_span_t origin, cors = { 0 };
   origin_t kind = origin_of( s, req, &origin );
-  if( kind==ORIGIN_FOREIGN ) { refuse( req, 403, "ForeignOrigin", "pages of this origin may not use this node; its settings can list them" ); return; }
+  if( kind==ORIGIN_FOREIGN ) { refuse( req, 403, "ForeignOrigin", "pages of this origin may not use this node, only those of its own host; a proxy of yours can let others" ); return; }
   if( kind==ORIGIN_LISTED ) cors = origin;
   dmgn_http_span_t method = dmgn_req_method( req );
   if( is( method, "OPTIONS" ) && kind==ORIGIN_LISTED ) {
@@ -246,7 +246,7 @@ static void wait_for_start( dmg_http_server_t * s ) {
 static void on_request( void * user, dmgn_req_t * req ) {
   dmg_http_server_t * s = user;
   dmgn_http_span_t path = dmgn_req_path( req );
-  if( !host_is_ours( s, req ) ) { refuse( req, 421, "MisdirectedRequest", "Host must be a loopback name or address, or one that this node's settings list" ); return; }
+  if( !host_is_ours( s, req ) ) { refuse( req, 421, "MisdirectedRequest", "Host must be a loopback name or address" ); return; }
   if( is( path, "/rpc" ) )      { on_rpc( s, req ); return; }
   if( is( path, "/ws" ) )       { refuse( req, 426, "UpgradeRequired", "/ws speaks WebSocket only" ); return; }
   bool is_health = is( path, "/health" ), is_ready = is( path, "/ready" ), is_metrics = is( path, "/metrics" );

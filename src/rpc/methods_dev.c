@@ -65,6 +65,7 @@ bool dmg_rpc_do_dev_revert( dmg_rpc_call_t * call ) {
 
 bool dmg_rpc_do_dev_set_balance( dmg_rpc_call_t * call ) {
   dmg_err_t err = call->query->dev->set_balance( call->query->ctx, &call->arg[ 0 ].hash, call->arg[ 1 ].u64 );
+  if( err==DMG_ERR_UNSUPPORTED ) return dmg_rpc_fail( call, DMG_RPC_METHOD_DISABLED, NULL, "setting a balance needs the memory backend: start `demiurge dev` without --data" );
   return err ? dmg_rpc_fail_err( call, err, "balance" ) : ok( call );
 }
 

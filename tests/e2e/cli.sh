@@ -444,6 +444,16 @@ is "it paid"                    "$(( before+100000000 ))" "$(get free d balance 
 refuse "once"                   5 "no open proposal" d multisig approve team 0 --key bob --yes
 d multisig propose team balances burn '["1"]' --key bob --yes >/dev/null
 check "multisig cancel"         d multisig cancel team 1 --key alice --yes
+d multisig propose team balances transfer '{"to":"judy","amount":"999999900000000","memo":"0x"}' --key alice --yes >/dev/null
+refuse "calls that would fail"  3 "InsufficientBalance" d multisig approve team 2 --key bob --yes
+grep -qF "with this approval the proposal's calls would run, and fail" "$e2e_dir/err" || die "it does not say why: $(cat "$e2e_dir/err")"
+check "and nothing was sent"    grep -qx "approved  1 of 2: alice ($alice)" <(d multisig show team 2)
+# Side by side: each gets its nonce, or is told what to do.
+beside() { d transfer bob 0.01 --from heidi --yes >"$e2e_dir/side.$1" 2>&1 || grep -qF "once more, or --lane N" "$e2e_dir/side.$1" || cat "$e2e_dir/side.$1" >>"$e2e_dir/side"; }
+side=()
+for i in 1 2 3 4 5 6 7 8; do beside "$i" & side+=($!); done
+wait "${side[@]}"
+check "a nonce that is gone"    test ! -e "$e2e_dir/side"
 check "two keys at once"        d transfer bob 1 --from team --key alice,bob --yes
 
 # ---- streams

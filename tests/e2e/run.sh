@@ -41,6 +41,8 @@ refuse "nor for its chain alone"   2 "say whom to trust" verify "$e2e_dir/proof.
 refuse "a proof of another chain"  3 "it is of chain 0x" verify "$e2e_dir/proof.json" --validator-key dev --chain "0x$(printf '%064d' 7)"
 sed 's/"free":"[0-9]*"/"free":"1"/' "$e2e_dir/proof.json" >"$e2e_dir/bad.json"
 refuse "another amount beside it"  3 "something else than the balance it tells" verify "$e2e_dir/bad.json" --validator-key dev
+sed "s/\"address\":\"dmg1[a-z0-9]*\"/\"address\":\"dmg1km557djcuchxft0q266vxqs8jzvkra9qnmd5kckld6h86jhuzyrqs6lff0\"/" "$e2e_dir/proof.json" >"$e2e_dir/bad.json"
+refuse "another account beside it" 3 "something else than the balance it tells" verify "$e2e_dir/bad.json" --validator-key dev
 refuse "a balance of a named chain" 2 "say whom to trust" d balance "$mine" --proof --chain "0x$(printf '%064d' 7)"
 refuse "no key"                    2 "0x and 192 hex digits, or dev" verify "$e2e_dir/proof.json" --validator-key 0x12
 for part in value tree header finality chain; do tamper "$part"; refuse "tampered $part" 3 "refused" verify "$e2e_dir/bad.json" --validator-key dev; done
