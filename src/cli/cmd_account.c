@@ -56,19 +56,37 @@ static int account_create( dmg_cli_t * cli ) {
 /* ---- Rotating ---- */
 
 /* The slot of a key among the account's. */
-static int slot_of( dmg_cli_t * cli, dmg_hash_t const * account, dmg_span_t key, uint32_t * out ) {
-  char text[ DMG_ADDRESS_TEXT_SZ+1 ];
+static int slot_find( dmg_cli_t * cli, char const * account, dmg_span_t key, uint32_t * out, bool * out_has ) {
   dmg_jv_t r;
-  dmg_address_text( account, text );
-  int code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", text ), &r );
+  *out_has = false;
+  int code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", account ), &r );
   if( code ) return code;
   dmg_jv_t auths = dmg_cli_get( r, "auths" );
-  for( dmg_jv_t e = dmg_jv_first( auths ); !dmg_jv_is_absent( e ); e = dmg_jv_next( auths, e ) ) {
-    if( !dmg_span_eq( dmg_cli_hex( cli, e, "key" ), key ) ) continue;
-    if( !dmg_jv_u32( dmg_cli_get( e, "slot" ), out ) ) break;
-    return DMG_EXIT_OK;
-  }
-  return dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "account %s has no such key; if it does not exist yet, `demiurge account create` makes it", text );
+  for( dmg_jv_t e = dmg_jv_first( auths ); !dmg_jv_is_absent( e ) && !*out_has; e = dmg_jv_next( auths, e ) )
+    *out_has = dmg_span_eq( dmg_cli_hex( cli, e, "key" ), key ) && dmg_jv_u32( dmg_cli_get( e, "slot" ), out );
+  return DMG_EXIT_OK;
+}
+static int slot_of( dmg_cli_t * cli, char const * account, dmg_span_t key, uint32_t * out ) {
+  bool has;
+  int code = slot_find( cli, account, key, out, &has );
+  return code || has ? code : dmg_cli_fail( cli, DMG_EXIT_NOT_FOUND, "NotFound", "account %s has no such key; if it does not exist yet, `demiurge account create` makes it", account );
+}
+
+/* A key NAME-next is there.  Of a rotation whose end nobody saw: its transaction may still get into a block, and that key alone signs then. */
+static int rotate_resume( dmg_cli_t * cli, char const * name, char const * next, dmg_cli_named_t const * named, dmg_cli_named_t const * left ) {
+  char account[ DMG_ADDRESS_TEXT_SZ+1 ], old[ DMG_CLI_NAME_MAX+1 ];
+  uint32_t slot;
+  bool has;
+  if( !left->has_key || !dmg_hash_eq( &left->address, &named->address ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "there is a key or account %s already, so the new key needs another name: --as NAME", next );
+  dmg_address_text( &named->address, account );
+  int code = slot_find( cli, account, dmg_cli_key_span( &left->key ), &slot, &has );
+  if( code ) return code;
+  if( !has )
+    return dmg_cli_fail( cli, DMG_EXIT_CONFIRM, "Pending", "%s is of a rotation that was broken off, or waits to get into a block: the account has not that key yet. Once 480 blocks have passed and `demiurge account show %s` still has the old key alone, "
+                         "`demiurge key remove %s` and rotate again; not before, as that key is the only one if it gets there", next, name, next );
+  if(( code = dmg_cli_key_replace( cli, name, next, old ) )) return code;
+  printf( "%s signs with the new key of the rotation before; the old one is %s\n", name, old );
+  return DMG_EXIT_OK;
 }
 
 /* M1.3: the new key signs for itself, over this chain and account. */
@@ -95,7 +113,7 @@ static int account_rotate( dmg_cli_t * cli ) {
   unsigned scheme;
   uint32_t slot;
   uint8_t entropy[ 16 ], proof[ 64 ];
-  char words[ DMG_BIP39_TEXT_MAX ], next[ DMG_CLI_NAME_MAX+1 ], old[ DMG_CLI_NAME_MAX+1 ];
+  char words[ DMG_BIP39_TEXT_MAX ], next[ DMG_CLI_NAME_MAX+1 ], old[ DMG_CLI_NAME_MAX+1 ], account[ DMG_ADDRESS_TEXT_SZ+1 ];
   char const * name = cli->arg[ 0 ], * as = dmg_cli_opt( cli, "--as" ), * says, * id;
   bool is_dry = cli->flag[ DMG_CLI_FLAG_DRY_RUN ];
   if( strlen( name )>24 ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "a name of more than 24 letters leaves no room for that of the old key; --as names the new one" );
@@ -104,14 +122,13 @@ static int account_rotate( dmg_cli_t * cli ) {
   if( as ) snprintf( next, sizeof next, "%.32s", as );
   else     snprintf( next, sizeof next, "%s-next", name );
   dmg_cli_named_t left;
-  if( !as && dmg_cli_named( cli, next, &left ) )
-    return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "%s is there, of a rotation that was broken off: `demiurge account show %s` tells which key the account has; if not that of %s, `demiurge key remove %s` and rotate again",
-                         next, name, next, next );
+  if( !as && !is_dry && dmg_cli_named( cli, next, &left ) ) return rotate_resume( cli, name, next, &named, &left );
   cli->flag[ DMG_CLI_FLAG_FROM ] = name;
   int code = dmg_cli_scheme( cli, dmg_cli_opt( cli, "--scheme" ), &scheme );
   if( !code ) code = dmg_cli_chain( cli, &chain );
   if( !code ) code = dmg_cli_key_find( cli, name, chain.is_dev, &key );
-  if( !code ) code = slot_of( cli, &named.address, dmg_cli_key_span( &key ), &slot );
+  dmg_address_text( &named.address, account );
+  if( !code ) code = slot_of( cli, account, dmg_cli_key_span( &key ), &slot );
   if( code ) return code;
 
   dmg_os_random( entropy, sizeof entropy );
@@ -231,25 +248,40 @@ static int multisig_create( dmg_cli_t * cli ) {
   return DMG_EXIT_OK;
 }
 
-/* Sends one call of System for the account of arg 0 and hands back the first result of its receipt; is_there false: not waited for. */
-static int msig_send( dmg_cli_t * cli, dmg_cli_chain_t const * chain, char const * name, dmg_span_t args, char const * what, char const ** out_id, dmg_span_t * out_result, bool * is_there ) {
+/* An approval that had the calls run says "ready", and if they did not fail the proposal's deposit is back. */
+static bool is_ready( dmg_receipt_t const * r ) { return r->result_cnt==1 && r->results[ 0 ].sz==1 && r->results[ 0 ].p[ 0 ]; }
+static bool has_run ( dmg_receipt_t const * r ) { return is_ready( r ) && r->returned; }
+
+/* REFUSED: with this approval they would run and fail; with the reason that they have as a transaction of their own, if they fail there, too. */
+static int approve_check( dmg_cli_t * cli, dmg_cli_draft_t const * draft, dmg_tx_call_t * calls, uint32_t call_cnt ) {
+  dmg_receipt_t * r;
+  dmg_cli_effects_t effects;
+  dmg_cli_refusal_t refusal = { 0 };
+  if( dmg_receipt_decode( draft->effects.receipt, cli->arena, &r ).kind!=DMG_VERDICT_GOOD || !is_ready( r ) || has_run( r ) ) return DMG_EXIT_OK;
+  dmg_tx_t own = draft->tx;
+  own.calls    = calls;
+  own.call_cnt = call_cnt;
+  bool has_why = dmg_cli_tx_effects( cli, &own, &effects, &refusal ) && refusal.code;
+  return dmg_cli_fail( cli, DMG_EXIT_REFUSED, has_why ? refusal.name : "ChainRefused", "with this approval the proposal's calls would run, and fail%s%s; nothing was sent, it stays as it is", has_why ? ": " : "", has_why ? refusal.message : "" );
+}
+
+/* Sends one call of System for the account of arg 0; approves: which approves these.  out_id NULL: a dry run; out_receipt NULL: not waited for. */
+static int msig_send( dmg_cli_t * cli, dmg_cli_chain_t const * chain, char const * name, dmg_span_t args, char const * what, dmg_tx_call_t * approves, uint32_t approve_cnt, char const ** out_id, dmg_receipt_t ** out_receipt ) {
   dmg_tx_call_t call;
   dmg_cli_draft_t draft;
-  dmg_receipt_t * receipt;
   dmg_jv_t r;
   cli->flag[ DMG_CLI_FLAG_FROM ] = cli->arg[ 0 ];
-  *is_there = false;
+  *out_receipt = NULL;
   int code = dmg_cli_make_call( cli, "system", name, (char const *)args.p, &call, NULL );
   if( !code ) code = dmg_cli_draft( cli, chain, &call, 1, what, &draft );
+  if( !code && approve_cnt ) code = approve_check( cli, &draft, approves, approve_cnt );
   if( code ) return code;
   if( cli->flag[ DMG_CLI_FLAG_DRY_RUN ] ) { *out_id = NULL; return dmg_cli_draft_print( cli, &draft ); }
   code = dmg_cli_draft_run( cli, &draft, out_id, &r );
   if( code || dmg_jv_is_absent( r ) ) return code;
   dmg_span_t status = dmg_cli_str( dmg_cli_get( r, "fields" ), "status" );
   if( !dmg_span_eq( status, DMG_SPAN_STR( "OK" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "the transaction 0x%s ended as %.*s", *out_id, DMG_SPAN_F( status ) );
-  if( dmg_receipt_decode( dmg_cli_hex( cli, r, "receipt" ), cli->arena, &receipt ).kind!=DMG_VERDICT_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's receipt does not decode" );
-  *out_result = receipt->result_cnt ? receipt->results[ 0 ] : dmg_span( NULL, 0 );
-  *is_there   = true;
+  if( dmg_receipt_decode( dmg_cli_hex( cli, r, "receipt" ), cli->arena, out_receipt ).kind!=DMG_VERDICT_GOOD ) return dmg_cli_fail( cli, DMG_EXIT_UNAVAILABLE, "Unavailable", "the node's receipt does not decode" );
   return DMG_EXIT_OK;
 }
 
@@ -257,19 +289,18 @@ static int multisig_propose( dmg_cli_t * cli ) {
   dmg_cli_chain_t chain;
   dmg_tx_call_t inner;
   char const * says, * id, * level = dmg_cli_opt( cli, "--level" );
-  dmg_span_t result;
-  bool is_there;
+  dmg_receipt_t * r;
   int code = dmg_cli_chain( cli, &chain );
   if( !code ) code = dmg_cli_make_call( cli, cli->arg[ 1 ], cli->arg[ 2 ], cli->arg_cnt>3 ? cli->arg[ 3 ] : NULL, &inner, &says );
   if( code ) return code;
   dmg_span_t args = dmg_cli_text( cli, "{\"calls\":[{\"module\":%u,\"call\":%u,\"schema\":\"0x%s\",\"args\":\"0x%s\"}],\"level\":%u}", inner.module, inner.call, dmg_cli_hex_of( cli, dmg_hash_span( &inner.schema ) ),
                                   dmg_cli_hex_of( cli, inner.args ), level && !strcmp( level, "owner" ) ? DMG_LEVEL_OWNER : DMG_LEVEL_USE );
-  code = msig_send( cli, &chain, "msig_propose", args, dmg_cli_dup( cli, dmg_cli_text( cli, "Propose for %s: %s", cli->arg[ 0 ], says ? says : "" ) ), &id, &result, &is_there );
+  code = msig_send( cli, &chain, "msig_propose", args, dmg_cli_dup( cli, dmg_cli_text( cli, "Propose for %s: %s", cli->arg[ 0 ], says ? says : "" ) ), NULL, 0, &id, &r );
   if( code || !id ) return code;
   char number[ 16 ] = "null";
-  if( is_there && result.sz==4 ) snprintf( number, sizeof number, "%u", dmg_load_u32le( result.p ) );
+  if( r && r->result_cnt && r->results[ 0 ].sz==4 ) snprintf( number, sizeof number, "%u", dmg_load_u32le( r->results[ 0 ].p ) );
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, "{\"id\":\"0x%s\",\"proposal\":%s}", id, number ) );
-  if( is_there ) printf( "proposal %s\n", number );
+  if( r )        printf( "proposal %s\n", number );
   else           printf( "0x%s\n", id );
   return DMG_EXIT_OK;
 }
@@ -417,50 +448,27 @@ static int multisig_show( dmg_cli_t * cli ) {
   return DMG_EXIT_OK;
 }
 
-/* With these keys' approvals the calls run: REFUSED if they would fail now, which would leave the proposal open.  Those at the owners' level are not looked at. */
-static int approve_check( dmg_cli_t * cli, dmg_cli_chain_t const * chain, proposal_t const * p ) {
-  char const * names = cli->flag[ DMG_CLI_FLAG_KEY ];
-  uint32_t weight = p->weight;
-  for( char const * at = names ? names : ""; *at; ) {
-    size_t n = strcspn( at, "," );
-    dmg_cli_key_t key;
-    int code = dmg_cli_key_find( cli, dmg_cli_dup( cli, dmg_span( at, n ) ), chain->is_dev, &key );
-    if( code ) return code;
-    for( uint32_t i = 0; i<p->voter_cnt; i++ ) if( !p->voter[ i ].has_approved && p->voter[ i ].counts && !strcmp( p->voter[ i ].key, dmg_cli_hex_of( cli, dmg_cli_key_span( &key ) ) ) ) weight += p->voter[ i ].weight;
-    at += n+( at[ n ]==',' );
-  }
-  if( weight<p->needed || p->level!=DMG_LEVEL_USE ) return DMG_EXIT_OK;
-  dmg_cli_draft_t would;
-  cli->flag[ DMG_CLI_FLAG_FROM ] = cli->arg[ 0 ];
-  int code = dmg_cli_draft( cli, chain, p->calls, p->call_cnt, "", &would );
-  if( code==DMG_EXIT_REFUSED ) dmg_cli_say( cli, "with this approval the proposal's calls would run, and fail as told; it stays as it is" );
-  return code;
-}
-
 static int msig_vote( dmg_cli_t * cli, char const * call, char const * verb ) {
   dmg_cli_chain_t chain;
   proposal_t p;
-  dmg_span_t result;
+  dmg_receipt_t * r;
   char const * id;
-  bool is_there, is_open;
+  bool is_open, is_approve = !strcmp( call, "msig_approve" );
   int code = dmg_cli_chain( cli, &chain );
-  bool is_approve = !strcmp( call, "msig_approve" );
   if( !code ) code = proposal( cli, chain.is_dev, &p );
-  if( !code && is_approve ) code = approve_check( cli, &chain, &p );
   if( code ) return code;
   char const * what = dmg_cli_dup( cli, dmg_cli_text( cli, "%s proposal %s of %s: %s\n  approved %s", verb, cli->arg[ 1 ], cli->arg[ 0 ], p.words, approvals_text( cli, &p ) ) );
-  code = msig_send( cli, &chain, call, dmg_cli_text( cli, "{\"id\":%s}", cli->arg[ 1 ] ), what, &id, &result, &is_there );
+  code = msig_send( cli, &chain, call, dmg_cli_text( cli, "{\"id\":%s}", cli->arg[ 1 ] ), what, p.calls, is_approve ? p.call_cnt : 0, &id, &r );
   if( code || !id ) return code;
-  bool is_ready = is_there && is_approve && result.sz==1 && result.p[ 0 ];
-  if( is_ready && ( code = proposal_open( cli, chain.is_dev, &p, &is_open ) ) ) return code;
-  if( is_ready && is_open ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "approved, but its calls failed when they ran, and did nothing: proposal %s stays open, and the next approval tries again", cli->arg[ 1 ] );
-  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, is_approve && is_there ? "{\"id\":\"0x%s\",\"ready\":%s}" : "{\"id\":\"0x%s\"}", id, is_ready ? "true" : "false" ) );
-  if( !is_there )        printf( "0x%s\n", id );
-  else if( !is_approve ) printf( "cancelled\n" );
-  else if( is_ready )    printf( "approved, and done: its calls ran\n" );
+  if( is_approve && r && is_ready( r ) && !has_run( r ) )
+    return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ChainRefused", "approved by 0x%s, but its calls failed when they ran, and did nothing: proposal %s stays open, and the next approval tries again", id, cli->arg[ 1 ] );
+  if( dmg_cli_is_data( cli ) ) return dmg_cli_print_json( cli, dmg_cli_text( cli, is_approve && r ? "{\"id\":\"0x%s\",\"ready\":%s}" : "{\"id\":\"0x%s\"}", id, r && is_ready( r ) ? "true" : "false" ) );
+  if( !r )                 printf( "0x%s\n", id );
+  else if( !is_approve )   printf( "cancelled\n" );
+  else if( is_ready( r ) ) printf( "approved, and done: its calls ran\n" );
   else if( ( code = proposal_open( cli, chain.is_dev, &p, &is_open ) ) ) return code;
-  else if( is_open )     printf( "approved by %s; more keys are needed\n", approvals_text( cli, &p ) );
-  else                   printf( "approved; it is open no more, another key ended it since\n" );
+  else if( is_open )       printf( "approved by %s; more keys are needed\n", approvals_text( cli, &p ) );
+  else                     printf( "approved; it is open no more, another key ended it since\n" );
   return code;
 }
 static int multisig_approve( dmg_cli_t * cli ) { return msig_vote( cli, "msig_approve", "Approve" ); }

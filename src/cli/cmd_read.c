@@ -92,8 +92,10 @@ static int trust_of_node( dmg_cli_t * cli, dmg_cli_trust_t * out ) {
   int code = is_named ? trust_of( cli, key, out ) : DMG_EXIT_OK;
   if( code || ( is_named && out->has_chain ) ) return code;
   if(( code = dmg_cli_call( cli, "chain_info", DMG_SPAN_STR( "{}" ), &r ) )) return code;
-  if( !is_named && !dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "this is no dev chain, so say whom to trust: " WHOM );
-  if( !is_named && ( code = trust_of( cli, strncmp( cli->network, "demiurge:", 9 ) ? "dev" : NULL, out ) ) ) return code;
+  if( !is_named ) {
+    if( !dmg_span_eq( dmg_cli_str( r, "kind" ), DMG_SPAN_STR( "dev" ) ) ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "this is no dev chain, so say whom to trust: " WHOM );
+    if(( code = trust_of( cli, strncmp( cli->network, "demiurge:", 9 ) ? "dev" : NULL, out ) )) return code;
+  }
   out->chain     = dmg_cli_hash( r, "chainId" );
   out->has_chain = true;
   return DMG_EXIT_OK;
@@ -106,10 +108,21 @@ static char const * trusted_text( dmg_cli_trust_t const * trust ) {
 }
 
 /* Whether a proven key and value are the account's free balance, and as much as the answer tells. */
-static bool is_free_told( dmg_cli_t * cli, dmg_jv_t answer, dmg_hash_t const * account, dmg_span_t value ) {
-  uint8_t key[ DMG_KEY_MAX ];
-  uint64_t proven = 0;
-  return dmg_span_eq( dmg_cli_hex( cli, answer, "key" ), dmg_span( key, dmg_key_free( account, key ) ) ) && ( !value.sz || !dmg_counter_parse( value, true, NULL, &proven ) ) && proven==dmg_cli_u64( answer, "free" );
+static bool is_free_told( dmg_jv_t answer, dmg_span_t key, dmg_hash_t const * account, dmg_span_t value ) {
+  uint8_t of[ DMG_KEY_MAX ];
+  uint64_t proven = 0, told;
+  return dmg_span_eq( key, dmg_span( of, dmg_key_free( account, of ) ) ) && ( !value.sz || !dmg_counter_parse( value, true, NULL, &proven ) ) && dmg_jv_u64( dmg_jv_get( answer, "free" ), &told ) && proven==told;
+}
+
+/* The same of a file, which may name the account, too: the proven key holds it. */
+static bool is_balance_told( dmg_jv_t answer, dmg_span_t key, dmg_span_t value, dmg_hash_t * out_account ) {
+  dmg_jv_t address = dmg_jv_get( answer, "address" );
+  dmg_hash_t told;
+  char const * why;
+  if( key.sz<sizeof out_account->b ) return false;
+  memcpy( out_account->b, key.p+key.sz-sizeof out_account->b, sizeof out_account->b );
+  bool is_same = dmg_jv_is_absent( address ) || ( dmg_jv_type( address )==DMG_JSON_STRING && !dmg_address_parse( dmg_jv_text( address ), &told, &why ) && dmg_hash_eq( &told, out_account ) );
+  return is_same && is_free_told( answer, key, out_account, value );
 }
 
 static int balance( dmg_cli_t * cli ) {
@@ -132,7 +145,7 @@ static int balance( dmg_cli_t * cli ) {
     dmg_hash_t chain;
     if( !dmg_cli_proof_check( cli, r, &trust, &chain, &height, &value, why ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is refused: %s", why );
     /* A good proof of another key proves nothing here. */
-    if( !is_free_told( cli, r, &account, value ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is of something else than the balance it tells" );
+    if( !is_free_told( r, dmg_cli_hex( cli, r, "key" ), &account, value ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "the node's proof is of something else than the balance it tells" );
   }
   if( dmg_cli_is_data( cli ) ) return dmg_cli_print( cli, r );
   dmg_cli_amount_text( dmg_cli_u64( r, "free" ), amount[ 0 ] );
@@ -169,12 +182,8 @@ static int proof_verify( dmg_cli_t * cli ) {
   /* A balance's answer tells an amount beside what is proven; a person reads that. */
   bool is_free = !dmg_jv_is_absent( dmg_jv_get( r, "free" ) );
   dmg_span_t key = dmg_cli_hex( cli, r, "key" );
-  dmg_hash_t account = { { 0 } };
-  if( key.sz>=sizeof account.b ) memcpy( account.b, key.p+key.sz-sizeof account.b, sizeof account.b );
-  dmg_hash_t told;
-  char const * no_address;
-  bool is_other = is_free && ( dmg_address_parse( dmg_cli_str( r, "address" ), &told, &no_address ) || !dmg_hash_eq( &told, &account ) );
-  if( is_other || ( is_free && !is_free_told( cli, r, &account, value ) ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: it proves something else than the balance it tells" );
+  dmg_hash_t account;
+  if( is_free && !is_balance_told( r, key, value, &account ) ) return dmg_cli_fail( cli, DMG_EXIT_REFUSED, "ProofInvalid", "refused: it proves something else than the balance it tells" );
   char name[ 128 ], id[ 65 ], amount[ DMG_CLI_AMOUNT_SZ ];
   dmg_key_print( key, name, sizeof name );
   dmg_hex_encode( chain.b, 32, id );

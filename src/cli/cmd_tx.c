@@ -155,6 +155,23 @@ static int shown( dmg_cli_t * cli, dmg_tx_t const * tx, bool is_offline, bool is
   return DMG_EXIT_OK;
 }
 
+/* Whether a key is one of the sender's; offline only a first transaction tells. */
+static int check_of_account( dmg_cli_t * cli, dmg_tx_t const * tx, dmg_cli_key_t const * key, bool is_offline ) {
+  char account[ DMG_ADDRESS_TEXT_SZ+1 ];
+  bool has = false;
+  dmg_address_text( &tx->sender, account );
+  if( tx->init ) for( uint32_t i = 0; i<tx->init->auth_cnt; i++ ) has |= dmg_span_eq( tx->init->auths[ i ].key, dmg_cli_key_span( key ) );
+  else if( is_offline ) { dmg_cli_say( cli, "%s is none of the keys that this transaction was made for; if it is no key of %s the transaction is refused", key->name, account ); return DMG_EXIT_OK; }
+  else {
+    dmg_jv_t r;
+    int code = dmg_cli_call( cli, "account_get", dmg_cli_text( cli, "{\"account\":\"%s\"}", account ), &r );
+    if( code ) return code;
+    dmg_jv_t auths = dmg_cli_get( r, "auths" );
+    for( dmg_jv_t e = dmg_jv_first( auths ); !dmg_jv_is_absent( e ); e = dmg_jv_next( auths, e ) ) has |= dmg_span_eq( dmg_cli_hex( cli, e, "key" ), dmg_cli_key_span( key ) );
+  }
+  return has ? DMG_EXIT_OK : dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%s is no key of %s, whose transaction this is: its signature would have it refused for good", key->name, account );
+}
+
 static int tx_sign( dmg_cli_t * cli ) {
   dmg_tx_t * tx;
   dmg_cli_chain_t chain = { .is_dev = false };
@@ -189,8 +206,8 @@ static int tx_sign( dmg_cli_t * cli ) {
     dmg_cli_signer_t signer;
     uint32_t i = 0;
     while( i<sig_cnt && !dmg_span_eq( sigs[ i ].key, dmg_cli_key_span( &keys[ k ] ) ) ) i++;
-    /* Its places are those of the keys it was made for; one signature too many has it refused for good. */
-    if( i==sig_cnt && tx->sig_cnt ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "InvalidInput", "%s is none of the keys that this transaction waits for: 0x%s%s", keys[ k ].name, dmg_cli_hex_of( cli, tx->sigs[ 0 ].key ), tx->sig_cnt>1 ? ", .." : "" );
+    /* A place of its own for a key it was not made for: of the account's it may be any (VOID_KEYS otherwise). */
+    if( i==sig_cnt && ( code = check_of_account( cli, tx, &keys[ k ], is_offline ) ) ) return code;
     if( i==DMG_TX_SIG_MAX ) return dmg_cli_fail( cli, DMG_EXIT_USAGE, "Usage", "at most %d keys sign", DMG_TX_SIG_MAX );
     if( i==sig_cnt ) sig_cnt++;
     if(( code = dmg_cli_unlock( cli, &keys[ k ], &signer ) )) return code;

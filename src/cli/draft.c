@@ -630,8 +630,11 @@ int dmg_cli_draft_run( dmg_cli_t * cli, dmg_cli_draft_t * d, char const ** out_i
   dmg_cli_refusal_t refusal = { 0 };
   code = dmg_cli_try( cli, "tx_submit", dmg_cli_text( cli, "{\"tx\":\"0x%s\"}", dmg_cli_hex_of( cli, d->raw ) ), &r, &refusal );
   /* The nonce was free when we asked. */
-  bool is_late = cli->cmd->takes&DMG_CLI_PLACES && !cli->flag[ DMG_CLI_FLAG_NONCE ] && refusal.code && strstr( refusal.message, "lane" );
-  if( code ) return refusal.code ? dmg_cli_fail( cli, code, refusal.name, "%s%s", refusal.message, is_late ? "; another one of this account was quicker: once more, or --lane N for those that go side by side" : "" ) : code;
+  bool is_ours = cli->cmd->takes&DMG_CLI_PLACES && !cli->flag[ DMG_CLI_FLAG_NONCE ] && refusal.code, is_full = strstr( refusal.message, " ahead" );
+  bool is_nonce = is_ours && ( strstr( refusal.message, "the lane's window" ) || strstr( refusal.message, "has this lane and nonce" ) );
+  char const * hint = !is_nonce ? "" : is_full ? "; the lane is full: wait for a block, or --lane N" : "; another one of this account was quicker: once more, or --lane N for those that go side by side";
+  if( code && refusal.code ) return dmg_cli_fail( cli, code, refusal.name, "%s%s", refusal.message, hint );
+  if( code ) return code;
   if( strcmp( until, "none" ) ) code = dmg_cli_wait( cli, *out_id, until );
   if( code || !strcmp( until, "none" ) || !strcmp( until, "pooled" ) ) return code;
   return receipt( cli, *out_id, out_receipt );

@@ -362,7 +362,6 @@ static void on_conn_up( net_t * n, dmg_net_ev_t const * ev ) {
   if( known>=0 ) {
     known_t * w = &n->known[ known ];
     w->conn_cnt++;
-    w->backoff_us = 0;
   }
   c->status_us = n->now_us;
   net_wake( n, n->now_us );

@@ -167,7 +167,7 @@ static void one_of_two( net_t * n, int conn ) {
 
 void peers_status( net_t * n, int conn ) {
   conn_t * c = &n->conns[ conn ];
-  if( c->known>=0 ) peers_reached( n, &n->known[ c->known ] );
+  if( c->known>=0 ) { n->known[ c->known ].backoff_us = 0; peers_reached( n, &n->known[ c->known ] ); }
   if( c->is_outbound ) dmg_addrman_good( n->am, &c->peer, wall_s( n ) );
   one_of_two( n, conn );
   if( c->is_feeler && !c->is_closing ) {
@@ -315,9 +315,11 @@ static void ask( net_t * n, conn_t * c, bool is_few ) {
 /* Who does not say of which chain it is takes a place; a validator's line has its own time (N3.1). */
 static void nameless_close( net_t * n, conn_t * c ) {
   if( c->up_us+NAMELESS_US>n->now_us ) { net_wake( n, c->up_us+NAMELESS_US ); return; }
-  conn_close( n, c, DMG_CHAINNET_WHY_SILENT );
-  if( !c->is_closing ) net_wake( n, n->now_us+SEC/20 );
-  else if( c->known>=0 ) dial_later( n, &n->known[ c->known ] );
+  /* What it said may wait to be read, as may a full queue of commands. */
+  if( n->idle_us>=c->up_us+NAMELESS_US ) conn_close( n, c, DMG_CHAINNET_WHY_SILENT );
+  if( !c->is_closing ) { net_wake( n, n->now_us+SEC/20 ); return; }
+  if( c->is_outbound ) dmg_addrman_failed( n->am, &c->peer, false, wall_s( n ) );
+  if( c->known>=0 ) dial_later( n, &n->known[ c->known ] );
 }
 
 void peers_tick( net_t * n ) {

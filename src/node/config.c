@@ -139,10 +139,12 @@ dmg_err_t dmg_config_set( dmg_config_t * config, dmg_config_key_t key, char cons
 }
 
 /* A relative folder in a file is from where the file is: a network's folder that is copied or moved is a network of its own. */
-static char const * beside( char const * file, char const * text, char out[4096] ) {
+static char const * beside( char const * file, char const * text, char out[ DMG_CONFIG_VALUE_MAX ] ) {
   char const * slash = strrchr( file, '/' );
   if( !*text || *text=='/' || !slash ) return text;
-  snprintf( out, 4096, "%.*s%s%s", (int)( slash-file ), file, strcmp( text, "." ) ? "/" : "", strcmp( text, "." ) ? text : "" );
+  int sz = slash==file ? 1 : (int)( slash-file );
+  if( !strcmp( text, "." ) ) snprintf( out, DMG_CONFIG_VALUE_MAX, "%.*s", sz, file );
+  else                       snprintf( out, DMG_CONFIG_VALUE_MAX, "%.*s/%s", slash==file ? 0 : sz, file, text );
   return out;
 }
 
@@ -165,7 +167,7 @@ static dmg_err_t read_file( dmg_config_t * config, char const * path, dmg_buf_t 
     size_t key = 0;
     while( key<DMG_CONFIG_CNT && strcmp( dmg_config_desc[ key ].path, it->path ) ) key++;
     if( key<DMG_CONFIG_CNT ) {
-      char origin[ DMG_CONFIG_ORIGIN_MAX ], at[ 4096 ];
+      char origin[ DMG_CONFIG_ORIGIN_MAX ], at[ DMG_CONFIG_VALUE_MAX ];
       snprintf( origin, sizeof origin, "%.200s:%u", path, it->line );
       if( it->type==DMGN_CONF_ARRAY || it->type==DMGN_CONF_TABLE ) { (void)!dmg_buf_printf( out_why, "%s:%u:%u: %s is one value, not a list or table\n", path, it->line, it->col, it->path ); err = DMG_ERR_INVALID; }
       else if( dmg_config_set( config, (dmg_config_key_t)key, key==DMG_CONFIG_STORAGE_PATH ? beside( path, it->text, at ) : it->text, origin, out_why ) ) err = DMG_ERR_INVALID;

@@ -109,6 +109,16 @@ static void test_a_relative_folder_is_the_files( void ** state ) {
     accepted( text );
     assert_string_equal( dmg_config_text( &config, DMG_CONFIG_STORAGE_PATH ), of[ i ][ 1 ] );
   }
+  /* Right under the root, as in a container. */
+  if( !geteuid() ) {
+    char const * at = "/dmg-test-config.toml";
+    dmg_buf_t why = dmg_buf( 65536 );
+    assert_int_equal( dmg_os_file_replace( at, DMG_SPAN_STR( "[storage]\npath = \".\"\n" ), 0600 ), DMG_OK );
+    assert_int_equal( dmg_config_load( at, &config, &why ), DMG_OK );
+    unlink( at );
+    assert_string_equal( dmg_config_text( &config, DMG_CONFIG_STORAGE_PATH ), "/" );
+    dmg_buf_fini( &why );
+  }
   setenv( "DEMIURGE_STORAGE_PATH", "data", 1 );
   accepted( "[storage]\npath = \"x\"\n" );
   assert_string_equal( dmg_config_text( &config, DMG_CONFIG_STORAGE_PATH ), "data" );

@@ -348,7 +348,7 @@ check "tx sign shows the diff"  d tx sign "$tx" --from alice --yes
 grep -q '^  diff -0.00000005 CGT  alice (' "$e2e_dir/err" || die "it is not shown: $(cat "$e2e_dir/err")"
 signed=$(out)
 refuse "offline a dev key does not sign" 7 "everybody knows" d tx sign "$tx" --from alice --yes --offline
-refuse "a key of somebody else" 2 "bob is none of the keys that this transaction waits for: 0x" d tx sign "$tx" --from bob --yes
+refuse "a key of somebody else" 2 "bob is no key of dmg1" d tx sign "$tx" --from bob --yes
 check "tx submit"               d tx submit "$signed" --wait final
 is "and the fee was foretold"   "$fee" "$(get fields.fee d rpc tx_receipt "{\"id\":\"$(get id d tx preview "$signed")\"}")"
 check "again: the same id"      d tx submit "$signed"
@@ -417,7 +417,7 @@ declined() { d account rotate k-secp256k1 9<<<"new" </dev/null; }
 refuse "not confirmed"          8 "--yes" declined
 [ ! -e "$DEMIURGE_KEYS/k-secp256k1-next.json" ] || die "a key that nobody needs was left behind"
 cp "$DEMIURGE_KEYS/mine.json" "$DEMIURGE_KEYS/k-secp256k1-next.json"
-refuse "one was broken off"     2 "k-secp256k1-next is there, of a rotation that was broken off" declined
+refuse "the new key's name is taken" 2 "there is a key or account k-secp256k1-next already" declined
 rm "$DEMIURGE_KEYS/k-secp256k1-next.json"
 rotate() { d account rotate k-secp256k1 --yes -o json 9<<<"new
 p"; }
@@ -447,6 +447,13 @@ check "multisig cancel"         d multisig cancel team 1 --key alice --yes
 d multisig propose team balances transfer '{"to":"judy","amount":"999999900000000","memo":"0x"}' --key alice --yes >/dev/null
 refuse "calls that would fail"  3 "InsufficientBalance" d multisig approve team 2 --key bob --yes
 grep -qF "with this approval the proposal's calls would run, and fail" "$e2e_dir/err" || die "it does not say why: $(cat "$e2e_dir/err")"
+json_error "as JSON"            3 balances.InsufficientBalance d multisig approve team 2 --key bob --yes -o json
+d multisig propose team balances transfer '{"to":"judy","amount":"999999900000000","memo":"0x"}' --level owner --key alice --yes >/dev/null
+refuse "of its owners, too"     3 "would run, and fail" d multisig approve team 3 --key bob --yes
+# A second machine signs with a key of the account that the transaction was not made for.
+both=$(d tx sign "$(d tx build system note '["0x03"]' --from team --key alice --gas 50000 -q)" --key alice --yes)
+both=$(d tx sign "$both" --key bob --yes)
+check "signed one by one"       d tx submit "$both" --wait final
 check "and nothing was sent"    grep -qx "approved  1 of 2: alice ($alice)" <(d multisig show team 2)
 # Side by side: each gets its nonce, or is told what to do.
 beside() { d transfer bob 0.01 --from heidi --yes >"$e2e_dir/side.$1" 2>&1 || grep -qF "once more, or --lane N" "$e2e_dir/side.$1" || cat "$e2e_dir/side.$1" >>"$e2e_dir/side"; }
@@ -454,6 +461,25 @@ side=()
 for i in 1 2 3 4 5 6 7 8; do beside "$i" & side+=($!); done
 wait "${side[@]}"
 check "a nonce that is gone"    test ! -e "$e2e_dir/side"
+d rpc dev_setBlocks '{"mode":"manual"}' >/dev/null
+fill() { local i; for i in $(seq 70); do d transfer bob 0.01 --from ivan --yes --wait pooled || return; done; }
+refuse "a lane that is full"    3 "the lane is full: wait for a block, or --lane N" fill
+# A rotation whose end nobody saw: the new key is not thrown away, and taken once it is the account's.
+d key new hers 9<<<"p" >/dev/null 2>&1
+d rpc dev_setBlocks '{"mode":"auto"}' >/dev/null
+check "money for her"           d transfer hers 10 --from alice --yes
+unlocked() { local words=$1; shift; d "$@" 9<<<"$words"; }
+check "she is there"            unlocked p account create hers --yes
+d rpc dev_setBlocks '{"mode":"manual"}' >/dev/null
+refuse "a rotation that waits"  6 "the new key is hers-next" unlocked "new
+p" account rotate hers --yes --timeout 1
+refuse "is not done twice"      8 "the account has not that key yet" unlocked "new
+p" account rotate hers --yes
+d rpc dev_setBlocks '{"mode":"auto"}' >/dev/null
+taken() { local i; for i in $(seq 50); do unlocked "" account rotate hers --yes && return; sleep 0.1; done; return 1; }
+check "it is taken"             taken
+grep -q "^hers signs with the new key of the rotation before; the old one is hers-old" "$e2e_dir/out" || die "it says: $(out)"
+check "and pays"                unlocked new transfer bob 1 --from hers --yes
 check "two keys at once"        d transfer bob 1 --from team --key alice,bob --yes
 
 # ---- streams
